@@ -1,0 +1,96 @@
+"""Every exception cgbench raises on purpose.
+
+    CgbenchError               exit 2
+    ├── UnitError              a size, duration or CPU count that cannot be read
+    ├── OptionError            an unknown option, or a value outside its domain
+    ├── ExperimentError        an experiment file that cannot be used
+    ├── WorkloadError          a workload file that cannot be used
+    ├── CgroupError            a cgroup or interface file that is not there
+    ├── EngineError            Docker refused, or answered something unexpected
+    │   ├── DockerUnavailable  no daemon answers, it is too old, or it is remote
+    │   ├── ImageError         the workload image is missing or cannot be built
+    │   └── UpdateRejected     `docker update` was refused
+    ├── SamplerError           the sampler process did not start or died
+    ├── ProbeError             the probe's shared file is missing or malformed
+    ├── TrialError             a trial failed: a container died, was killed or vanished
+    ├── StoreError             results cannot be read or written
+    └── PreconditionError      exit 3: the host lacks something the experiment needs
+
+Every message is one line that names the file, key or option; `advice` is the next move.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CgbenchError(Exception):
+    """Anything cgbench reports to its user instead of a traceback."""
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, message: str, advice: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return self.message if self.advice is None else f"{self.message}\n{self.advice}"
+
+
+class UnitError(CgbenchError):
+    """A size, duration or CPU count that cannot be read."""
+
+
+class OptionError(CgbenchError):
+    """An unknown `docker update` option, or a value outside its domain."""
+
+
+class ExperimentError(CgbenchError):
+    """An experiment file that is missing, malformed or impossible on this host."""
+
+
+class WorkloadError(CgbenchError):
+    """A workload file that is missing or malformed."""
+
+
+class CgroupError(CgbenchError):
+    """A cgroup or an interface file that is not where it should be."""
+
+
+class EngineError(CgbenchError):
+    """Docker refused a request or answered something unexpected."""
+
+
+class DockerUnavailable(EngineError):
+    """No Docker daemon answers, or the one that does cannot be used."""
+
+
+class ImageError(EngineError):
+    """The workload image is missing or cannot be built."""
+
+
+class UpdateRejected(EngineError):
+    """Docker refused a `docker update`."""
+
+
+class SamplerError(CgbenchError):
+    """The sampler process did not start, or died."""
+
+
+class ProbeError(CgbenchError):
+    """The probe's shared file is missing, malformed or silent."""
+
+
+class TrialError(CgbenchError):
+    """A trial failed: a container died, was killed or was removed from outside."""
+
+
+class StoreError(CgbenchError):
+    """Results that cannot be found, read or written."""
+
+
+class PreconditionError(CgbenchError):
+    """The host lacks something that the experiment needs."""
+
+    exit_code: ClassVar[int] = 3
