@@ -1,0 +1,41 @@
+# Everything a checkout needs, from a bare Debian or Ubuntu machine onwards. `make` lists it.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN := .venv/bin
+
+# Handed to the program that a target runs: make test ARGS="-k quota -x"
+ARGS ?=
+
+# `lint` and `test` in one call share the set-up; apt and pip want it one at a time.
+.NOTPARALLEL:
+.PHONY: help setup run test lint bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing: Docker, Python packages, the image (needs root)
+	@.ci/setup run
+
+run: setup ## Measure what --cpu-quota does on this host, in a few minutes
+	$(BIN)/cgbench run cpu-quota-sweep --quick $(ARGS)
+
+test: ## Run every test; those marked docker measure real containers
+	@.ci/setup test
+	$(BIN)/pytest $(ARGS)
+
+lint: ## Check style, types and which module may import which
+	@.ci/setup lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: ## Measure cgbench itself and compare with its bars
+	@.ci/setup bench
+	$(BIN)/python -m tests.bench $(ARGS)
+
+clean: ## Remove containers and build leftovers; results stay
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	find cgbench tests workloads -name __pycache__ -prune -exec rm -rf {} +
+	if [ -x $(BIN)/cgbench ]; then $(BIN)/cgbench clean; fi

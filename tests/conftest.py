@@ -1,0 +1,42 @@
+"""Tests marked `docker`: skipped where Docker cannot be used, failed where it is required.
+
+CGBENCH_REQUIRE_DOCKER, which .ci/run sets, says that it is required.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+import pytest
+
+from cgbench import image
+from cgbench.engine import Engine
+from cgbench.errors import EngineError
+
+CONTEXT = Path(__file__).parent.parent / "workloads"
+
+
+@functools.cache
+def why_no_docker() -> str | None:
+    """Say why Docker tests cannot run here, or None when they can."""
+    if os.geteuid() != 0:
+        return "Docker tests need root"
+    try:
+        engine = Engine()
+        try:
+            missing = not engine.has_image(image.tag(CONTEXT))
+        finally:
+            engine.close()
+    except EngineError as error:
+        return error.message
+    return "the workload image is missing: run cgbench image build" if missing else None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("docker") is None or (reason := why_no_docker()) is None:
+        return
+    if os.environ.get("CGBENCH_REQUIRE_DOCKER"):
+        pytest.fail(f"{reason} (and CGBENCH_REQUIRE_DOCKER is set)", pytrace=False)
+    pytest.skip(reason)
