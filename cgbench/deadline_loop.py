@@ -13,6 +13,7 @@ The spool is a sequence of records, each `<u4 tick><u2 file><u2 length>` and `le
 a file's content, written only where it differs from the reading before, so nothing is lost and
 little is kept. Length 0xFFFF means that the file could not be read any more. The pseudo-file
 0xFFFF carries one tick: `<i8 deadline number><i8 begin><i8 end>`, in CLOCK_MONOTONIC nanoseconds.
+Slow files are read at the deadlines whose number `slow_every` divides.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ def sample(
     """Read `fast` every period and `slow` every `slow_every`-th time, until `stop` is filled.
 
     Entries are (file number, descriptor, largest size); `pace` is (period in ns, slow_every,
-    limit in s). Returns ticks taken, deadlines missed, and CPU and wall time used in ns.
+    limit in s). Returns the time deadline 0 fell on, ticks taken, deadlines missed, and CPU and
+    wall time used in ns.
     """
     period, slow_every, limit_s = pace
     clock, sleep, pread = time.monotonic_ns, time.sleep, os.pread
@@ -133,6 +135,7 @@ def sample(
             out.clear()
     os.write(spool, out)
     return {
+        "start_ns": start,
         "ticks": tick,
         "missed": missed,
         "cpu_ns": time.process_time_ns() - cpu_before,

@@ -82,7 +82,6 @@ def main(path: str) -> int:
         return 2
     stride = PAGE + align(4 * header[BUCKETS]) + align(16 * header[STALLS])
     header[T0] = time.monotonic_ns()
-    children = []
     for number in range(header[WORKERS]):
         child = os.fork()
         if child == 0:
@@ -96,8 +95,12 @@ def main(path: str) -> int:
             worker[STATE] = RUNNING
             spin(header, worker, buckets, stalls)
             os._exit(0)
-        children.append(child)
-    return max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
+    for _ in range(header[WORKERS]):
+        status = os.waitstatus_to_exitcode(os.wait()[1])
+        if status:
+            # One worker was killed. Leaving ends the container, and with it the other workers.
+            return 128 - status if status < 0 else status
+    return 0
 
 
 def align(size: int) -> int:

@@ -1,0 +1,246 @@
+"""Find and read a process's cgroup interface files: v1, v2 and hybrid, under a given root.
+
+Paths come from /proc/<pid>/cgroup and /proc/<pid>/mountinfo, so no layout, driver or mount point is
+assumed. Formats are those of the kernel's cgroup-v1 and cgroup-v2 documents. Nothing is converted:
+values keep the kernel's names and units, and `Counter` says how to get SI units from them.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cgbench.errors import CgroupError
+
+Reading = int | str
+
+
+@dataclass(frozen=True)
+class Counter:
+    """One number the kernel keeps, under a name that is the same for v1 and v2.
+
+    `column` is `file` or `file:key`; the value times `scale` is in the SI unit of `name`.
+    """
+
+    name: str
+    controller: str
+    file: str
+    key: str | None
+    scale: int
+    fast: bool
+
+    @property
+    def column(self) -> str:
+        """The kernel's own name for it."""
+        return self.file if self.key is None else f"{self.file}:{self.key}"
+
+
+_V1_COUNTERS = (
+    Counter("usage_ns", "cpuacct", "cpuacct.usage", None, 1, True),
+    Counter("periods", "cpu", "cpu.stat", "nr_periods", 1, True),
+    Counter("throttled_periods", "cpu", "cpu.stat", "nr_throttled", 1, True),
+    Counter("throttled_ns", "cpu", "cpu.stat", "throttled_time", 1, True),
+    Counter("memory_bytes", "memory", "memory.usage_in_bytes", None, 1, False),
+    Counter("oom_kills", "memory", "memory.oom_control", "oom_kill", 1, False),
+)
+_V2_COUNTERS = (
+    Counter("usage_ns", "cpu", "cpu.stat", "usage_usec", 1000, True),
+    Counter("periods", "cpu", "cpu.stat", "nr_periods", 1, True),
+    Counter("throttled_periods", "cpu", "cpu.stat", "nr_throttled", 1, True),
+    Counter("throttled_ns", "cpu", "cpu.stat", "throttled_usec", 1000, True),
+    Counter("memory_bytes", "memory", "memory.current", None, 1, False),
+    Counter("oom_kills", "memory", "memory.events", "oom_kill", 1, False),
+)
+# Read slowly beside the counters, where the kernel offers them.
+_SLOW_FILES = (
+    ("unified", "cpu.pressure"),
+    ("unified", "memory.pressure"),
+    ("unified", "io.pressure"),
+    ("memory", "memory.stat"),
+    ("io", "io.stat"),
+)
+
+
+@dataclass(frozen=True)
+class Cgroup:
+    """The directories of one cgroup, by controller; `unified` is the v2 one, if there is any."""
+
+    directories: Mapping[str, Path]
+    unified: Path | None
+
+    def version(self, controller: str) -> int:
+        """Return the cgroup version that `controller` lives on. Raises CgroupError if absent."""
+        if controller in self.directories:
+            return 1
+        if self.unified is not None:
+            return 2
+        raise CgroupError(
+            f"this kernel offers no {controller} controller", "See /proc/cgroups for what it has."
+        )
+
+    def path(self, controller: str, file: str) -> Path:
+        """Return the path of an interface file; it need not exist.
+
+        Raises CgroupError when the controller is nowhere.
+        """
+        if self.version(controller) == 1:
+            return self.directories[controller] / file
+        assert self.unified is not None
+        return self.unified / file
+
+    def read(self, controller: str, file: str) -> str | None:
+        """Return a file's content without its last newline, None where there is no such file."""
+        try:
+            return self.path(controller, file).read_text().rstrip("\n")
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP):
+                return None
+            raise CgroupError(f"{self.path(controller, file)}: {error.strerror}") from error
+
+    def counters(self) -> tuple[Counter, ...]:
+        """Return the counters whose files this cgroup has."""
+        found = []
+        for version, counters in ((1, _V1_COUNTERS), (2, _V2_COUNTERS)):
+            for counter in counters:
+                offered = counter.controller in self.directories or self.unified is not None
+                if (
+                    offered
+                    and self.version(counter.controller) == version
+                    and self.path(counter.controller, counter.file).exists()
+                ):
+                    found.append(counter)
+        return tuple(found)
+
+    def slow_files(self) -> tuple[Path, ...]:
+        """Return the files worth a slow reading that this cgroup has: pressure and memory.stat."""
+        folders = dict(self.directories)
+        if self.unified is not None:
+            folders["unified"] = self.unified
+            if not self.directories:
+                folders |= {"memory": self.unified, "io": self.unified}
+        paths = (folders[where] / file for where, file in _SLOW_FILES if where in folders)
+        return tuple(path for path in paths if path.exists())
+
+
+def find(pid: int, proc: Path = Path("/proc"), root: Path = Path("/")) -> Cgroup:
+    """Return the cgroup of process `pid`.
+
+    `proc` and `root` may point elsewhere, for a captured tree. Raises CgroupError when there is no
+    such process, or its cgroup is not mounted here.
+    """
+    try:
+        lines = (proc / str(pid) / "cgroup").read_text().splitlines()
+        mounts = (proc / "self" / "mountinfo").read_text().splitlines()
+    except OSError as error:
+        raise CgroupError(f"{error.filename}: {error.strerror}") from error
+    places = _mount_points(mounts)
+    directories: dict[str, Path] = {}
+    unified: Path | None = None
+    for line in lines:
+        parts = line.split(":", 2)
+        if len(parts) != 3:
+            raise CgroupError(f"{proc}/{pid}/cgroup: malformed line {line!r}")
+        _hierarchy, controllers, inside = parts
+        for controller in controllers.split(",") if controllers else [""]:
+            place = places.get(controller)
+            if place is None or controller.startswith("name="):
+                continue
+            directory = root / _below(place, inside).lstrip("/")
+            if controller:
+                directories[controller] = directory
+            else:
+                unified = directory
+    if not directories and (unified is None or not unified.is_dir()):
+        raise CgroupError(
+            f"process {pid} has no cgroup that is mounted here",
+            "Run cgbench on the host itself, not inside a container.",
+        )
+    # v1's blkio is v2's io: one name for both.
+    if "blkio" in directories:
+        directories["io"] = directories["blkio"]
+    return Cgroup(directories, unified if unified is not None and unified.is_dir() else None)
+
+
+def _mount_points(mountinfo: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return controller → (root within the hierarchy, mount point); "" stands for v2.
+
+    The format is that of proc_pid_mountinfo(5).
+    """
+    places: dict[str, tuple[str, str]] = {}
+    for line in mountinfo:
+        before, separator, after = line.partition(" - ")
+        fields, kind = before.split(), after.split()
+        if not separator or len(fields) < 5 or len(kind) < 3:
+            continue
+        place = (_unescaped(fields[3]), _unescaped(fields[4]))
+        if kind[0] == "cgroup2":
+            places.setdefault("", place)
+        elif kind[0] == "cgroup":
+            for option in kind[2].split(","):
+                places.setdefault(option, place)
+    return places
+
+
+def _unescaped(field: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
+
+
+def _below(place: tuple[str, str], inside: str) -> str:
+    mounted_root, mount_point = place
+    if mounted_root != "/" and inside.startswith(mounted_root):
+        inside = inside[len(mounted_root) :]
+    return f"{mount_point}/{inside.lstrip('/')}"
+
+
+def parse(file: str, content: bytes, *, text: bool = False) -> dict[str, Reading]:
+    """Return the values in an interface file's content, by column name.
+
+    `text` keeps the content as it is, as one value: limits may read `max`. Otherwise one number,
+    flat-keyed lines (`key number`), pressure lines (`some avg10=… total=n`, of which the total is
+    kept) and nested-keyed lines (`7:0 rbytes=n …`) are understood. An empty file gives nothing.
+    Raises CgroupError on anything else, naming the file.
+    """
+    decoded = content.decode(errors="replace").strip()
+    if text:
+        return {file: decoded}
+    if not decoded:
+        return {}
+    values: dict[str, Reading] = {}
+    try:
+        for line in decoded.splitlines():
+            words = line.split()
+            if len(words) == 1:
+                values[file] = int(words[0])
+            elif all("=" in word for word in words[1:]):
+                for word in words[1:]:
+                    key, _, number = word.partition("=")
+                    if not key.startswith("avg"):
+                        values[f"{file}:{words[0]}.{key}"] = int(number)
+            elif len(words) == 2:
+                values[f"{file}:{words[0]}"] = int(words[1])
+            else:
+                raise ValueError(line)
+    except ValueError as error:
+        raise CgroupError(f"{file}: not understood: {decoded[:80]!r}") from error
+    return values
+
+
+def layout(proc: Path = Path("/proc")) -> Literal["v1", "v2", "hybrid"]:
+    """Return `v1`, `v2` or `hybrid`: which hierarchies are mounted on this host.
+
+    Raises CgroupError when none is.
+    """
+    try:
+        places = _mount_points((proc / "self" / "mountinfo").read_text().splitlines())
+    except OSError as error:
+        raise CgroupError(f"{error.filename}: {error.strerror}") from error
+    unified = "" in places
+    if unified and len(places) == 1:
+        return "v2"
+    if places:
+        return "hybrid" if unified else "v1"
+    raise CgroupError("no cgroup hierarchy is mounted", "cgbench needs a Linux host with cgroups.")

@@ -1,0 +1,330 @@
+"""The command line: parse, call, print, exit code. Heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cgbench.errors import CgbenchError
+
+if TYPE_CHECKING:
+    from cgbench.engine import Engine
+    from cgbench.record import RunRecord, TrialRecord
+    from cgbench.store import RunDirectory
+
+EXIT_FAILED_TRIALS = 1
+EXIT_ERROR = 2
+EXIT_PRECONDITION = 3
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Show what container resource limits really do: declared, enforced, experienced.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+image_app = typer.Typer(help="The image that all workloads share.", no_args_is_help=True)
+app.add_typer(image_app, name="image")
+
+ResultsOption = Annotated[
+    Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what this host offers, what it lacks, how noisy it is, and what to do about it.
+
+    Exit status 3 if cpu-quota-sweep cannot run here.
+    """
+    from cgbench import doctor as examination
+
+    report = examination.examine()
+    if as_json:
+        _print(json.dumps(report.to_json(), indent=2))
+    else:
+        _print(report.to_text())
+    if not report.able:
+        raise typer.Exit(EXIT_PRECONDITION)
+
+
+@app.command("list")
+def list_all(as_json: JsonOption = False, results: ResultsOption = Path("results")) -> None:
+    """List the built-in experiments and the runs there are."""
+    from cgbench import experiment, store
+
+    experiments = [experiment.load(name) for name in experiment.builtin_names()]
+    runs = [(directory, directory.run()) for directory in store.runs(results)]
+    if as_json:
+        document = {
+            "experiments": [{"name": one.name, "title": one.title} for one in experiments],
+            "runs": [
+                {
+                    "run": record.run,
+                    "experiment": record.experiment.name,
+                    "status": record.status,
+                    "started": record.started,
+                    "path": str(directory.path),
+                }
+                for directory, record in runs
+            ],
+        }
+        _print(json.dumps(document, indent=2))
+        return
+    _print("Experiments (`cgbench show NAME` explains one):")
+    for one in experiments:
+        _print(f"  {one.name:<24} {one.title}")
+    _print(f"\nRuns under {results}:" if runs else f"\nNo runs under {results} yet.")
+    for directory, record in runs:
+        done = sum(trial.status == "ok" for trial in directory.trials())
+        _print(
+            f"  {record.run}  {record.experiment.name:<20} {record.status:<11} "
+            f"{done}/{record.trials_planned} trials"
+        )
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE|RUN", show_default=False)],
+    as_json: JsonOption = False,
+    results: ResultsOption = Path("results"),
+) -> None:
+    """Explain an experiment, or print the figures of a run."""
+    from cgbench import experiment, host, store
+
+    if name in experiment.builtin_names() or name.endswith(".toml") or not _is_run(name, results):
+        loaded = experiment.load(name)
+        if as_json:
+            _print(loaded.model_dump_json(indent=2))
+        else:
+            _print(experiment.explain(loaded, host.cpus()))
+        return
+    directory = store.find_run(name, results)
+    from cgbench import metrics
+
+    record = directory.run()
+    rows, summary = metrics.rows(directory), metrics.summary(directory)
+    if as_json:
+        document = {
+            "schema_version": record.schema_version,
+            "run": record.run,
+            "experiment": record.experiment.name,
+            "status": record.status,
+            "summary": summary,
+            "rows": rows,
+        }
+        _print(json.dumps(document, indent=1, allow_nan=False))
+        return
+    _print_run(directory, record, summary)
+
+
+@app.command()
+def run(
+    names: Annotated[list[str], typer.Argument(metavar="NAME|FILE...", show_default=False)] = [],  # noqa: B006
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer trials, shorter holds.")] = False,
+    trials: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="How many trials, instead of the file's.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the trials' order; told in run.json.")
+    ] = None,
+    results: ResultsOption = Path("results"),
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Measure only what this run lacks.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per run at the end.")
+    ] = False,
+) -> None:
+    """Run experiments and write a report for each.
+
+    Exit status 1 if a trial failed, 3 if this host lacks what an experiment requires.
+    """
+    if bool(names) == bool(resume):
+        raise typer.BadParameter("give experiments to run, or --resume RUN, one of both")
+    from cgbench import experiment, host, runner
+    from cgbench.engine import Engine
+
+    loaded = [experiment.load(name) for name in names]
+    host.require_measurable()
+    signal.signal(signal.SIGTERM, _interrupted)
+    signal.signal(signal.SIGINT, _interrupted)
+    failed = False
+    with host.exclusively():
+        engine = Engine()
+        try:
+            if resume is not None:
+                from cgbench import store
+
+                directory = store.find_run(resume, results)
+                record = runner.resumable(directory, engine)
+                _require_image(engine, record.image)
+                failed = _execute(directory, record, engine, as_json)
+            for one in loaded:
+                request = _request(one, engine, results, quick, trials, seed)
+                directory = runner.begin(request, engine, host.require(one.requires))
+                failed |= _execute(directory, directory.run(), engine, as_json)
+        finally:
+            engine.close()
+    if failed:
+        raise typer.Exit(EXIT_FAILED_TRIALS)
+
+
+def _request(
+    loaded: Any, engine: Engine, results: Path, quick: bool, trials: int | None, seed: int | None
+) -> Any:
+    """Return the runner's request for one experiment, with the command line's wishes applied."""
+    import secrets
+
+    from cgbench import image, runner, workload
+
+    tag = image.tag(workload.directory())
+    _require_image(engine, tag)
+    shaped = loaded.shortened() if quick else loaded
+    if trials is not None:
+        shaped = shaped.model_copy(update={"trials": trials})
+    chosen = secrets.randbelow(2**31) if seed is None else seed
+    return runner.Request(shaped, tag, results, chosen, quick)
+
+
+def _require_image(engine: Engine, tag: str) -> None:
+    from cgbench.errors import ImageError
+
+    if not engine.has_image(tag):
+        raise ImageError(f"the image {tag} is missing", "Build it: cgbench image build.")
+
+
+def _execute(directory: RunDirectory, record: RunRecord, engine: Engine, as_json: bool) -> bool:
+    """Measure a run, write its figures and report, say where; return whether a trial failed."""
+    from cgbench import live, metrics, runner
+
+    with live.display(quiet=as_json) as observer:
+        record = runner.execute(directory, record, engine, observer)
+    trials = _latest(directory.trials())
+    failures = [trial for trial in trials if trial.status == "failed"]
+    metrics.write(directory)
+    from cgbench import report
+
+    page = report.write([directory], directory.path / "report.html")
+    if as_json:
+        document = {
+            "run": record.run,
+            "path": str(directory.path),
+            "report": str(page),
+            "trials": len(trials),
+            "failed": [{"trial": trial.number, "reason": trial.reason} for trial in failures],
+            "headline": report.headline([directory]),
+        }
+        _print(json.dumps(document))
+    else:
+        _print_run(directory, record, metrics.summary(directory))
+        _print("\n" + "\n".join(report.headline([directory])))
+        _print(f"\nreport: {page}")
+    return bool(failures)
+
+
+def _latest(trials: list[TrialRecord]) -> list[TrialRecord]:
+    """Return the last record of each trial: a resumed run may hold a failure before a success."""
+    return list({trial.number: trial for trial in trials}.values())
+
+
+def _print_run(directory: RunDirectory, record: RunRecord, summary: list[dict[str, Any]]) -> None:
+    from cgbench import live
+
+    live.print_summary(directory, record, summary)
+
+
+@app.command()
+def report(
+    names: Annotated[list[str], typer.Argument(metavar="RUN...", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")
+    ] = None,
+    results: ResultsOption = Path("results"),
+) -> None:
+    """Write one self-contained HTML page from one or many runs."""
+    from cgbench import report as page
+    from cgbench import store
+
+    directories = [store.find_run(name, results) for name in names]
+    target = output or directories[0].path / "report.html"
+    _print(f"report: {page.write(directories, target)}")
+
+
+@app.command()
+def clean(
+    force: Annotated[
+        bool, typer.Option("--force", help="Also what a cgbench that still runs has started.")
+    ] = False,
+) -> None:
+    """Remove every container and file that a killed cgbench left behind; results stay."""
+    import contextlib
+    import shutil
+
+    from cgbench import host
+    from cgbench.engine import Engine
+
+    with contextlib.nullcontext() if force else host.exclusively():
+        engine = Engine()
+        containers = engine.leftovers()
+        for container in containers:
+            engine.remove(container)
+        scratch = host.scratch_leftovers()
+        for path in scratch:
+            shutil.rmtree(path)
+        engine.close()
+    _print(f"removed {len(containers)} container(s) and {len(scratch)} scratch director(ies)")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of experiment files, for editors."""
+    from cgbench import experiment
+
+    _print(json.dumps(experiment.json_schema(), indent=2))
+
+
+@image_app.command("build")
+def image_build() -> None:
+    """Build the workload image, with a registry or without; quick when it is there already."""
+    from cgbench import image, workload
+    from cgbench.engine import Engine
+
+    engine = Engine()
+    _print(image.build(engine, workload.directory(), lambda line: _print(f"  {line}")))
+    engine.close()
+
+
+def _is_run(name: str, results: Path) -> bool:
+    from cgbench import store
+
+    return Path(name).is_dir() or any(run.path.name.startswith(name) for run in store.runs(results))
+
+
+def _print(text: str) -> None:
+    typer.echo(text)
+
+
+def _interrupted(_number: int, _frame: object) -> None:
+    """Begin to stop; a second Ctrl-C must not cut the cleaning up short."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command line and exit; errors of ours become two lines, never a traceback."""
+    try:
+        app(standalone_mode=False)
+    except CgbenchError as error:
+        typer.echo(f"cgbench: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("cgbench: interrupted; finished trials are kept (--resume goes on)", err=True)
+        sys.exit(EXIT_INTERRUPTED)

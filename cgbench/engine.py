@@ -1,0 +1,374 @@
+"""Containers: start, update, inspect, and remove always. The only module that knows `docker`."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import docker
+import docker.errors
+import requests
+
+from cgbench.errors import DockerUnavailable, EngineError, ImageError, UpdateRejected
+from cgbench.options import Settings, update_body
+
+LABEL = "cgbench.run"
+"""Every container carries it, with the run's name; `cgbench clean` finds them by it."""
+
+MINIMUM_API = (1, 41)
+"""Docker 20.10, the first that knows cgroup v2."""
+
+CONTAINER_USER = 65534
+"""`nobody`: stress containers never run as root."""
+
+PROBE_PATH = "/probe"
+"""Where the probe's shared-memory file is mounted in a container."""
+
+_API_TIMEOUT_S = 30
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """What to start: `options` are update options it is born with, `memory` and `pids` safety caps.
+
+    `deadline_s` after its start the container ends by itself, whatever becomes of cgbench.
+    """
+
+    name: str
+    image: str
+    argv: Sequence[str]
+    run: str
+    options: Settings
+    memory: int
+    pids: int
+    deadline_s: int
+    probe: Path | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The daemon's answer to an update, and when it was asked and given (CLOCK_MONOTONIC ns)."""
+
+    t_request_ns: int
+    t_answer_ns: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class State:
+    """How a container is: `oom_killed`, `exit_code` and `error` as `docker inspect` says."""
+
+    running: bool
+    pid: int
+    exit_code: int
+    oom_killed: bool
+    error: str
+
+
+@dataclass(frozen=True)
+class Stats:
+    """One message of the `docker stats` stream, and when it came (CLOCK_MONOTONIC ns).
+
+    `cpus` and `memory_bytes` are computed as `docker stats` prints them; None where it would
+    print nothing yet.
+    """
+
+    t_ns: int
+    cpus: float | None
+    memory_bytes: int | None
+
+
+class Engine:
+    """A Docker daemon on this host. Raises DockerUnavailable where there is none to use."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        address = environment.get("DOCKER_HOST", "")
+        if address and not address.startswith("unix://"):
+            raise DockerUnavailable(
+                f"DOCKER_HOST={address} is remote",
+                "Sampling needs the local kernel: run cgbench on that host, or unset DOCKER_HOST.",
+            )
+        base_url = address or "unix:///var/run/docker.sock"
+        try:
+            self._api = docker.APIClient(base_url=base_url, version="auto", timeout=_API_TIMEOUT_S)
+            self._version: Mapping[str, Any] = self._api.version(api_version=False)
+        except (docker.errors.DockerException, requests.RequestException) as error:
+            raise DockerUnavailable(
+                f"no Docker daemon answers at {base_url}: {_cause(error)}",
+                "Start it (systemctl start docker, or run `make setup` in a checkout).",
+            ) from error
+        offered = tuple(int(part) for part in str(self._version["ApiVersion"]).split("."))
+        if offered < MINIMUM_API:
+            raise DockerUnavailable(
+                f"Docker {self._version.get('Version')} is too old: its API is "
+                f"{self._version['ApiVersion']}, cgbench needs {MINIMUM_API[0]}.{MINIMUM_API[1]}",
+                "Install Docker Engine 20.10 or newer.",
+            )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._api.close()
+
+    def describe(self) -> dict[str, str]:
+        """Return version, api, runc, driver, storage and architecture of the daemon, as text."""
+        info = self._call(self._api.info)
+        components = {part["Name"]: part for part in self._version.get("Components", ())}
+        return {
+            "version": str(self._version.get("Version", "")),
+            "api": str(self._version.get("ApiVersion", "")),
+            "runc": str(components.get("runc", {}).get("Version", "unknown")),
+            "cgroup_driver": str(info.get("CgroupDriver", "unknown")),
+            "storage_driver": str(info.get("Driver", "unknown")),
+            "os": str(info.get("OperatingSystem", "unknown")),
+        }
+
+    # Containers
+
+    @contextmanager
+    def container(self, spec: ContainerSpec) -> Iterator[str]:
+        """Start a container and yield its id; remove it on the way out, whatever happened."""
+        container_id = self._create(spec)
+        try:
+            self._call(self._api.start, container_id)
+            yield container_id
+        finally:
+            self.remove(container_id)
+
+    def _create(self, spec: ContainerSpec) -> str:
+        body = {
+            "Image": spec.image,
+            # PID 1 is timeout(1): a timer in the kernel ends the container on its deadline.
+            "Cmd": ["timeout", "--signal=KILL", str(spec.deadline_s), *spec.argv],
+            "User": f"{CONTAINER_USER}:{CONTAINER_USER}",
+            "Labels": {LABEL: spec.run},
+            "NetworkDisabled": True,
+            "StopSignal": "SIGKILL",
+            "HostConfig": {
+                "NetworkMode": "none",
+                "CapDrop": ["ALL"],
+                "SecurityOpt": ["no-new-privileges"],
+                "ReadonlyRootfs": True,
+                "Tmpfs": {"/tmp": "rw,noexec,nosuid,size=16m"},
+                "Binds": [] if spec.probe is None else [f"{spec.probe}:{PROBE_PATH}:rw"],
+                "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}},
+                "Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
+                # Under memory pressure the kernel shall take the stress, not the host's work.
+                "OomScoreAdj": 500,
+            }
+            | {"Memory": spec.memory, "MemorySwap": spec.memory, "PidsLimit": spec.pids}
+            | update_body(spec.options),
+        }
+        response = self._post(f"/containers/create?name={spec.name}", body)
+        if response.status_code == 404:
+            raise ImageError(f"the image {spec.image} is missing", "Build it: cgbench image build.")
+        if response.status_code != 201:
+            raise EngineError(f"cannot create container {spec.name}: {_message(response)}")
+        return str(response.json()["Id"])
+
+    def update(self, container_id: str, settings: Settings) -> Answer:
+        """Change a running container's options, as `docker update` does.
+
+        Raises UpdateRejected with the daemon's message when it refuses.
+        """
+        body = update_body(settings)
+        begin = time.monotonic_ns()
+        response = self._post(f"/containers/{container_id}/update", body)
+        end = time.monotonic_ns()
+        if response.status_code != 200:
+            asked = " ".join(f"--{name} {value}" for name, value in settings.items())
+            raise UpdateRejected(f"docker update {asked} was refused: {_message(response)}")
+        return Answer(begin, end, tuple(response.json().get("Warnings") or ()))
+
+    def state(self, container_id: str) -> State | None:
+        """Return how a container is, None if it was removed."""
+        try:
+            state = self._api.inspect_container(container_id)["State"]
+        except docker.errors.NotFound:
+            return None
+        except (docker.errors.DockerException, requests.RequestException) as error:
+            raise EngineError(f"Docker does not answer: {_cause(error)}") from error
+        return State(
+            state["Running"], state["Pid"], state["ExitCode"], state["OOMKilled"], state["Error"]
+        )
+
+    def logs(self, container_id: str) -> str:
+        """Return the last lines that a container printed."""
+        try:
+            return str(self._api.logs(container_id, tail=5).decode(errors="replace")).strip()
+        except (docker.errors.DockerException, requests.RequestException):
+            return ""
+
+    def remove(self, container_id: str) -> None:
+        """Kill and remove a container; one that is gone already is fine."""
+        try:
+            self._api.remove_container(container_id, force=True, v=True)
+        except docker.errors.NotFound:
+            pass
+        except docker.errors.APIError as error:
+            # 409: somebody else is removing it at this moment.
+            if error.status_code != 409:
+                raise EngineError(f"cannot remove {container_id[:12]}: {_cause(error)}") from error
+        except (docker.errors.DockerException, requests.RequestException) as error:
+            raise EngineError(f"cannot remove {container_id[:12]}: {_cause(error)}") from error
+
+    def leftovers(self) -> list[str]:
+        """Return the ids of all containers that cgbench ever started and that still exist."""
+        found = self._call(self._api.containers, all=True, filters={"label": LABEL})
+        return [str(entry["Id"]) for entry in found]
+
+    def stats(self, container_id: str) -> StatsStream:
+        """Start recording the `docker stats` stream of a container."""
+        return StatsStream(self._api, container_id)
+
+    # Images
+
+    def has_image(self, reference: str) -> bool:
+        """Say whether the daemon has an image."""
+        try:
+            self._api.inspect_image(reference)
+        except docker.errors.ImageNotFound:
+            return False
+        except (docker.errors.DockerException, requests.RequestException) as error:
+            raise EngineError(f"Docker does not answer: {_cause(error)}") from error
+        return True
+
+    def pull(self, reference: str, timeout_s: float) -> bool:
+        """Pull an image; False if the registry does not give it within `timeout_s`."""
+        name, _, version = reference.partition(":")
+        outcome: list[bool] = []
+
+        def attempt() -> None:
+            try:
+                self._api.pull(name, tag=version or "latest")
+            except (docker.errors.DockerException, requests.RequestException):
+                outcome.append(False)
+            else:
+                outcome.append(True)
+
+        # The daemon's own retries have no limit to set: wait in a thread that may be left behind.
+        thread = threading.Thread(target=attempt, daemon=True)
+        thread.start()
+        thread.join(timeout_s)
+        return outcome == [True] and self.has_image(reference)
+
+    def import_image(self, tar: BinaryIO, reference: str) -> None:
+        """Make an image from a tar stream of a root file system."""
+        name, _, version = reference.partition(":")
+        url = f"/images/create?fromSrc=-&repo={name}&tag={version or 'latest'}"
+        response = self._api.post(
+            self._url(url), data=tar, headers={"Content-Type": "application/x-tar"}, timeout=600
+        )
+        if response.status_code != 200 or not self.has_image(reference):
+            raise ImageError(f"cannot import {reference}: {_message(response)}")
+
+    def build(self, context: Path, tag: str, log: Callable[[str], None]) -> None:
+        """Build the Dockerfile in `context`; its output goes to `log` line by line.
+
+        The host's network is used, so that package mirrors that only the host reaches work.
+        """
+        last = ""
+        try:
+            for message in self._api.build(
+                path=str(context), tag=tag, network_mode="host", rm=True, forcerm=True,
+                decode=True, timeout=1800,
+            ):  # fmt: skip
+                if "error" in message:
+                    raise ImageError(
+                        f"cannot build {tag}: {message['error'].strip()} (after: {last})",
+                        "Check that the host reaches its package mirror.",
+                    )
+                for line in str(message.get("stream", "")).splitlines():
+                    if line.strip():
+                        last = line.strip()
+                        log(last)
+        except (docker.errors.DockerException, requests.RequestException, TypeError) as error:
+            raise ImageError(f"cannot build {tag}: {_cause(error)}") from error
+
+    # Plumbing
+
+    def _url(self, path: str) -> str:
+        return f"{self._api.base_url}/v{self._api.api_version}{path}"
+
+    def _post(self, path: str, body: Mapping[str, object]) -> requests.Response:
+        try:
+            response: requests.Response = self._api.post(self._url(path), json=body)
+        except requests.RequestException as error:
+            raise EngineError(f"Docker does not answer: {_cause(error)}") from error
+        return response
+
+    def _call(self, method: Callable[..., Any], *arguments: object, **named: object) -> Any:
+        try:
+            return method(*arguments, **named)
+        except (docker.errors.DockerException, requests.RequestException) as error:
+            raise EngineError(f"Docker refused: {_cause(error)}") from error
+
+
+class StatsStream:
+    """Records the `docker stats` stream of one container in a thread, at Docker's own pace."""
+
+    def __init__(self, api: docker.APIClient, container_id: str) -> None:
+        self._messages: list[Stats] = []
+        self._api = api
+        self._id = container_id
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        # Ends with the container: the daemon closes the stream when it is removed.
+        try:
+            for message in self._api.stats(self._id, decode=True, stream=True):
+                self._messages.append(_stats(message, time.monotonic_ns()))
+        except (docker.errors.DockerException, requests.RequestException, OSError, ValueError):
+            return
+
+    def finish(self) -> tuple[Stats, ...]:
+        """Return what came, once the container is gone."""
+        self._thread.join(timeout=5)
+        return tuple(self._messages)
+
+    @property
+    def so_far(self) -> tuple[Stats, ...]:
+        """What came until now."""
+        return tuple(self._messages)
+
+
+def _stats(message: Mapping[str, Any], t_ns: int) -> Stats:
+    """Compute what `docker stats` prints (docker/cli: cli/command/container/stats_helpers.go)."""
+    now, before = message.get("cpu_stats", {}), message.get("precpu_stats", {})
+    used = now.get("cpu_usage", {}).get("total_usage", 0) - before.get("cpu_usage", {}).get(
+        "total_usage", 0
+    )
+    system = now.get("system_cpu_usage", 0) - before.get("system_cpu_usage", 0)
+    cpus = None
+    if before.get("system_cpu_usage") and system > 0 and used >= 0:
+        cpus = used / system * now.get("online_cpus", 0)
+    memory = message.get("memory_stats", {})
+    held = memory.get("usage")
+    if held is not None:
+        # The cache that reclaim would take first is left out: total_inactive_file on v1,
+        # inactive_file on v2.
+        details = memory.get("stats", {})
+        held -= details.get("total_inactive_file", details.get("inactive_file", 0))
+    return Stats(t_ns, cpus, held)
+
+
+def _message(response: requests.Response) -> str:
+    try:
+        return str(response.json()["message"]).strip()
+    except (ValueError, KeyError):
+        return response.text.strip()[:200] or f"HTTP status {response.status_code}"
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, docker.errors.APIError) and error.explanation:
+        return str(error.explanation)
+    inner = error.__cause__ or error.__context__
+    while inner is not None and (inner.__cause__ or inner.__context__):
+        inner = inner.__cause__ or inner.__context__
+    return str(inner or error)

@@ -1,0 +1,402 @@
+"""The specification of an experiment: containers, a schedule, how many trials; read from TOML."""
+
+from __future__ import annotations
+
+import difflib
+import random
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from importlib import resources
+from itertools import count
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+
+from cgbench import workload as workloads
+from cgbench.errors import CgbenchError, ExperimentError, OptionError, UnitError
+from cgbench.options import Settings, Value, bandwidth, option
+from cgbench.units import NS_PER_S, format_duration, parse_duration, parse_size
+
+
+class Precondition(StrEnum):
+    """What a host must offer; `host` knows how to tell."""
+
+    CPU_BANDWIDTH = "cpu-bandwidth"
+    TWO_CPUS = "two-cpus"
+    MEMORY_CONTROLLER = "memory-controller"
+
+
+Via = Literal["update", "run", "cgroupfs"]
+"""How a value is set: `docker update`, born with it by `docker run`, or the file written."""
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return parse_duration(value)
+        except UnitError as error:
+            raise ValueError(error.message) from None
+    return value
+
+
+def _size(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return parse_size(value)
+        except UnitError as error:
+            raise ValueError(error.message) from None
+    return value
+
+
+def _seconds_text(ns: int) -> str:
+    return f"{ns / NS_PER_S:g}s"
+
+
+Duration = Annotated[
+    int,
+    BeforeValidator(_duration),
+    PlainSerializer(_seconds_text, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ns|us|µs|ms|s|m|h)$"}),
+]
+"""Nanoseconds inside, `"6s"` in files."""
+
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer"},
+                {"type": "string", "pattern": r"^\d+(\.\d+)?[kmgKMG]?i?[bB]?$"},
+            ]
+        }
+    ),
+]
+"""Bytes inside, `"256m"` in files."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Container(_Model):
+    """One container of an experiment.
+
+    `memory` and `pids` are caps for the host's safety, part of no measurement; `options` are set
+    at birth.
+    """
+
+    role: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    workload: str
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    memory: Annotated[Size, Field(ge=6 * 2**20)] = 256 * 2**20
+    pids: Annotated[int, Field(ge=4, le=4096)] = 64
+    options: Mapping[str, Value] = Field(default_factory=dict)
+
+
+class Step(_Model):
+    """One or many entries of the schedule.
+
+    `set` names options and their values. Where a value is a list, the step stands for as many
+    steps as the list is long, and every other list in it must be as long. `fit_host` leaves out
+    values that ask for more CPUs than the host has, which otherwise are an error.
+    """
+
+    set: Annotated[Mapping[str, Value | tuple[Value, ...]], Field(min_length=1)]
+    hold: Annotated[Duration, Field(ge=50_000_000)]
+    via: Via = "update"
+    role: str | None = None
+    fit_host: bool = False
+
+    def unrolled(self) -> list[dict[str, Value]]:
+        """Return one mapping of option to value for each step that this one stands for."""
+        lists = {name: value for name, value in self.set.items() if isinstance(value, tuple)}
+        lengths = {len(values) for values in lists.values()}
+        if len(lengths) > 1:
+            raise ExperimentError(
+                f"set: lists of different lengths: {', '.join(sorted(lists))}",
+                "Lists in one step are walked together; make them equally long.",
+            )
+        length = lengths.pop() if lengths else 1
+        return [
+            {
+                name: value[index] if isinstance(value, tuple) else value
+                for name, value in self.set.items()
+            }
+            for index in range(length)
+        ]
+
+
+class Sampling(_Model):
+    """How often interface files are read: `fast_hz` for those under change, else `slow_hz`."""
+
+    fast_hz: Annotated[int, Field(ge=1, le=2000)] = 1000
+    slow_hz: Annotated[int, Field(ge=1, le=100)] = 10
+
+    @model_validator(mode="after")
+    def _slow_divides_fast(self) -> Sampling:
+        if self.slow_hz > self.fast_hz or self.fast_hz % self.slow_hz:
+            raise ValueError(f"slow_hz {self.slow_hz} must divide fast_hz {self.fast_hz}")
+        return self
+
+
+class Quick(_Model):
+    """What `--quick` changes."""
+
+    trials: Annotated[int, Field(ge=1, le=1000)] = 2
+    hold: Annotated[Duration, Field(ge=50_000_000)] = 2 * NS_PER_S
+
+
+class PlannedStep(_Model):
+    """One change and its hold: `settings` are set together, `option` is the one judged."""
+
+    role: str
+    option: str
+    requested: str
+    settings: Mapping[str, Value]
+    via: Via
+    hold_ns: int
+
+
+class TrialPlan(_Model):
+    """One life of the containers: `walk` tells apart the plans of one repetition, from 1."""
+
+    number: int
+    repetition: int
+    walk: int
+    steps: tuple[PlannedStep, ...]
+
+    @property
+    def hold_ns(self) -> int:
+        """The sum of its hold times."""
+        return sum(step.hold_ns for step in self.steps)
+
+
+class Experiment(_Model):
+    """An experiment as its file states it."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    title: Annotated[str, Field(min_length=1)]
+    question: Annotated[str, Field(min_length=1)]
+    option: str
+    requires: tuple[Precondition, ...] = ()
+    trials: Annotated[int, Field(ge=1, le=1000)] = 5
+    warmup: Duration = NS_PER_S // 2
+    sampling: Sampling = Sampling()
+    quick: Quick = Quick()
+    containers: Annotated[tuple[Container, ...], Field(min_length=1)]
+    steps: Annotated[tuple[Step, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Experiment:
+        try:
+            self._check()
+        except CgbenchError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def _check(self) -> None:
+        option(self.option)
+        roles = [container.role for container in self.containers]
+        if len(set(roles)) != len(roles):
+            raise ExperimentError("containers: two of them have the same role")
+        for container in self.containers:
+            workloads.load(container.workload)
+            for name, value in container.options.items():
+                option(name).check(value)
+        for index, step in enumerate(self.steps, 1):
+            if step.role is not None and step.role not in roles:
+                raise ExperimentError(f"steps: number {index}: no container has role {step.role}")
+            for values in step.unrolled():
+                for name, value in values.items():
+                    option(name).check(value)
+
+    def judged_option(self, settings: Settings) -> str:
+        """Return the option a step is about: the experiment's own, else the first it sets."""
+        return self.option if self.option in settings else next(iter(settings))
+
+    def shortened(self) -> Experiment:
+        """Return the experiment as `--quick` runs it."""
+        steps = tuple(
+            step.model_copy(
+                update={"hold": min(step.hold, max(self.quick.hold, _periods(step, 4)))}
+            )
+            for step in self.steps
+        )
+        return self.model_copy(update={"trials": self.quick.trials, "steps": steps})
+
+    def plans(self, cpus: int, seed: int) -> list[TrialPlan]:
+        """Expand to trial plans for a host with `cpus` CPUs, in an order shuffled by `seed`.
+
+        A step with `via = "run"` begins a new life of the containers, hence a new plan.
+        Raises ExperimentError when a step asks for more CPUs than there are.
+        """
+        walks: list[list[PlannedStep]] = []
+        in_force = {container.role: dict(container.options) for container in self.containers}
+        for step in self.steps:
+            role = step.role or self.containers[0].role
+            for settings in step.unrolled():
+                if _exceeds(in_force[role] | settings, cpus):
+                    if step.fit_host:
+                        continue
+                    raise ExperimentError(
+                        f"steps: {_written(settings)} asks for more than this host's {cpus} CPUs",
+                        "Lower it, or set fit_host = true to leave such values out.",
+                    )
+                if step.via == "run" or not walks:
+                    walks.append([])
+                in_force[role] |= settings
+                walks[-1].append(self._planned(step, role, settings))
+        if not walks:
+            raise ExperimentError("steps: none is left that fits this host", "Add a lower value.")
+        drafts = [
+            (repetition, walk, tuple(steps))
+            for repetition in range(1, self.trials + 1)
+            for walk, steps in enumerate(walks, 1)
+        ]
+        random.Random(seed).shuffle(drafts)
+        numbers = count(1)
+        return [
+            TrialPlan(number=next(numbers), repetition=repetition, walk=walk, steps=steps)
+            for repetition, walk, steps in drafts
+        ]
+
+    def _planned(self, step: Step, role: str, settings: dict[str, Value]) -> PlannedStep:
+        judged = self.judged_option(settings)
+        return PlannedStep(
+            role=role,
+            option=judged,
+            requested=str(settings[judged]),
+            settings=settings,
+            via=step.via,
+            hold_ns=step.hold,
+        )
+
+
+def _periods(step: Step, number: int) -> int:
+    """Return the length of `number` of the step's longest periods in ns, 0 if it sets none."""
+    return max(number * 1000 * bandwidth(settings)[1] for settings in step.unrolled())
+
+
+def _exceeds(settings: Settings, cpus: int) -> bool:
+    quota, period = bandwidth(settings)
+    return quota is not None and quota > cpus * period
+
+
+def _written(settings: Settings) -> str:
+    return " ".join(f"--{name} {value}" for name, value in settings.items())
+
+
+def builtin_names() -> list[str]:
+    """Return the names of the experiments that cgbench brings along, sorted."""
+    folder = resources.files("cgbench") / "experiments"
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def load(name_or_path: str) -> Experiment:
+    """Load a built-in experiment by name, or any experiment by the path of its file.
+
+    Raises ExperimentError that names the file, and the line or key that is wrong.
+    """
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or "/" in name_or_path:
+        try:
+            return parse(path.read_text(), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ExperimentError(f"cannot read {path}: {error}") from None
+    known = builtin_names()
+    if name_or_path not in known:
+        near = difflib.get_close_matches(name_or_path, known, 1)
+        raise ExperimentError(
+            f"unknown experiment: {name_or_path}",
+            f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}; or give a file.",
+        )
+    source = resources.files("cgbench") / "experiments" / f"{name_or_path}.toml"
+    return parse(source.read_text(), f"{name_or_path}.toml")
+
+
+def parse(text: str, origin: str) -> Experiment:
+    """Parse and check the text of an experiment file; `origin` names it in errors."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ExperimentError(f"{origin}: {error}", "Mend the TOML at that place.") from None
+    try:
+        return Experiment.model_validate(document)
+    except ValidationError as error:
+        raise _explained(error, origin) from None
+    except OptionError as error:
+        raise ExperimentError(f"{origin}: {error.message}", error.advice) from None
+
+
+def _explained(error: ValidationError, origin: str) -> ExperimentError:
+    """Turn the first of pydantic's complaints into one line that names the key."""
+    first = error.errors()[0]
+    where = ".".join(str(part + 1 if isinstance(part, int) else part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        key = str(first["loc"][-1])
+        near = difflib.get_close_matches(key, _keys_beside(first["loc"]), 1)
+        advice = f"Did you mean {near[0]}?" if near else "Remove it."
+        return ExperimentError(f"{origin}: unknown key {where}", advice)
+    if first["type"] == "missing":
+        return ExperimentError(f"{origin}: {where} is missing", f"Add the key {first['loc'][-1]}.")
+    message, _, advice = first["msg"].removeprefix("Value error, ").partition("\n")
+    place = f"{where}: " if where else ""
+    got = "" if first["type"] == "value_error" else f" (got {first['input']!r})"
+    return ExperimentError(f"{origin}: {place}{message}{got}", advice or None)
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    models: dict[str, type[_Model]] = {
+        "containers": Container,
+        "steps": Step,
+        "sampling": Sampling,
+        "quick": Quick,
+    }
+    model = models.get(str(location[0]), Experiment) if len(location) > 1 else Experiment
+    return list(model.model_fields)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of experiment files."""
+    schema = Experiment.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
+
+
+def explain(experiment: Experiment, cpus: int) -> str:
+    """Return what the experiment does on a host with `cpus` CPUs, in words, for a terminal."""
+    plans = experiment.plans(cpus, seed=0)
+    hold = sum(plan.hold_ns for plan in plans)
+    lines = [f"{experiment.name}: {experiment.title}", f"  {experiment.question}", ""]
+    lines += [
+        f"  {container.role}: workload {container.workload}, {container.workers} worker(s)"
+        for container in experiment.containers
+    ]
+    lines += [
+        "",
+        f"  {len(plans)} trial(s), {format_duration(hold)} of hold times; each trial walks:",
+    ]
+    for walk in sorted({plan.walk for plan in plans}):
+        steps = next(plan.steps for plan in plans if plan.walk == walk)
+        for step in steps:
+            verb = {"update": "docker update", "run": "docker run", "cgroupfs": "write"}[step.via]
+            lines.append(
+                f"    {verb} {_written(step.settings)} ({step.role}), "
+                f"hold {format_duration(step.hold_ns)}"
+            )
+    return "\n".join(lines)

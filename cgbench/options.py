@@ -1,0 +1,359 @@
+"""The registry of `docker update` options: flag, API field, domain, interface file, expected value.
+
+It says what *should* be in the kernel once Docker answers "ok". What was there is always measured.
+Conversions follow runc's libcontainer and opencontainers/cgroups; interface files the kernel's
+cgroup-v1 and cgroup-v2 documents.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from cgbench.errors import OptionError, UnitError
+from cgbench.units import parse_cpu_list, parse_nanocpus, parse_size
+
+Value = int | float | str
+"""An option's value as written: a number, or text as on Docker's command line."""
+
+Settings = Mapping[str, Value]
+"""The options in force on one container, by flag without dashes."""
+
+DEFAULT_PERIOD_US = 100_000
+"""The kernel's default bandwidth period (kernel: Documentation/scheduler/sched-bwc.rst)."""
+
+
+@dataclass(frozen=True)
+class Interface:
+    """Where the kernel keeps a limit: controller, file, and the text expected in it.
+
+    `expected` gets every option set on the container, since one file may hold several
+    (`cpu.max` is quota and period). It returns None where nothing is expected.
+    """
+
+    controller: str
+    file: str
+    expected: Callable[[Settings], str | None]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One flag of `docker update`.
+
+    `parse` turns a written value into the API's; `lowest` and `highest` bound what the daemon
+    accepts (None: no such bound); `lifted` is the value that removes the limit, None if there
+    is none. `v1` and `v2` are the interfaces by cgroup version, None where the kernel has none.
+    """
+
+    name: str
+    field: str
+    controller: str
+    unit: str
+    summary: str
+    parse: Callable[[Value], object]
+    v1: Interface | None
+    v2: Interface | None
+    lowest: float | None = None
+    highest: float | None = None
+    lifted: Value | None = None
+
+    @property
+    def flag(self) -> str:
+        """The flag as typed."""
+        return f"--{self.name}"
+
+    def interface(self, version: int) -> Interface | None:
+        """Return where a kernel with the given cgroup version keeps this limit."""
+        return self.v1 if version == 1 else self.v2
+
+    def check(self, value: Value) -> None:
+        """Raise OptionError unless `value` is in the domain the daemon documents."""
+        try:
+            parsed = self.parse(value)
+        except (UnitError, ValueError, TypeError) as error:
+            raise OptionError(f"{self.flag} {value}: {error}", self.domain()) from None
+        if not isinstance(parsed, int | float) or value == self.lifted:
+            return
+        if self.lowest is not None and parsed < self.lowest:
+            raise OptionError(f"{self.flag} {value} is below {self.lowest:g}", self.domain())
+        if self.highest is not None and parsed > self.highest:
+            raise OptionError(f"{self.flag} {value} is above {self.highest:g}", self.domain())
+
+    def domain(self) -> str:
+        """Return the accepted values as one sentence."""
+        bounds = {
+            (True, True): f"from {self.lowest} to {self.highest}",
+            (True, False): f"of at least {self.lowest}",
+            (False, True): f"of at most {self.highest}",
+            (False, False): "as Docker documents it",
+        }[(self.lowest is not None, self.highest is not None)]
+        lifted = "" if self.lifted is None else f"; {self.lifted} lifts it"
+        return f"{self.flag} takes {self.unit} {bounds}{lifted}."
+
+
+def _integer(value: Value) -> int:
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError("not a whole number")
+    return int(value)
+
+
+def _size(value: Value) -> int:
+    return parse_size(value) if isinstance(value, str) else _integer(value)
+
+
+def _nanocpus(value: Value) -> int:
+    return parse_nanocpus(str(value))
+
+
+def _cpu_list(value: Value) -> str:
+    parse_cpu_list(str(value))
+    return str(value)
+
+
+def _restart(value: Value) -> dict[str, object]:
+    name, _, count = str(value).partition(":")
+    if name not in ("no", "always", "unless-stopped", "on-failure"):
+        raise ValueError("not no, always, unless-stopped or on-failure[:N]")
+    if count and (name != "on-failure" or not count.isdigit()):
+        raise ValueError("only on-failure takes a count")
+    return {"Name": name, "MaximumRetryCount": int(count or 0)}
+
+
+def bandwidth(settings: Settings) -> tuple[int | None, int]:
+    """Return (quota or None for unlimited, period) in µs, as Docker converts its options.
+
+    `--cpus` becomes a quota over the default period (moby: daemon/oci_linux.go).
+    """
+    period = int(settings.get("cpu-period", 0) or DEFAULT_PERIOD_US)
+    if "cpus" in settings:
+        return _nanocpus(settings["cpus"]) * DEFAULT_PERIOD_US // 10**9, DEFAULT_PERIOD_US
+    quota = int(settings.get("cpu-quota", 0) or -1)
+    return (None if quota < 0 else quota), period
+
+
+def expected_cpus(settings: Settings, capacity: float) -> float:
+    """Return the CPUs that a saturating workload should use, at most `capacity`."""
+    quota, period = bandwidth(settings)
+    limit = capacity if quota is None else quota / period
+    if settings.get("cpuset-cpus"):
+        limit = min(limit, len(parse_cpu_list(str(settings["cpuset-cpus"]))))
+    return min(limit, capacity)
+
+
+def shares_to_weight(shares: int) -> int:
+    """Convert `cpu.shares` to `cpu.weight` by the linear formula of runc before 1.3.2."""
+    return 1 + ((max(2, min(shares, 262144)) - 2) * 9999) // 262142
+
+
+def shares_to_weight_quadratic(shares: int) -> int:
+    """Convert `cpu.shares` to `cpu.weight` as opencontainers/cgroups v0.0.3 and crun 1.23 do."""
+    if shares <= 2:
+        return 1
+    if shares >= 262144:
+        return 10000
+    exponent = math.log2(shares)
+    return math.ceil(10 ** ((exponent * exponent + 125 * exponent) / 612 - 7 / 34))
+
+
+def _cpu_max(settings: Settings) -> str:
+    quota, period = bandwidth(settings)
+    return f"{'max' if quota is None else quota} {period}"
+
+
+def _v1_quota(settings: Settings) -> str:
+    quota = bandwidth(settings)[0]
+    return str(-1 if quota is None else quota)
+
+
+def _text(name: str) -> Callable[[Settings], str | None]:
+    return lambda settings: str(settings[name]) if name in settings else None
+
+
+def _bytes(name: str, *, unlimited: str | None) -> Callable[[Settings], str | None]:
+    def expected(settings: Settings) -> str | None:
+        if name not in settings:
+            return None
+        size = _size(settings[name])
+        return unlimited if size < 0 else str(size)
+
+    return expected
+
+
+def _v1_shares(settings: Settings) -> str | None:
+    return (
+        str(max(2, min(int(settings["cpu-shares"]), 262144))) if "cpu-shares" in settings else None
+    )
+
+
+def _v2_weight(settings: Settings) -> str | None:
+    return str(shares_to_weight(int(settings["cpu-shares"]))) if "cpu-shares" in settings else None
+
+
+def _v2_swap_max(settings: Settings) -> str | None:
+    if "memory-swap" not in settings:
+        return None
+    swap = _size(settings["memory-swap"])
+    return "max" if swap < 0 else str(swap - _size(settings.get("memory", 0)))
+
+
+def _v2_pids(settings: Settings) -> str | None:
+    if "pids-limit" not in settings:
+        return None
+    limit = int(settings["pids-limit"])
+    return "max" if limit <= 0 else str(limit)
+
+
+# An unlimited v1 counter reads as the largest multiple of a page below 2^63.
+_V1_NO_LIMIT = str(2**63 // 4096 * 4096 - 4096)
+_MIB = 2**20
+
+_OPTIONS = (
+    Option(
+        "cpus", "NanoCpus", "cpu", "CPUs",
+        "CPU time per period, as a number of CPUs",
+        _nanocpus,
+        Interface("cpu", "cpu.cfs_quota_us", _v1_quota),
+        Interface("cpu", "cpu.max", _cpu_max),
+        lowest=10_000_000,
+    ),
+    Option(
+        "cpu-quota", "CpuQuota", "cpu", "µs",
+        "CPU time per period; beyond it the group is throttled until the next period",
+        _integer,
+        Interface("cpu", "cpu.cfs_quota_us", _v1_quota),
+        Interface("cpu", "cpu.max", _cpu_max),
+        lowest=1000, lifted=-1,
+    ),
+    Option(
+        "cpu-period", "CpuPeriod", "cpu", "µs",
+        "length of the period in which the quota may be used",
+        _integer,
+        Interface("cpu", "cpu.cfs_period_us", lambda settings: str(bandwidth(settings)[1])),
+        Interface("cpu", "cpu.max", _cpu_max),
+        lowest=1000, highest=1_000_000,
+    ),
+    Option(
+        "cpu-shares", "CpuShares", "cpu", "a weight",
+        "share of a contended CPU, relative to other groups",
+        _integer,
+        Interface("cpu", "cpu.shares", _v1_shares),
+        Interface("cpu", "cpu.weight", _v2_weight),
+        lowest=2, highest=262144,
+    ),
+    Option(
+        "cpuset-cpus", "CpusetCpus", "cpuset", "a CPU list",
+        "CPUs the group may run on",
+        _cpu_list,
+        Interface("cpuset", "cpuset.cpus", _text("cpuset-cpus")),
+        Interface("cpuset", "cpuset.cpus", _text("cpuset-cpus")),
+    ),
+    Option(
+        "cpuset-mems", "CpusetMems", "cpuset", "a node list",
+        "memory nodes the group may allocate from",
+        _cpu_list,
+        Interface("cpuset", "cpuset.mems", _text("cpuset-mems")),
+        Interface("cpuset", "cpuset.mems", _text("cpuset-mems")),
+    ),
+    Option(
+        "cpu-rt-period", "CpuRealtimePeriod", "cpu", "µs",
+        "period of the real-time budget",
+        _integer,
+        Interface("cpu", "cpu.rt_period_us", _text("cpu-rt-period")),
+        None,
+        lowest=1, highest=2**31,
+    ),
+    Option(
+        "cpu-rt-runtime", "CpuRealtimeRuntime", "cpu", "µs",
+        "real-time CPU time per real-time period",
+        _integer,
+        Interface("cpu", "cpu.rt_runtime_us", _text("cpu-rt-runtime")),
+        None,
+        lowest=0, highest=2**31,
+    ),
+    Option(
+        "memory", "Memory", "memory", "bytes",
+        "most memory the group may hold; beyond it reclaim, then the OOM killer",
+        _size,
+        Interface("memory", "memory.limit_in_bytes", _bytes("memory", unlimited=_V1_NO_LIMIT)),
+        Interface("memory", "memory.max", _bytes("memory", unlimited="max")),
+        lowest=6 * _MIB, lifted=-1,
+    ),
+    Option(
+        "memory-reservation", "MemoryReservation", "memory", "bytes",
+        "memory that reclaim tries to leave to the group",
+        _size,
+        Interface(
+            "memory",
+            "memory.soft_limit_in_bytes",
+            _bytes("memory-reservation", unlimited=_V1_NO_LIMIT),
+        ),
+        Interface("memory", "memory.low", _bytes("memory-reservation", unlimited="max")),
+        lowest=6 * _MIB, lifted=-1,
+    ),
+    Option(
+        "memory-swap", "MemorySwap", "memory", "bytes",
+        "most memory and swap together",
+        _size,
+        Interface(
+            "memory", "memory.memsw.limit_in_bytes", _bytes("memory-swap", unlimited=_V1_NO_LIMIT)
+        ),
+        Interface("memory", "memory.swap.max", _v2_swap_max),
+        lowest=6 * _MIB, lifted=-1,
+    ),
+    Option(
+        "kernel-memory", "KernelMemory", "memory", "bytes",
+        "most kernel memory; deprecated since Docker 20.10",
+        _size,
+        Interface(
+            "memory", "memory.kmem.limit_in_bytes", _bytes("kernel-memory", unlimited=_V1_NO_LIMIT)
+        ),
+        None,
+        lowest=4 * _MIB,
+    ),
+    Option(
+        "blkio-weight", "BlkioWeight", "io", "a weight",
+        "share of a contended block device, where its scheduler heeds weights",
+        _integer,
+        Interface("blkio", "blkio.bfq.weight", _text("blkio-weight")),
+        Interface("io", "io.bfq.weight", _text("blkio-weight")),
+        lowest=10, highest=1000,
+    ),
+    Option(
+        "pids-limit", "PidsLimit", "pids", "tasks",
+        "most tasks in the group; beyond it fork fails",
+        _integer,
+        Interface("pids", "pids.max", _v2_pids),
+        Interface("pids", "pids.max", _v2_pids),
+        lowest=1, lifted=-1,
+    ),
+    Option(
+        "restart", "RestartPolicy", "none", "a policy",
+        "what Docker does when the container's first process ends",
+        _restart,
+        None,
+        None,
+    ),
+)  # fmt: skip
+
+OPTIONS: Mapping[str, Option] = {option.name: option for option in _OPTIONS}
+"""Every option of `docker update`, by name."""
+
+
+def option(name: str) -> Option:
+    """Return the option called `name`, with or without dashes in front.
+
+    Raises OptionError with the nearest name when there is none.
+    """
+    bare = name.removeprefix("--")
+    if bare in OPTIONS:
+        return OPTIONS[bare]
+    near = difflib.get_close_matches(bare, OPTIONS, 1)
+    advice = f"Did you mean --{near[0]}?" if near else f"Known: {', '.join(OPTIONS)}."
+    raise OptionError(f"unknown option: {name}", advice)
+
+
+def update_body(settings: Settings) -> dict[str, object]:
+    """Return the body of an Engine API update request for the given options."""
+    return {option(name).field: option(name).parse(value) for name, value in settings.items()}

@@ -1,0 +1,133 @@
+"""All trials of an experiment in seeded, shuffled order: saved one by one, resumable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from cgbench import host, trial
+from cgbench.engine import Engine
+from cgbench.errors import StoreError
+from cgbench.experiment import Experiment, TrialPlan
+from cgbench.record import RunRecord, TrialRecord
+from cgbench.store import RunDirectory, new_run_name
+
+
+class Observer(trial.Watcher, Protocol):
+    """Whoever looks on while a run goes on."""
+
+    def run_started(self, record: RunRecord, plans: list[TrialPlan], done: int) -> None:
+        """The run begins, or goes on with `done` trials finished before."""
+
+    def trial_started(self, plan: TrialPlan) -> None:
+        """A trial begins."""
+
+    def trial_finished(self, record: TrialRecord) -> None:
+        """A trial ended, well or not, and is on disk."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run: `experiment` is already shortened if `quick` is set."""
+
+    experiment: Experiment
+    image: str
+    results: Path
+    seed: int
+    quick: bool = False
+
+
+def begin(request: Request, engine: Engine, met: Mapping[str, bool]) -> RunDirectory:
+    """Make the directory of a new run and write its run.json; nothing is measured yet.
+
+    Raises ExperimentError when the schedule does not fit the host, StoreError when results cannot
+    be written.
+    """
+    plans = request.experiment.plans(host.cpus(), request.seed)
+    name = new_run_name()
+    directory = RunDirectory.create(request.results, request.experiment.name, name)
+    directory.write_run(
+        RunRecord(
+            run=name,
+            experiment=request.experiment,
+            quick=request.quick,
+            seed=request.seed,
+            trials_planned=len(plans),
+            image=request.image,
+            host=host.describe(engine),
+            preconditions=met,
+            status="running",
+            started=_now(),
+        )
+    )
+    return directory
+
+
+def resumable(directory: RunDirectory, engine: Engine) -> RunRecord:
+    """Return the record of a run to go on with.
+
+    Raises StoreError when it was measured on another host: its trials could not be pooled.
+    """
+    record = directory.run()
+    here, there = host.describe(engine), record.host
+    differing = [
+        key
+        for key in ("hostname", "kernel", "cpu_model", "cpus", "cgroup", "docker", "runc")
+        if getattr(here, key) != getattr(there, key)
+    ]
+    if differing:
+        key = differing[0]
+        raise StoreError(
+            f"{directory.path}: measured where {key} was {getattr(there, key)}, "
+            f"here it is {getattr(here, key)}",
+            "Resume it on the host it began on, or start a new run.",
+        )
+    return record
+
+
+def execute(
+    directory: RunDirectory, record: RunRecord, engine: Engine, observer: Observer
+) -> RunRecord:
+    """Measure every trial of the run that is missing and return its final record.
+
+    A failed trial is saved with its reason, and the run goes on; on --resume it is measured again.
+    KeyboardInterrupt ends the run as `interrupted`, with finished trials on disk, and is raised on.
+    """
+    plans = record.experiment.plans(record.host.cpus, record.seed)
+    finished = {done.number for done in directory.trials() if done.status == "ok"}
+    setup = trial.Setup(record.experiment, engine, record.image, record.run)
+    observer.run_started(record, plans, len(finished))
+    begin_s = time.monotonic()
+    before_s = record.elapsed_s or 0.0
+
+    def ended(status: str) -> RunRecord:
+        update = {
+            "status": status,
+            "ended": _now(),
+            "elapsed_s": round(before_s + time.monotonic() - begin_s, 3),
+        }
+        final = record.model_copy(update=update)
+        directory.write_run(final)
+        return final
+
+    try:
+        for plan in plans:
+            if plan.number in finished:
+                continue
+            observer.trial_started(plan)
+            result, data = trial.run_trial(plan, setup, observer)
+            directory.write_trial(result, data)
+            observer.trial_finished(result)
+    except BaseException:
+        # Also SystemExit and errors of our own: the status must not go on saying "running".
+        ended("interrupted")
+        raise
+    return ended("finished")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,422 @@
+"""Runs on disk: JSON and Parquet under `results/`; the home of pyarrow.
+
+Files appear whole: they are written beside their place, synced and renamed. A trial exists once
+its line in trials.jsonl does, which is written last.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from cgbench.errors import StoreError
+from cgbench.record import SCHEMA_VERSION, RunRecord, TrialRecord
+from cgbench.units import format_size
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pyarrow as pa
+
+MINIMUM_FREE = 64 * 2**20
+"""Bytes that must be free before a run begins."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of samples, as runs of equal values.
+
+    `index` has one entry per sample: a position in `values`, or -1 where nothing was read.
+    """
+
+    name: str
+    index: npt.NDArray[np.int32]
+    values: tuple[int | str | None, ...]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """All samples of one container in one trial; times are CLOCK_MONOTONIC ns."""
+
+    role: str
+    t_ns: npt.NDArray[np.int64]
+    late_ns: npt.NDArray[np.int64]
+    columns: Sequence[Column]
+
+
+@dataclass(frozen=True)
+class ProbeLog:
+    """What one worker of a probe wrote: units per bucket that began at `t_ns`, and its stalls."""
+
+    role: str
+    worker: int
+    t_ns: npt.NDArray[np.int64]
+    units: npt.NDArray[np.int64]
+    stall_begin_ns: npt.NDArray[np.int64]
+    stall_length_ns: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class StatsPoint:
+    """One message of `docker stats`, as a user would have seen it."""
+
+    role: str
+    t_ns: int
+    cpus: float | None
+    memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class TrialData:
+    """Everything measured in one trial beside its record."""
+
+    samples: Sequence[Samples]
+    probes: Sequence[ProbeLog]
+    stats: Sequence[StatsPoint]
+
+
+def new_run_name(now: datetime | None = None) -> str:
+    """Return a name that sorts by time and is unique: `20261124T101530Z-3f9c`."""
+    stamp = (now or datetime.now(UTC)).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return f"{stamp}-{secrets.token_hex(2)}"
+
+
+class RunDirectory:
+    """One run: a directory that can be copied, moved or merged by copying it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    # Writing
+
+    @classmethod
+    def create(cls, results: Path, experiment: str, name: str) -> RunDirectory:
+        """Make the directory of a new run.
+
+        Raises StoreError when `results` is not writable or its disk is full.
+        """
+        path = results / experiment / name
+        with _explained(path):
+            (path / "samples").mkdir(parents=True)
+            free = shutil.disk_usage(path).free
+        if free < MINIMUM_FREE:
+            shutil.rmtree(path)
+            raise StoreError(
+                f"{results} has only {format_size(free)} free of the "
+                f"{format_size(MINIMUM_FREE)} needed",
+                "Free some space, or choose another place with --results.",
+            )
+        return cls(path)
+
+    def write_run(self, record: RunRecord) -> None:
+        """Write run.json."""
+        self._write("run.json", record.model_dump_json(indent=1).encode())
+
+    def write_trial(self, record: TrialRecord, data: TrialData) -> None:
+        """Write a trial's Parquet files, then its line in trials.jsonl."""
+        stem = f"samples/trial-{record.number:04}"
+        self._write_table(f"{stem}.parquet", _samples_table(data.samples))
+        self._write_table(f"{stem}.probe.parquet", _probe_table(data.probes))
+        self._write_table(f"{stem}.stalls.parquet", _stalls_table(data.probes))
+        self._write_table(f"{stem}.docker-stats.parquet", _stats_table(data.stats))
+        self.append_trial(record)
+
+    def append_trial(self, record: TrialRecord) -> None:
+        """Append a trial's line to trials.jsonl and sync it."""
+        path = self.path / "trials.jsonl"
+        with _explained(path), path.open("ab") as file:
+            before = file.tell()
+            try:
+                file.write(record.model_dump_json().encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                # A torn line would hide every later one.
+                os.ftruncate(file.fileno(), before)
+                raise
+
+    def write_phases(self, columns: Mapping[str, Sequence[object]]) -> None:
+        """Write phases.parquet from its columns."""
+        import pyarrow as pa
+
+        self._write_table("phases.parquet", pa.table({k: list(v) for k, v in columns.items()}))
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a text file of the run, and return its path."""
+        self._write(name, text.encode())
+        return self.path / name
+
+    def _write_table(self, name: str, table: pa.Table) -> None:
+        import pyarrow.parquet as pq
+
+        with self._whole(name) as partial:
+            pq.write_table(table, partial, compression="zstd")
+
+    def _write(self, name: str, content: bytes) -> None:
+        with self._whole(name) as partial:
+            partial.write_bytes(content)
+
+    @contextmanager
+    def _whole(self, name: str) -> Iterator[Path]:
+        final = self.path / name
+        partial = final.with_name(f".{final.name}.partial")
+        with _explained(final):
+            try:
+                yield partial
+                with partial.open("rb") as file:
+                    os.fsync(file.fileno())
+                partial.replace(final)
+            finally:
+                partial.unlink(missing_ok=True)
+
+    # Reading
+
+    def run(self) -> RunRecord:
+        """Read run.json. Raises StoreError when it is missing, malformed or too new."""
+        path = self.path / "run.json"
+        try:
+            document = json.loads(path.read_bytes())
+        except OSError as error:
+            raise StoreError(
+                f"{path}: {error.strerror}", "Is this the directory of a run?"
+            ) from None
+        except ValueError as error:
+            raise StoreError(f"{path}: not JSON: {error}", "The file is damaged.") from None
+        version = document.get("schema_version") if isinstance(document, dict) else None
+        if version != SCHEMA_VERSION:
+            raise StoreError(
+                f"{path}: schema version {version}, this cgbench reads {SCHEMA_VERSION}",
+                "Read it with the cgbench that wrote it, or update cgbench.",
+            )
+        try:
+            return RunRecord.model_validate(document)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"]))
+            raise StoreError(f"{path}: {key}: {first['msg']}") from None
+
+    def trials(self) -> list[TrialRecord]:
+        """Read all finished trials in the order they ended; a torn last line is left out."""
+        path = self.path / "trials.jsonl"
+        try:
+            lines = path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreError(f"{path}: {error.strerror}") from None
+        records = []
+        for number, line in enumerate(lines[:-1], 1):
+            try:
+                records.append(TrialRecord.model_validate_json(line))
+            except ValidationError as error:
+                raise StoreError(
+                    f"{path}: line {number}: {error.errors()[0]['msg']}", "The file is damaged."
+                ) from None
+        return records
+
+    def samples(self, trial: int, role: str, columns: Iterable[str]) -> dict[str, Any]:
+        """Return `t_ns`, `late_ns` and the given columns of one container as numpy arrays.
+
+        Columns with gaps come as floats with NaN, text columns as objects with None; a column
+        that was never recorded is absent.
+        """
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        path = self._table(trial, "")
+        with _readable(path):
+            present = set(pq.read_schema(path).names)
+            wanted = ["t_ns", "late_ns", *(name for name in columns if name in present)]
+            table = pq.read_table(path, columns=wanted, filters=pc.field("role") == role)
+        return {name: _numpy(table.column(name)) for name in wanted}
+
+    def probe(self, trial: int, role: str) -> dict[str, Any]:
+        """Return worker, t_ns and units of every bucket of one container's probe."""
+        return self._columns(trial, ".probe", role, ("worker", "t_ns", "units"))
+
+    def stalls(self, trial: int, role: str) -> dict[str, Any]:
+        """Return worker, begin_ns and length_ns of every stall of one container's probe."""
+        return self._columns(trial, ".stalls", role, ("worker", "begin_ns", "length_ns"))
+
+    def docker_stats(self, trial: int, role: str) -> dict[str, Any]:
+        """Return t_ns, cpus and memory_bytes of the `docker stats` messages of one container."""
+        return self._columns(trial, ".docker-stats", role, ("t_ns", "cpus", "memory_bytes"))
+
+    def phases(self) -> dict[str, list[Any]] | None:
+        """Return the columns of phases.parquet, None where it was not written yet."""
+        import pyarrow.parquet as pq
+
+        path = self.path / "phases.parquet"
+        if not path.exists():
+            return None
+        with _readable(path):
+            columns: dict[str, list[Any]] = pq.read_table(path).to_pydict()
+        return columns
+
+    def _table(self, trial: int, kind: str) -> Path:
+        return self.path / "samples" / f"trial-{trial:04}{kind}.parquet"
+
+    def _columns(self, trial: int, kind: str, role: str, names: Sequence[str]) -> dict[str, Any]:
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        path = self._table(trial, kind)
+        with _readable(path):
+            table = pq.read_table(path, columns=list(names), filters=pc.field("role") == role)
+        return {name: _numpy(table.column(name)) for name in names}
+
+
+def find_run(text: str, results: Path) -> RunDirectory:
+    """Return the run that `text` names: a path, a run's name, or an experiment's latest run.
+
+    Raises StoreError when there is none, or more than one fits.
+    """
+    path = Path(text)
+    if (path / "run.json").is_file():
+        return RunDirectory(path)
+    known = runs(results)
+    fitting = [run for run in known if run.path.name == text]
+    if not fitting:
+        fitting = [run for run in known if run.path.parent.name == text][-1:]
+    if not fitting:
+        fitting = [run for run in known if run.path.name.startswith(text)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        names = ", ".join(run.path.name for run in fitting[:5])
+        raise StoreError(f"{text} fits {len(fitting)} runs: {names}", "Write more of the name.")
+    raise StoreError(
+        f"no run called {text} under {results}", "`cgbench list` shows the runs there are."
+    )
+
+
+def runs(results: Path) -> list[RunDirectory]:
+    """Return every run under `results`, oldest first."""
+    return [RunDirectory(path.parent) for path in
+            sorted(results.glob("*/*/run.json"), key=lambda path: path.parent.name)]  # fmt: skip
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn an error of writing `path` into a StoreError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreError(
+                f"disk full while writing {path}",
+                "Free some space; finished trials are kept, go on with --resume.",
+            ) from error
+        raise StoreError(
+            f"cannot write {path}: {error.strerror or error}",
+            "Choose another place with --results.",
+        ) from error
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except FileNotFoundError:
+        raise StoreError(f"{path} is missing", "Copy the run's directory whole.") from None
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path}: {error}", "The file is damaged.") from error
+
+
+def _numpy(column: pa.ChunkedArray) -> Any:
+    return column.to_numpy()
+
+
+def _samples_table(samples: Sequence[Samples]) -> pa.Table:
+    import pyarrow as pa
+
+    tables = []
+    for part in samples:
+        arrays: dict[str, Any] = {
+            "role": pa.array([part.role])
+            .dictionary_encode()
+            .take(pa.array(np.zeros(len(part.t_ns), np.int32))),
+            "t_ns": pa.array(part.t_ns),
+            "late_ns": pa.array(part.late_ns),
+        }
+        for column in part.columns:
+            index = pa.array(column.index, mask=column.index < 0)
+            values = pa.array(column.values)
+            if pa.types.is_string(values.type):
+                # The same text may stand in it twice, when a limit came back to its old value.
+                values = values.dictionary_encode()
+            arrays[column.name] = values.take(index)
+        tables.append(pa.table(arrays))
+    if not tables:
+        return pa.table({"role": pa.array([], pa.string()), "t_ns": pa.array([], pa.int64()),
+                         "late_ns": pa.array([], pa.int64())})  # fmt: skip
+    return pa.concat_tables(tables, promote_options="default").unify_dictionaries()
+
+
+def _probe_table(probes: Sequence[ProbeLog]) -> pa.Table:
+    return _long_table(
+        {
+            "role": [(probe.role, len(probe.t_ns)) for probe in probes],
+            "worker": [(probe.worker, len(probe.t_ns)) for probe in probes],
+        },
+        {
+            "t_ns": [probe.t_ns for probe in probes],
+            "units": [probe.units for probe in probes],
+        },
+    )
+
+
+def _stalls_table(probes: Sequence[ProbeLog]) -> pa.Table:
+    return _long_table(
+        {
+            "role": [(probe.role, len(probe.stall_begin_ns)) for probe in probes],
+            "worker": [(probe.worker, len(probe.stall_begin_ns)) for probe in probes],
+        },
+        {
+            "begin_ns": [probe.stall_begin_ns for probe in probes],
+            "length_ns": [probe.stall_length_ns for probe in probes],
+        },
+    )
+
+
+def _long_table(
+    keys: Mapping[str, Sequence[tuple[object, int]]],
+    values: Mapping[str, Sequence[npt.NDArray[np.int64]]],
+) -> pa.Table:
+    import pyarrow as pa
+
+    arrays: dict[str, Any] = {}
+    for name, repeats in keys.items():
+        items = [item for item, _ in repeats]
+        index = np.repeat(np.arange(len(items)), [count for _, count in repeats])
+        kind = pa.string() if name == "role" else pa.int64()
+        arrays[name] = pa.array(items, kind).take(pa.array(index, pa.int64()))
+    for name, parts in values.items():
+        arrays[name] = pa.array(np.concatenate(parts) if parts else np.empty(0, np.int64))
+    return pa.table(arrays)
+
+
+def _stats_table(points: Sequence[StatsPoint]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.table(
+        {
+            "role": pa.array([point.role for point in points], pa.string()),
+            "t_ns": pa.array([point.t_ns for point in points], pa.int64()),
+            "cpus": pa.array([point.cpus for point in points], pa.float64()),
+            "memory_bytes": pa.array([point.memory_bytes for point in points], pa.int64()),
+        }
+    )
