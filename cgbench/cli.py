@@ -43,14 +43,14 @@ def doctor(as_json: JsonOption = False) -> None:
 
     Exit status 3 if cpu-quota-sweep cannot run here.
     """
-    from cgbench import doctor as examination
+    from cgbench.doctor import examine
 
-    report = examination.examine()
+    examination = examine()
     if as_json:
-        _print(json.dumps(report.to_json(), indent=2))
+        _print(json.dumps(examination.to_json(), indent=2))
     else:
-        _print(report.to_text())
-    if not report.able:
+        _print(examination.to_text())
+    if not examination.able:
         raise typer.Exit(EXIT_PRECONDITION)
 
 

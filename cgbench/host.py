@@ -128,13 +128,18 @@ def preconditions(required: Iterable[Precondition]) -> dict[str, bool]:
     return found
 
 
+def reason(name: Precondition) -> str:
+    """Return what is amiss where a precondition is not met."""
+    return _CHECKS[name][1]
+
+
 def require(required: Iterable[Precondition]) -> dict[str, bool]:
     """Return what `preconditions` does. Raises PreconditionError if one is not met."""
     found = preconditions(required)
     for name, met in found.items():
         if not met:
             raise PreconditionError(
-                f"this host cannot do it: {_CHECKS[Precondition(name)][1]}",
+                f"this host cannot do it: {reason(Precondition(name))}",
                 f"The experiment requires {name!r}; `cgbench doctor` shows what this host offers.",
             )
     return found

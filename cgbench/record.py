@@ -115,6 +115,16 @@ class SamplerFigures(_Model):
         return 100 * self.missed / max(1, self.ticks + self.missed)
 
 
+class ProbeFigures(_Model):
+    """What one worker of a probe saw in all; `longest_unit_us` bounds a stall's excess length."""
+
+    role: str
+    worker: int
+    stalls: int
+    stalls_lost: int
+    longest_unit_us: float
+
+
 class Harness(_Model):
     """What else cgbench and the host's other tenants used during a trial, in CPU-seconds."""
 
@@ -140,6 +150,7 @@ class TrialRecord(_Model):
     containers: tuple[ContainerRecord, ...] = ()
     phases: tuple[Phase, ...] = ()
     sampler: SamplerFigures | None = None
+    probes: tuple[ProbeFigures, ...] = ()
     harness: Harness | None = None
     n_samples: int = 0
 

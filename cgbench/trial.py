@@ -42,12 +42,13 @@ from cgbench.record import (
     FileChange,
     Harness,
     Phase,
+    ProbeFigures,
     SamplerFigures,
     TrialRecord,
 )
 from cgbench.sampler import Readings, Sampler, Target
 from cgbench.store import ProbeLog, Samples, StatsPoint, TrialData
-from cgbench.units import NS_PER_S
+from cgbench.units import NS_PER_S, NS_PER_US
 
 # Beyond the schedule: starting, warming up and slow answers on a loaded host.
 _DEADLINE_MARGIN_S = 30
@@ -123,6 +124,7 @@ def run_trial(plan: TrialPlan, setup: Setup, watcher: Watcher) -> tuple[TrialRec
         containers=tuple(progress.containers),
         phases=tuple(_with_file_times(progress)),
         sampler=progress.figures,
+        probes=tuple(_probe_figures(progress)),
         harness=_harness(before, after, data, progress),
         n_samples=sum(len(samples.t_ns) for samples in data.samples),
     )
@@ -297,6 +299,18 @@ def _probe_log(role: str, log: WorkerLog) -> ProbeLog:
         log.stall_begin_ns,
         log.stall_length_ns,
     )
+
+
+def _probe_figures(progress: _Progress) -> Iterator[ProbeFigures]:
+    for role, logs in progress.logs.items():
+        for log in logs:
+            yield ProbeFigures(
+                role=role,
+                worker=log.worker,
+                stalls=len(log.stall_begin_ns) + log.stalls_lost,
+                stalls_lost=log.stalls_lost,
+                longest_unit_us=log.longest_unit_ns / NS_PER_US,
+            )
 
 
 def _with_file_times(progress: _Progress) -> Iterator[Phase]:

@@ -1,0 +1,225 @@
+"""What a run shows in a terminal: a live display, plain lines elsewhere, and the summary table."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from cgbench.container import Snapshot
+from cgbench.experiment import PlannedStep, TrialPlan
+from cgbench.record import RunRecord, TrialRecord
+from cgbench.runner import Observer
+from cgbench.store import RunDirectory
+from cgbench.units import NS_PER_S, format_duration, format_size
+
+# Redrawing costs CPU time that the containers might want: twice a second is enough for eyes.
+_REDRAWS_PER_SECOND = 2
+
+
+@contextmanager
+def display(*, quiet: bool = False, stream: IO[str] | None = None) -> Iterator[Observer]:
+    """Yield an observer that shows a run on `stream` (standard error by default).
+
+    A terminal gets a live display, anything else plain lines; `quiet` shows nothing.
+    """
+    if quiet:
+        yield Silent()
+        return
+    console = Console(file=stream or sys.stderr, highlight=False)
+    if not console.is_terminal:
+        yield PlainLines(console)
+        return
+    dashboard = Dashboard()
+    with Live(dashboard, console=console, refresh_per_second=_REDRAWS_PER_SECOND, transient=True):
+        yield dashboard
+
+
+class Silent:
+    """Shows nothing."""
+
+    def run_started(self, record: RunRecord, plans: list[TrialPlan], done: int) -> None:
+        """Do nothing."""
+
+    def trial_started(self, plan: TrialPlan) -> None:
+        """Do nothing."""
+
+    def trial_finished(self, record: TrialRecord) -> None:
+        """Do nothing."""
+
+    def phase_started(self, step: PlannedStep, number: int, total: int) -> None:
+        """Do nothing."""
+
+    def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
+        """Do nothing."""
+
+
+class _Clock:
+    """Trials done and left, and the time left by the pace so far."""
+
+    def __init__(self) -> None:
+        self.total = self.done = 0
+        self._hold_left = 0
+        self._held = 0
+        self._begin = time.monotonic()
+        self._plan: TrialPlan | None = None
+
+    def start(self, plans: list[TrialPlan], done: int) -> None:
+        self.total, self.done = len(plans), done
+        mean = sum(plan.hold_ns for plan in plans) // max(1, len(plans))
+        self._hold_left = mean * (len(plans) - done)
+        self._begin = time.monotonic()
+
+    def begin(self, plan: TrialPlan) -> None:
+        self._plan = plan
+
+    def finish(self) -> None:
+        assert self._plan is not None
+        self.done += 1
+        self._hold_left -= self._plan.hold_ns
+        self._held += self._plan.hold_ns
+
+    def left(self, into_trial_s: float) -> str:
+        if self._held:
+            pace = (time.monotonic() - self._begin - into_trial_s) / (self._held / NS_PER_S)
+        else:
+            pace = 1.1
+        seconds = max(0.0, self._hold_left / NS_PER_S * pace - into_trial_s)
+        return format_duration(seconds * NS_PER_S)
+
+
+class PlainLines:
+    """One line per event, for logs."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._clock = _Clock()
+
+    def _line(self, text: str) -> None:
+        # Long reasons must stay on one line, so that grep finds them whole.
+        self._console.print(text, soft_wrap=True, markup=False)
+
+    def run_started(self, record: RunRecord, plans: list[TrialPlan], done: int) -> None:
+        """Say what is about to run."""
+        self._clock.start(plans, done)
+        self._line(
+            f"{record.experiment.name}: run {record.run}, {len(plans)} trial(s), {done} done, "
+            f"about {self._clock.left(0)} to go"
+        )
+
+    def trial_started(self, plan: TrialPlan) -> None:
+        """Name the trial."""
+        self._clock.begin(plan)
+        self._line(
+            f"trial {self._clock.done + 1}/{self._clock.total}: {len(plan.steps)} changes, "
+            f"{format_duration(plan.hold_ns)} of hold times"
+        )
+
+    def phase_started(self, step: PlannedStep, number: int, total: int) -> None:
+        """Name the change."""
+        self._line(f"  {number}/{total} --{step.option} {step.requested} ({step.role})")
+
+    def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
+        """Logs get no snapshots."""
+
+    def trial_finished(self, record: TrialRecord) -> None:
+        """Say how the trial ended, and how much time is left."""
+        self._clock.finish()
+        outcome = "ok" if record.status == "ok" else f"FAILED: {record.reason}"
+        self._line(f"  {outcome}; about {self._clock.left(0)} left")
+
+
+class Dashboard:
+    """The live display: progress, time left, and a row per container."""
+
+    def __init__(self) -> None:
+        self._clock = _Clock()
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("trials"), TextColumn("{task.fields[left]} left"),
+        )  # fmt: skip
+        self._task = self._progress.add_task("", total=1, left="?")
+        self._phase = ""
+        self._failures: list[str] = []
+        self._snapshots: Sequence[Snapshot] = ()
+        self._trial_begin = time.monotonic()
+
+    def __rich__(self) -> RenderableType:
+        """Draw it."""
+        left = self._clock.left(time.monotonic() - self._trial_begin)
+        self._progress.update(self._task, left=left)
+        parts: list[RenderableType] = [self._progress, self._phase]
+        if self._snapshots:
+            table = Table("container", "CPUs used", "throttled periods", "memory", box=None)
+            for one in self._snapshots:
+                held = "–" if one.throttled_pct is None else f"{one.throttled_pct:.0f} %"
+                memory = "–" if one.memory_bytes is None else format_size(one.memory_bytes)
+                table.add_row(one.role, f"{one.cpus:.2f}", held, memory)
+            parts.append(table)
+        return Group(*parts, *self._failures)
+
+    def run_started(self, record: RunRecord, plans: list[TrialPlan], done: int) -> None:
+        """Set the bar up."""
+        self._clock.start(plans, done)
+        self._progress.update(
+            self._task, description=record.experiment.name, total=len(plans), completed=done
+        )
+
+    def trial_started(self, plan: TrialPlan) -> None:
+        """Note when the trial began."""
+        self._clock.begin(plan)
+        self._trial_begin = time.monotonic()
+
+    def phase_started(self, step: PlannedStep, number: int, total: int) -> None:
+        """Name the change."""
+        self._phase = f"  step {number}/{total}: --{step.option} {step.requested} on {step.role}"
+
+    def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
+        """Take the containers' state for the next redraw."""
+        self._snapshots = snapshots
+
+    def trial_finished(self, record: TrialRecord) -> None:
+        """Move the bar."""
+        self._clock.finish()
+        self._trial_begin = time.monotonic()
+        self._progress.update(self._task, completed=self._clock.done)
+        if record.status == "failed":
+            self._failures.append(f"[red]trial {record.number} failed:[/red] {record.reason}")
+
+
+def print_summary(
+    directory: RunDirectory, record: RunRecord, summary: list[dict[str, Any]]
+) -> None:
+    """Print a run's figures as one table, a row per requested value, within 80 columns."""
+    console = Console(highlight=False)
+    console.print(f"{record.experiment.name}, run {record.run}: {record.status}", soft_wrap=True)
+    by_value: dict[tuple[str, str, str, str], dict[str, dict[str, Any]]] = {}
+    for one in summary:
+        key = (one["role"], one["via"], one["option"], one["requested"])
+        by_value.setdefault(key, {})[one["metric"]] = one
+    table = Table(box=None, pad_edge=False)
+    for heading in ("role", "requested", "enforced", "CPUs used", "error", "stall p99", "settled"):
+        table.add_column(heading, justify="left" if heading == "role" else "right")
+    for (role, via, _option, requested), found in by_value.items():
+        cpus = found.get("cpus_used", {})
+        table.add_row(
+            role if via == "update" else f"{role} ({via})",
+            requested,
+            str(next(iter(found.values()))["enforced"] or "–"),
+            _number(cpus.get("median"), "{:.3f}"),
+            _number(cpus.get("error_pct"), "{:+.2f} %"),
+            _number(found.get("stall_p99_ms", {}).get("median"), "{:.1f} ms"),
+            _number(found.get("settle_ms", {}).get("median"), "{:.0f} ms"),
+        )
+    console.print(table)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)

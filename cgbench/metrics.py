@@ -1,0 +1,408 @@
+"""From samples to rates, ratios and settling times; the home of pandas.
+
+Everything is derived over measured elapsed time from stored readings: no Docker, no root, no Linux.
+The formulas stand in the README's section of the same name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from cgbench.options import Settings, bandwidth, expected_cpus
+from cgbench.record import PHASE_COLUMNS, ContainerRecord, Phase, RunRecord, TrialRecord
+from cgbench.stats import error_pct, median_interval
+from cgbench.store import RunDirectory
+from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US
+
+UNITS: Mapping[str, str] = {
+    "cpus_used": "CPUs",
+    "probe_cpus": "CPUs",
+    "throttled_periods_pct": "%",
+    "throttled_time_pct": "%",
+    "stall_time_pct": "%",
+    "stalls_per_s": "1/s",
+    "stall_p50_ms": "ms",
+    "stall_p99_ms": "ms",
+    "stall_max_ms": "ms",
+    "work_per_cpu_s": "units/s",
+    "answer_ms": "ms",
+    "file_ms": "ms",
+    "settle_ms": "ms",
+    "docker_stats_cpus": "CPUs",
+    "cpu_pressure_pct": "%",
+}
+"""Every metric and its unit."""
+
+SETTLING_PERIODS = 2
+"""Periods after a change that no steady figure uses."""
+
+_MINIMUM_SETTLING_NS = 200 * NS_PER_MS
+_PRESSURE = "cpu.pressure:some.total"
+# How the band of "settled" is drawn: see settle_ns.
+_BAND_PERCENTILES = (1, 99)
+_BAND_MARGIN = 0.02
+_OUTLIERS_ALLOWED = 0.02
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of a phase in CLOCK_MONOTONIC ns; `begin` and `end` are also sample numbers.
+
+    `whole_periods` says that both ends lie just before a new period, where usage is exact.
+    """
+
+    t_begin_ns: int
+    t_end_ns: int
+    first: int
+    last: int
+    whole_periods: bool
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return (self.t_end_ns - self.t_begin_ns) / NS_PER_S
+
+
+@dataclass(frozen=True)
+class ContainerData:
+    """One container's readings in one trial.
+
+    `counters` maps the names of `record.ContainerRecord.sources` to arrays in SI units, one
+    value per entry of `t_ns`, NaN where nothing was read. `stalls` has one (begin, length) pair of
+    arrays per worker, `units` the probe's buckets as (begin, units) of all workers.
+    """
+
+    record: ContainerRecord
+    t_ns: Integers
+    counters: Mapping[str, Floats]
+    pressure_us: Floats | None
+    stalls: Sequence[tuple[Integers, Integers]]
+    units: tuple[Integers, Integers]
+    stats: tuple[Integers, Floats]
+
+
+def load(directory: RunDirectory, trial: TrialRecord, container: ContainerRecord) -> ContainerData:
+    """Read what the metrics need of one container in one trial."""
+    sources = container.sources
+    columns = directory.samples(
+        trial.number, container.role, [*(one.column for one in sources.values()), _PRESSURE]
+    )
+    stalls = directory.stalls(trial.number, container.role)
+    probe = directory.probe(trial.number, container.role)
+    stats = directory.docker_stats(trial.number, container.role)
+    workers = np.unique(probe["worker"])
+    return ContainerData(
+        record=container,
+        t_ns=columns["t_ns"],
+        counters={
+            name: columns[source.column].astype(float) * source.scale
+            for name, source in sources.items()
+            if source.column in columns
+        },
+        pressure_us=columns.get(_PRESSURE),
+        stalls=[
+            (
+                stalls["begin_ns"][stalls["worker"] == worker],
+                stalls["length_ns"][stalls["worker"] == worker],
+            )
+            for worker in workers
+        ],
+        units=(probe["t_ns"], probe["units"]),
+        stats=(stats["t_ns"], stats["cpus"].astype(float)),
+    )
+
+
+def steady_window(phase: Phase, data: ContainerData, settings: Settings) -> Window | None:
+    """Return the stretch of a phase that steady figures are taken from, None if it is too short.
+
+    It begins two periods (at least 200 ms, at most half the phase) after the answer, and where
+    throttling occurs both ends are moved to the last sample before a period begins: there the
+    group is at rest, so the usage counter holds all that was used, and whole periods lie between.
+    """
+    period_ns = bandwidth(settings)[1] * NS_PER_US
+    begin_ns, end_ns = phase.change.t_answer_ns, phase.t_end_ns
+    settling = max(SETTLING_PERIODS * period_ns, _MINIMUM_SETTLING_NS)
+    begin_ns += min(settling, (end_ns - begin_ns) // 2)
+    first, last = (int(n) for n in np.searchsorted(data.t_ns, (begin_ns, end_ns)))
+    last -= 1
+    whole = False
+    periods = data.counters.get("periods")
+    if periods is not None and last > first:
+        # Sample i is the last one before a period begins if sample i + 1 counts one more.
+        edges = first + np.flatnonzero(np.diff(periods[first : last + 1]) > 0)
+        if len(edges) >= 2 and _throttled(data, int(edges[0]), int(edges[-1])):
+            first, last, whole = int(edges[0]), int(edges[-1]), True
+    if last <= first:
+        return None
+    return Window(int(data.t_ns[first]), int(data.t_ns[last]), first, last, whole)
+
+
+def _throttled(data: ContainerData, first: int, last: int) -> bool:
+    throttled = data.counters.get("throttled_periods")
+    return throttled is not None and bool(throttled[last] > throttled[first])
+
+
+def steady(data: ContainerData, window: Window) -> dict[str, float | None]:
+    """Return the steady metrics of one container over one window; absent ones are None."""
+    found: dict[str, float | None] = {}
+    used_ns = _difference(data.counters.get("usage_ns"), window)
+    elapsed_ns = window.t_end_ns - window.t_begin_ns
+    found["cpus_used"] = _ratio(used_ns, elapsed_ns)
+    periods = _difference(data.counters.get("periods"), window)
+    throttled = _difference(data.counters.get("throttled_periods"), window)
+    found["throttled_periods_pct"] = _ratio(throttled, periods, 100)
+    throttled_ns = _difference(data.counters.get("throttled_ns"), window)
+    found["throttled_time_pct"] = _ratio(throttled_ns, elapsed_ns, 100)
+    found["cpu_pressure_pct"] = _pressure_pct(data, window)
+    found["docker_stats_cpus"] = _docker_stats(data, window)
+    if data.stalls:
+        found |= _stall_metrics(data, window)
+        begin, units = data.units
+        inside = (begin >= window.t_begin_ns) & (begin < window.t_end_ns)
+        done = float(units[inside].sum())
+        found["work_per_cpu_s"] = _ratio(done, used_ns, NS_PER_S)
+    return found
+
+
+def _stall_metrics(data: ContainerData, window: Window) -> dict[str, float | None]:
+    lengths = np.concatenate(
+        [
+            length[(begin >= window.t_begin_ns) & (begin < window.t_end_ns)]
+            for begin, length in data.stalls
+        ]
+    )
+    worker_ns = len(data.stalls) * (window.t_end_ns - window.t_begin_ns)
+    busy = busy_ns(data, np.array([window.t_begin_ns, window.t_end_ns]))
+    stalled_ns = worker_ns - float(busy[1] - busy[0])
+    found: dict[str, float | None] = {
+        "probe_cpus": float(busy[1] - busy[0]) / (window.t_end_ns - window.t_begin_ns),
+        "stall_time_pct": 100 * stalled_ns / worker_ns,
+        "stalls_per_s": len(lengths) / window.seconds,
+    }
+    if lengths.size:
+        p50, p99 = np.percentile(lengths, [50, 99]) / NS_PER_MS
+        found |= {
+            "stall_p50_ms": float(p50),
+            "stall_p99_ms": float(p99),
+            "stall_max_ms": float(lengths.max()) / NS_PER_MS,
+        }
+    return found
+
+
+def busy_ns(data: ContainerData, t_ns: Integers) -> Floats:
+    """Return for each time how long all workers together had run since the first of them.
+
+    Running is all time outside stalls; between a stall's begin and end nothing is added.
+    """
+    origin = int(t_ns[0])
+    total: Floats = (t_ns - origin).astype(float) * len(data.stalls)
+    for begin, length in data.stalls:
+        knots = np.column_stack((begin, begin + length)).ravel() - origin
+        lost = np.column_stack((np.cumsum(length) - length, np.cumsum(length))).ravel()
+        if knots.size:
+            stalled = np.interp((t_ns - origin).astype(float), knots.astype(float), lost)
+            total -= stalled - stalled[0]
+    return total
+
+
+def settle_ns(phase: Phase, data: ContainerData, window: Window, period_ns: int) -> int | None:
+    """Return how long after the request the workload settled, None if it never did.
+
+    At each millisecond s the running time within [s, s + period) is known from the stalls. Its
+    1st and 99th percentile in the steady window, 2 % further apart on each side, are the band.
+    Settled is the first s after the request from which, for two periods, no more than 2 % of
+    the windows leave the band. Zero means that the workload never left it.
+    """
+    begin_ns, end_ns = phase.change.t_request_ns, phase.t_end_ns
+    grid = np.arange(begin_ns, end_ns + 1, NS_PER_MS, dtype=np.int64)
+    width = max(1, period_ns // NS_PER_MS)
+    if not data.stalls or len(grid) <= 3 * width:
+        return None
+    running = busy_ns(data, grid)
+    share = (running[width:] - running[:-width]) / (grid[width:] - grid[:-width])
+    steady_from = int(np.searchsorted(grid, window.t_begin_ns))
+    if steady_from >= len(share):
+        return None
+    low, high = np.percentile(share[steady_from:], _BAND_PERCENTILES)
+    margin = _BAND_MARGIN * float(np.median(share[steady_from:]))
+    outside = (share < low - margin) | (share > high + margin)
+    # How many of the windows that begin within two periods from s on lie outside the band.
+    cumulated = np.concatenate(([0], np.cumsum(outside)))
+    ahead = min(2 * width, len(share))
+    astray = cumulated[ahead:] - cumulated[: len(cumulated) - ahead]
+    settled = np.flatnonzero((astray <= _OUTLIERS_ALLOWED * ahead) & ~outside[: len(astray)])
+    return int(grid[settled[0]] - begin_ns) if settled.size else None
+
+
+def _time_to_effect(
+    phase: Phase, data: ContainerData, window: Window, settings: Settings
+) -> dict[str, float | None]:
+    change = phase.change
+    found: dict[str, float | None] = {
+        "answer_ms": (change.t_answer_ns - change.t_request_ns) / NS_PER_MS
+    }
+    seen = [file.t_changed_ns for file in change.files if file.t_changed_ns is not None]
+    found["file_ms"] = (max(seen) - change.t_request_ns) / NS_PER_MS if seen else None
+    settled = settle_ns(phase, data, window, bandwidth(settings)[1] * NS_PER_US)
+    found["settle_ms"] = None if settled is None else settled / NS_PER_MS
+    return found if change.via == "update" else {}
+
+
+def _difference(counter: Floats | None, window: Window) -> float | None:
+    """Return how far a counter went; None if it is absent, unread or went backwards."""
+    if counter is None:
+        return None
+    part = counter[window.first : window.last + 1]
+    read = part[~np.isnan(part)]
+    if len(read) < 2 or read[-1] < read[0]:
+        return None
+    return float(read[-1] - read[0])
+
+
+def _ratio(part: float | None, whole: float | None, scale: float = 1) -> float | None:
+    return None if part is None or not whole else scale * part / whole
+
+
+def _pressure_pct(data: ContainerData, window: Window) -> float | None:
+    if data.pressure_us is None:
+        return None
+    part = slice(window.first, window.last + 1)
+    pressure, t_ns = data.pressure_us[part].astype(float), data.t_ns[part]
+    read = np.flatnonzero(~np.isnan(pressure))
+    if len(read) < 2:
+        return None
+    # The slow readings do not stand at the window's ends: take the time between them.
+    waited = (pressure[read[-1]] - pressure[read[0]]) * NS_PER_US
+    return _ratio(float(waited), float(t_ns[read[-1]] - t_ns[read[0]]), 100)
+
+
+def _docker_stats(data: ContainerData, window: Window) -> float | None:
+    """Return the median of the messages whose second lies wholly inside the window."""
+    t_ns, cpus = data.stats
+    inside = (t_ns >= window.t_begin_ns + NS_PER_S) & (t_ns < window.t_end_ns) & ~np.isnan(cpus)
+    return float(np.median(cpus[inside])) if inside.any() else None
+
+
+# Tables
+
+
+def finished(directory: RunDirectory) -> list[TrialRecord]:
+    """Return the trials that ended well, by number; the last record of each counts."""
+    latest = {trial.number: trial for trial in directory.trials()}
+    return [latest[number] for number in sorted(latest) if latest[number].status == "ok"]
+
+
+def compute(directory: RunDirectory) -> list[dict[str, Any]]:
+    """Derive every row of phases.parquet from a run's raw files."""
+    run = directory.run()
+    return [row for trial in finished(directory) for row in _trial_rows(directory, run, trial)]
+
+
+def _trial_rows(
+    directory: RunDirectory, run: RunRecord, trial: TrialRecord
+) -> Iterator[dict[str, Any]]:
+    loaded = [load(directory, trial, container) for container in trial.containers]
+    in_force = {one.role: dict(one.options) for one in run.experiment.containers}
+    for phase in trial.phases:
+        in_force[phase.role] = dict(phase.settings)
+        for data in loaded:
+            role = data.record.role
+            window = steady_window(phase, data, in_force[role])
+            if window is None:
+                continue
+            found = steady(data, window)
+            if role == phase.role:
+                found |= _time_to_effect(phase, data, window, in_force[role])
+            capacity = min(data.record.workers, run.host.cpus)
+            expected = expected_cpus(in_force[role], capacity)
+            for metric, value in found.items():
+                if value is not None:
+                    yield _row(run, trial, phase, role, metric, value, expected, window)
+
+
+def _row(
+    run: RunRecord,
+    trial: TrialRecord,
+    phase: Phase,
+    role: str,
+    metric: str,
+    value: float,
+    expected_use: float,
+    window: Window,
+) -> dict[str, Any]:
+    expected = expected_use if metric in ("cpus_used", "probe_cpus") else None
+    row = (
+        run.experiment.name, trial.number, phase.number, role, phase.option, phase.change.via,
+        phase.requested, phase.effective, metric, UNITS[metric], expected, value,
+        None if expected is None else error_pct(value, expected), window.last - window.first + 1,
+    )  # fmt: skip
+    return dict(zip(PHASE_COLUMNS, row, strict=True))
+
+
+def write(directory: RunDirectory) -> None:
+    """Compute phases.parquet and write it."""
+    computed = compute(directory)
+    directory.write_phases({column: [row[column] for row in computed] for column in PHASE_COLUMNS})
+
+
+def rows(directory: RunDirectory) -> list[dict[str, Any]]:
+    """Return the rows of phases.parquet, computed anew where it lacks a finished trial."""
+    stored = directory.phases()
+    if stored is not None and set(stored["trial"]) == {one.number for one in finished(directory)}:
+        return [
+            dict(zip(stored, values, strict=True)) for values in zip(*stored.values(), strict=True)
+        ]
+    return compute(directory)
+
+
+def summary(directory: RunDirectory) -> list[dict[str, Any]]:
+    """Return one object per role, option, via, requested value and metric, across trials.
+
+    A trial counts once: the median of its phases with that value. `ci_level` is the probability
+    with which the interval covers the median.
+    """
+    table = pd.DataFrame(rows(directory), columns=list(PHASE_COLUMNS))
+    if table.empty:
+        return []
+    keys = ["role", "option", "via", "requested", "metric"]
+    return [
+        _summarised(dict(zip(keys, key, strict=True)), group)
+        for key, group in table.groupby(keys, sort=False)
+    ]
+
+
+def _summarised(key: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
+    per_trial = group.groupby("trial")["value"].median()
+    interval = median_interval(list(per_trial))
+    expected = _only(group["expected"])
+    return key | {
+        "unit": group["unit"].iloc[0],
+        "enforced": _only(group["effective"]),
+        "expected": expected,
+        "median": interval.median,
+        "ci_low": interval.low,
+        "ci_high": interval.high,
+        "ci_level": interval.level,
+        "n_trials": len(per_trial),
+        "error_pct": None if expected is None else error_pct(interval.median, expected),
+    }
+
+
+def _only(values: Iterable[Any]) -> Any:
+    """Return the value that all share, None if none does or it is absent."""
+    distinct = {None if _absent(value) else value for value in values}
+    return distinct.pop() if len(distinct) == 1 else None
+
+
+def _absent(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
