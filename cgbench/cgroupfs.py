@@ -18,6 +18,8 @@ from cgbench.errors import CgroupError
 
 Reading = int | str
 
+_DEVICE = re.compile(r"^[0-9]+:[0-9]+$")
+
 
 @dataclass(frozen=True)
 class Counter:
@@ -191,7 +193,7 @@ def _unescaped(field: str) -> str:
 
 def _below(place: tuple[str, str], inside: str) -> str:
     mounted_root, mount_point = place
-    if mounted_root != "/" and inside.startswith(mounted_root):
+    if mounted_root != "/" and f"{inside}/".startswith(f"{mounted_root}/"):
         inside = inside[len(mounted_root) :]
     return f"{mount_point}/{inside.lstrip('/')}"
 
@@ -213,6 +215,12 @@ def parse(file: str, content: bytes, *, text: bool = False) -> dict[str, Reading
     try:
         for line in decoded.splitlines():
             words = line.split()
+            # Devices without figures stand alone, or in front of the next one (seen in io.stat
+            # with kernels 5.15 and 6.1).
+            while len(words) > 1 and _DEVICE.match(words[0]) and _DEVICE.match(words[1]):
+                del words[0]
+            if len(words) == 1 and _DEVICE.match(words[0]):
+                continue
             if len(words) == 1:
                 values[file] = int(words[0])
             elif all("=" in word for word in words[1:]):

@@ -126,7 +126,9 @@ def show(
 
 @app.command()
 def run(
-    names: Annotated[list[str], typer.Argument(metavar="NAME|FILE...", show_default=False)] = [],  # noqa: B006
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME|FILE...", show_default=False)
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer trials, shorter holds.")] = False,
     trials: Annotated[
         int | None, typer.Option(min=1, max=1000, help="How many trials, instead of the file's.")
@@ -151,14 +153,14 @@ def run(
     from cgbench import experiment, host, runner
     from cgbench.engine import Engine
 
-    loaded = [experiment.load(name) for name in names]
+    loaded = [experiment.load(name) for name in names or ()]
     host.require_measurable()
-    signal.signal(signal.SIGTERM, _interrupted)
-    signal.signal(signal.SIGINT, _interrupted)
     failed = False
     with host.exclusively():
         engine = Engine()
         try:
+            # Nobody else holds the lock, so whatever is there was left by a cgbench that died.
+            _remove_leftovers(engine)
             if resume is not None:
                 from cgbench import store
 
@@ -265,21 +267,32 @@ def clean(
 ) -> None:
     """Remove every container and file that a killed cgbench left behind; results stay."""
     import contextlib
-    import shutil
 
     from cgbench import host
     from cgbench.engine import Engine
 
     with contextlib.nullcontext() if force else host.exclusively():
         engine = Engine()
-        containers = engine.leftovers()
-        for container in containers:
-            engine.remove(container)
-        scratch = host.scratch_leftovers()
-        for path in scratch:
-            shutil.rmtree(path)
-        engine.close()
-    _print(f"removed {len(containers)} container(s) and {len(scratch)} scratch director(ies)")
+        try:
+            containers, scratch = _remove_leftovers(engine)
+        finally:
+            engine.close()
+    _print(f"removed {containers} container(s) and {scratch} scratch director(ies)")
+
+
+def _remove_leftovers(engine: Engine) -> tuple[int, int]:
+    """Remove containers and scratch directories; return how many of each there were."""
+    import shutil
+
+    from cgbench import host, image
+
+    containers, scratch = engine.leftovers(), host.scratch_leftovers()
+    image.sweep()
+    for container in containers:
+        engine.remove(container)
+    for path in scratch:
+        shutil.rmtree(path)
+    return len(containers), len(scratch)
 
 
 @app.command()
@@ -311,20 +324,26 @@ def _print(text: str) -> None:
     typer.echo(text)
 
 
+class Interrupted(BaseException):
+    """Ctrl-C or SIGTERM; not KeyboardInterrupt, which typer would turn into exit status 1."""
+
+
 def _interrupted(_number: int, _frame: object) -> None:
     """Begin to stop; a second Ctrl-C must not cut the cleaning up short."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    raise Interrupted
 
 
 def main() -> None:
     """Run the command line and exit; errors of ours become two lines, never a traceback."""
+    signal.signal(signal.SIGTERM, _interrupted)
+    signal.signal(signal.SIGINT, _interrupted)
     try:
-        app(standalone_mode=False)
+        app()
     except CgbenchError as error:
         typer.echo(f"cgbench: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except Interrupted:
         typer.echo("cgbench: interrupted; finished trials are kept (--resume goes on)", err=True)
         sys.exit(EXIT_INTERRUPTED)

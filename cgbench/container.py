@@ -184,16 +184,22 @@ def _ended(pidfd: int, wait_s: float) -> bool:
 
 def why_ended(engine: Engine, role: str, container_id: str) -> str:
     """Say why a container is no more, as `docker inspect` tells it."""
+    removed = f"the container of {role} was removed from outside"
     # The daemon learns of the end a little later than we do.
     for _attempt in range(100):
         state = engine.state(container_id)
         if state is None:
-            return f"the container of {role} was removed from outside"
+            return removed
         if not state.running:
             break
         time.sleep(0.02)
     else:
         return f"the container of {role} ended, and Docker has not noticed"
+    if state.exit_code == 137 and not state.oom_killed:
+        # `docker rm -f` kills first and removes then.
+        time.sleep(0.3)
+        if engine.state(container_id) is None:
+            return removed
     if state.oom_killed:
         return f"the container of {role} was OOM-killed (exit status {state.exit_code})"
     said = engine.logs(container_id).splitlines()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ PROBE_PATH = "/probe"
 """Where the probe's shared-memory file is mounted in a container."""
 
 _API_TIMEOUT_S = 30
+_START_IT = "Start it (systemctl start docker, or run `make setup` in a checkout)."
 
 
 @dataclass(frozen=True)
@@ -95,14 +97,21 @@ class Engine:
                 "Sampling needs the local kernel: run cgbench on that host, or unset DOCKER_HOST.",
             )
         base_url = address or "unix:///var/run/docker.sock"
+        _require_listener(base_url.removeprefix("unix://"))
         try:
             self._api = docker.APIClient(base_url=base_url, version="auto", timeout=_API_TIMEOUT_S)
             self._version: Mapping[str, Any] = self._api.version(api_version=False)
         except (docker.errors.DockerException, requests.RequestException) as error:
             raise DockerUnavailable(
-                f"no Docker daemon answers at {base_url}: {_cause(error)}",
-                "Start it (systemctl start docker, or run `make setup` in a checkout).",
+                f"no Docker daemon answers at {base_url}: {_cause(error)}", _START_IT
             ) from error
+        try:
+            self._require_new_enough()
+        except DockerUnavailable:
+            self._api.close()
+            raise
+
+    def _require_new_enough(self) -> None:
         offered = tuple(int(part) for part in str(self._version["ApiVersion"]).split("."))
         if offered < MINIMUM_API:
             raise DockerUnavailable(
@@ -226,6 +235,12 @@ class Engine:
         """Start recording the `docker stats` stream of a container."""
         return StatsStream(self._api, container_id)
 
+    def stats_once(self, container_id: str) -> Stats:
+        """Return one reading of the stats API, as a polling monitor takes it."""
+        url = self._url(f"/containers/{container_id}/stats?stream=false&one-shot=true")
+        response = self._call(self._api.get, url)
+        return _stats(response.json(), time.monotonic_ns())
+
     # Images
 
     def has_image(self, reference: str) -> bool:
@@ -307,6 +322,20 @@ class Engine:
             return method(*arguments, **named)
         except (docker.errors.DockerException, requests.RequestException) as error:
             raise EngineError(f"Docker refused: {_cause(error)}") from error
+
+
+def _require_listener(path: str) -> None:
+    """Raise DockerUnavailable unless something listens on the socket at `path`.
+
+    Asked first, since docker's own client leaks its socket where nothing listens.
+    """
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(path)
+        except OSError as error:
+            raise DockerUnavailable(
+                f"no Docker daemon answers at unix://{path}: {error.strerror or error}", _START_IT
+            ) from error
 
 
 class StatsStream:

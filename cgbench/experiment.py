@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import random
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
 from enum import StrEnum
 from importlib import resources
 from itertools import count
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,11 +25,12 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from cgbench import workload as workloads
-from cgbench.errors import CgbenchError, ExperimentError, OptionError, UnitError
+from cgbench.errors import CgbenchError, ExperimentError, UnitError
 from cgbench.options import Settings, Value, bandwidth, option
-from cgbench.units import NS_PER_S, format_duration, parse_duration, parse_size
+from cgbench.units import NS_PER_MS, NS_PER_S, format_duration, parse_duration, parse_size
 
 
 class Precondition(StrEnum):
@@ -60,7 +64,19 @@ def _size(value: object) -> object:
 
 
 def _seconds_text(ns: int) -> str:
-    return f"{ns / NS_PER_S:g}s"
+    return f"{Decimal(ns) / NS_PER_S:f}s"
+
+
+def _long_enough(ns: int) -> int:
+    if ns < 50 * NS_PER_MS:
+        raise PydanticCustomError("hold", "should be at least 50ms, written such as 6s or 250ms")
+    return ns
+
+
+def _not_negative(ns: int) -> int:
+    if ns < 0:
+        raise PydanticCustomError("duration", "should not be negative")
+    return ns
 
 
 Duration = Annotated[
@@ -71,6 +87,12 @@ Duration = Annotated[
 ]
 """Nanoseconds inside, `"6s"` in files."""
 
+Hold = Annotated[Duration, AfterValidator(_long_enough)]
+"""How long a step lasts; in less than 50 ms nothing settles."""
+
+Whole = Annotated[int, Field(strict=True)]
+"""A whole number that is written as one: neither `"5"` nor `true`."""
+
 Size = Annotated[
     int,
     BeforeValidator(_size),
@@ -78,7 +100,7 @@ Size = Annotated[
         {
             "anyOf": [
                 {"type": "integer"},
-                {"type": "string", "pattern": r"^\d+(\.\d+)?[kmgKMG]?i?[bB]?$"},
+                {"type": "string", "pattern": r"^\d+(\.\d+)?[kmgtpKMGTP]?[iI]?[bB]?$"},
             ]
         }
     ),
@@ -99,9 +121,9 @@ class Container(_Model):
 
     role: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     workload: str
-    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    workers: Annotated[Whole, Field(ge=1, le=256)] = 1
     memory: Annotated[Size, Field(ge=6 * 2**20)] = 256 * 2**20
-    pids: Annotated[int, Field(ge=4, le=4096)] = 64
+    pids: Annotated[Whole, Field(ge=4, le=4096)] = 64
     options: Mapping[str, Value] = Field(default_factory=dict)
 
 
@@ -114,10 +136,10 @@ class Step(_Model):
     """
 
     set: Annotated[Mapping[str, Value | tuple[Value, ...]], Field(min_length=1)]
-    hold: Annotated[Duration, Field(ge=50_000_000)]
+    hold: Hold
     via: Via = "update"
     role: str | None = None
-    fit_host: bool = False
+    fit_host: Annotated[bool, Field(strict=True)] = False
 
     def unrolled(self) -> list[dict[str, Value]]:
         """Return one mapping of option to value for each step that this one stands for."""
@@ -128,6 +150,8 @@ class Step(_Model):
                 f"set: lists of different lengths: {', '.join(sorted(lists))}",
                 "Lists in one step are walked together; make them equally long.",
             )
+        if lengths == {0}:
+            raise ExperimentError(f"set: nothing in {', '.join(sorted(lists))}", "Add a value.")
         length = lengths.pop() if lengths else 1
         return [
             {
@@ -141,8 +165,8 @@ class Step(_Model):
 class Sampling(_Model):
     """How often interface files are read: `fast_hz` for those under change, else `slow_hz`."""
 
-    fast_hz: Annotated[int, Field(ge=1, le=2000)] = 1000
-    slow_hz: Annotated[int, Field(ge=1, le=100)] = 10
+    fast_hz: Annotated[Whole, Field(ge=1, le=2000)] = 1000
+    slow_hz: Annotated[Whole, Field(ge=1, le=100)] = 10
 
     @model_validator(mode="after")
     def _slow_divides_fast(self) -> Sampling:
@@ -154,8 +178,8 @@ class Sampling(_Model):
 class Quick(_Model):
     """What `--quick` changes."""
 
-    trials: Annotated[int, Field(ge=1, le=1000)] = 2
-    hold: Annotated[Duration, Field(ge=50_000_000)] = 2 * NS_PER_S
+    trials: Annotated[Whole, Field(ge=1, le=1000)] = 2
+    hold: Annotated[Hold, Field(json_schema_extra={"default": "2s"})] = 2 * NS_PER_S
 
 
 class PlannedStep(_Model):
@@ -191,8 +215,10 @@ class Experiment(_Model):
     question: Annotated[str, Field(min_length=1)]
     option: str
     requires: tuple[Precondition, ...] = ()
-    trials: Annotated[int, Field(ge=1, le=1000)] = 5
-    warmup: Duration = NS_PER_S // 2
+    trials: Annotated[Whole, Field(ge=1, le=1000)] = 5
+    warmup: Annotated[
+        Duration, AfterValidator(_not_negative), Field(json_schema_extra={"default": "0.5s"})
+    ] = NS_PER_S // 2
     sampling: Sampling = Sampling()
     quick: Quick = Quick()
     containers: Annotated[tuple[Container, ...], Field(min_length=1)]
@@ -207,20 +233,25 @@ class Experiment(_Model):
         return self
 
     def _check(self) -> None:
-        option(self.option)
+        with _at("option"):
+            option(self.option)
         roles = [container.role for container in self.containers]
         if len(set(roles)) != len(roles):
             raise ExperimentError("containers: two of them have the same role")
-        for container in self.containers:
-            workloads.load(container.workload)
-            for name, value in container.options.items():
-                option(name).check(value)
-        for index, step in enumerate(self.steps, 1):
-            if step.role is not None and step.role not in roles:
-                raise ExperimentError(f"steps: number {index}: no container has role {step.role}")
-            for values in step.unrolled():
-                for name, value in values.items():
+        for index, container in enumerate(self.containers, 1):
+            with _at(f"containers.{index}"):
+                workloads.load(container.workload)
+                for name, value in container.options.items():
                     option(name).check(value)
+        for index, step in enumerate(self.steps, 1):
+            with _at(f"steps.{index}"):
+                if step.role is not None and step.role not in roles:
+                    raise ExperimentError(
+                        f"no container has the role {step.role}", f"Roles: {', '.join(roles)}."
+                    )
+                for values in step.unrolled():
+                    for name, value in values.items():
+                        option(name).check(value)
 
     def judged_option(self, settings: Settings) -> str:
         """Return the option a step is about: the experiment's own, else the first it sets."""
@@ -243,23 +274,30 @@ class Experiment(_Model):
         Raises ExperimentError when a step asks for more CPUs than there are.
         """
         walks: list[list[PlannedStep]] = []
-        in_force = {container.role: dict(container.options) for container in self.containers}
-        for step in self.steps:
+        born = {container.role: container.options for container in self.containers}
+        in_force = {name: dict(options) for name, options in born.items()}
+        for index, step in enumerate(self.steps, 1):
             role = step.role or self.containers[0].role
             for settings in step.unrolled():
-                if _exceeds(in_force[role] | settings, cpus):
+                before = born if step.via == "run" else in_force
+                if _exceeds({**before[role], **settings}, cpus):
                     if step.fit_host:
                         continue
                     raise ExperimentError(
-                        f"steps: {_written(settings)} asks for more than this host's {cpus} CPUs",
+                        f"{self.name}: steps.{index}: {_written(settings)} asks for more than "
+                        f"this host's {cpus} CPUs",
                         "Lower it, or set fit_host = true to leave such values out.",
                     )
                 if step.via == "run" or not walks:
                     walks.append([])
+                    in_force = {name: dict(options) for name, options in born.items()}
                 in_force[role] |= settings
                 walks[-1].append(self._planned(step, role, settings))
         if not walks:
-            raise ExperimentError("steps: none is left that fits this host", "Add a lower value.")
+            raise ExperimentError(
+                f"{self.name}: steps: none is left that fits this host's {cpus} CPUs",
+                "Add a lower value.",
+            )
         drafts = [
             (repetition, walk, tuple(steps))
             for repetition in range(1, self.trials + 1)
@@ -284,8 +322,17 @@ class Experiment(_Model):
         )
 
 
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Put `place` in front of the message of an error."""
+    try:
+        yield
+    except CgbenchError as error:
+        raise ExperimentError(f"{place}: {error.message}", error.advice) from None
+
+
 def _periods(step: Step, number: int) -> int:
-    """Return the length of `number` of the step's longest periods in ns, 0 if it sets none."""
+    """Return the length of `number` of the step's longest periods in ns."""
     return max(number * 1000 * bandwidth(settings)[1] for settings in step.unrolled())
 
 
@@ -340,14 +387,21 @@ def parse(text: str, origin: str) -> Experiment:
         return Experiment.model_validate(document)
     except ValidationError as error:
         raise _explained(error, origin) from None
-    except OptionError as error:
-        raise ExperimentError(f"{origin}: {error.message}", error.advice) from None
 
 
 def _explained(error: ValidationError, origin: str) -> ExperimentError:
     """Turn the first of pydantic's complaints into one line that names the key."""
-    first = error.errors()[0]
-    where = ".".join(str(part + 1 if isinstance(part, int) else part) for part in first["loc"])
+    # A misspelt key is often also a missing one: tell the first, which explains the second.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    location = first["loc"]
+    valued = next((location.index(key) for key in ("set", "options") if key in location), None)
+    if valued is not None and len(location) > valued + 1:
+        # Behind the option's name stands only which of a value's types pydantic tried.
+        location = location[: valued + 2]
+        first["msg"] = "should be a number, a text or a list of these"
+    where = ".".join(str(part + 1 if isinstance(part, int) else part) for part in location)
+    if first["type"] == "too_short":
+        return ExperimentError(f"{origin}: {where} is empty", "Give it at least one entry.")
     if first["type"] == "extra_forbidden":
         key = str(first["loc"][-1])
         near = difflib.get_close_matches(key, _keys_beside(first["loc"]), 1)

@@ -263,10 +263,13 @@ def _difference(counter: Floats | None, window: Window) -> float | None:
     if counter is None:
         return None
     part = counter[window.first : window.last + 1]
-    read = part[~np.isnan(part)]
-    if len(read) < 2 or read[-1] < read[0]:
+    return _advance(part[~np.isnan(part)])
+
+
+def _advance(readings: Floats) -> float | None:
+    if len(readings) < 2 or bool(np.any(np.diff(readings) < 0)):
         return None
-    return float(read[-1] - read[0])
+    return float(readings[-1] - readings[0])
 
 
 def _ratio(part: float | None, whole: float | None, scale: float = 1) -> float | None:
@@ -279,11 +282,11 @@ def _pressure_pct(data: ContainerData, window: Window) -> float | None:
     part = slice(window.first, window.last + 1)
     pressure, t_ns = data.pressure_us[part].astype(float), data.t_ns[part]
     read = np.flatnonzero(~np.isnan(pressure))
-    if len(read) < 2:
+    waited_us = _advance(pressure[read])
+    if waited_us is None:
         return None
     # The slow readings do not stand at the window's ends: take the time between them.
-    waited = (pressure[read[-1]] - pressure[read[0]]) * NS_PER_US
-    return _ratio(float(waited), float(t_ns[read[-1]] - t_ns[read[0]]), 100)
+    return _ratio(waited_us * NS_PER_US, float(t_ns[read[-1]] - t_ns[read[0]]), 100)
 
 
 def _docker_stats(data: ContainerData, window: Window) -> float | None:

@@ -43,8 +43,9 @@ class Option:
     """One flag of `docker update`.
 
     `parse` turns a written value into the API's; `lowest` and `highest` bound what the daemon
-    accepts (None: no such bound); `lifted` is the value that removes the limit, None if there
-    is none. `v1` and `v2` are the interfaces by cgroup version, None where the kernel has none.
+    accepts, counted as the API counts, which makes `per_unit` of one `unit` (None: no such bound);
+    `lifted` is the value that removes the limit, None if there is none. `v1` and `v2` are the
+    interfaces by cgroup version, None where the kernel has none.
     """
 
     name: str
@@ -55,8 +56,9 @@ class Option:
     parse: Callable[[Value], object]
     v1: Interface | None
     v2: Interface | None
-    lowest: float | None = None
-    highest: float | None = None
+    lowest: int | None = None
+    highest: int | None = None
+    per_unit: int = 1
     lifted: Value | None = None
 
     @property
@@ -72,25 +74,33 @@ class Option:
         """Raise OptionError unless `value` is in the domain the daemon documents."""
         try:
             parsed = self.parse(value)
-        except (UnitError, ValueError, TypeError) as error:
+        except UnitError as error:
+            raise OptionError(f"{self.flag} {value}: {error.message}", self.domain()) from None
+        except (ValueError, TypeError) as error:
             raise OptionError(f"{self.flag} {value}: {error}", self.domain()) from None
-        if not isinstance(parsed, int | float) or value == self.lifted:
+        if not isinstance(parsed, int) or parsed == self.lifted:
             return
         if self.lowest is not None and parsed < self.lowest:
-            raise OptionError(f"{self.flag} {value} is below {self.lowest:g}", self.domain())
+            below = self._bound(self.lowest)
+            raise OptionError(f"{self.flag} {value} is below {below}", self.domain())
         if self.highest is not None and parsed > self.highest:
-            raise OptionError(f"{self.flag} {value} is above {self.highest:g}", self.domain())
+            above = self._bound(self.highest)
+            raise OptionError(f"{self.flag} {value} is above {above}", self.domain())
 
     def domain(self) -> str:
         """Return the accepted values as one sentence."""
+        lowest, highest = self._bound(self.lowest), self._bound(self.highest)
         bounds = {
-            (True, True): f"from {self.lowest} to {self.highest}",
-            (True, False): f"of at least {self.lowest}",
-            (False, True): f"of at most {self.highest}",
+            (True, True): f"from {lowest} to {highest}",
+            (True, False): f"of at least {lowest}",
+            (False, True): f"of at most {highest}",
             (False, False): "as Docker documents it",
         }[(self.lowest is not None, self.highest is not None)]
         lifted = "" if self.lifted is None else f"; {self.lifted} lifts it"
         return f"{self.flag} takes {self.unit} {bounds}{lifted}."
+
+    def _bound(self, bound: int | None) -> str:
+        return str(bound) if bound is None or self.per_unit == 1 else f"{bound / self.per_unit:g}"
 
 
 def _integer(value: Value) -> int:
@@ -137,8 +147,10 @@ def expected_cpus(settings: Settings, capacity: float) -> float:
     """Return the CPUs that a saturating workload should use, at most `capacity`."""
     quota, period = bandwidth(settings)
     limit = capacity if quota is None else quota / period
-    if settings.get("cpuset-cpus"):
-        limit = min(limit, len(parse_cpu_list(str(settings["cpuset-cpus"]))))
+    # Not `if settings.get(...)`: CPU 0 alone may be written as the number 0.
+    cpuset = parse_cpu_list(str(settings.get("cpuset-cpus", "")))
+    if cpuset:
+        limit = min(limit, len(cpuset))
     return min(limit, capacity)
 
 
@@ -216,7 +228,7 @@ _OPTIONS = (
         _nanocpus,
         Interface("cpu", "cpu.cfs_quota_us", _v1_quota),
         Interface("cpu", "cpu.max", _cpu_max),
-        lowest=10_000_000,
+        lowest=10_000_000, per_unit=10**9,
     ),
     Option(
         "cpu-quota", "CpuQuota", "cpu", "µs",

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from cgbench.errors import ProbeError
 
-PAGE = mmap.PAGESIZE
+# Part of the layout, and not the size of this kernel's pages.
+PAGE = 4096
 MAGIC = 0x6367_6265_6E63_6831
 LAYOUT = 1
 BUCKET_NS = 1_000_000
@@ -67,7 +68,7 @@ class ProbeFile:
         try:
             # Allocated here, so that the pages are charged to the host and not to the container.
             os.posix_fallocate(descriptor, 0, size)
-            os.fchown(descriptor, owner, owner)
+            os.fchown(descriptor, owner, -1)
             self._memory = mmap.mmap(descriptor, size)
         except OSError as error:
             path.unlink(missing_ok=True)

@@ -186,7 +186,10 @@ def read_spool(
 
     A torn last record, as a crash leaves it, is dropped with the tick it belongs to.
     """
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SamplerError(f"{path}: {error.strerror}") from error
     ticks: list[tuple[int, int, int]] = []
     found: list[tuple[list[int], list[bytes | None]]] = [([], []) for _ in targets]
     offset, size = 0, len(data)
@@ -196,6 +199,8 @@ def read_spool(
         kept = 0 if length == _GONE else length
         if offset + kept > size:
             break
+        if tick != len(ticks) or (file == _TICK_FILE and length != _TICK.size):
+            raise SamplerError(f"{path}: record at byte {offset} is out of place")
         if file == _TICK_FILE:
             ticks.append(_TICK.unpack_from(data, offset))
         elif file < len(targets):

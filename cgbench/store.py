@@ -135,15 +135,18 @@ class RunDirectory:
     def append_trial(self, record: TrialRecord) -> None:
         """Append a trial's line to trials.jsonl and sync it."""
         path = self.path / "trials.jsonl"
-        with _explained(path), path.open("ab") as file:
-            before = file.tell()
+        rest = record.model_dump_json().encode() + b"\n"
+        # Unbuffered: a buffer would be written once more on closing, after the truncation.
+        with _explained(path), path.open("ab", buffering=0) as file:
+            before = _end_of_last_line(path)
             try:
-                file.write(record.model_dump_json().encode() + b"\n")
-                file.flush()
+                # A torn line would hide every later one, be it left by a crash or by this call.
+                file.truncate(before)
+                while rest:
+                    rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
             except OSError:
-                # A torn line would hide every later one.
-                os.ftruncate(file.fileno(), before)
+                file.truncate(before)
                 raise
 
     def write_phases(self, columns: Mapping[str, Sequence[object]]) -> None:
@@ -305,6 +308,10 @@ def runs(results: Path) -> list[RunDirectory]:
     """Return every run under `results`, oldest first."""
     return [RunDirectory(path.parent) for path in
             sorted(results.glob("*/*/run.json"), key=lambda path: path.parent.name)]  # fmt: skip
+
+
+def _end_of_last_line(path: Path) -> int:
+    return path.read_bytes().rfind(b"\n") + 1
 
 
 @contextmanager

@@ -6,7 +6,7 @@ Sizes are bytes (int), durations nanoseconds (int), CPU counts nano-CPUs (int) o
 from __future__ import annotations
 
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from cgbench.errors import UnitError
 
@@ -15,9 +15,10 @@ NS_PER_MS = 1_000_000
 NS_PER_US = 1_000
 
 # Docker's command line reads k, m, g, t as powers of 1024, with an optional b or ib behind.
-_SIZE = re.compile(r"^(-?\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?$", re.IGNORECASE)
+_SIZE = re.compile(r"^(-?[0-9]+(?:\.[0-9]+)?)\s*([kmgtp]?)(?:i?b)?$", re.IGNORECASE)
 _SIZE_FACTORS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
-_DURATION = re.compile(r"^(-?\d+(?:\.\d+)?)\s*(ns|us|µs|ms|s|m|h)$")
+_DURATION = re.compile(r"^(-?[0-9]+(?:\.[0-9]+)?)\s*(ns|us|µs|ms|s|m|h)$")
+_DIGITS = re.compile(r"^[0-9]+$")
 _DURATION_FACTORS = {
     "ns": 1,
     "us": NS_PER_US,
@@ -27,6 +28,9 @@ _DURATION_FACTORS = {
     "m": 60 * NS_PER_S,
     "h": 3600 * NS_PER_S,
 }
+
+# CONFIG_NR_CPUS is at most this (kernel: arch/x86/Kconfig); a longer range would fill memory.
+_MOST_CPUS = 8192
 
 
 def parse_size(text: str) -> int:
@@ -60,7 +64,7 @@ def parse_nanocpus(text: str) -> int:
     """
     try:
         value = Decimal(text.strip()) * NS_PER_S
-    except InvalidOperation:
+    except ArithmeticError:
         value = Decimal("NaN")
     if not value.is_finite() or value != value.to_integral_value():
         raise UnitError(f"not a number of CPUs: {text!r}", "Write a decimal number: 0.5, 2.")
@@ -75,16 +79,17 @@ def format_size(size: float) -> str:
         if value < 1024:
             return f"{sign}{value:.4g} {unit}"
         value /= 1024
-    return f"{sign}{value:.4g} TiB"
+    return f"{sign}{value:.4g} TiB" if value < 1000 else f"{sign}{value:.0f} TiB"
 
 
 def format_duration(ns: float) -> str:
     """Return `ns` nanoseconds as short text: `41.2 ms`, `6 s`, `2 min 5 s`."""
     sign = "-" if ns < 0 else ""
     value = abs(float(ns))
-    if value < NS_PER_MS:
+    # From 999.5 on, three digits would read 1e+03.
+    if value < 999.5 * NS_PER_US:
         return f"{sign}{value / NS_PER_US:.3g} µs"
-    if value < NS_PER_S:
+    if value < 999.5 * NS_PER_MS:
         return f"{sign}{value / NS_PER_MS:.3g} ms"
     seconds = value / NS_PER_S
     if seconds < 60:
@@ -104,10 +109,12 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
     cpus: set[int] = set()
     for part in filter(None, text.strip().split(",")):
         first, _, last = part.partition("-")
-        if not first.isdigit() or (last and not last.isdigit()) or (part.count("-") > 1):
+        if not _DIGITS.match(first) or (last and not _DIGITS.match(last)) or (part.count("-") > 1):
             raise UnitError(f"not a CPU list: {text!r}", "Write numbers and ranges: 0,2-3.")
         low, high = int(first), int(last or first)
         if part.endswith("-") or high < low:
             raise UnitError(f"not a CPU list: {text!r}", "Write ranges upwards: 0-3.")
+        if high >= _MOST_CPUS:
+            raise UnitError(f"not a CPU list: {text!r}", f"No kernel has {_MOST_CPUS} CPUs.")
         cpus.update(range(low, high + 1))
     return tuple(sorted(cpus))

@@ -62,7 +62,9 @@ def load(name: str, folder: Path | None = None) -> Workload:
     try:
         return Workload.model_validate(tomllib.loads(path.read_text()))
     except tomllib.TOMLDecodeError as error:
-        raise WorkloadError(f"{path}: {error}") from None
+        raise WorkloadError(f"{path}: {error}", "Mend the TOML at that place.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise WorkloadError(f"cannot read {path}: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

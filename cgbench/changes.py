@@ -1,0 +1,112 @@
+"""The changes of a trial told apart by what was in force before and after, and their direction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cgbench.experiment import Experiment
+from cgbench.options import option
+from cgbench.points import UNLIMITED, numeric, worded
+from cgbench.record import Phase, TrialRecord
+
+# Where one of these was never set, there is no limit.
+_CAPS = frozenset({"cpus", "cpu-quota", "memory", "memory-swap", "pids-limit"})
+
+
+class Direction(StrEnum):
+    """Whether the option's number went up or down; `set` where that cannot be said."""
+
+    RAISED = "raised"
+    LOWERED = "lowered"
+    SET = "set"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What all repetitions of one change have in common; `before` and `after` are in words.
+
+    `ratio` is the new number by the old, None where either is no number.
+    """
+
+    role: str
+    option: str
+    before: str
+    after: str
+    direction: Direction
+    ratio: float | None
+
+    @property
+    def words(self) -> str:
+        """The change in words: `10 % → 25 % of a CPU`."""
+        shared = " of a CPU"
+        if self.before.endswith(shared) and self.after.endswith(shared):
+            return f"{self.before.removesuffix(shared)} → {self.after}"
+        return f"{self.before} → {self.after}"
+
+    @property
+    def short(self) -> str:
+        """The change for a plot's tick: `10 → 25 %`."""
+        before, after = (text.partition(" of a CPU")[0] for text in (self.before, self.after))
+        number, _, unit = before.partition(" ")
+        same_unit = unit and after.endswith(f" {unit}")
+        return f"{number if same_unit else before} → {after}"
+
+
+def kinds(trial: TrialRecord, experiment: Experiment) -> dict[int, Kind]:
+    """Return the kind of the change that began each phase, by the phase's number."""
+    found: dict[int, Kind] = {}
+    latest: dict[str, Phase] = {}
+    born = {one.role: one.options for one in experiment.containers}
+    for phase in trial.phases:
+        settings = latest[phase.role].settings if phase.role in latest else born[phase.role]
+        found[phase.number] = _kind(phase, settings)
+        latest[phase.role] = phase
+    return found
+
+
+def _kind(phase: Phase, before: Mapping[str, int | float | str]) -> Kind:
+    name = phase.option
+    old = str(before[name]) if name in before else None
+    was, now = _number(name, old), _number(name, phase.requested)
+    direction = Direction.SET
+    if was is not None and now is not None and was != now:
+        direction = Direction.RAISED if now > was else Direction.LOWERED
+    return Kind(
+        role=phase.role,
+        option=name,
+        before=UNLIMITED if old is None and was == math.inf else _words(name, old, before),
+        after=worded(name, phase.requested, phase.settings),
+        direction=direction,
+        ratio=now / was if was and now and math.isfinite(was) and math.isfinite(now) else None,
+    )
+
+
+def _number(name: str, value: str | None) -> float | None:
+    """Return a value as a number, infinity where it is no limit, None where it is no number."""
+    if value is None:
+        return math.inf if name in _CAPS else None
+    if value == str(option(name).lifted):
+        return math.inf
+    return numeric(name, value)
+
+
+def _words(name: str, value: str | None, settings: Mapping[str, int | float | str]) -> str:
+    return "default" if value is None else worded(name, value, settings)
+
+
+def telling(many: Sequence[Kind]) -> list[Kind]:
+    """Return the largest raising and the largest lowering change, or else the first of all."""
+    chosen = []
+    for direction in (Direction.RAISED, Direction.LOWERED):
+        candidates = [kind for kind in many if kind.direction is direction and kind.ratio]
+        if candidates:
+            chosen.append(max(candidates, key=lambda kind: abs(_magnitude(kind))))
+    return chosen or list(many[:1])
+
+
+def _magnitude(kind: Kind) -> float:
+    ratio = kind.ratio or 1.0
+    return ratio if ratio > 1 else 1 / ratio

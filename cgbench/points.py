@@ -1,0 +1,216 @@
+"""The requested values of a run in the order of its schedule: their words, files and estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cgbench import metrics
+from cgbench.options import Settings, Value, bandwidth, option
+from cgbench.record import ContainerRecord, Phase, TrialRecord
+from cgbench.store import RunDirectory
+from cgbench.units import NS_PER_MS, NS_PER_US, format_duration, format_size
+
+UNLIMITED = "no limit"
+
+_SIZES = frozenset({"memory", "memory-reservation", "memory-swap", "kernel-memory"})
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A metric at one requested value, across trials.
+
+    `low` and `high` bound the median with probability `level`; None where one trial allows none.
+    """
+
+    unit: str
+    expected: float | None
+    median: float
+    low: float | None
+    high: float | None
+    level: float | None
+    trials: int
+    error_pct: float | None
+
+    @property
+    def error_bounds_pct(self) -> tuple[float, float] | None:
+        """The interval as errors in percent of the expected value, None where there is none."""
+        if self.low is None or self.high is None or not self.expected:
+            return None
+        return tuple(100 * (end / self.expected - 1) for end in (self.low, self.high))  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One requested value on one container.
+
+    `enforced` is the text of its interface files as read back, `intended` what they should hold;
+    None where there are no such files, or trials disagreed. `workers` is the number of workers
+    that ran at once.
+    """
+
+    role: str
+    option: str
+    via: str
+    requested: str
+    settings: Settings
+    workers: int
+    enforced: str | None
+    intended: str | None
+    files: tuple[str, ...]
+    estimates: Mapping[str, Estimate]
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Role, option, via and requested value, by which the point is known."""
+        return self.role, self.option, self.via, self.requested
+
+    @property
+    def enforced_as_intended(self) -> bool | None:
+        """Whether the interface files hold what they should; None where that is not known."""
+        if self.enforced is None or self.intended is None:
+            return None
+        return self.enforced == self.intended
+
+    @property
+    def words(self) -> str:
+        """The value as a reader thinks of it: `10 % of a CPU`, `5 ms`, `256 MiB`."""
+        return worded(self.option, self.requested, self.settings)
+
+    @property
+    def short(self) -> str:
+        """The value for a plot's tick: `10 %`."""
+        return self.words.partition(" of a CPU")[0]
+
+    @property
+    def raw(self) -> str:
+        """The value as typed on Docker's command line."""
+        return f"--{self.option} {self.requested}"
+
+    @property
+    def number(self) -> float | None:
+        """The value as a number to plot against: CPUs for a quota, ms for a period."""
+        if self.option in ("cpu-quota", "cpus"):
+            quota, period = bandwidth(self.settings)
+            return None if quota is None else quota / period
+        value = numeric(self.option, self.requested)
+        if value is not None and self.option == "cpu-period":
+            return value * NS_PER_US / NS_PER_MS
+        return value
+
+    @property
+    def ideal_stall_ms(self) -> float | None:
+        """How long a worker waits for the next period when all workers use the quota at once."""
+        quota, period = bandwidth(self.settings)
+        if quota is None or quota >= self.workers * period:
+            return None
+        return (period - quota / self.workers) * NS_PER_US / NS_PER_MS
+
+    def median(self, metric: str) -> float | None:
+        """Return the median of a metric, None if it was not measured here."""
+        estimate = self.estimates.get(metric)
+        return None if estimate is None else estimate.median
+
+
+def worded(name: str, requested: str, settings: Settings) -> str:
+    """Return a requested value as a reader thinks of it; `settings` are all in force with it."""
+    value = numeric(name, requested)
+    if value is None:
+        return requested
+    if value == option(name).lifted:
+        return UNLIMITED
+    if name == "cpu-quota":
+        quota, period = bandwidth(settings)
+        aside = "" if period == 100_000 else f" per {format_duration(period * NS_PER_US)}"
+        return UNLIMITED if quota is None else f"{100 * quota / period:g} % of a CPU{aside}"
+    if name == "cpus":
+        return f"{requested} CPUs"
+    if name == "cpu-period":
+        return format_duration(value * NS_PER_US)
+    if name in _SIZES:
+        return format_size(value)
+    return requested
+
+
+def numeric(name: str, requested: str) -> float | None:
+    """Return a requested value as the API's number, None where it is not a number."""
+    parsed = option(name).parse(requested)
+    return float(parsed) if isinstance(parsed, int | float) else None
+
+
+def points(directory: RunDirectory) -> list[Point]:
+    """Return the run's points in the order in which its schedule first names them."""
+    trials = metrics.finished(directory)
+    found: dict[tuple[str, str, str, str], dict[str, Estimate]] = {}
+    enforced: dict[tuple[str, str, str, str], str | None] = {}
+    for entry in metrics.summary(directory):
+        key = (entry["role"], entry["option"], entry["via"], entry["requested"])
+        found.setdefault(key, {})[entry["metric"]] = _estimate(entry)
+        enforced.setdefault(key, entry["enforced"])
+    return [_point(key, estimates, enforced[key], trials) for key, estimates in found.items()]
+
+
+def judged(many: Sequence[Point]) -> str | None:
+    """Return the metric that an expectation exists for, None if there is none."""
+    metrics_with = [
+        name
+        for point in many
+        for name, estimate in point.estimates.items()
+        if estimate.expected is not None
+    ]
+    return "cpus_used" if "cpus_used" in metrics_with else next(iter(metrics_with), None)
+
+
+def _estimate(entry: Mapping[str, Any]) -> Estimate:
+    alone = entry["n_trials"] < 2
+    return Estimate(
+        unit=entry["unit"],
+        expected=entry["expected"],
+        median=entry["median"],
+        low=None if alone else entry["ci_low"],
+        high=None if alone else entry["ci_high"],
+        level=None if alone else entry["ci_level"],
+        trials=entry["n_trials"],
+        error_pct=entry["error_pct"],
+    )
+
+
+def _point(
+    key: tuple[str, str, str, str],
+    estimates: Mapping[str, Estimate],
+    enforced: str | None,
+    trials: Sequence[TrialRecord],
+) -> Point:
+    role, name, via, requested = key
+    same = [
+        (trial, phase)
+        for trial in trials
+        for phase in trial.phases
+        if (phase.option, phase.change.via, phase.requested) == (name, via, requested)
+    ]
+    # The role's own phases if it has any: another container may be measured during them.
+    trial, phase = next(((t, p) for t, p in same if p.role == role), same[0])
+    settings: Mapping[str, Value] = phase.settings
+    return Point(
+        role=role,
+        option=name,
+        via=via,
+        requested=requested,
+        settings=settings,
+        workers=_workers(trial.containers, role),
+        enforced=enforced,
+        intended=_intended(phase),
+        files=tuple(file.file for file in phase.change.files),
+        estimates=estimates,
+    )
+
+
+def _workers(containers: Sequence[ContainerRecord], role: str) -> int:
+    return next((one.workers for one in containers if one.role == role), 1)
+
+
+def _intended(phase: Phase) -> str | None:
+    """Return what the interface files should hold, written as `Phase.effective` writes them."""
+    texts = [file.expected for file in phase.change.files if file.expected is not None]
+    return " ".join(dict.fromkeys(texts)) or None

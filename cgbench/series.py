@@ -1,0 +1,351 @@
+"""From a run's files to the curves of a report, few points each and the extremes kept.
+
+One trial is in memory at a time, and of it only the columns a curve needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tsdownsample import MinMaxLTTBDownsampler
+
+from cgbench import metrics
+from cgbench.changes import Kind, kinds, telling
+from cgbench.options import Settings, bandwidth, expected_cpus
+from cgbench.record import ContainerRecord, Phase, RunRecord, TrialRecord
+from cgbench.store import RunDirectory
+from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US
+
+REPETITIONS_SHOWN = 5
+"""Repetitions of a change that a step response shows at most."""
+
+BINS_PER_DECADE = 40
+"""How finely stall lengths are told apart."""
+
+STALL_THRESHOLD_MS = 0.2
+"""The shortest stall that the probe notes."""
+
+_SHORTEST_WINDOW_NS = 100 * NS_PER_MS
+_COUNTERS = ("usage_ns", "periods", "throttled_periods")
+# A step response shows this many periods before the request, and after it.
+_PERIODS_BEFORE, _PERIODS_AFTER = 2, 4
+_LONGEST_RESPONSE_NS = 4 * NS_PER_S
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Key = tuple[str, str, str, str]
+"""Role, option, via and requested value: what a point of the run is known by."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points of one line; `x` ascends, and both are equally long."""
+
+    x: Floats
+    y: Floats
+
+
+@dataclass(frozen=True)
+class Usage:
+    """One container over a trial in CPUs, x in seconds: used, declared, shown by `docker stats`.
+
+    `used` is the usage counter's slope over the last period, or several where a period is short.
+    """
+
+    role: str
+    used: Curve
+    declared: Curve
+    shown: Curve
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """One trial; `changes` are the requests' times in seconds with what they changed."""
+
+    trial: int
+    seconds: float
+    usages: tuple[Usage, ...]
+    changes: tuple[tuple[float, Kind], ...]
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """The probe around one change: x is ms since the request, y units of work per ms."""
+
+    trial: int
+    work: Curve
+    answer_ms: float
+    file_ms: float | None
+    settle_ms: float | None
+
+
+@dataclass(frozen=True)
+class StepResponse:
+    """All repetitions of one change that are shown, of `total`."""
+
+    kind: Kind
+    repetitions: tuple[Repetition, ...]
+    total: int
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Everything a report draws from samples; `stalls` maps a point to stalls a second (y) that
+    last at least x ms.
+    """
+
+    timeline: Timeline | None
+    steps: tuple[StepResponse, ...]
+    stalls: Mapping[Key, Curve]
+
+
+@dataclass
+class _StallCount:
+    """Stalls of one point, counted by length; bin i begins at threshold · 10^(i / per decade)."""
+
+    seconds: float = 0.0
+    longest_ms: float = 0.0
+    bins: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def add(self, lengths_ms: Floats, seconds: float) -> None:
+        self.seconds += seconds
+        if not lengths_ms.size:
+            return
+        self.longest_ms = max(self.longest_ms, float(lengths_ms.max()))
+        which = BINS_PER_DECADE * np.log10(np.maximum(lengths_ms / STALL_THRESHOLD_MS, 1))
+        counts = np.bincount(which.astype(np.int64), minlength=len(self.bins))
+        counts[: len(self.bins)] += self.bins
+        self.bins = counts
+
+    def curve(self) -> Curve:
+        """Return stalls a second by their least length, without the inner points of plateaus."""
+        longer = np.cumsum(self.bins[::-1])[::-1] / self.seconds
+        edges = STALL_THRESHOLD_MS * 10 ** (np.arange(len(longer)) / BINS_PER_DECADE)
+        x, y = np.append(edges, self.longest_ms), np.append(longer, 1 / self.seconds)
+        flat = np.zeros(len(y), bool)
+        flat[1:-1] = (y[:-2] == y[1:-1]) & (y[1:-1] == y[2:])
+        return Curve(x[~flat], y[~flat])
+
+
+def curves(directory: RunDirectory, rows: Sequence[Mapping[str, Any]], points: int) -> Curves:
+    """Return the curves of a run; a line over time has about `points` points at most.
+
+    `rows` are those of `metrics.rows`, where the settling times stand.
+    """
+    run = directory.run()
+    trials = metrics.finished(directory)
+    by_trial = {trial.number: kinds(trial, run.experiment) for trial in trials}
+    shown = telling(list(dict.fromkeys(kind for each in by_trial.values() for kind in each.values())))
+    settled = {
+        (row["trial"], row["phase"]): row["value"] for row in rows if row["metric"] == "settle_ms"
+    }
+    stalls: dict[Key, _StallCount] = {}
+    repetitions: dict[Kind, list[Repetition]] = {kind: [] for kind in shown}
+    drawn = max(trials, key=lambda trial: (len(trial.phases), -trial.number), default=None)
+    timeline = None
+    for trial in trials:
+        loaded = list(_loaded(directory, trial))
+        for data in loaded:
+            _count_stalls(stalls, trial, data, run)
+            for phase in trial.phases:
+                kind = by_trial[trial.number][phase.number]
+                if kind in repetitions and phase.role == data.record.role:
+                    found = _repetition(trial, phase, data, settled, points)
+                    repetitions[kind] += [] if found is None else [found]
+        if trial is drawn:
+            timeline = _timeline(trial, loaded, run, by_trial[trial.number], points)
+    return Curves(
+        timeline,
+        tuple(
+            StepResponse(kind, tuple(found[:REPETITIONS_SHOWN]), len(found))
+            for kind, found in repetitions.items()
+            if found
+        ),
+        {key: count.curve() for key, count in stalls.items() if count.bins.size},
+    )
+
+
+def _loaded(directory: RunDirectory, trial: TrialRecord) -> Iterator[metrics.ContainerData]:
+    for container in trial.containers:
+        needed = {name: one for name, one in container.sources.items() if name in _COUNTERS}
+        yield metrics.load(directory, trial, container.model_copy(update={"sources": needed}))
+
+
+# The timeline
+
+
+def _timeline(
+    trial: TrialRecord,
+    loaded: Iterable[metrics.ContainerData],
+    run: RunRecord,
+    kinds_by_phase: Mapping[int, Kind],
+    points: int,
+) -> Timeline | None:
+    with_samples = [data for data in loaded if data.t_ns.size and "usage_ns" in data.counters]
+    if not with_samples:
+        return None
+    origin = min(int(data.t_ns[0]) for data in with_samples)
+    return Timeline(
+        trial=trial.number,
+        seconds=(max(int(data.t_ns[-1]) for data in with_samples) - origin) / NS_PER_S,
+        usages=tuple(_usage(trial, data, run, origin, points) for data in with_samples),
+        changes=tuple(
+            ((phase.change.t_request_ns - origin) / NS_PER_S, kinds_by_phase[phase.number])
+            for phase in trial.phases
+        ),
+    )
+
+
+def _usage(
+    trial: TrialRecord, data: metrics.ContainerData, run: RunRecord, origin: int, points: int
+) -> Usage:
+    role, last = data.record.role, int(data.t_ns[-1])
+    stretches = list(_stretches(trial, role, run, int(data.t_ns[0]), last))
+    used = [_used(data, begin, end, settings, points / max(1, last - origin))
+            for begin, end, settings in stretches]  # fmt: skip
+    capacity = min(data.record.workers, run.host.cpus)
+    limits = [expected_cpus(settings, capacity) for _begin, _end, settings in stretches]
+    t_stats, cpus = data.stats
+    seen = ~np.isnan(cpus)
+    return Usage(
+        role=role,
+        used=Curve(
+            np.concatenate([_seconds(part.x, origin) for part in used]),
+            np.concatenate([part.y for part in used]),
+        ),
+        declared=Curve(
+            _seconds(np.array([*(begin for begin, _, _ in stretches), last]), origin),
+            np.array([*limits, limits[-1]]),
+        ),
+        shown=Curve(_seconds(t_stats[seen], origin), cpus[seen]),
+    )
+
+
+def _stretches(
+    trial: TrialRecord, role: str, run: RunRecord, begin_ns: int, end_ns: int
+) -> Iterator[tuple[int, int, Settings]]:
+    """Yield begin, end and settings of the stretches in which a container's options stay."""
+    settings: Settings = next(
+        (one.options for one in run.experiment.containers if one.role == role), {}
+    )
+    for phase in trial.phases:
+        if phase.role == role:
+            if phase.change.t_answer_ns > begin_ns:
+                yield begin_ns, phase.change.t_answer_ns, settings
+                begin_ns = phase.change.t_answer_ns
+            settings = phase.settings
+    if end_ns > begin_ns:
+        yield begin_ns, end_ns, settings
+
+
+def _used(
+    data: metrics.ContainerData, begin_ns: int, end_ns: int, settings: Settings, per_ns: float
+) -> Curve:
+    """Return CPUs used over the last window at each sample of a stretch, downsampled; x in ns."""
+    window = window_ns(settings)
+    first, last = np.searchsorted(data.t_ns, (begin_ns, end_ns))
+    first = max(int(first), int(np.searchsorted(data.t_ns, data.t_ns[0] + window)))
+    if last <= first:
+        return Curve(np.zeros(0), np.zeros(0))
+    before = max(0, int(np.searchsorted(data.t_ns, data.t_ns[first] - window)) - 1)
+    t_ns, usage = data.t_ns[before:last], data.counters["usage_ns"][before:last]
+    read = ~np.isnan(usage)
+    t_ns, usage = t_ns[read], usage[read]
+    ends = t_ns[t_ns >= data.t_ns[first]]
+    earlier = np.interp((ends - window).astype(float), t_ns.astype(float), usage)
+    return thinned(
+        Curve(ends.astype(float), (usage[len(usage) - len(ends) :] - earlier) / window),
+        round(per_ns * (end_ns - begin_ns)),
+    )
+
+
+def window_ns(settings: Settings) -> int:
+    """Return the window that CPUs used are shown over: whole periods, at least 100 ms.
+
+    The kernel brings the usage counter up to date once a tick, so shorter windows show ticks.
+    """
+    period = bandwidth(settings)[1] * NS_PER_US
+    return -(-_SHORTEST_WINDOW_NS // period) * period
+
+
+def _seconds(t_ns: npt.NDArray[Any], origin: int) -> Floats:
+    seconds: Floats = (t_ns - origin) / NS_PER_S
+    return seconds
+
+
+def thinned(curve: Curve, points: int) -> Curve:
+    """Return at most about `points` of a curve's points, the extremes among them."""
+    wanted = max(8, points)
+    if len(curve.x) <= wanted:
+        return curve
+    kept = MinMaxLTTBDownsampler().downsample(
+        np.ascontiguousarray(curve.x), np.ascontiguousarray(curve.y), n_out=wanted
+    )
+    return Curve(curve.x[kept], curve.y[kept])
+
+
+# The step response
+
+
+def _repetition(
+    trial: TrialRecord,
+    phase: Phase,
+    data: metrics.ContainerData,
+    settled: Mapping[tuple[int, int], float | None],
+    points: int,
+) -> Repetition | None:
+    change, (t_ns, units) = phase.change, data.units
+    period = bandwidth(phase.settings)[1] * NS_PER_US
+    begin = change.t_request_ns - min(_PERIODS_BEFORE * period, _LONGEST_RESPONSE_NS)
+    end = min(change.t_request_ns + min(_PERIODS_AFTER * period, _LONGEST_RESPONSE_NS),
+              phase.t_end_ns)  # fmt: skip
+    inside = (t_ns >= begin) & (t_ns < end)
+    if not inside.any():
+        return None
+    # Workers share their buckets' times, so equal times belong together.
+    times, which = np.unique(t_ns[inside], return_inverse=True)
+    work = np.bincount(which, weights=units[inside])
+    curve = Curve((times - change.t_request_ns) / NS_PER_MS, work)
+    seen = [file.t_changed_ns for file in change.files if file.t_changed_ns is not None]
+    return Repetition(
+        trial=trial.number,
+        work=thinned(curve, points),
+        answer_ms=(change.t_answer_ns - change.t_request_ns) / NS_PER_MS,
+        file_ms=(max(seen) - change.t_request_ns) / NS_PER_MS if seen else None,
+        settle_ms=settled.get((trial.number, phase.number)),
+    )
+
+
+# Stalls
+
+
+def _count_stalls(
+    counts: dict[Key, _StallCount],
+    trial: TrialRecord,
+    data: metrics.ContainerData,
+    run: RunRecord,
+) -> None:
+    """Count the stalls in the steady window of each phase, as the stall metrics do."""
+    if not data.stalls:
+        return
+    role = data.record.role
+    settings: Settings = next(
+        (one.options for one in run.experiment.containers if one.role == role), {}
+    )
+    for phase in trial.phases:
+        settings = phase.settings if phase.role == role else settings
+        window = metrics.steady_window(phase, data, settings)
+        if window is None:
+            continue
+        key = (role, phase.option, phase.change.via, phase.requested)
+        lengths = np.concatenate(
+            [
+                length[(begin >= window.t_begin_ns) & (begin < window.t_end_ns)]
+                for begin, length in data.stalls
+            ]
+        )
+        counts.setdefault(key, _StallCount()).add(lengths / NS_PER_MS, window.seconds)
