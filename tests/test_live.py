@@ -1,0 +1,84 @@
+"""The display: plain lines where nobody looks, a dashboard in a terminal, one table at the end."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from cgbench import experiment, live, store
+from cgbench.container import Snapshot
+from cgbench.record import TrialRecord
+from tests import run_builder
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> store.RunDirectory:
+    return run_builder.build(tmp_path)
+
+
+def finished(number: int, reason: str | None = None) -> TrialRecord:
+    return TrialRecord(
+        number=number, repetition=1, walk=1, status="failed" if reason else "ok", reason=reason,
+        started="2026-01-01T00:00:00Z", t_begin_ns=0, t_end_ns=1, hold_ns=1,
+    )  # fmt: skip
+
+
+def test_plain_lines_tell_trials_changes_and_failures(directory: store.RunDirectory) -> None:
+    stream = io.StringIO()
+    plans = experiment.load("cpu-quota-sweep").plans(cpus=2, seed=1)
+    with live.display(stream=stream) as observer:
+        observer.run_started(directory.run(), plans, done=0)
+        observer.trial_started(plans[0])
+        observer.phase_started(plans[0].steps[0], 1, 11)
+        observer.snapshot([])
+        observer.trial_finished(finished(1, reason="the container of worker was removed"))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 4
+    assert "5 trial(s), 0 done" in lines[0]
+    assert lines[1].startswith("trial 1/5: 11 changes")
+    assert lines[2].strip() == "1/11 --cpu-quota 10000 (worker)"
+    assert "FAILED: the container of worker was removed" in lines[3]
+
+
+def test_a_dashboard_shows_progress_and_a_row_per_container(
+    directory: store.RunDirectory,
+) -> None:
+    plans = experiment.load("cpu-quota-sweep").plans(cpus=2, seed=1)
+    dashboard = live.Dashboard()
+    dashboard.run_started(directory.run(), plans, done=0)
+    dashboard.trial_started(plans[0])
+    dashboard.phase_started(plans[0].steps[0], 1, 11)
+    dashboard.snapshot([Snapshot("worker", 0.25, 100.0, 2**20), Snapshot("other", 1, None, None)])
+    dashboard.trial_finished(finished(1))
+    console = Console(file=io.StringIO(), width=100)
+    console.print(dashboard)
+    shown: str = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "1/5" in shown
+    assert "0.25" in shown
+    assert "100 %" in shown
+    assert "1 MiB" in shown
+    assert "–" in shown, "what is absent is not shown as zero"
+
+
+def test_quiet_shows_nothing(directory: store.RunDirectory, capsys: Any) -> None:
+    with live.display(quiet=True) as observer:
+        observer.run_started(directory.run(), [], 0)
+        observer.trial_finished(finished(1))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_summary_is_one_row_per_value_within_80_columns(
+    directory: store.RunDirectory, capsys: Any
+) -> None:
+    from cgbench import metrics
+
+    summary = metrics.summary(directory)
+    live.print_summary(directory, directory.run(), summary)
+    lines = capsys.readouterr().out.splitlines()
+    values = list(dict.fromkeys(one["requested"] for one in summary))
+    assert [line.split()[1] for line in lines[2:]] == values
+    assert max(map(len, lines[1:])) <= 80

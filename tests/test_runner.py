@@ -1,0 +1,83 @@
+"""A run: all trials saved one by one, resumed where missing, never on another host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cgbench import experiment, host, image, runner, trial, workload
+from cgbench.engine import Engine
+from cgbench.errors import ExperimentError, StoreError
+from cgbench.live import Silent
+from cgbench.record import TrialRecord
+from tests import short_experiment
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    engine = Engine()
+    yield engine
+    assert engine.leftovers() == []
+    engine.close()
+
+
+def request_for(folder: Path, **values: object) -> runner.Request:
+    path = short_experiment.write(folder, hold="300ms", **values)  # type: ignore[arg-type]
+    loaded = experiment.load(str(path))
+    return runner.Request(loaded, image.tag(workload.directory()), folder / "results", seed=5)
+
+
+class StopsAfter(Silent):
+    """Raises after the given number of finished trials, as Ctrl-C does."""
+
+    def __init__(self, trials: int) -> None:
+        self._left = trials
+
+    def trial_finished(self, record: TrialRecord) -> None:
+        self._left -= 1
+        if self._left == 0:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_says_so_and_goes_on_where_it_stopped(
+    engine: Engine, tmp_path: Path
+) -> None:
+    directory = runner.begin(request_for(tmp_path, trials=3), engine, {})
+    with pytest.raises(KeyboardInterrupt):
+        runner.execute(directory, directory.run(), engine, StopsAfter(1))
+    assert directory.run().status == "interrupted"
+    done = directory.trials()
+    assert len(done) == 1
+    record = runner.resumable(directory, engine)
+    final = runner.execute(directory, record, engine, Silent())
+    assert final.status == "finished"
+    assert directory.trials()[0] == done[0]
+    assert sorted(one.number for one in directory.trials()) == [1, 2, 3]
+    assert final.elapsed_s is not None
+    assert final.elapsed_s > 0.9
+
+
+def test_a_run_of_another_host_cannot_be_resumed(engine: Engine, tmp_path: Path) -> None:
+    directory = runner.begin(request_for(tmp_path), engine, {})
+    record = directory.run()
+    elsewhere = record.host.model_copy(update={"kernel": "4.19.0"})
+    directory.write_run(record.model_copy(update={"host": elsewhere}))
+    with pytest.raises(StoreError, match=r"kernel was 4\.19\.0"):
+        runner.resumable(directory, engine)
+
+
+def test_a_schedule_that_does_not_fit_leaves_no_run_behind(engine: Engine, tmp_path: Path) -> None:
+    too_much = f"[{100_000 * (host.cpus() + 1)}]"
+    with pytest.raises(ExperimentError, match="CPUs"):
+        runner.begin(request_for(tmp_path, quotas=too_much), engine, {})
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_containers_deadline_covers_the_schedule(tmp_path: Path) -> None:
+    loaded = request_for(tmp_path).experiment
+    (plan,) = loaded.plans(host.cpus(), seed=1)
+    assert trial.deadline_s(plan, loaded) >= plan.hold_ns / 1e9 + 30
