@@ -63,11 +63,11 @@ def spin(header: memoryview, worker: memoryview, buckets: memoryview, stalls: me
             # The unit that straddles a boundary counts in the bucket it ends in.
             buckets[bucket] = done - 1
             total += done - 1
+            worker[UNITS], worker[LONGEST_UNIT] = total, longest
             done = 1
             bucket = current
             if current >= last_bucket or header[STOP]:
                 break
-    worker[UNITS], worker[LONGEST_UNIT] = total, longest
     worker[STATE] = FINISHED
 
 
