@@ -39,6 +39,10 @@ class Precondition(StrEnum):
     CPU_BANDWIDTH = "cpu-bandwidth"
     TWO_CPUS = "two-cpus"
     MEMORY_CONTROLLER = "memory-controller"
+    SWAP = "swap"
+    BFQ = "bfq"
+    TWO_NODES = "two-nodes"
+    REAL_TIME = "real-time"
 
 
 Via = Literal["update", "run", "cgroupfs"]
@@ -116,7 +120,10 @@ class Container(_Model):
     """One container of an experiment.
 
     `memory` and `pids` are caps for the host's safety, part of no measurement; `options` are set
-    at birth.
+    at birth and may replace them. `size` is how many bytes a memory workload goes through, `count`
+    how many tasks a forking one wants, `pace` the time between its attempts or wake-ups.
+    `realtime` lets the container ask for a real-time scheduling class. `group` puts it below a
+    parent cgroup that caps the memory of all containers in it.
     """
 
     role: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
@@ -124,6 +131,11 @@ class Container(_Model):
     workers: Annotated[Whole, Field(ge=1, le=256)] = 1
     memory: Annotated[Size, Field(ge=6 * 2**20)] = 256 * 2**20
     pids: Annotated[Whole, Field(ge=4, le=4096)] = 64
+    size: Annotated[Size, Field(ge=0)] = 0
+    count: Annotated[Whole, Field(ge=0, le=4096)] = 0
+    pace: Duration | None = None
+    realtime: Annotated[bool, Field(strict=True)] = False
+    group: Annotated[bool, Field(strict=True)] = False
     options: Mapping[str, Value] = Field(default_factory=dict)
 
 
@@ -131,8 +143,11 @@ class Step(_Model):
     """One or many entries of the schedule.
 
     `set` names options and their values. Where a value is a list, the step stands for as many
-    steps as the list is long, and every other list in it must be as long. `fit_host` leaves out
-    values that ask for more CPUs than the host has, which otherwise are an error.
+    steps as the list is long, and every other list in it must be as long; `repeat` walks the
+    list so many times. `fit_host` leaves out values that ask for more CPUs than the host has,
+    which otherwise are an error. `rewrite` makes the same change again and again at that pace
+    while the phase is held. `may_end` says that a container may end in this phase: that is then
+    a result and not a failure.
     """
 
     set: Annotated[Mapping[str, Value | tuple[Value, ...]], Field(min_length=1)]
@@ -140,6 +155,9 @@ class Step(_Model):
     via: Via = "update"
     role: str | None = None
     fit_host: Annotated[bool, Field(strict=True)] = False
+    repeat: Annotated[Whole, Field(ge=1, le=1000)] = 1
+    rewrite: Annotated[Duration, Field(ge=1_000_000)] | None = None
+    may_end: Annotated[bool, Field(strict=True)] = False
 
     def unrolled(self) -> list[dict[str, Value]]:
         """Return one mapping of option to value for each step that this one stands for."""
@@ -159,7 +177,7 @@ class Step(_Model):
                 for name, value in self.set.items()
             }
             for index in range(length)
-        ]
+        ] * self.repeat
 
 
 class Sampling(_Model):
@@ -191,6 +209,8 @@ class PlannedStep(_Model):
     settings: Mapping[str, Value]
     via: Via
     hold_ns: int
+    rewrite_ns: int | None = None
+    may_end: bool = False
 
 
 class TrialPlan(_Model):
@@ -319,6 +339,8 @@ class Experiment(_Model):
             settings=settings,
             via=step.via,
             hold_ns=step.hold,
+            rewrite_ns=step.rewrite,
+            may_end=step.may_end,
         )
 
 

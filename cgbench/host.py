@@ -21,7 +21,7 @@ from cgbench.engine import Engine
 from cgbench.errors import CgroupError, PreconditionError
 from cgbench.experiment import Precondition
 from cgbench.record import Host
-from cgbench.units import format_size
+from cgbench.units import format_size, parse_cpu_list
 
 SCRATCH = Path("/dev/shm")
 """Where probes and samplers write while a trial runs: memory, so that no disk disturbs it."""
@@ -104,6 +104,32 @@ def _has_memory_controller() -> bool:
     return limit.exists() or "memory" in (group.read("memory", "cgroup.controllers") or "").split()
 
 
+def _has_swap_accounting() -> bool:
+    group = cgroupfs.find(os.getpid())
+    # v2 keeps the files away from the root group, but not from the ones below it.
+    return (
+        group.path("memory", "memory.memsw.limit_in_bytes").exists()
+        or bool(list(group.path("memory", ".").glob("*/memory.swap.max")))
+    )  # fmt: skip
+
+
+def _has_bfq() -> bool:
+    schedulers = Path("/sys/block").glob("*/queue/scheduler")
+    if any("bfq" in path.read_text() for path in schedulers):
+        return True
+    modules = Path("/lib/modules") / platform.release()
+    return any(modules.rglob("bfq.ko*"))
+
+
+def _has_two_nodes() -> bool:
+    nodes = Path("/sys/devices/system/node/has_memory")
+    return nodes.exists() and len(parse_cpu_list(nodes.read_text())) >= 2
+
+
+def _has_real_time_groups() -> bool:
+    return cgroupfs.find(os.getpid()).path("cpu", "cpu.rt_runtime_us").exists()
+
+
 _CHECKS: Mapping[Precondition, tuple[Callable[[], bool], str]] = {
     Precondition.CPU_BANDWIDTH: (
         _has_cpu_bandwidth,
@@ -113,6 +139,16 @@ _CHECKS: Mapping[Precondition, tuple[Callable[[], bool], str]] = {
     Precondition.MEMORY_CONTROLLER: (
         _has_memory_controller,
         "the kernel's memory controller is off (cgroup_disable=memory?)",
+    ),
+    Precondition.SWAP: (
+        _has_swap_accounting,
+        "the kernel does not account swap (swapaccount=0, or no CONFIG_SWAP)",
+    ),
+    Precondition.BFQ: (_has_bfq, "no block device here offers the bfq scheduler"),
+    Precondition.TWO_NODES: (_has_two_nodes, "the host has a single memory node"),
+    Precondition.REAL_TIME: (
+        _has_real_time_groups,
+        "the kernel has no real-time budgets for groups (CONFIG_RT_GROUP_SCHED, cgroup v1)",
     ),
 }
 
