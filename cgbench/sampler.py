@@ -195,19 +195,18 @@ def read_spool(
     offset, size = 0, len(data)
     while offset + _HEADER.size <= size:
         tick, file, length = _HEADER.unpack_from(data, offset)
+        well_formed = length == _TICK.size if file == _TICK_FILE else file < len(targets)
+        if tick != len(ticks) or not well_formed:
+            raise SamplerError(f"{path}: the record at byte {offset} is none of a sampler")
         offset += _HEADER.size
         kept = 0 if length == _GONE else length
         if offset + kept > size:
             break
-        if tick != len(ticks) or (file == _TICK_FILE and length != _TICK.size):
-            raise SamplerError(f"{path}: record at byte {offset} is out of place")
         if file == _TICK_FILE:
             ticks.append(_TICK.unpack_from(data, offset))
-        elif file < len(targets):
+        else:
             found[file][0].append(tick)
             found[file][1].append(None if length == _GONE else data[offset : offset + kept])
-        else:
-            raise SamplerError(f"{path}: file number {file} at byte {offset} is out of range")
         offset += kept
     table = np.array(ticks, dtype=np.int64).reshape(len(ticks), 3)
     numbers = table[:, 0]
