@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cgbench import metrics
-from cgbench.points import Estimate, Point, judged, points
+from cgbench.points import Estimate, Point, PointKey, judged, points, row_key
 from cgbench.record import RunRecord, TrialRecord
 from cgbench.store import RunDirectory
 from cgbench.wording import (
@@ -16,8 +16,8 @@ from cgbench.wording import (
     count,
     milliseconds,
     percent_bound,
-    significant,
     signed_percent,
+    significant,
 )
 
 TOLERANCE_PCT = 2.0
@@ -103,11 +103,10 @@ def _limits(name: str, many: Sequence[Point]) -> tuple[str, bool]:
     """Say how well experienced follows declared, and whether it does so everywhere."""
     metric = judged(many)
     known = [
-        (point, point.estimates[metric], error)
+        (point, estimate, estimate.error_pct)
         for point in many
-        if metric in point.estimates
-        and (error := point.estimates[metric].error_pct) is not None
-    ]  # fmt: skip
+        if (estimate := point.estimate(metric)) is not None and estimate.error_pct is not None
+    ]
     if not known:
         return f"No figure of this run tells whether `--{name}` was held.", False
     astray = [entry for entry in known if abs(entry[2]) > TOLERANCE_PCT]
@@ -180,10 +179,10 @@ def _effect(rows: Rows) -> str | None:
 
 
 def _stalls(many: Sequence[Point], rows: Rows) -> str | None:
-    longest: dict[tuple[str, str, str, str], float] = {}
+    longest: dict[PointKey, float] = {}
     for row in rows:
         if row["metric"] == "stall_max_ms" and row["value"] is not None:
-            key = (row["role"], row["option"], row["via"], row["requested"])
+            key = row_key(row)
             longest[key] = max(row["value"], longest.get(key, 0.0))
     stalled = [point for point in many if point.key in longest]
     if not stalled:

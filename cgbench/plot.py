@@ -6,6 +6,7 @@ Nothing here needs Plotly: the page draws.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,9 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 Trace = dict[str, Any]
-Mark = Literal["line", "dash", "dots", "circle", "ring", "diamond", "square", "triangle-up", "x", "band"]
+Mark = Literal[
+    "line", "dash", "dot", "dashdot", "circle", "ring", "diamond", "square", "triangle-up", "band"
+]
 
 DECLARED, USED, SHOWN, INK, MUTED = "@declared", "@used", "@shown", "@ink", "@muted"
+USED_SOFT, HELD = "@used-soft", "@held"
 FIRST, SECOND, THIRD, FOURTH = "@first", "@second", "@third", "@fourth"
 
 GROUPS: tuple[tuple[str, Mark], ...] = (
@@ -109,7 +113,9 @@ def dots(
     }  # fmt: skip
 
 
-def bars(lows: Sequence[float | None], values: Sequence[float], highs: Sequence[float | None]) -> dict[str, Any]:
+def bars(
+    lows: Sequence[float | None], values: Sequence[float], highs: Sequence[float | None]
+) -> dict[str, Any]:
     """Return error bars from interval ends; none where an end is None."""
     return {
         "type": "data", "symmetric": False, "thickness": 1.5, "width": 5,
@@ -117,6 +123,19 @@ def bars(lows: Sequence[float | None], values: Sequence[float], highs: Sequence[
                          for value, high in zip(values, highs, strict=True)),
         "arrayminus": rounded(0 if low is None else value - low
                               for value, low in zip(values, lows, strict=True)),
+    }  # fmt: skip
+
+
+def decades(low: float, high: float) -> dict[str, Any]:
+    """Return the ticks of a logarithmic axis at 1, 2 and 5 of each decade, and its range."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    ticks = [
+        mantissa * 10.0**exponent for exponent in range(first, last + 1) for mantissa in (1, 2, 5)
+    ]
+    shown = [tick for tick in ticks if 0.99 * low <= tick <= 1.2 * high]
+    return {
+        "type": "log", "tickvals": rounded(shown), "ticktext": [f"{tick:g}" for tick in shown],
+        "range": [round(math.log10(low), 3), round(math.log10(1.15 * high), 3)],
     }  # fmt: skip
 
 

@@ -12,6 +12,9 @@ from cgbench.record import ContainerRecord, Phase, TrialRecord
 from cgbench.store import RunDirectory
 from cgbench.units import NS_PER_MS, NS_PER_US, format_duration, format_size
 
+PointKey = tuple[str, str, str, str]
+"""Role, option, via and requested value: what a point is known by."""
+
 UNLIMITED = "no limit"
 
 _SIZES = frozenset({"memory", "memory-reservation", "memory-swap", "kernel-memory"})
@@ -38,7 +41,8 @@ class Estimate:
         """The interval as errors in percent of the expected value, None where there is none."""
         if self.low is None or self.high is None or not self.expected:
             return None
-        return tuple(100 * (end / self.expected - 1) for end in (self.low, self.high))  # type: ignore[return-value]
+        low, high = (100 * (end / self.expected - 1) for end in (self.low, self.high))
+        return low, high
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,8 @@ class Point:
     estimates: Mapping[str, Estimate]
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
-        """Role, option, via and requested value, by which the point is known."""
+    def key(self) -> PointKey:
+        """What the point is known by."""
         return self.role, self.option, self.via, self.requested
 
     @property
@@ -107,9 +111,13 @@ class Point:
             return None
         return (period - quota / self.workers) * NS_PER_US / NS_PER_MS
 
+    def estimate(self, metric: str | None) -> Estimate | None:
+        """Return the estimate of a metric, None if it was not measured here."""
+        return None if metric is None else self.estimates.get(metric)
+
     def median(self, metric: str) -> float | None:
         """Return the median of a metric, None if it was not measured here."""
-        estimate = self.estimates.get(metric)
+        estimate = self.estimate(metric)
         return None if estimate is None else estimate.median
 
 
@@ -142,8 +150,8 @@ def numeric(name: str, requested: str) -> float | None:
 def points(directory: RunDirectory) -> list[Point]:
     """Return the run's points in the order in which its schedule first names them."""
     trials = metrics.finished(directory)
-    found: dict[tuple[str, str, str, str], dict[str, Estimate]] = {}
-    enforced: dict[tuple[str, str, str, str], str | None] = {}
+    found: dict[PointKey, dict[str, Estimate]] = {}
+    enforced: dict[PointKey, str | None] = {}
     for entry in metrics.summary(directory):
         key = (entry["role"], entry["option"], entry["via"], entry["requested"])
         found.setdefault(key, {})[entry["metric"]] = _estimate(entry)
@@ -153,13 +161,13 @@ def points(directory: RunDirectory) -> list[Point]:
 
 def judged(many: Sequence[Point]) -> str | None:
     """Return the metric that an expectation exists for, None if there is none."""
-    metrics_with = [
+    with_expectation = [
         name
         for point in many
         for name, estimate in point.estimates.items()
         if estimate.expected is not None
     ]
-    return "cpus_used" if "cpus_used" in metrics_with else next(iter(metrics_with), None)
+    return "cpus_used" if "cpus_used" in with_expectation else next(iter(with_expectation), None)
 
 
 def _estimate(entry: Mapping[str, Any]) -> Estimate:
@@ -177,7 +185,7 @@ def _estimate(entry: Mapping[str, Any]) -> Estimate:
 
 
 def _point(
-    key: tuple[str, str, str, str],
+    key: PointKey,
     estimates: Mapping[str, Estimate],
     enforced: str | None,
     trials: Sequence[TrialRecord],
@@ -214,3 +222,8 @@ def _intended(phase: Phase) -> str | None:
     """Return what the interface files should hold, written as `Phase.effective` writes them."""
     texts = [file.expected for file in phase.change.files if file.expected is not None]
     return " ".join(dict.fromkeys(texts)) or None
+
+
+def row_key(row: Mapping[str, Any]) -> PointKey:
+    """Return what the point that a row of `metrics.rows` belongs to is known by."""
+    return row["role"], row["option"], row["via"], row["requested"]

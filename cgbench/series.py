@@ -6,47 +6,30 @@ One trial is in memory at a time, and of it only the columns a curve needs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tsdownsample import MinMaxLTTBDownsampler
 
 from cgbench import metrics
 from cgbench.changes import Kind, kinds, telling
+from cgbench.curve import Curve, Floats, thinned
 from cgbench.options import Settings, bandwidth, expected_cpus
-from cgbench.record import ContainerRecord, Phase, RunRecord, TrialRecord
+from cgbench.points import PointKey
+from cgbench.record import Phase, RunRecord, TrialRecord
+from cgbench.stall_rates import StallCount, count_stalls
 from cgbench.store import RunDirectory
 from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US
 
 REPETITIONS_SHOWN = 5
 """Repetitions of a change that a step response shows at most."""
 
-BINS_PER_DECADE = 40
-"""How finely stall lengths are told apart."""
-
-STALL_THRESHOLD_MS = 0.2
-"""The shortest stall that the probe notes."""
-
 _SHORTEST_WINDOW_NS = 100 * NS_PER_MS
 _COUNTERS = ("usage_ns", "periods", "throttled_periods")
 # A step response shows this many periods before the request, and after it.
 _PERIODS_BEFORE, _PERIODS_AFTER = 2, 4
 _LONGEST_RESPONSE_NS = 4 * NS_PER_S
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Key = tuple[str, str, str, str]
-"""Role, option, via and requested value: what a point of the run is known by."""
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Points of one line; `x` ascends, and both are equally long."""
-
-    x: Floats
-    y: Floats
 
 
 @dataclass(frozen=True)
@@ -100,35 +83,7 @@ class Curves:
 
     timeline: Timeline | None
     steps: tuple[StepResponse, ...]
-    stalls: Mapping[Key, Curve]
-
-
-@dataclass
-class _StallCount:
-    """Stalls of one point, counted by length; bin i begins at threshold · 10^(i / per decade)."""
-
-    seconds: float = 0.0
-    longest_ms: float = 0.0
-    bins: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
-
-    def add(self, lengths_ms: Floats, seconds: float) -> None:
-        self.seconds += seconds
-        if not lengths_ms.size:
-            return
-        self.longest_ms = max(self.longest_ms, float(lengths_ms.max()))
-        which = BINS_PER_DECADE * np.log10(np.maximum(lengths_ms / STALL_THRESHOLD_MS, 1))
-        counts = np.bincount(which.astype(np.int64), minlength=len(self.bins))
-        counts[: len(self.bins)] += self.bins
-        self.bins = counts
-
-    def curve(self) -> Curve:
-        """Return stalls a second by their least length, without the inner points of plateaus."""
-        longer = np.cumsum(self.bins[::-1])[::-1] / self.seconds
-        edges = STALL_THRESHOLD_MS * 10 ** (np.arange(len(longer)) / BINS_PER_DECADE)
-        x, y = np.append(edges, self.longest_ms), np.append(longer, 1 / self.seconds)
-        flat = np.zeros(len(y), bool)
-        flat[1:-1] = (y[:-2] == y[1:-1]) & (y[1:-1] == y[2:])
-        return Curve(x[~flat], y[~flat])
+    stalls: Mapping[PointKey, Curve]
 
 
 def curves(directory: RunDirectory, rows: Sequence[Mapping[str, Any]], points: int) -> Curves:
@@ -139,18 +94,20 @@ def curves(directory: RunDirectory, rows: Sequence[Mapping[str, Any]], points: i
     run = directory.run()
     trials = metrics.finished(directory)
     by_trial = {trial.number: kinds(trial, run.experiment) for trial in trials}
-    shown = telling(list(dict.fromkeys(kind for each in by_trial.values() for kind in each.values())))
+    shown = telling(
+        list(dict.fromkeys(kind for each in by_trial.values() for kind in each.values()))
+    )
     settled = {
         (row["trial"], row["phase"]): row["value"] for row in rows if row["metric"] == "settle_ms"
     }
-    stalls: dict[Key, _StallCount] = {}
+    stalls: dict[PointKey, StallCount] = {}
     repetitions: dict[Kind, list[Repetition]] = {kind: [] for kind in shown}
     drawn = max(trials, key=lambda trial: (len(trial.phases), -trial.number), default=None)
     timeline = None
     for trial in trials:
         loaded = list(_loaded(directory, trial))
         for data in loaded:
-            _count_stalls(stalls, trial, data, run)
+            count_stalls(stalls, trial, data, run)
             for phase in trial.phases:
                 kind = by_trial[trial.number][phase.number]
                 if kind in repetitions and phase.role == data.record.role:
@@ -277,17 +234,6 @@ def _seconds(t_ns: npt.NDArray[Any], origin: int) -> Floats:
     return seconds
 
 
-def thinned(curve: Curve, points: int) -> Curve:
-    """Return at most about `points` of a curve's points, the extremes among them."""
-    wanted = max(8, points)
-    if len(curve.x) <= wanted:
-        return curve
-    kept = MinMaxLTTBDownsampler().downsample(
-        np.ascontiguousarray(curve.x), np.ascontiguousarray(curve.y), n_out=wanted
-    )
-    return Curve(curve.x[kept], curve.y[kept])
-
-
 # The step response
 
 
@@ -309,7 +255,7 @@ def _repetition(
     # Workers share their buckets' times, so equal times belong together.
     times, which = np.unique(t_ns[inside], return_inverse=True)
     work = np.bincount(which, weights=units[inside])
-    curve = Curve((times - change.t_request_ns) / NS_PER_MS, work)
+    curve = Curve((times - change.t_request_ns) / NS_PER_MS, work.astype(float))
     seen = [file.t_changed_ns for file in change.files if file.t_changed_ns is not None]
     return Repetition(
         trial=trial.number,
@@ -318,34 +264,3 @@ def _repetition(
         file_ms=(max(seen) - change.t_request_ns) / NS_PER_MS if seen else None,
         settle_ms=settled.get((trial.number, phase.number)),
     )
-
-
-# Stalls
-
-
-def _count_stalls(
-    counts: dict[Key, _StallCount],
-    trial: TrialRecord,
-    data: metrics.ContainerData,
-    run: RunRecord,
-) -> None:
-    """Count the stalls in the steady window of each phase, as the stall metrics do."""
-    if not data.stalls:
-        return
-    role = data.record.role
-    settings: Settings = next(
-        (one.options for one in run.experiment.containers if one.role == role), {}
-    )
-    for phase in trial.phases:
-        settings = phase.settings if phase.role == role else settings
-        window = metrics.steady_window(phase, data, settings)
-        if window is None:
-            continue
-        key = (role, phase.option, phase.change.via, phase.requested)
-        lengths = np.concatenate(
-            [
-                length[(begin >= window.t_begin_ns) & (begin < window.t_end_ns)]
-                for begin, length in data.stalls
-            ]
-        )
-        counts.setdefault(key, _StallCount()).add(lengths / NS_PER_MS, window.seconds)

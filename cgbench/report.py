@@ -1,0 +1,160 @@
+"""One self-contained HTML page from one or many runs; the only importer of plotly."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from cgbench import __version__, wording
+from cgbench import headline as findings
+from cgbench.errors import StoreError
+from cgbench.page import RunPage, run_page
+from cgbench.plot import Plot
+from cgbench.store import RunDirectory
+
+MAXIMUM_BYTES = 6_000_000
+"""No page is larger."""
+
+# Points of a line over time: as many as a wide screen has columns, fewer where runs are many.
+_POINTS = (1500, 700, 300, 120)
+_RUNS_IN_FULL = 4
+_NUMBER_AND_UNIT = re.compile(r"(\d) (%|µs|ms|s\b|min\b|CPUs?\b|Hz\b|[KMG]iB\b)")
+
+
+def headline(directories: Sequence[RunDirectory]) -> list[str]:
+    """Return what the runs found, in words with numbers; several runs are told apart by name."""
+    if len(directories) == 1:
+        return findings.sentences(directories[0])
+    return [
+        f"{directory.run().experiment.name} ({directory.path.name}): {sentence}"
+        for directory in directories
+        for sentence in findings.sentences(directory)
+    ]
+
+
+def write(directories: Sequence[RunDirectory], output: Path) -> Path:
+    """Write the report of the runs to `output`, whole or not at all, and return its path.
+
+    Raises StoreError when it cannot be written, or when so many runs do not fit on one page.
+    """
+    partial = output.with_name(f".{output.name}.partial")
+    content = _fitting(directories)
+    try:
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(output)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {output}: {error.strerror or error}",
+            "Choose another place with -o FILE.",
+        ) from error
+    return output
+
+
+def _fitting(directories: Sequence[RunDirectory]) -> bytes:
+    size = 0
+    for points in _POINTS if len(directories) <= _RUNS_IN_FULL else _POINTS[1:]:
+        content = render(directories, points).encode()
+        size = len(content)
+        if size <= MAXIMUM_BYTES:
+            return content
+    raise StoreError(
+        f"a report of {len(directories)} runs takes {size / 1e6:.1f} MB, over "
+        f"{MAXIMUM_BYTES / 1e6:.0f} MB",
+        "Report fewer runs at once.",
+    )
+
+
+def render(directories: Sequence[RunDirectory], points: int) -> str:
+    """Return the page; lines over time have about `points` points each."""
+    from plotly.offline import get_plotlyjs
+
+    pages = [
+        run_page(directory, f"run-{number}", points)
+        for number, directory in enumerate(directories, 1)
+    ]
+    plots = {name: plot for page in pages for name, plot in page.plots().items()}
+    return _environment().get_template("report.html.j2").render(
+        title=_title(pages),
+        version=__version__,
+        runs=pages,
+        tolerance=findings.TOLERANCE_PCT,
+        summaries=_summaries(pages),
+        plots={name: _drawable(plot) for name, plot in plots.items()},
+        plotly=get_plotlyjs(),
+    )  # fmt: skip
+
+
+def _title(pages: Sequence[RunPage]) -> str:
+    names = list(dict.fromkeys(page.record.experiment.name for page in pages))
+    where = pages[0].record.run if len(pages) == 1 else wording.count(len(pages), "run")
+    return f"{', '.join(names)} · {where} · cgbench"
+
+
+def _summaries(pages: Sequence[RunPage]) -> dict[str, Any]:
+    return {
+        "runs": [
+            {
+                "run": page.record.run,
+                "experiment": page.record.experiment.name,
+                "summary": page.summary,
+            }
+            for page in pages
+        ]
+    }
+
+
+def _drawable(plot: Plot) -> dict[str, Any]:
+    return {"data": plot.data, "layout": plot.layout}
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("cgbench"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    environment.filters |= {
+        "prose": prose,
+        "count": wording.count,
+        "css": _css_colour,
+        "capitalised": wording.capitalised,
+        "significant": wording.significant,
+        "signed": wording.signed_percent,
+    }
+    return environment
+
+
+def prose(text: str) -> Markup:
+    """Return text as HTML, escaped, with what stands in backticks as code.
+
+    A number stays on one line with its unit.
+    """
+    parts = re.split(r"`([^`]*)`", _NUMBER_AND_UNIT.sub("\\1\N{NO-BREAK SPACE}\\2", text))
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else escape(part)
+        for index, part in enumerate(parts)
+    )
+
+
+def _css_colour(name: str) -> str:
+    """Return a colour's role as CSS; a place on the scale is mixed from its three stops."""
+    if not name.startswith("@scale:"):
+        return f"var(--{name.removeprefix('@')})"
+    share = float(name.removeprefix("@scale:"))
+    low, high, part = ("low", "mid", 2 * share) if share < 0.5 else ("mid", "high", 2 * share - 1)
+    return f"color-mix(in srgb, var(--scale-{high}) {100 * part:.1f}%, var(--scale-{low}))"

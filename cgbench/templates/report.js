@@ -1,0 +1,79 @@
+"use strict";
+(() => {
+  const plots = JSON.parse(document.getElementById("cgbench-plots").textContent);
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const config = { displayModeBar: false, displaylogo: false, responsive: true, showTips: false };
+  const NARROW = 460;
+
+  const role = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+
+  // Values in order are told apart by a scale of three colours, mixed in between.
+  function onScale(share) {
+    const stops = ["scale-low", "scale-mid", "scale-high"].map((name) =>
+      role(name).match(/[0-9a-f]{2}/gi).map((pair) => parseInt(pair, 16)));
+    const [from, to, part] = share < 0.5 ? [stops[0], stops[1], 2 * share] : [stops[1], stops[2], 2 * share - 1];
+    return `rgb(${from.map((value, i) => Math.round(value + part * (to[i] - value))).join(",")})`;
+  }
+
+  function painted(value) {
+    if (typeof value === "string" && value[0] === "@") {
+      return value.startsWith("@scale:") ? onScale(Number(value.slice(7))) : role(value.slice(1));
+    }
+    if (Array.isArray(value)) {
+      return typeof value[0] === "number" ? value : value.map(painted);
+    }
+    if (value !== null && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, painted(inner)]));
+    }
+    return value;
+  }
+
+  function axis(given, size) {
+    const title = { ...given.title, font: { color: role("muted"), size }, standoff: 8 };
+    return {
+      gridcolor: role("grid"), linecolor: role("rule"), zerolinecolor: role("rule"),
+      tickcolor: role("rule"), ticks: "outside", ticklen: 4, automargin: true, ...given, title,
+    };
+  }
+
+  function layout(given, width) {
+    const narrow = width < NARROW;
+    const top = (given.annotations || []).length ? 22 : 10;
+    const full = {
+      showlegend: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: getComputedStyle(document.body).fontFamily, size: narrow ? 11 : 12.5, color: role("ink") },
+      margin: narrow ? { l: 46, r: 10, t: top, b: 44 } : { l: 58, r: 16, t: top, b: 48 },
+      hoverlabel: { bgcolor: role("panel"), bordercolor: role("rule"), font: { color: role("ink") } },
+      hovermode: "closest",
+      // A finger on a plot must be able to scroll the page.
+      dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
+      ...painted(given),
+    };
+    for (const name of Object.keys(full)) {
+      if (/^[xy]axis\d*$/.test(name)) full[name] = axis(full[name], full.font.size);
+    }
+    if (narrow && full.annotations && full.annotations.length > 6) full.annotations = [];
+    return full;
+  }
+
+  function draw(chart) {
+    const plot = plots[chart.id];
+    return Plotly.react(chart, painted(plot.data), layout(plot.layout, chart.clientWidth), config);
+  }
+
+  const charts = [...document.querySelectorAll(".chart")].filter((chart) => plots[chart.id]);
+  const drawAll = () => charts.forEach(draw);
+  drawAll();
+  dark.addEventListener("change", drawAll);
+
+  // Paper is white, whatever the screen is.
+  const printing = (now) => () => { document.documentElement.classList.toggle("printing", now); drawAll(); };
+  addEventListener("beforeprint", printing(true));
+  addEventListener("afterprint", printing(false));
+
+  let width = innerWidth;
+  addEventListener("resize", () => {
+    if ((width < NARROW) !== (innerWidth < NARROW)) drawAll();
+    width = innerWidth;
+  });
+})();
