@@ -31,17 +31,15 @@ def median_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     if not count or not all(math.isfinite(value) for value in ordered):
         raise ValueError("a median needs values, all of them finite")
     middle = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
-    chosen, coverage = 1, _coverage(count, 1)
+    # Of the 2^count ways to lie below or above the true median, those with fewer than `rank` below.
+    half, below = 1 << (count - 1), 1
+    chosen, coverage = 1, 1 - below / half
     for rank in range(2, count // 2 + 1):
-        if _coverage(count, rank) < level:
+        below += math.comb(count, rank - 1)
+        if 1 - below / half < level:
             break
-        chosen, coverage = rank, _coverage(count, rank)
+        chosen, coverage = rank, 1 - below / half
     return Interval(middle, ordered[chosen - 1], ordered[count - chosen], coverage)
-
-
-def _coverage(count: int, rank: int) -> float:
-    below = sum(math.comb(count, successes) for successes in range(rank))
-    return max(0.0, 1 - below / (1 << (count - 1)))
 
 
 def error_pct(value: float, expected: float) -> float | None:
