@@ -59,10 +59,21 @@ class Change(_Model):
     files: tuple[FileChange, ...] = ()
 
 
+class Ending(_Model):
+    """How a container ended: what `docker inspect` says, None where it was removed already."""
+
+    role: str
+    t_ns: int
+    exit_code: int | None
+    oom_killed: bool | None
+    reason: str
+
+
 class Phase(_Model):
     """A stretch under constant limits, from the answer to `change` until `t_end_ns`.
 
-    `settings` are all options declared on the container of role `role` by then.
+    `settings` are all options declared on the container of role `role` by then. `ending` tells
+    of a container that ended where it might; `rewrites` how often the change was made again.
     """
 
     number: int
@@ -71,6 +82,8 @@ class Phase(_Model):
     change: Change
     settings: Mapping[str, Value]
     t_end_ns: int
+    ending: Ending | None = None
+    rewrites: int = 0
 
     @property
     def requested(self) -> str:

@@ -13,11 +13,12 @@ from cgbench import host, trial
 from cgbench.engine import Engine
 from cgbench.errors import StoreError
 from cgbench.experiment import Experiment, TrialPlan
+from cgbench.lookout import Watcher
 from cgbench.record import RunRecord, TrialRecord
 from cgbench.store import RunDirectory, new_run_name
 
 
-class Observer(trial.Watcher, Protocol):
+class Observer(Watcher, Protocol):
     """Whoever looks on while a run goes on."""
 
     def run_started(self, record: RunRecord, plans: list[TrialPlan], done: int) -> None:
