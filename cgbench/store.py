@@ -344,6 +344,11 @@ def _readable(path: Path) -> Iterator[None]:
 
 
 def _numpy(column: pa.ChunkedArray) -> Any:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        # to_numpy() of a dictionary (pyarrow 26) puts some value of it where there is none.
+        column = column.cast(column.type.value_type)
     return column.to_numpy()
 
 
