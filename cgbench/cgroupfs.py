@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,7 +25,9 @@ _DEVICE = re.compile(r"^[0-9]+:[0-9]+$")
 class Counter:
     """One number the kernel keeps, under a name that is the same for v1 and v2.
 
-    `column` is `file` or `file:key`; the value times `scale` is in the SI unit of `name`.
+    `column` is `file` or `file:key`; the value times `scale` is in the SI unit of `name`. A `*` in
+    the key stands for anything: a CPU, or a device. `fast_with` is the controller whose options,
+    when changed, make it worth reading at the fast rate; `*` is always.
     """
 
     name: str
@@ -33,29 +35,42 @@ class Counter:
     file: str
     key: str | None
     scale: int
-    fast: bool
+    fast_with: str
 
     @property
     def column(self) -> str:
         """The kernel's own name for it."""
         return self.file if self.key is None else f"{self.file}:{self.key}"
 
+    def fast(self, changed: Collection[str]) -> bool:
+        """Say whether it is read fast where options of the `changed` controllers are."""
+        return self.fast_with == "*" or self.fast_with in changed
+
 
 _V1_COUNTERS = (
-    Counter("usage_ns", "cpuacct", "cpuacct.usage", None, 1, True),
-    Counter("periods", "cpu", "cpu.stat", "nr_periods", 1, True),
-    Counter("throttled_periods", "cpu", "cpu.stat", "nr_throttled", 1, True),
-    Counter("throttled_ns", "cpu", "cpu.stat", "throttled_time", 1, True),
-    Counter("memory_bytes", "memory", "memory.usage_in_bytes", None, 1, False),
-    Counter("oom_kills", "memory", "memory.oom_control", "oom_kill", 1, False),
+    Counter("usage_ns", "cpuacct", "cpuacct.usage", None, 1, "*"),
+    Counter("periods", "cpu", "cpu.stat", "nr_periods", 1, "*"),
+    Counter("throttled_periods", "cpu", "cpu.stat", "nr_throttled", 1, "*"),
+    Counter("throttled_ns", "cpu", "cpu.stat", "throttled_time", 1, "*"),
+    Counter("usage_per_cpu_ns", "cpuacct", "cpuacct.usage_percpu", "*", 1, "cpuset"),
+    Counter("memory_bytes", "memory", "memory.usage_in_bytes", None, 1, "memory"),
+    Counter("memory_peak_bytes", "memory", "memory.max_usage_in_bytes", None, 1, "memory"),
+    Counter("oom_kills", "memory", "memory.oom_control", "oom_kill", 1, "memory"),
+    Counter("swap_bytes", "memory", "memory.stat", "swap", 1, ""),
+    Counter("tasks", "pids", "pids.current", None, 1, "pids"),
+    Counter("io_bytes", "blkio", "blkio.throttle.io_service_bytes", "Total", 1, "io"),
 )
 _V2_COUNTERS = (
-    Counter("usage_ns", "cpu", "cpu.stat", "usage_usec", 1000, True),
-    Counter("periods", "cpu", "cpu.stat", "nr_periods", 1, True),
-    Counter("throttled_periods", "cpu", "cpu.stat", "nr_throttled", 1, True),
-    Counter("throttled_ns", "cpu", "cpu.stat", "throttled_usec", 1000, True),
-    Counter("memory_bytes", "memory", "memory.current", None, 1, False),
-    Counter("oom_kills", "memory", "memory.events", "oom_kill", 1, False),
+    Counter("usage_ns", "cpu", "cpu.stat", "usage_usec", 1000, "*"),
+    Counter("periods", "cpu", "cpu.stat", "nr_periods", 1, "*"),
+    Counter("throttled_periods", "cpu", "cpu.stat", "nr_throttled", 1, "*"),
+    Counter("throttled_ns", "cpu", "cpu.stat", "throttled_usec", 1000, "*"),
+    Counter("memory_bytes", "memory", "memory.current", None, 1, "memory"),
+    Counter("memory_peak_bytes", "memory", "memory.peak", None, 1, "memory"),
+    Counter("oom_kills", "memory", "memory.events", "oom_kill", 1, "memory"),
+    Counter("swap_bytes", "memory", "memory.swap.current", None, 1, ""),
+    Counter("tasks", "pids", "pids.current", None, 1, "pids"),
+    Counter("io_bytes", "io", "io.stat", "*bytes", 1, "io"),
 )
 # Read slowly beside the counters, where the kernel offers them.
 _SLOW_FILES = (
@@ -202,9 +217,10 @@ def parse(file: str, content: bytes, *, text: bool = False) -> dict[str, Reading
     """Return the values in an interface file's content, by column name.
 
     `text` keeps the content as it is, as one value: limits may read `max`. Otherwise one number,
-    flat-keyed lines (`key number`), pressure lines (`some avg10=… total=n`, of which the total is
-    kept) and nested-keyed lines (`7:0 rbytes=n …`) are understood. An empty file gives nothing.
-    Raises CgroupError on anything else, naming the file.
+    numbers in a row (one per CPU), flat-keyed lines (`key number`), v1's lines per device (`7:0
+    Read number`), pressure lines (`some avg10=… total=n`, of which the total is kept) and
+    nested-keyed lines (`7:0 rbytes=n …`) are understood. An empty file gives nothing. Raises
+    CgroupError on anything else, naming the file.
     """
     decoded = content.decode(errors="replace").strip()
     if text:
@@ -223,6 +239,8 @@ def parse(file: str, content: bytes, *, text: bool = False) -> dict[str, Reading
                 continue
             if len(words) == 1:
                 values[file] = int(words[0])
+            elif all(word.isdigit() for word in words):
+                values |= {f"{file}:{index}": int(word) for index, word in enumerate(words)}
             elif all("=" in word for word in words[1:]):
                 for word in words[1:]:
                     key, _, number = word.partition("=")
@@ -230,6 +248,8 @@ def parse(file: str, content: bytes, *, text: bool = False) -> dict[str, Reading
                         values[f"{file}:{words[0]}.{key}"] = int(number)
             elif len(words) == 2:
                 values[f"{file}:{words[0]}"] = int(words[1])
+            elif len(words) == 3:
+                values[f"{file}:{words[0]}.{words[1]}"] = int(words[2])
             else:
                 raise ValueError(line)
     except ValueError as error:

@@ -120,6 +120,7 @@ def targets(container: Running, plan: TrialPlan) -> Iterator[Target]:
     role, cgroup = container.spec.role, container.cgroup
     seen: set[Path] = set()
     changed = [name for step in plan.steps if step.role == role for name in step.settings]
+    controllers = {option(name).controller for name in changed}
     for path in interface_paths(cgroup, dict.fromkeys(changed, 0) | container.settings):
         if path not in seen and any(interface_path(cgroup, name) == path for name in changed):
             seen.add(path)
@@ -128,7 +129,7 @@ def targets(container: Running, plan: TrialPlan) -> Iterator[Target]:
         path = cgroup.path(counter.controller, counter.file)
         if path not in seen:
             seen.add(path)
-            yield Target(role, path, slow=not counter.fast)
+            yield Target(role, path, slow=not counter.fast(controllers))
     for path in cgroup.slow_files():
         if path not in seen:
             seen.add(path)

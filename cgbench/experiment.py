@@ -146,7 +146,8 @@ class Step(_Model):
     steps as the list is long, and every other list in it must be as long; `repeat` walks the
     list so many times. `fit_host` leaves out values that ask for more CPUs than the host has,
     which otherwise are an error. `rewrite` makes the same change again and again at that pace
-    while the phase is held. `may_end` says that a container may end in this phase: that is then
+    while the phase is held. `note` tells phases with the same value apart. `may_end` says that a
+    container may end in this phase: that is then
     a result and not a failure.
     """
 
@@ -158,6 +159,7 @@ class Step(_Model):
     repeat: Annotated[Whole, Field(ge=1, le=1000)] = 1
     rewrite: Annotated[Duration, Field(ge=1_000_000)] | None = None
     may_end: Annotated[bool, Field(strict=True)] = False
+    note: Annotated[str, Field(max_length=40)] | None = None
 
     def unrolled(self) -> list[dict[str, Value]]:
         """Return one mapping of option to value for each step that this one stands for."""
@@ -335,7 +337,7 @@ class Experiment(_Model):
         return PlannedStep(
             role=role,
             option=judged,
-            requested=str(settings[judged]),
+            requested=f"{settings[judged]} {step.note}" if step.note else str(settings[judged]),
             settings=settings,
             via=step.via,
             hold_ns=step.hold,

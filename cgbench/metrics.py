@@ -6,6 +6,7 @@ The formulas stand in the README's section of the same name.
 
 from __future__ import annotations
 
+import fnmatch
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from cgbench.options import Settings, bandwidth, expected_cpus
+from cgbench.expectation import Load, Situation
+from cgbench.options import Settings, bandwidth
 from cgbench.record import PHASE_COLUMNS, ContainerRecord, Phase, RunRecord, TrialRecord
 from cgbench.stats import error_pct, median_interval
 from cgbench.store import RunDirectory
-from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US
+from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US, parse_cpu_list
 
 UNITS: Mapping[str, str] = {
     "cpus_used": "CPUs",
@@ -37,6 +39,19 @@ UNITS: Mapping[str, str] = {
     "settle_ms": "ms",
     "docker_stats_cpus": "CPUs",
     "cpu_pressure_pct": "%",
+    "cpu_share_pct": "%",
+    "off_mask_cpu_ms": "ms",
+    "work_per_s": "units/s",
+    "memory_max_bytes": "bytes",
+    "swap_max_bytes": "bytes",
+    "tasks_max": "tasks",
+    "oom_kills": "kills",
+    "io_bytes_per_s": "bytes/s",
+    "io_share_pct": "%",
+    "wake_p50_us": "µs",
+    "wake_p99_us": "µs",
+    "wake_max_us": "µs",
+    "ended_ms": "ms",
 }
 """Every metric and its unit."""
 
@@ -45,10 +60,14 @@ SETTLING_PERIODS = 2
 
 _MINIMUM_SETTLING_NS = 200 * NS_PER_MS
 _PRESSURE = "cpu.pressure:some.total"
+_PER_CPU = "usage_per_cpu_ns"
 # How the band of "settled" is drawn: see settle_ns.
 _BAND_PERCENTILES = (1, 99)
 _BAND_MARGIN = 0.02
 _OUTLIERS_ALLOWED = 0.02
+
+# Workloads that sleep by design: a pause in their work says nothing of a limit.
+_NOT_SPINNING = ("wake", "fork", "end")
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -78,13 +97,15 @@ class ContainerData:
     """One container's readings in one trial.
 
     `counters` maps the names of `record.ContainerRecord.sources` to arrays in SI units, one
-    value per entry of `t_ns`, NaN where nothing was read. `stalls` has one (begin, length) pair of
-    arrays per worker, `units` the probe's buckets as (begin, units) of all workers.
+    value per entry of `t_ns`, NaN where nothing was read; `per_cpu` has the usage of each CPU.
+    `stalls` has one (begin, length) pair of arrays per worker (of a `wake` probe: deadline and
+    lateness), `units` the probe's buckets as (begin, units) of all workers.
     """
 
     record: ContainerRecord
     t_ns: Integers
     counters: Mapping[str, Floats]
+    per_cpu: Mapping[int, Floats]
     pressure_us: Floats | None
     stalls: Sequence[tuple[Integers, Integers]]
     units: tuple[Integers, Integers]
@@ -104,10 +125,11 @@ def load(directory: RunDirectory, trial: TrialRecord, container: ContainerRecord
     return ContainerData(
         record=container,
         t_ns=columns["t_ns"],
-        counters={
-            name: columns[source.column].astype(float) * source.scale
-            for name, source in sources.items()
-            if source.column in columns
+        counters=_counters(container, columns),
+        per_cpu={
+            int(name.rpartition(":")[2]): values.astype(float)
+            for name, values in columns.items()
+            if _PER_CPU in sources and fnmatch.fnmatchcase(name, sources[_PER_CPU].column)
         },
         pressure_us=columns.get(_PRESSURE),
         stalls=[
@@ -120,6 +142,20 @@ def load(directory: RunDirectory, trial: TrialRecord, container: ContainerRecord
         units=(probe["t_ns"], probe["units"]),
         stats=(stats["t_ns"], stats["cpus"].astype(float)),
     )
+
+
+def _counters(container: ContainerRecord, columns: Mapping[str, Any]) -> dict[str, Floats]:
+    """Return every counter in SI units; one that is kept per device is added up."""
+    found = {}
+    for name, source in container.sources.items():
+        parts = [
+            values.astype(float) * source.scale
+            for column, values in columns.items()
+            if fnmatch.fnmatchcase(column, source.column)
+        ]
+        if parts and name != _PER_CPU:
+            found[name] = np.sum(parts, axis=0)
+    return found
 
 
 def steady_window(phase: Phase, data: ContainerData, settings: Settings) -> Window | None:
@@ -165,13 +201,69 @@ def steady(data: ContainerData, window: Window) -> dict[str, float | None]:
     found["throttled_time_pct"] = _ratio(throttled_ns, elapsed_ns, 100)
     found["cpu_pressure_pct"] = _pressure_pct(data, window)
     found["docker_stats_cpus"] = _docker_stats(data, window)
-    if data.stalls:
+    moved = _difference(data.counters.get("io_bytes"), window)
+    found["io_bytes_per_s"] = _ratio(moved, elapsed_ns, NS_PER_S)
+    if data.record.probe == "wake":
+        found |= _wake_metrics(data, window)
+    elif data.stalls:
         found |= _stall_metrics(data, window)
+    if data.stalls:
         begin, units = data.units
         inside = (begin >= window.t_begin_ns) & (begin < window.t_end_ns)
         done = float(units[inside].sum())
         found["work_per_cpu_s"] = _ratio(done, used_ns, NS_PER_S)
+        found["work_per_s"] = _ratio(done, elapsed_ns, NS_PER_S)
     return found
+
+
+def _wake_metrics(data: ContainerData, window: Window) -> dict[str, float | None]:
+    late = np.concatenate(
+        [
+            lateness[(due >= window.t_begin_ns) & (due < window.t_end_ns)]
+            for due, lateness in data.stalls
+        ]
+    )
+    if not late.size:
+        return {}
+    p50, p99 = np.percentile(late, [50, 99]) / NS_PER_US
+    return {
+        "wake_p50_us": float(p50),
+        "wake_p99_us": float(p99),
+        "wake_max_us": float(late.max()) / NS_PER_US,
+    }
+
+
+def extremes(phase: Phase, data: ContainerData) -> dict[str, float | None]:
+    """Return the highest gauges of a whole phase, and what ended in it; absent ones are None."""
+    first, last = np.searchsorted(data.t_ns, (phase.change.t_answer_ns, phase.t_end_ns))
+    found: dict[str, float | None] = {}
+    for metric, counter in (
+        ("memory_max_bytes", "memory_bytes"),
+        ("swap_max_bytes", "swap_bytes"),
+        ("tasks_max", "tasks"),
+    ):
+        values = data.counters.get(counter, np.empty(0))[first:last]
+        read = values[~np.isnan(values)]
+        found[metric] = float(read.max()) if read.size else None
+    if (kills := data.counters.get("oom_kills")) is not None:
+        read = kills[first:last][~np.isnan(kills[first:last])]
+        found["oom_kills"] = float(read[-1] - read[0]) if read.size else None
+    if phase.ending is not None and phase.ending.role == data.record.role:
+        found["ended_ms"] = (phase.ending.t_ns - phase.change.t_request_ns) / NS_PER_MS
+    return found
+
+
+def off_mask_ms(data: ContainerData, window: Window, settings: Settings) -> float | None:
+    """Return the CPU time used in a window on CPUs outside the set that is declared.
+
+    None where no set is, or the kernel does not keep usage by CPU.
+    """
+    text = str(settings.get("cpuset-cpus") or "")
+    if not text or not data.per_cpu:
+        return None
+    mask = parse_cpu_list(text)
+    used = [_difference(usage, window) for cpu, usage in data.per_cpu.items() if cpu not in mask]
+    return sum(one for one in used if one is not None) / NS_PER_MS
 
 
 def _stall_metrics(data: ContainerData, window: Window) -> dict[str, float | None]:
@@ -244,6 +336,23 @@ def settle_ns(phase: Phase, data: ContainerData, window: Window, period_ns: int)
     return int(grid[settled[0]] - begin_ns) if settled.size else None
 
 
+def moved_ns(phase: Phase, data: ContainerData, settings: Settings) -> int | None:
+    """Return how long after the request CPU time was last used off the declared set of CPUs.
+
+    Zero means never since then; None that the kernel does not keep usage by CPU.
+    """
+    mask = parse_cpu_list(str(settings.get("cpuset-cpus") or ""))
+    off = [usage for cpu, usage in data.per_cpu.items() if cpu not in mask]
+    if not data.per_cpu or not mask:
+        return None
+    first, last = np.searchsorted(data.t_ns, (phase.change.t_request_ns, phase.t_end_ns))
+    total = np.sum(off, axis=0)[first:last] if off else np.zeros(1)
+    grew = np.flatnonzero(np.diff(total) > 0)
+    if not grew.size:
+        return 0
+    return int(data.t_ns[first + grew[-1] + 1] - phase.change.t_request_ns)
+
+
 def _time_to_effect(
     phase: Phase, data: ContainerData, window: Window, settings: Settings
 ) -> dict[str, float | None]:
@@ -253,7 +362,12 @@ def _time_to_effect(
     }
     seen = [file.t_changed_ns for file in change.files if file.t_changed_ns is not None]
     found["file_ms"] = (max(seen) - change.t_request_ns) / NS_PER_MS if seen else None
-    settled = settle_ns(phase, data, window, bandwidth(settings)[1] * NS_PER_US)
+    if phase.option == "cpuset-cpus":
+        settled = moved_ns(phase, data, settings)
+    elif data.record.probe in _NOT_SPINNING:
+        settled = None
+    else:
+        settled = settle_ns(phase, data, window, bandwidth(settings)[1] * NS_PER_US)
     found["settle_ms"] = None if settled is None else settled / NS_PER_MS
     return found if change.via == "update" else {}
 
@@ -306,7 +420,7 @@ def finished(directory: RunDirectory) -> list[TrialRecord]:
 
 
 def compute(directory: RunDirectory) -> list[dict[str, Any]]:
-    """Derive every row of phases.parquet from a run's raw files."""
+    """Derive every row of phases.parquet from a run's raw files; refused changes have none."""
     run = directory.run()
     return [row for trial in finished(directory) for row in _trial_rows(directory, run, trial)]
 
@@ -314,42 +428,59 @@ def compute(directory: RunDirectory) -> list[dict[str, Any]]:
 def _trial_rows(
     directory: RunDirectory, run: RunRecord, trial: TrialRecord
 ) -> Iterator[dict[str, Any]]:
-    loaded = [load(directory, trial, container) for container in trial.containers]
-    in_force = {one.role: dict(one.options) for one in run.experiment.containers}
+    loaded = {one.role: load(directory, trial, one) for one in trial.containers}
+    specs = {one.role: one for one in run.experiment.containers}
+    in_force: dict[str, Settings] = {role: dict(one.options) for role, one in specs.items()}
     for phase in trial.phases:
-        in_force[phase.role] = dict(phase.settings)
-        for data in loaded:
-            role = data.record.role
-            window = steady_window(phase, data, in_force[role])
-            if window is None:
-                continue
-            found = steady(data, window)
-            if role == phase.role:
-                found |= _time_to_effect(phase, data, window, in_force[role])
-            capacity = min(data.record.workers, run.host.cpus)
-            expected = expected_cpus(in_force[role], capacity)
+        in_force[phase.role] = phase.settings
+        if phase.change.error is not None:
+            continue
+        situation = Situation(
+            {
+                role: Load(in_force[role], one.workers, one.size, one.count)
+                for role, one in specs.items()
+            },
+            run.host.cpus,
+        )
+        measured = {role: _measured(phase, data, in_force[role]) for role, data in loaded.items()}
+        _add_shares({role: found for role, (found, _) in measured.items()})
+        for role, (found, n_samples) in measured.items():
             for metric, value in found.items():
-                if value is not None:
-                    yield _row(run, trial, phase, role, metric, value, expected, window)
+                if value is None:
+                    continue
+                expected = situation.expected(metric, role)
+                row = (
+                    run.experiment.name, trial.number, phase.number, role, phase.option,
+                    phase.change.via, phase.requested, phase.effective, metric, UNITS[metric],
+                    expected, value, None if expected is None else error_pct(value, expected),
+                    n_samples,
+                )  # fmt: skip
+                yield dict(zip(PHASE_COLUMNS, row, strict=True))
 
 
-def _row(
-    run: RunRecord,
-    trial: TrialRecord,
-    phase: Phase,
-    role: str,
-    metric: str,
-    value: float,
-    expected_use: float,
-    window: Window,
-) -> dict[str, Any]:
-    expected = expected_use if metric in ("cpus_used", "probe_cpus") else None
-    row = (
-        run.experiment.name, trial.number, phase.number, role, phase.option, phase.change.via,
-        phase.requested, phase.effective, metric, UNITS[metric], expected, value,
-        None if expected is None else error_pct(value, expected), window.last - window.first + 1,
-    )  # fmt: skip
-    return dict(zip(PHASE_COLUMNS, row, strict=True))
+def _measured(
+    phase: Phase, data: ContainerData, settings: Settings
+) -> tuple[dict[str, float | None], int]:
+    """Return the metrics of one container in one phase, and how many samples they rest on."""
+    found = extremes(phase, data)
+    window = steady_window(phase, data, settings)
+    if window is None:
+        return found, 0
+    found |= steady(data, window)
+    found["off_mask_cpu_ms"] = off_mask_ms(data, window, settings)
+    if data.record.role == phase.role:
+        found |= _time_to_effect(phase, data, window, settings)
+    return found, window.last - window.first + 1
+
+
+def _add_shares(measured: Mapping[str, dict[str, float | None]]) -> None:
+    """Add to each container's metrics its part of what all containers used together."""
+    for metric, source in (("cpu_share_pct", "cpus_used"), ("io_share_pct", "io_bytes_per_s")):
+        used = {role: found.get(source) for role, found in measured.items()}
+        total = sum(value for value in used.values() if value is not None)
+        if len(measured) > 1 and total > 0:
+            for role, value in used.items():
+                measured[role][metric] = None if value is None else 100 * value / total
 
 
 def write(directory: RunDirectory) -> None:

@@ -104,6 +104,7 @@ class ContainerRecord(_Model):
     container_id: str
     workload: str
     workers: int
+    probe: str | None = None
     sources: Mapping[str, Source]
 
 

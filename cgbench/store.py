@@ -7,6 +7,7 @@ its line in trials.jsonl does, which is written last.
 from __future__ import annotations
 
 import errno
+import fnmatch
 import json
 import os
 import secrets
@@ -232,15 +233,18 @@ class RunDirectory:
         """Return `t_ns`, `late_ns` and the given columns of one container as numpy arrays.
 
         Columns with gaps come as floats with NaN, text columns as objects with None; a column
-        that was never recorded is absent.
+        that was never recorded is absent. A `*` in a name stands for anything.
         """
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
         path = self._table(trial, "")
         with _readable(path):
-            present = set(pq.read_schema(path).names)
-            wanted = ["t_ns", "late_ns", *(name for name in columns if name in present)]
+            present = pq.read_schema(path).names
+            wanted = ["t_ns", "late_ns"]
+            for pattern in columns:
+                wanted += [name for name in present if fnmatch.fnmatchcase(name, pattern)]
+            wanted = list(dict.fromkeys(wanted))
             table = pq.read_table(path, columns=wanted, filters=pc.field("role") == role)
         return {name: _numpy(table.column(name)) for name in wanted}
 
