@@ -7,6 +7,7 @@ cgroup-v1 and cgroup-v2 documents.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import math
 from collections.abc import Callable, Mapping
@@ -42,10 +43,17 @@ class Interface:
 class Option:
     """One flag of `docker update`.
 
-    `parse` turns a written value into the API's; `lowest` and `highest` bound what the daemon
-    accepts, counted as the API counts, which makes `per_unit` of one `unit` (None: no such bound);
+    `parse` turns a written value into the API's, and `encode` does so without looking at it;
+    `lowest` and `highest` bound what the daemon accepts, counted as the API counts, which makes
+    `per_unit` of one `unit` (None: no such bound). `highest_per_cpu` bounds it by the host's CPUs;
+    `floor` and `ceiling` name options whose value on the same container bounds it. `choices` are
+    the accepted texts where there are few, `malformed` texts that look like values and are none.
     `lifted` is the value that removes the limit, None if there is none. `v1` and `v2` are the
-    interfaces by cgroup version, None where the kernel has none.
+    interfaces by cgroup version, None where the kernel has none; `v1_also` is a second one that
+    the value needs.
+
+    `example` and `other` are two different harmless values that every host with two CPUs takes and
+    that are nobody's default; `beside` is what a container without limits needs set with them.
     """
 
     name: str
@@ -56,10 +64,20 @@ class Option:
     parse: Callable[[Value], object]
     v1: Interface | None
     v2: Interface | None
+    example: Value = dataclasses.field(kw_only=True)
+    other: Value = dataclasses.field(kw_only=True)
+    beside: Settings = dataclasses.field(default_factory=dict, kw_only=True)
     lowest: int | None = None
     highest: int | None = None
+    highest_per_cpu: int | None = None
     per_unit: int = 1
+    floor: str | None = None
+    ceiling: str | None = None
+    choices: tuple[str, ...] = ()
+    malformed: tuple[str, ...] = ()
     lifted: Value | None = None
+    encode: Callable[[Value], object] = lambda value: value
+    v1_also: Interface | None = None
 
     @property
     def flag(self) -> str:
@@ -69,6 +87,11 @@ class Option:
     def interface(self, version: int) -> Interface | None:
         """Return where a kernel with the given cgroup version keeps this limit."""
         return self.v1 if version == 1 else self.v2
+
+    def interfaces(self, version: int) -> tuple[Interface, ...]:
+        """Return every interface file whose content the value decides, its own first."""
+        files = (self.v1, self.v1_also) if version == 1 else (self.v2,)
+        return tuple(interface for interface in files if interface is not None)
 
     def check(self, value: Value) -> None:
         """Raise OptionError unless `value` is in the domain the daemon documents."""
@@ -122,13 +145,19 @@ def _cpu_list(value: Value) -> str:
     return str(value)
 
 
+def _policy(value: Value) -> dict[str, object]:
+    # As docker/cli does: opts/opts.go, ParseRestartPolicy.
+    name, _, count = str(value).partition(":")
+    return {"Name": name, "MaximumRetryCount": int(count or 0)}
+
+
 def _restart(value: Value) -> dict[str, object]:
     name, _, count = str(value).partition(":")
     if name not in ("no", "always", "unless-stopped", "on-failure"):
         raise ValueError("not no, always, unless-stopped or on-failure[:N]")
     if count and (name != "on-failure" or not count.isdigit()):
         raise ValueError("only on-failure takes a count")
-    return {"Name": name, "MaximumRetryCount": int(count or 0)}
+    return _policy(value)
 
 
 def bandwidth(settings: Settings) -> tuple[int | None, int]:
@@ -221,6 +250,10 @@ def _v2_pids(settings: Settings) -> str | None:
 _V1_NO_LIMIT = str(2**63 // 4096 * 4096 - 4096)
 _MIB = 2**20
 
+# kernel: include/linux/threads.h, PID_MAX_LIMIT on 64 bit; pids.max takes no larger number.
+_MOST_TASKS = 4_194_304
+_NO_LISTS = ("x", "0-", "1-0", "0,,x")
+
 _OPTIONS = (
     Option(
         "cpus", "NanoCpus", "cpu", "CPUs",
@@ -228,7 +261,11 @@ _OPTIONS = (
         _nanocpus,
         Interface("cpu", "cpu.cfs_quota_us", _v1_quota),
         Interface("cpu", "cpu.max", _cpu_max),
-        lowest=10_000_000, per_unit=10**9,
+        lowest=10_000_000, highest_per_cpu=10**9, per_unit=10**9,
+        v1_also=Interface(
+            "cpu", "cpu.cfs_period_us", lambda settings: str(bandwidth(settings)[1])
+        ),
+        example="0.5", other="0.75",
     ),
     Option(
         "cpu-quota", "CpuQuota", "cpu", "µs",
@@ -237,6 +274,7 @@ _OPTIONS = (
         Interface("cpu", "cpu.cfs_quota_us", _v1_quota),
         Interface("cpu", "cpu.max", _cpu_max),
         lowest=1000, lifted=-1,
+        example=30_000, other=70_000,
     ),
     Option(
         "cpu-period", "CpuPeriod", "cpu", "µs",
@@ -245,6 +283,7 @@ _OPTIONS = (
         Interface("cpu", "cpu.cfs_period_us", lambda settings: str(bandwidth(settings)[1])),
         Interface("cpu", "cpu.max", _cpu_max),
         lowest=1000, highest=1_000_000,
+        example=50_000, other=200_000,
     ),
     Option(
         "cpu-shares", "CpuShares", "cpu", "a weight",
@@ -253,6 +292,7 @@ _OPTIONS = (
         Interface("cpu", "cpu.shares", _v1_shares),
         Interface("cpu", "cpu.weight", _v2_weight),
         lowest=2, highest=262144,
+        example=512, other=2048,
     ),
     Option(
         "cpuset-cpus", "CpusetCpus", "cpuset", "a CPU list",
@@ -260,6 +300,8 @@ _OPTIONS = (
         _cpu_list,
         Interface("cpuset", "cpuset.cpus", _text("cpuset-cpus")),
         Interface("cpuset", "cpuset.cpus", _text("cpuset-cpus")),
+        malformed=_NO_LISTS,
+        example="0", other="1",
     ),
     Option(
         "cpuset-mems", "CpusetMems", "cpuset", "a node list",
@@ -267,6 +309,9 @@ _OPTIONS = (
         _cpu_list,
         Interface("cpuset", "cpuset.mems", _text("cpuset-mems")),
         Interface("cpuset", "cpuset.mems", _text("cpuset-mems")),
+        malformed=_NO_LISTS,
+        # Most hosts have one node: two spellings of it.
+        example="0", other="0-0",
     ),
     Option(
         "cpu-rt-period", "CpuRealtimePeriod", "cpu", "µs",
@@ -275,6 +320,7 @@ _OPTIONS = (
         Interface("cpu", "cpu.rt_period_us", _text("cpu-rt-period")),
         None,
         lowest=1, highest=2**31,
+        example=500_000, other=250_000,
     ),
     Option(
         "cpu-rt-runtime", "CpuRealtimeRuntime", "cpu", "µs",
@@ -283,6 +329,7 @@ _OPTIONS = (
         Interface("cpu", "cpu.rt_runtime_us", _text("cpu-rt-runtime")),
         None,
         lowest=0, highest=2**31,
+        example=100_000, other=50_000,
     ),
     Option(
         "memory", "Memory", "memory", "bytes",
@@ -290,7 +337,8 @@ _OPTIONS = (
         _size,
         Interface("memory", "memory.limit_in_bytes", _bytes("memory", unlimited=_V1_NO_LIMIT)),
         Interface("memory", "memory.max", _bytes("memory", unlimited="max")),
-        lowest=6 * _MIB, lifted=-1,
+        lowest=6 * _MIB, ceiling="memory-swap", lifted=-1,
+        example="64m", other="96m", beside={"memory-swap": "512m"},
     ),
     Option(
         "memory-reservation", "MemoryReservation", "memory", "bytes",
@@ -302,7 +350,8 @@ _OPTIONS = (
             _bytes("memory-reservation", unlimited=_V1_NO_LIMIT),
         ),
         Interface("memory", "memory.low", _bytes("memory-reservation", unlimited="max")),
-        lowest=6 * _MIB, lifted=-1,
+        lowest=6 * _MIB, ceiling="memory", lifted=-1,
+        example="32m", other="48m",
     ),
     Option(
         "memory-swap", "MemorySwap", "memory", "bytes",
@@ -312,7 +361,8 @@ _OPTIONS = (
             "memory", "memory.memsw.limit_in_bytes", _bytes("memory-swap", unlimited=_V1_NO_LIMIT)
         ),
         Interface("memory", "memory.swap.max", _v2_swap_max),
-        lowest=6 * _MIB, lifted=-1,
+        lowest=6 * _MIB, floor="memory", lifted=-1,
+        example="384m", other="448m", beside={"memory": "64m"},
     ),
     Option(
         "kernel-memory", "KernelMemory", "memory", "bytes",
@@ -322,7 +372,8 @@ _OPTIONS = (
             "memory", "memory.kmem.limit_in_bytes", _bytes("kernel-memory", unlimited=_V1_NO_LIMIT)
         ),
         None,
-        lowest=4 * _MIB,
+        lowest=6 * _MIB,
+        example="64m", other="96m",
     ),
     Option(
         "blkio-weight", "BlkioWeight", "io", "a weight",
@@ -331,6 +382,7 @@ _OPTIONS = (
         Interface("blkio", "blkio.bfq.weight", _text("blkio-weight")),
         Interface("io", "io.bfq.weight", _text("blkio-weight")),
         lowest=10, highest=1000,
+        example=300, other=700,
     ),
     Option(
         "pids-limit", "PidsLimit", "pids", "tasks",
@@ -338,7 +390,8 @@ _OPTIONS = (
         _integer,
         Interface("pids", "pids.max", _v2_pids),
         Interface("pids", "pids.max", _v2_pids),
-        lowest=1, lifted=-1,
+        lowest=1, highest=_MOST_TASKS, lifted=-1,
+        example=64, other=128,
     ),
     Option(
         "restart", "RestartPolicy", "none", "a policy",
@@ -346,6 +399,10 @@ _OPTIONS = (
         _restart,
         None,
         None,
+        choices=("no", "always", "unless-stopped", "on-failure", "on-failure:3"),
+        malformed=("sometimes", "always:3", "no:1", "on-failure:-1"),
+        encode=_policy,
+        example="on-failure:3", other="on-failure:5",
     ),
 )  # fmt: skip
 
