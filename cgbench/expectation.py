@@ -40,8 +40,8 @@ class Situation:
             return self._cpus().get(role)
         if metric == "cpu_share_pct":
             shares = self._cpus()
-            total = sum(shares.values())
-            return 100 * shares[role] / total if len(shares) > 1 and total else None
+            total = sum(shares.get(rival, 0.0) for rival in self.rivals(role))
+            return 100 * shares[role] / total if role in shares and total else None
         if metric == "off_mask_cpu_ms":
             return 0.0 if settings.get("cpuset-cpus") else None
         if metric == "memory_max_bytes":
@@ -55,6 +55,14 @@ class Situation:
         if metric == "io_share_pct":
             return self._io_share_pct(role)
         return None
+
+    def rivals(self, role: str) -> tuple[str, ...]:
+        """Return the containers, itself included, that may run on just the CPUs that it may."""
+        return tuple(name for name in self.loads if self._mask(name) == self._mask(role))
+
+    def _mask(self, role: str) -> tuple[int, ...]:
+        text = str(self.loads[role].settings.get("cpuset-cpus") or "")
+        return parse_cpu_list(text) if text else tuple(range(self.cpus))
 
     def _swap(self, load: Load) -> float | None:
         """Return what lies beyond the memory limit and still within memory and swap together."""
@@ -82,10 +90,8 @@ class Situation:
         sets differ and overlap nothing simple can be said, and they are left out.
         """
         groups: dict[tuple[int, ...], list[str]] = {}
-        for role, load in self.loads.items():
-            text = str(load.settings.get("cpuset-cpus") or "")
-            mask = parse_cpu_list(text) if text else tuple(range(self.cpus))
-            groups.setdefault(mask, []).append(role)
+        for role in self.loads:
+            groups.setdefault(self._mask(role), []).append(role)
         shares: dict[str, float] = {}
         for mask, roles in groups.items():
             others = [set(other) for other in groups if other != mask]

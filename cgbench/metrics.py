@@ -443,7 +443,7 @@ def _trial_rows(
             run.host.cpus,
         )
         measured = {role: _measured(phase, data, in_force[role]) for role, data in loaded.items()}
-        _add_shares({role: found for role, (found, _) in measured.items()})
+        _add_shares({role: found for role, (found, _) in measured.items()}, situation)
         for role, (found, n_samples) in measured.items():
             for metric, value in found.items():
                 if value is None:
@@ -473,14 +473,18 @@ def _measured(
     return found, window.last - window.first + 1
 
 
-def _add_shares(measured: Mapping[str, dict[str, float | None]]) -> None:
-    """Add to each container's metrics its part of what all containers used together."""
-    for metric, source in (("cpu_share_pct", "cpus_used"), ("io_share_pct", "io_bytes_per_s")):
-        used = {role: found.get(source) for role, found in measured.items()}
-        total = sum(value for value in used.values() if value is not None)
-        if len(measured) > 1 and total > 0:
-            for role, value in used.items():
-                measured[role][metric] = None if value is None else 100 * value / total
+def _add_shares(measured: Mapping[str, dict[str, float | None]], situation: Situation) -> None:
+    """Add to each container's metrics its part of what it and its rivals used together."""
+    for role, found in measured.items():
+        for metric, source, rivals in (
+            ("cpu_share_pct", "cpus_used", situation.rivals(role)),
+            ("io_share_pct", "io_bytes_per_s", tuple(measured)),
+        ):
+            value = found.get(source)
+            others = [measured[rival].get(source) for rival in rivals if rival in measured]
+            total = sum(other for other in others if other is not None)
+            if len(others) > 1 and value is not None and total > 0:
+                found[metric] = 100 * value / total
 
 
 def write(directory: RunDirectory) -> None:

@@ -222,7 +222,10 @@ def _apply(engine: Engine, container: Running, step: PlannedStep) -> Answer:
 
 
 def _write(cgroup: cgroupfs.Cgroup, settings: Settings, step: PlannedStep) -> Answer:
-    """Write the interface files directly, as the control arm of an experiment."""
+    """Write the interface files directly, as the control arm of an experiment.
+
+    Raises UpdateRejected when the kernel refuses.
+    """
     begin = time.monotonic_ns()
     for path, expected in interface_paths(cgroup, settings).items():
         names = [name for name in step.settings if interface_path(cgroup, name) == path]
@@ -230,5 +233,7 @@ def _write(cgroup: cgroupfs.Cgroup, settings: Settings, step: PlannedStep) -> An
             try:
                 path.write_text(expected)
             except OSError as error:
-                raise TrialError(f"cannot write {expected} to {path}: {error.strerror}") from error
+                raise UpdateRejected(
+                    f"the kernel refused {expected} in {path.name}: {error.strerror}"
+                ) from error
     return Answer(begin, time.monotonic_ns(), ())
