@@ -8,9 +8,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import docker
 import docker.errors
@@ -39,6 +39,8 @@ _START_IT = "Start it (systemctl start docker, or run `make setup` in a checkout
 class ContainerSpec:
     """What to start: `options` are update options it is born with, `memory` and `pids` safety caps.
 
+    None is no cap, for a container that only sleeps. `raw` are fields of the Engine API's
+    HostConfig, sent as they are.
     `deadline_s` after its start the container ends by itself, whatever becomes of cgbench.
     """
 
@@ -47,19 +49,32 @@ class ContainerSpec:
     argv: Sequence[str]
     run: str
     options: Settings
-    memory: int
-    pids: int
+    memory: int | None
+    pids: int | None
     deadline_s: int
     probe: Path | None
+    raw: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The daemon's answer to an update, and when it was asked and given (CLOCK_MONOTONIC ns)."""
+    """The daemon's answer to a request, and when it was asked and given (CLOCK_MONOTONIC ns).
+
+    `refusal` is what it said when it refused, None when it did not.
+    """
 
     t_request_ns: int
     t_answer_ns: int
     warnings: tuple[str, ...]
+    refusal: str | None = None
+
+
+@dataclass(frozen=True)
+class Creation:
+    """What became of a request to create a container: its id is None where it was refused."""
+
+    container_id: str | None
+    answer: Answer
 
 
 @dataclass(frozen=True)
@@ -142,14 +157,28 @@ class Engine:
     @contextmanager
     def container(self, spec: ContainerSpec) -> Iterator[str]:
         """Start a container and yield its id; remove it on the way out, whatever happened."""
-        container_id = self._create(spec)
+        creation = self.create(spec)
+        container_id = creation.container_id
+        if container_id is None:
+            raise EngineError(f"cannot create container {spec.name}: {creation.answer.refusal}")
         try:
-            self._call(self._api.start, container_id)
+            answer = self.tell(container_id, "start")
+            if answer.refusal is not None:
+                raise EngineError(f"cannot start container {spec.name}: {answer.refusal}")
             yield container_id
         finally:
             self.remove(container_id)
 
-    def _create(self, spec: ContainerSpec) -> str:
+    def create(self, spec: ContainerSpec) -> Creation:
+        """Create a container and do not start it yet; the caller removes it.
+
+        Raises ImageError when there is no such image.
+        """
+        caps: dict[str, object] = {}
+        if spec.memory is not None:
+            caps |= {"Memory": spec.memory, "MemorySwap": spec.memory}
+        if spec.pids is not None:
+            caps |= {"PidsLimit": spec.pids}
         body = {
             "Image": spec.image,
             # PID 1 is timeout(1): a timer in the kernel ends the container on its deadline.
@@ -170,29 +199,43 @@ class Engine:
                 # Under memory pressure the kernel shall take the stress, not the host's work.
                 "OomScoreAdj": 500,
             }
-            | {"Memory": spec.memory, "MemorySwap": spec.memory, "PidsLimit": spec.pids}
-            | update_body(spec.options),
+            | caps
+            | update_body(spec.options)
+            | dict(spec.raw),
         }
-        response = self._post(f"/containers/create?name={spec.name}", body)
+        response, answer = self._ask(f"/containers/create?name={spec.name}", body)
         if response.status_code == 404:
             raise ImageError(f"the image {spec.image} is missing", "Build it: cgbench image build.")
-        if response.status_code != 201:
-            raise EngineError(f"cannot create container {spec.name}: {_message(response)}")
-        return str(response.json()["Id"])
+        created = None if answer.refusal is not None else str(response.json()["Id"])
+        return Creation(created, answer)
+
+    def tell(
+        self, container_id: str, what: Literal["start", "pause", "unpause", "restart"]
+    ) -> Answer:
+        """Start, pause, unpause or restart a container; a restart kills it at once."""
+        query = "?t=0" if what == "restart" else ""
+        return self._ask(f"/containers/{container_id}/{what}{query}", None)[1]
 
     def update(self, container_id: str, settings: Settings) -> Answer:
         """Change a running container's options, as `docker update` does.
 
         Raises UpdateRejected with the daemon's message when it refuses.
         """
-        body = update_body(settings)
-        begin = time.monotonic_ns()
-        response = self._post(f"/containers/{container_id}/update", body)
-        end = time.monotonic_ns()
-        if response.status_code != 200:
+        answer = self.update_raw(container_id, update_body(settings))
+        if answer.refusal is not None:
             asked = " ".join(f"--{name} {value}" for name, value in settings.items())
-            raise UpdateRejected(f"docker update {asked} was refused: {_message(response)}")
-        return Answer(begin, end, tuple(response.json().get("Warnings") or ()))
+            raise UpdateRejected(f"docker update {asked} was refused: {answer.refusal}")
+        return answer
+
+    def update_raw(self, container_id: str, body: Mapping[str, object]) -> Answer:
+        """Send an update request with exactly this body, sensible or not."""
+        return self._ask(f"/containers/{container_id}/update", body)[1]
+
+    def host_config(self, container_id: str) -> Mapping[str, object]:
+        """Return the limits and other settings that `docker inspect` declares of a container."""
+        inspected = self._call(self._api.inspect_container, container_id)
+        config: Mapping[str, object] = inspected["HostConfig"]
+        return config
 
     def state(self, container_id: str) -> State | None:
         """Return how a container is, None if it was removed."""
@@ -310,12 +353,23 @@ class Engine:
     def _url(self, path: str) -> str:
         return f"{self._api.base_url}/v{self._api.api_version}{path}"
 
-    def _post(self, path: str, body: Mapping[str, object]) -> requests.Response:
+    def _post(self, path: str, body: Mapping[str, object] | None) -> requests.Response:
         try:
             response: requests.Response = self._api.post(self._url(path), json=body)
         except requests.RequestException as error:
             raise EngineError(f"Docker does not answer: {_cause(error)}") from error
         return response
+
+    def _ask(
+        self, path: str, body: Mapping[str, object] | None
+    ) -> tuple[requests.Response, Answer]:
+        begin = time.monotonic_ns()
+        response = self._post(path, body)
+        end = time.monotonic_ns()
+        if response.status_code >= 400:
+            return response, Answer(begin, end, (), _message(response))
+        said = response.json() if response.content else {}
+        return response, Answer(begin, end, tuple(said.get("Warnings") or ()))
 
     def _call(self, method: Callable[..., Any], *arguments: object, **named: object) -> Any:
         try:
