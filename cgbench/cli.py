@@ -211,9 +211,9 @@ def _execute(directory: RunDirectory, record: RunRecord, engine: Engine, as_json
     trials = _latest(directory.trials())
     failures = [trial for trial in trials if trial.status == "failed"]
     metrics.write(directory)
-    from cgbench import report
+    from cgbench.report import headline, write
 
-    page = report.write([directory], directory.path / "report.html")
+    page = write([directory], directory.path / "report.html")
     if as_json:
         document = {
             "run": record.run,
@@ -221,12 +221,12 @@ def _execute(directory: RunDirectory, record: RunRecord, engine: Engine, as_json
             "report": str(page),
             "trials": len(trials),
             "failed": [{"trial": trial.number, "reason": trial.reason} for trial in failures],
-            "headline": report.headline([directory]),
+            "headline": headline([directory]),
         }
         _print(json.dumps(document))
     else:
         _print_run(directory, record, metrics.summary(directory))
-        _print("\n" + "\n".join(report.headline([directory])))
+        _print("\n" + "\n".join(headline([directory])))
         _print(f"\nreport: {page}")
     return bool(failures)
 
@@ -251,12 +251,12 @@ def report(
     results: ResultsOption = Path("results"),
 ) -> None:
     """Write one self-contained HTML page from one or many runs."""
-    from cgbench import report as page
     from cgbench import store
+    from cgbench.report import write
 
     directories = [store.find_run(name, results) for name in names]
     target = output or directories[0].path / "report.html"
-    _print(f"report: {page.write(directories, target)}")
+    _print(f"report: {write(directories, target)}")
 
 
 @app.command()

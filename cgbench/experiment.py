@@ -202,6 +202,34 @@ class Quick(_Model):
     hold: Annotated[Hold, Field(json_schema_extra={"default": "2s"})] = 2 * NS_PER_S
 
 
+class Band(_Model):
+    """How far a value may lie from what is expected, all parts added up; empty is exactly.
+
+    `pct` is of the expected value; `ms_per_period` is CPU time per worker and period, the
+    overrun a tick allows; `pages_per_cpu` is what a memory counter may lag behind.
+    """
+
+    pct: Annotated[float, Field(ge=0, le=100)] = 0.0
+    ms_per_period: Annotated[float, Field(ge=0)] = 0.0
+    pages_per_cpu: Annotated[Whole, Field(ge=0)] = 0
+
+
+class Verify(_Model):
+    """How `cgbench verify` judges by this experiment: which options, by which metric, within what.
+
+    `metric` is that of the container whose option is changed; None where only the interface
+    file can be judged. `needs` is what the host must have for there to be anything to feel, though
+    the experiment itself runs without. `hold` replaces every longer hold time.
+    """
+
+    options: Annotated[tuple[str, ...], Field(min_length=1)]
+    metric: str | None = None
+    needs: tuple[Precondition, ...] = ()
+    band: Band = Band()
+    hold: Annotated[Hold, Field(json_schema_extra={"default": "1s"})] = NS_PER_S
+    advice: str | None = None
+
+
 class PlannedStep(_Model):
     """One change and its hold: `settings` are set together, `option` is the one judged."""
 
@@ -243,6 +271,7 @@ class Experiment(_Model):
     ] = NS_PER_S // 2
     sampling: Sampling = Sampling()
     quick: Quick = Quick()
+    verify: Verify | None = None
     containers: Annotated[tuple[Container, ...], Field(min_length=1)]
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
 
@@ -257,6 +286,9 @@ class Experiment(_Model):
     def _check(self) -> None:
         with _at("option"):
             option(self.option)
+        for name in self.verify.options if self.verify else ():
+            with _at("verify.options"):
+                option(name)
         roles = [container.role for container in self.containers]
         if len(set(roles)) != len(roles):
             raise ExperimentError("containers: two of them have the same role")
@@ -281,13 +313,20 @@ class Experiment(_Model):
 
     def shortened(self) -> Experiment:
         """Return the experiment as `--quick` runs it."""
+        return self._held_for(self.quick.hold, self.quick.trials)
+
+    def for_verify(self) -> Experiment:
+        """Return the experiment as `cgbench verify` runs it. Raises ExperimentError if none."""
+        if self.verify is None:
+            raise ExperimentError(f"{self.name} has no table [verify]")
+        return self._held_for(self.verify.hold, 1)
+
+    def _held_for(self, hold_ns: int, trials: int) -> Experiment:
         steps = tuple(
-            step.model_copy(
-                update={"hold": min(step.hold, max(self.quick.hold, _periods(step, 4)))}
-            )
+            step.model_copy(update={"hold": min(step.hold, max(hold_ns, _periods(step, 4)))})
             for step in self.steps
         )
-        return self.model_copy(update={"trials": self.quick.trials, "steps": steps})
+        return self.model_copy(update={"trials": trials, "steps": steps})
 
     def plans(self, cpus: int, seed: int) -> list[TrialPlan]:
         """Expand to trial plans for a host with `cpus` CPUs, in an order shuffled by `seed`.
@@ -445,6 +484,7 @@ def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
         "steps": Step,
         "sampling": Sampling,
         "quick": Quick,
+        "verify": Verify,
     }
     model = models.get(str(location[0]), Experiment) if len(location) > 1 else Experiment
     return list(model.model_fields)

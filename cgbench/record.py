@@ -36,13 +36,15 @@ class Source(_Model):
 class FileChange(_Model):
     """One interface file around a change: its text before, after, and as it should be.
 
-    `t_changed_ns` is when the first reading that shows `after` began; None if it never differed.
+    `held` is its text when the phase ended. `t_changed_ns` is when the first reading that shows
+    `after` began; None if it never differed.
     """
 
     file: str
     before: str | None
     after: str | None
     expected: str | None
+    held: str | None = None
     t_changed_ns: int | None = None
 
 
@@ -130,13 +132,25 @@ class SamplerFigures(_Model):
 
 
 class ProbeFigures(_Model):
-    """What one worker of a probe saw in all; `longest_unit_us` bounds a stall's excess length."""
+    """What one worker of a probe saw in all; `longest_unit_us` bounds a stall's excess length.
+
+    `starts` counts the lives of its container. Of the others, those that its kind of probe does
+    not have are None: bytes held at the end and at most, children alive at the end, attempts to
+    fork that the kernel refused with the error `last_refusal`, deadlines that passed unused.
+    """
 
     role: str
     worker: int
     stalls: int
     stalls_lost: int
     longest_unit_us: float
+    starts: int = 1
+    bytes_held: int | None = None
+    bytes_held_most: int | None = None
+    children: int | None = None
+    refusals: int | None = None
+    last_refusal: str | None = None
+    deadlines_skipped: int | None = None
 
 
 class Harness(_Model):

@@ -146,7 +146,7 @@ def _walk(
                     number=number,
                     role=step.role,
                     option=step.option,
-                    change=change,
+                    change=_with_held(container, change),
                     settings=dict(container.settings),
                     t_end_ns=time.monotonic_ns(),
                     ending=ending,
@@ -209,6 +209,13 @@ def _change(engine: Engine, container: Running, step: PlannedStep) -> Change:
         error=error,
         files=files,
     )
+
+
+def _with_held(container: Running, change: Change) -> Change:
+    """Add what the files hold at the end of the phase: another update may have undone it."""
+    now = {path.name: text(path) for path in interface_paths(container.cgroup, change.settings)}
+    files = tuple(file.model_copy(update={"held": now.get(file.file)}) for file in change.files)
+    return change.model_copy(update={"files": files})
 
 
 def _apply(engine: Engine, container: Running, step: PlannedStep) -> Answer:

@@ -1,0 +1,397 @@
+"""Per option: does what Docker declared hold in the kernel, and does the workload feel it?
+
+Judged from a run's files alone. Nothing here knows how any option behaves anywhere: the experiment
+says what should happen and how far from it is too far, the rows say what did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import median
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from cgbench import checks, metrics
+from cgbench.experiment import Band, Experiment
+from cgbench.options import bandwidth
+from cgbench.record import Phase, RunRecord
+from cgbench.store import RunDirectory
+
+RESPONSE_WANTED = 0.25
+"""A workload whose metric moves by less than this part of what it should has not noticed."""
+
+# The kernel charges memory in batches of this many pages per CPU (mm/memcontrol.c).
+_PAGE = 4096
+
+Row = Mapping[str, Any]
+
+
+class Outcome(StrEnum):
+    """What became of an option on this host."""
+
+    EFFECTIVE = "effective"
+    IMPRECISE = "imprecise"
+    INEFFECTIVE = "ineffective"
+    IGNORED = "ignored"
+    DISCARDED = "discarded"
+    REJECTED = "rejected"
+    REVERTED = "reverted"
+    UNSUPPORTED = "unsupported"
+    INCONCLUSIVE = "inconclusive"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Declared(_Model):
+    """What Docker answered: how many updates it accepted, and its warnings and refusals."""
+
+    accepted: int
+    refused: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+class Enforced(_Model):
+    """An interface file around the last accepted change of the option, and as it should be."""
+
+    before: str | None
+    after: str | None
+    expected: str | None
+
+
+class Point(_Model):
+    """What the workload felt at one requested value, and whether it lies within the band."""
+
+    requested: str
+    metric: str
+    unit: str
+    expected: float | None
+    value: float
+    error_pct: float | None
+    within: bool | None
+
+
+class TimeToEffect(_Model):
+    """Median milliseconds after the request; None where it was not seen."""
+
+    answer: float | None
+    enforced: float | None
+    experienced: float | None
+
+
+class Verdict(_Model):
+    """One option's verdict on one host, from one run."""
+
+    option: str
+    verdict: Outcome
+    reason: str
+    advice: str | None
+    declared: Declared
+    enforced: Mapping[str, Enforced]
+    experienced: tuple[Point, ...]
+    control: str | None
+    time_to_effect_ms: TimeToEffect
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What one run says of one option: its phases by way of setting, its rows, its doubts."""
+
+    run: RunRecord
+    option: str
+    phases: Sequence[Phase]
+    control: Sequence[Phase]
+    rows: Sequence[Row]
+    disturbed: str | None
+
+    @property
+    def accepted(self) -> list[Phase]:
+        return [phase for phase in self.phases if phase.change.error is None]
+
+
+def judge(directory: RunDirectory, option: str) -> Verdict:
+    """Return the verdict on one option of the run's experiment.
+
+    An option is inconclusive where nothing was measured, or where what was measured lies outside
+    the band while the host was disturbed.
+    """
+    evidence = _evidence(directory, option)
+    experiment = evidence.run.experiment
+    points = tuple(_points(evidence, experiment))
+    outcome, reason = _decide(evidence, points)
+    return Verdict(
+        option=option,
+        verdict=outcome,
+        reason=reason,
+        advice=None if outcome is Outcome.EFFECTIVE else _advice(experiment, outcome),
+        declared=_declared(evidence),
+        enforced=_enforced(evidence),
+        experienced=points,
+        control=_control(evidence),
+        time_to_effect_ms=_time_to_effect(evidence),
+        evidence=(evidence.run.run,),
+    )
+
+
+def unsupported(experiment: Experiment, option: str, reason: str) -> Verdict:
+    """Return the verdict on an option whose experiment this host cannot run."""
+    return Verdict(
+        option=option,
+        verdict=Outcome.UNSUPPORTED,
+        reason=f"{reason}, so nothing was tried",
+        advice=_advice(experiment, Outcome.UNSUPPORTED),
+        declared=Declared(accepted=0, refused=(), warnings=()),
+        enforced={},
+        experienced=(),
+        control=None,
+        time_to_effect_ms=TimeToEffect(answer=None, enforced=None, experienced=None),
+        evidence=(),
+    )
+
+
+def _evidence(directory: RunDirectory, option: str) -> _Evidence:
+    run = directory.run()
+    good = metrics.finished(directory)
+    phases = [phase for trial in good for phase in trial.phases if phase.option == option]
+    doubts = [
+        check.reason
+        for check in checks.examine(directory)
+        if check.name in ("steal", "other tenants")
+    ]
+    return _Evidence(
+        run=run,
+        option=option,
+        phases=[phase for phase in phases if phase.change.via != "cgroupfs"],
+        control=[phase for phase in phases if phase.change.via == "cgroupfs"],
+        rows=[row for row in metrics.rows(directory) if row["option"] == option],
+        disturbed=doubts[0] if doubts else None,
+    )
+
+
+def _decide(evidence: _Evidence, points: Sequence[Point]) -> tuple[Outcome, str]:
+    if not evidence.phases:
+        return Outcome.INCONCLUSIVE, "no trial came to this option"
+    refusals = [phase.change.error for phase in evidence.phases if phase.change.error is not None]
+    if not evidence.accepted:
+        return Outcome.REJECTED, f"all {len(refusals)} updates were refused: {refusals[0]}"
+    without_effect = _never_in_force(evidence)
+    if without_effect is not None:
+        return without_effect
+    reverted = _reverted(evidence)
+    if reverted is not None:
+        return Outcome.REVERTED, reverted
+    judged = [point for point in points if point.within is not None]
+    if not judged:
+        return _unfelt(evidence)
+    return _felt(evidence, judged)
+
+
+def _never_in_force(evidence: _Evidence) -> tuple[Outcome, str] | None:
+    """Say that no accepted update ever reached the kernel, None if one did."""
+    files = [
+        (phase, file)
+        for phase in evidence.accepted
+        for file in phase.change.files
+        if file.expected is not None
+    ]
+    asked = [(phase, file) for phase, file in files if file.before != file.expected]
+    if not files or not asked or any(file.after != file.before for _phase, file in asked):
+        return None
+    phase, file = asked[-1]
+    what = f"{file.file} stayed {file.after} where {phase.requested} should give {file.expected}"
+    warned = sorted({text for phase in evidence.accepted for text in phase.change.warnings})
+    if warned:
+        return Outcome.DISCARDED, f"accepted with the warning {warned[0]!r}; {what}"
+    return Outcome.IGNORED, f"all {len(evidence.accepted)} updates were answered ok; {what}"
+
+
+def _reverted(evidence: _Evidence) -> str | None:
+    for phase in evidence.accepted:
+        for file in phase.change.files:
+            if file.held is not None and file.held != file.after and file.after == file.expected:
+                return (
+                    f"{file.file} took {file.after} for {phase.requested}, "
+                    f"and held {file.held} when the phase ended"
+                )
+    return None
+
+
+def _unfelt(evidence: _Evidence) -> tuple[Outcome, str]:
+    """Judge by the interface file alone, where the workload can say nothing."""
+    wrong = _wrong_files(evidence)
+    if wrong:
+        return Outcome.IMPRECISE, wrong[0]
+    needs = [name for name, met in evidence.run.preconditions.items() if not met]
+    if needs:
+        return (
+            Outcome.UNSUPPORTED,
+            f"the file is set as asked, and there is nothing to feel: this host lacks {needs[0]}",
+        )
+    return Outcome.INCONCLUSIVE, "the file is set as asked, and no workload could tell"
+
+
+def _wrong_files(evidence: _Evidence) -> list[str]:
+    return [
+        f"{file.file} held {file.after} where {phase.requested} should give {file.expected}"
+        for phase in evidence.accepted
+        for file in phase.change.files
+        if file.expected is not None and file.after != file.expected
+    ]
+
+
+def _felt(evidence: _Evidence, judged: Sequence[Point]) -> tuple[Outcome, str]:
+    """Judge by what the workload felt."""
+    astray = [point for point in judged if not point.within]
+    worst = max(judged, key=_distance)
+    if _response(judged) < RESPONSE_WANTED:
+        values = [point.value for point in judged]
+        return (
+            Outcome.INEFFECTIVE,
+            f"the file was set each time, and {worst.metric} stayed between {min(values):.4g} "
+            f"and {max(values):.4g} {worst.unit}",
+        )
+    wrong = _wrong_files(evidence)
+    told = _told(worst)
+    if astray and evidence.disturbed is not None:
+        return Outcome.INCONCLUSIVE, f"{told}, but {evidence.disturbed}"
+    if astray:
+        return (
+            Outcome.IMPRECISE,
+            f"{len(astray)} of {len(judged)} values lie outside the band; the worst: {told}",
+        )
+    if wrong:
+        return Outcome.IMPRECISE, f"the workload felt it, but {wrong[0]}"
+    return Outcome.EFFECTIVE, f"{len(judged)} of {len(judged)} values held; the worst: {told}"
+
+
+def _told(point: Point) -> str:
+    off = "" if point.error_pct is None else f" ({point.error_pct:+.2f} %)"
+    return (
+        f"at {point.requested}, {point.metric} was {point.value:.5g} {point.unit} "
+        f"of {point.expected:.5g}{off}"
+    )
+
+
+def _distance(point: Point) -> float:
+    if point.error_pct is not None:
+        return abs(point.error_pct)
+    return abs(point.value - (point.expected or 0.0))
+
+
+def _response(points: Sequence[Point]) -> float:
+    """Return how much of the expected movement the metric made; 1 where none was expected."""
+    wanted = [point.expected for point in points if point.expected is not None]
+    asked = max(wanted) - min(wanted)
+    if asked <= 0:
+        return 1.0
+    low = min(points, key=lambda point: point.expected or 0.0)
+    high = max(points, key=lambda point: point.expected or 0.0)
+    return (high.value - low.value) / asked
+
+
+def _points(evidence: _Evidence, experiment: Experiment) -> Iterable[Point]:
+    """Yield one point per requested value: the median over phases of the judged metric."""
+    verify = experiment.verify
+    if verify is None or verify.metric is None:
+        return
+    workers = {one.role: one.workers for one in experiment.containers}
+    settings = {phase.requested: phase for phase in evidence.accepted}
+    groups: dict[str, list[Row]] = {}
+    for row in evidence.rows:
+        phase = settings.get(row["requested"])
+        if phase is None or row["via"] == "cgroupfs" or row["metric"] != verify.metric:
+            continue
+        if row["role"] == phase.role:
+            groups.setdefault(row["requested"], []).append(row)
+    for requested, rows in groups.items():
+        value = median(row["value"] for row in rows)
+        expected = rows[0]["expected"]
+        within = None
+        if expected is not None:
+            phase = settings[requested]
+            tolerance = _tolerance(
+                verify.band, expected, phase, workers[phase.role], evidence.run.host.cpus
+            )
+            within = abs(value - expected) <= tolerance
+        yield Point(
+            requested=requested,
+            metric=verify.metric,
+            unit=rows[0]["unit"],
+            expected=expected,
+            value=value,
+            error_pct=None if not expected else 100 * (value - expected) / expected,
+            within=within,
+        )
+
+
+def _tolerance(band: Band, expected: float, phase: Phase, workers: int, cpus: int) -> float:
+    """Return how far from `expected` a value may lie, in the metric's unit."""
+    period_ms = bandwidth(phase.settings)[1] / 1000
+    return (
+        band.pct / 100 * expected
+        + band.ms_per_period * min(workers, cpus) / period_ms
+        + band.pages_per_cpu * _PAGE * cpus
+    )
+
+
+def _declared(evidence: _Evidence) -> Declared:
+    changes = [phase.change for phase in evidence.phases]
+    return Declared(
+        accepted=len(evidence.accepted),
+        refused=tuple(dict.fromkeys(one.error for one in changes if one.error is not None)),
+        warnings=tuple(dict.fromkeys(text for one in changes for text in one.warnings)),
+    )
+
+
+def _enforced(evidence: _Evidence) -> dict[str, Enforced]:
+    found = {}
+    for phase in evidence.accepted:
+        for file in phase.change.files:
+            found[file.file] = Enforced(
+                before=file.before, after=file.after, expected=file.expected
+            )
+    return found
+
+
+def _control(evidence: _Evidence) -> str | None:
+    """Say what the kernel did with values that were written past Docker."""
+    if not evidence.control:
+        return None
+    for phase in reversed(evidence.control):
+        if phase.change.error is not None:
+            return f"written past Docker: {phase.change.error}"
+        for file in phase.change.files:
+            kept = "kept it" if file.after == file.expected else f"held {file.after}"
+            return f"written past Docker: {file.file} got {file.expected}, and the kernel {kept}"
+    return None
+
+
+def _time_to_effect(evidence: _Evidence) -> TimeToEffect:
+    def middle(metric: str) -> float | None:
+        values = [row["value"] for row in evidence.rows if row["metric"] == metric]
+        return median(values) if values else None
+
+    return TimeToEffect(
+        answer=middle("answer_ms"), enforced=middle("file_ms"), experienced=middle("settle_ms")
+    )
+
+
+def _advice(experiment: Experiment, outcome: Outcome) -> str:
+    own = experiment.verify.advice if experiment.verify else None
+    if own is not None:
+        return own
+    return {
+        Outcome.IMPRECISE: "Leave a margin, or measure your own value with `cgbench run`.",
+        Outcome.INEFFECTIVE: "Do not rely on it here; the file alone proves nothing.",
+        Outcome.IGNORED: "Set it with `docker run`, and read the file back.",
+        Outcome.DISCARDED: "Do not rely on it: Docker says itself that it dropped it.",
+        Outcome.REJECTED: "Read the daemon's message; set it with `docker run` if it takes it.",
+        Outcome.REVERTED: "Set it again after every other update, and read the file back.",
+        Outcome.UNSUPPORTED: "Use a host that meets the precondition.",
+        Outcome.INCONCLUSIVE: "Measure again on a quiet host.",
+    }.get(outcome, "")
