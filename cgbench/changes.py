@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cgbench.experiment import Experiment
-from cgbench.options import option
-from cgbench.points import UNLIMITED, numeric, worded
+from cgbench.options import DEFAULT_PERIOD_US, bandwidth, option
+from cgbench.points import OF_A_CPU, UNLIMITED, numeric, worded, worded_request
 from cgbench.record import Phase, TrialRecord
 
 # Where one of these was never set, there is no limit.
@@ -28,7 +28,8 @@ class Direction(StrEnum):
 class Kind:
     """What all repetitions of one change have in common; `before` and `after` are in words.
 
-    `ratio` is the new number by the old, None where either is no number.
+    `ratio` is the new number by the old, None where either is no number; `period_us` is the
+    bandwidth period after the change.
     """
 
     role: str
@@ -37,19 +38,19 @@ class Kind:
     after: str
     direction: Direction
     ratio: float | None
+    period_us: int
 
     @property
     def words(self) -> str:
         """The change in words: `10 % → 25 % of a CPU`."""
-        shared = " of a CPU"
-        if self.before.endswith(shared) and self.after.endswith(shared):
-            return f"{self.before.removesuffix(shared)} → {self.after}"
+        if OF_A_CPU in self.before and OF_A_CPU in self.after:
+            return f"{self.before.replace(OF_A_CPU, '')} → {self.after}"
         return f"{self.before} → {self.after}"
 
     @property
     def short(self) -> str:
         """The change for a plot's tick: `10 → 25 %`."""
-        before, after = (text.partition(" of a CPU")[0] for text in (self.before, self.after))
+        before, after = (text.replace(OF_A_CPU, "") for text in (self.before, self.after))
         number, _, unit = before.partition(" ")
         same_unit = unit and after.endswith(f" {unit}")
         return f"{number if same_unit else before} → {after}"
@@ -70,7 +71,8 @@ def kinds(trial: TrialRecord, experiment: Experiment) -> dict[int, Kind]:
 def _kind(phase: Phase, before: Mapping[str, int | float | str]) -> Kind:
     name = phase.option
     old = str(before[name]) if name in before else None
-    was, now = _number(name, old), _number(name, phase.requested)
+    declared = phase.change.settings
+    was, now = _number(name, old), _number(name, str(declared.get(name)))
     direction = Direction.SET
     if was is not None and now is not None and was != now:
         direction = Direction.RAISED if now > was else Direction.LOWERED
@@ -78,9 +80,10 @@ def _kind(phase: Phase, before: Mapping[str, int | float | str]) -> Kind:
         role=phase.role,
         option=name,
         before=UNLIMITED if old is None and was == math.inf else _words(name, old, before),
-        after=worded(name, phase.requested, phase.settings),
+        after=worded_request(name, phase.requested, declared, phase.settings),
         direction=direction,
         ratio=now / was if was and now and math.isfinite(was) and math.isfinite(now) else None,
+        period_us=bandwidth(phase.settings)[1],
     )
 
 
@@ -98,15 +101,17 @@ def _words(name: str, value: str | None, settings: Mapping[str, int | float | st
 
 
 def telling(many: Sequence[Kind]) -> list[Kind]:
-    """Return the largest raising and the largest lowering change, or else the first of all."""
+    """Return the raising and the lowering change that show most, or else the first of all.
+
+    That is the one with the largest ratio whose period still shows milliseconds.
+    """
     chosen = []
     for direction in (Direction.RAISED, Direction.LOWERED):
         candidates = [kind for kind in many if kind.direction is direction and kind.ratio]
         if candidates:
-            chosen.append(max(candidates, key=lambda kind: abs(_magnitude(kind))))
+            chosen.append(max(candidates, key=_showing))
     return chosen or list(many[:1])
 
 
-def _magnitude(kind: Kind) -> float:
-    ratio = kind.ratio or 1.0
-    return ratio if ratio > 1 else 1 / ratio
+def _showing(kind: Kind) -> tuple[bool, float]:
+    return kind.period_us <= DEFAULT_PERIOD_US, abs(math.log(kind.ratio or 1.0))

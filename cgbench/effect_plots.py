@@ -27,7 +27,7 @@ from cgbench.plot import (
 from cgbench.series import Repetition, StepResponse
 from cgbench.wording import milliseconds
 
-_ARROWS = {Direction.RAISED: "↑", Direction.LOWERED: "↓", Direction.SET: "="}
+_ARROWS = {Direction.RAISED: "↑", Direction.LOWERED: "↓", Direction.SET: ""}
 _VERBS = {Direction.RAISED: "Raised", Direction.LOWERED: "Lowered", Direction.SET: "Set"}
 _STAGES: tuple[tuple[str, str, str, Mark], ...] = (
     ("answer_ms", "Docker answered", FIRST, "circle"),
@@ -58,7 +58,11 @@ def effect(times: Times) -> Plot | None:
     """Plot when Docker answered, the file showed it and the workload settled, for each change."""
     if not times:
         return None
-    labels = {kind: f"{_ARROWS[kind.direction]} {kind.short}" for kind in times}
+    several = len({kind.role for kind in times}) > 1
+    labels = {
+        kind: " ".join([kind.role] * several + [_ARROWS[kind.direction], kind.short]).strip()
+        for kind in times
+    }
     data = [_reach(times, labels)]
     for stage in _STAGES:
         data += _stage_marks(times, labels, stage)
@@ -130,17 +134,18 @@ def step(one: StepResponse, name: str) -> Plot:
     """Plot work per millisecond around one change, a strip for each repetition."""
     strips = one.repetitions
     data: list[Trace] = []
+    peak = max(float(strip.work.y.max()) for strip in strips)
     share = (1 - _GAP * (len(strips) - 1)) / len(strips)
     axes: dict[str, Any] = {}
     for index, strip in enumerate(strips):
         axis = f"y{index + 1}" if index else "y"
         top = 1 - index * (share + _GAP)
         axes[f"yaxis{axis[1:]}"] = {
-            "domain": [round(max(0.0, top - share), 4), round(top, 4)], "rangemode": "tozero",
-            "nticks": 3,
+            "domain": [round(max(0.0, top - share), 4), round(top, 4)],
+            "range": [0, 1.25 * peak], "nticks": 3,
             "title": {"text": "units per ms" if len(strips) == 1 else f"trial {strip.trial}"},
         }  # fmt: skip
-        data += _strip(strip, axis)
+        data += _strip(strip, axis, peak)
     request = vertical(0, INK, "solid") | {"layer": "above"}
     settled = [strip.settle_ms for strip in strips if strip.settle_ms is not None]
     when = f": settled after {milliseconds(float(np.median(settled)))}" if settled else ""
@@ -171,9 +176,9 @@ def step(one: StepResponse, name: str) -> Plot:
     )
 
 
-def _strip(strip: Repetition, axis: str) -> list[Trace]:
+def _strip(strip: Repetition, axis: str, peak: float) -> list[Trace]:
     """Return one repetition: its work, and each stage as a mark on a stalk above it."""
-    top = 1.12 * float(strip.work.y.max())
+    top = 1.12 * peak
     traces = [
         line(strip.work.x, strip.work.y, USED, width=1, shape="hv", fill="tozeroy",
              fillcolor=USED_SOFT, yaxis=axis,

@@ -25,12 +25,14 @@ class Again:
     words: str
 
 
-def interval_words(many: Sequence[Point], metric: str | None) -> str:
-    """Say what the intervals of a metric are, and with which probability they cover."""
+def table_words(many: Sequence[Point], metric: str | None) -> str:
+    """Say what a table's figures are, and with which probability its intervals cover."""
+    files = dict.fromkeys(file for point in many for file in point.files)
+    read = f"Enforced is {' and '.join(files)} as read back. " if files else ""
     estimates = [one for point in many if (one := point.estimate(metric)) is not None]
     if not estimates:
-        return "No expectation is known for these values, so no error is given."
-    what = "Experienced is the median across trials"
+        return f"{read}No expectation is known for these values, so no error is given."
+    what = f"{read}Experienced is the median across trials"
     levels = sorted({one.level for one in estimates if one.level is not None})
     if not levels:
         return f"{what}; one trial allows no interval."

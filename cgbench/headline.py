@@ -16,34 +16,45 @@ from cgbench.wording import (
     count,
     milliseconds,
     percent_bound,
+    quantity,
     signed_percent,
     significant,
 )
 
-TOLERANCE_PCT = 2.0
-"""How far experienced may lie from declared for a limit to count as held, in percent.
-
-Steady windows span whole periods, where usage is exact to a few samples.
-"""
-
+# How far experienced may lie from declared, in percent, where weights and reclaim are at work.
+_WIDER_TOLERANCES_PCT = {
+    "cpu-shares": 5.0,
+    "blkio-weight": 15.0,
+    "memory-reservation": 10.0,
+    "memory-swap": 3.0,
+}
+_TOLERANCE_PCT = 2.0
 # Fewer changes than this have no 95th percentile worth the name.
 _ENOUGH_FOR_P95 = 20
 # Values whose whole range is this narrow are called the same.
 _FLAT_PCT = 2.0
 
+# `docker stats` this close to the usage counter is told without an example.
+_STATS_AGREE_PCT = 5.0
+
+# Where limit and other processes together ask for this share of the host, they compete.
+_CROWDED = 0.95
+
 Rows = Sequence[Mapping[str, Any]]
+_Judged = tuple[Point, Estimate, float]
 
 
 def sentences(directory: RunDirectory) -> list[str]:
     """Return the findings of a run, the gravest first; what one types stands in backticks."""
     run, trials = directory.run(), latest(directory)
     many, rows = points(directory), metrics.rows(directory)
-    troubles = [*_failures(run, trials), *_docker_warnings(trials)]
+    troubles = [*_failures(run, trials), *_refusals(trials), *_docker_warnings(trials)]
     if not many:
         return troubles or ["No trial has finished yet, so nothing was measured."]
-    limits, held = _limits(run.experiment.option, many)
+    limits, held = _limits(run, trials, many)
+    not_enforced = _not_enforced(many)
     found = [
-        _not_enforced(many),
+        not_enforced,
         None if held else limits,
         *troubles,
         limits if held else None,
@@ -52,6 +63,14 @@ def sentences(directory: RunDirectory) -> list[str]:
         _docker_stats(many),
     ]
     return [sentence for sentence in found if sentence]
+
+
+def tolerance_pct(name: str) -> float:
+    """Return how far experienced may lie from declared for an option to count as held.
+
+    A quota is exact to a few samples, since steady windows span whole periods.
+    """
+    return _WIDER_TOLERANCES_PCT.get(name, _TOLERANCE_PCT)
 
 
 def latest(directory: RunDirectory) -> list[TrialRecord]:
@@ -68,13 +87,24 @@ def _failures(run: RunRecord, trials: Sequence[TrialRecord]) -> list[str]:
     planned = count(run.trials_planned, "trial")
     found = []
     if failed:
+        who = "The only trial" if run.trials_planned == 1 else f"{len(failed)} of {planned}"
         reasons = list(dict.fromkeys(trial.reason or "no reason is recorded" for trial in failed))
         more = f" (and {count(len(reasons) - 1, 'other reason')})" if len(reasons) > 1 else ""
-        found.append(f"{len(failed)} of {planned} failed: {reasons[0].rstrip('.')}{more}.")
+        found.append(f"{who} failed: {reasons[0].rstrip('.')}{more}.")
     done = len(trials) - len(failed)
     if run.status != "finished" and trials:
         found.append(f"The run was not finished: {done} of {planned} done.")
     return found
+
+
+def _refusals(trials: Sequence[TrialRecord]) -> list[str]:
+    changes = [phase.change for trial in trials for phase in trial.phases]
+    refused = {
+        " ".join(f"--{name} {value}" for name, value in change.settings.items()): change.error
+        for change in changes
+        if change.error is not None
+    }
+    return [f"Docker refused `{what}`: {why.rstrip('.')}." for what, why in refused.items()]
 
 
 def _docker_warnings(trials: Sequence[TrialRecord]) -> list[str]:
@@ -88,60 +118,99 @@ def _docker_warnings(trials: Sequence[TrialRecord]) -> list[str]:
 
 
 def _not_enforced(many: Sequence[Point]) -> str | None:
-    wrong = [point for point in many if point.enforced_as_intended is False]
+    own = [point for point in many if point.changed]
+    wrong = [point for point in own if point.enforced_as_intended is False]
     if not wrong:
         return None
     first = wrong[0]
     return (
-        f"The kernel does not hold what was asked for at {len(wrong)} of {_values(len(many))}: "
+        f"The kernel does not hold what was asked for at {len(wrong)} of {_values(len(own))}: "
         f"after `{first.raw}` {' and '.join(first.files)} read {first.enforced}, "
         f"not {first.intended}."
     )
 
 
-def _limits(name: str, many: Sequence[Point]) -> tuple[str, bool]:
+def _limits(
+    run: RunRecord, trials: Sequence[TrialRecord], many: Sequence[Point]
+) -> tuple[str | None, bool]:
     """Say how well experienced follows declared, and whether it does so everywhere."""
-    metric = judged(many)
+    name, metric = run.experiment.option, judged(run.experiment.option, many)
     known = [
         (point, estimate, estimate.error_pct)
         for point in many
         if (estimate := point.estimate(metric)) is not None and estimate.error_pct is not None
     ]
     if not known:
-        return f"No figure of this run tells whether `--{name}` was held.", False
-    astray = [entry for entry in known if abs(entry[2]) > TOLERANCE_PCT]
+        return f"Nothing is expected of the workload, so no figure judges `--{name}`.", True
+    astray = [entry for entry in known if abs(entry[2]) > tolerance_pct(name)]
     if astray:
-        return _not_held(name, known, astray), False
+        return _not_held(name, known, astray, _crowding(run, trials, astray)), False
     within = f"within {percent_bound(max(abs(error) for _, _, error in known))}"
     medians = [estimate.median for _, estimate, _ in known]
     one_limit = len({estimate.expected for _, estimate, _ in known}) == 1
     if len(known) > 1 and one_limit and _spread_pct(medians) <= _FLAT_PCT:
         return (
-            f"The same throughput at every `--{name}` from {_ends(many)}: "
-            f"{_range(medians)} {known[0][1].unit}, {within} of what is declared.",
+            f"The same throughput at every `--{name}` from {_ends(many)}: {_range(medians)} "
+            f"{known[0][1].unit}, {within} of what is declared{_but_stalls(many)}.",
             True,
         )
     return f"`--{name}` held {within} {_everywhere([point for point, _, _ in known])}.", True
 
 
-def _not_held(
-    name: str,
-    known: Sequence[tuple[Point, Estimate, float]],
-    astray: Sequence[tuple[Point, Estimate, float]],
-) -> str:
-    point, worst, error = max(astray, key=lambda entry: abs(entry[2]))
-    verb = "used" if error > 0 else "got only"
-    rest = [abs(other) for _, _, other in known if abs(other) <= TOLERANCE_PCT]
+def _not_held(name: str, known: Sequence[_Judged], astray: Sequence[_Judged], crowding: str) -> str:
+    """Say where a limit let too much through, or else where less than it was used."""
+    over = [entry for entry in astray if entry[2] > 0]
+    point, worst, error = max(over or astray, key=lambda entry: abs(entry[2]))
+    what, verb = ("held", "had") if over else ("reached", "got only")
+    rest = [abs(other) for _, _, other in known if abs(other) <= tolerance_pct(name)]
     elsewhere = f" Elsewhere it held within {percent_bound(max(rest))}." if rest else ""
+    several = len({other.role for other, _, _ in known}) > 1
+    who = f"container {point.role}" if several else "the container"
+    got, declared = quantity(worst.median, worst.unit), quantity(worst.expected or 0, worst.unit)
+    if got.partition(" ")[2] == declared.partition(" ")[2]:
+        declared = declared.partition(" ")[0]
     return (
-        f"`--{name}` was not held at {len(astray)} of {_values(len(known))}: at {point.words} the "
-        f"container {verb} {significant(worst.median, 3)} {worst.unit} of "
-        f"{significant(worst.expected or 0, 3)} declared ({signed_percent(error)}).{elsewhere}"
+        f"`--{name}` was not {what} at {_distinct(over or astray)} of "
+        f"{_values(_distinct(known))}: at {point.place} {who} {verb} {got} of {declared} declared "
+        f"({signed_percent(error)}).{crowding}{elsewhere}"
     )
 
 
+def _distinct(entries: Sequence[_Judged]) -> int:
+    return len({(point.option, point.via, point.requested) for point, _, _ in entries})
+
+
+def _crowding(run: RunRecord, trials: Sequence[TrialRecord], astray: Sequence[_Judged]) -> str:
+    """Say so where other processes left less of the host than the limit allows."""
+    others = max(
+        (trial.harness.other_cpu_s / trial.harness.elapsed_s for trial in trials
+         if trial.harness is not None and trial.harness.elapsed_s),
+        default=0.0,
+    )  # fmt: skip
+    short = any(
+        error < 0 and (estimate.expected or 0) + others > _CROWDED * run.host.cpus
+        for _, estimate, error in astray
+    )
+    return (
+        f" Other processes used up to {significant(others, 2)} of the host's "
+        f"{count(run.host.cpus, 'CPU')} meanwhile."
+    ) * short
+
+
+def _but_stalls(many: Sequence[Point]) -> str:
+    """Return what longer periods cost, to end a sentence that praises the throughput."""
+    ends = _stall_ends(many)
+    if ends is None or ends[1][1] <= ends[0][1]:
+        return ""
+    (_, least), (_, most) = ends
+    return f"; but stalls grow from {milliseconds(least)} to {milliseconds(most)}"
+
+
 def _everywhere(many: Sequence[Point]) -> str:
-    return f"at {many[0].words}" if len(many) == 1 else f"at all {len(many)} values, {_ends(many)}"
+    own = [point for point in many if point.changed]
+    if any(point.noted or point.number is None for point in own):
+        return f"at {own[0].place}" if len(own) == 1 else f"at all {len(own)} values"
+    return f"at {own[0].place}" if len(own) == 1 else f"at all {len(own)} values, {_ends(own)}"
 
 
 def _ends(many: Sequence[Point]) -> str:
@@ -168,6 +237,8 @@ def _effect(rows: Rows) -> str | None:
     stages = ", ".join(parts)
     if not settle:
         return capitalised(f"{stages}; no workload was seen to settle after a change.")
+    if not max(settle):
+        return capitalised(f"{stages}; no change disturbed the workload.")
     slow = (
         f"p95 {milliseconds(float(np.percentile(settle, 95)))}"
         if len(settle) >= _ENOUGH_FOR_P95
@@ -188,19 +259,28 @@ def _stalls(many: Sequence[Point], rows: Rows) -> str | None:
     if not stalled:
         return None
     worst = max(stalled, key=lambda point: longest[point.key])
-    sentence = f"Stalls reach {milliseconds(longest[worst.key])} at {worst.words}"
-    ordered = sorted(
-        (point for point in stalled if point.number is not None and point.median("stall_p99_ms")),
-        key=lambda point: point.number or 0.0,
-    )
-    if len(ordered) < 2:
+    sentence = f"Stalls reach {milliseconds(longest[worst.key])} at {worst.place}"
+    ends = _stall_ends(stalled)
+    if ends is None:
         return f"{sentence}."
-    first, last = ((end, end.median("stall_p99_ms") or 0.0) for end in (ordered[0], ordered[-1]))
-    verb = "grows" if last[1] > first[1] else "falls"
+    (first, before), (last, after) = ends
     return (
-        f"{sentence}; the 99th percentile {verb} from {milliseconds(first[1])} at {first[0].short} "
-        f"to {milliseconds(last[1])} at {last[0].short}."
+        f"{sentence}; the 99th percentile {'grows' if after > before else 'falls'} from "
+        f"{milliseconds(before)} at {first.short} to {milliseconds(after)} at {last.short}."
     )
+
+
+def _stall_ends(many: Sequence[Point]) -> tuple[tuple[Point, float], tuple[Point, float]] | None:
+    """Return the least and the greatest value with their 99th percentiles of stalls in ms."""
+    ordered = sorted(
+        ((point.number, point, p99) for point in many
+         if point.changed and point.number is not None and not point.noted
+         and (p99 := point.median("stall_p99_ms")) is not None),
+        key=lambda entry: entry[0],
+    )  # fmt: skip
+    if len(ordered) < 2:
+        return None
+    return ordered[0][1:], ordered[-1][1:]
 
 
 def _docker_stats(many: Sequence[Point]) -> str | None:
@@ -214,10 +294,14 @@ def _docker_stats(many: Sequence[Point]) -> str | None:
     if not differences:
         return None
     worst, point, shown, used = max(differences, key=lambda entry: abs(entry[0]))
+    bound = percent_bound(worst)
+    if abs(worst) <= _STATS_AGREE_PCT:
+        return (
+            f"While limits were at rest, `docker stats` came within {bound} of the usage counter."
+        )
     return (
-        f"`docker stats` came within {percent_bound(worst)} of the usage counter while limits were "
-        f"at rest; furthest off at {point.words}: {significant(shown, 3)} for "
-        f"{significant(used, 3)} CPUs."
+        f"Even while limits were at rest, `docker stats` was up to {bound} off: at {point.place} "
+        f"it showed {significant(shown, 3)} for {significant(used, 3)} CPUs."
     )
 
 

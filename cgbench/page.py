@@ -22,8 +22,8 @@ from cgbench.facts import (
     Facts,
     host_facts,
     how_to_run_again,
-    interval_words,
     measuring_facts,
+    table_words,
 )
 from cgbench.options import option
 from cgbench.plot import Plot
@@ -56,7 +56,7 @@ class RunPage:
     points: tuple[Point, ...]
     metric: str | None
     unit_words: str
-    interval_words: str
+    table_words: str
     metrics: tuple[tuple[str, str], ...]
     parts: tuple[Part, ...]
     measured: Facts
@@ -64,7 +64,10 @@ class RunPage:
     again: Again
     summary: Sequence[Mapping[str, Any]]
 
-    tolerance = headline.TOLERANCE_PCT
+    @property
+    def tolerance(self) -> float:
+        """Errors beyond this many percent are marked."""
+        return headline.tolerance_pct(self.record.experiment.option)
 
     @property
     def several_roles(self) -> bool:
@@ -95,7 +98,7 @@ def run_page(directory: RunDirectory, anchor: str, curve_points: int) -> RunPage
     """Gather what the page says about one run; lines over time get about `curve_points` points."""
     record, trials = directory.run(), headline.latest(directory)
     rows, many = metrics.rows(directory), points(directory)
-    metric = judged(many)
+    metric = judged(record.experiment.option, many)
     units = {name: one.unit for point in many for name, one in point.estimates.items()}
     unit = units.get(metric or "", "")
     return RunPage(
@@ -107,8 +110,8 @@ def run_page(directory: RunDirectory, anchor: str, curve_points: int) -> RunPage
         checks=tuple(examine(directory)),
         points=tuple(many),
         metric=metric,
-        unit_words=f", {unit}" if unit else "",
-        interval_words=interval_words(many, metric),
+        unit_words=f", {unit}" if unit and unit != "bytes" else "",
+        table_words=table_words(many, metric),
         metrics=tuple((name, units[name]) for name in metrics.UNITS if name in units),
         parts=tuple(_parts(directory, many, rows, curves(directory, rows, curve_points))),
         measured=measuring_facts(record, trials),
@@ -134,13 +137,13 @@ def _parts(
     times = effect_plots.effect_times(
         rows, {trial.number: kinds(trial, record.experiment) for trial in trials}
     )
-    name = record.experiment.option
+    name, quantiles = record.experiment.option, stall_plots.stall_quantiles(one)
     parts: list[tuple[str, str, str, list[Plot | None]]] = [
         ("against", "Declared against experienced", f"`--{name}`: {option(name).summary}.",
          [value_plots.declared(one), value_plots.error(one)]),
         ("throttling", "Throttled periods and throttled time", "", [*value_plots.throttled(one)]),
-        ("stalls", "Stalls", "", [stall_plots.stall_quantiles(one),
-                                  stall_plots.stall_distribution(one, drawn.stalls)]),
+        ("stalls", "Stalls", "", [quantiles, stall_plots.stall_distribution(
+            one, drawn.stalls, wide=quantiles is not None and quantiles.wide)]),
         ("effect", "Time to effect", "", [effect_plots.effect(times)]),
         ("trial", "One trial", "", [time_plots.timeline(drawn.timeline)]),
         ("step", "One change, millisecond by millisecond", "",

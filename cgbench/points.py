@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cgbench import metrics
+from cgbench.errors import CgbenchError
 from cgbench.options import Settings, Value, bandwidth, option
 from cgbench.record import ContainerRecord, Phase, TrialRecord
 from cgbench.store import RunDirectory
@@ -16,7 +17,19 @@ PointKey = tuple[str, str, str, str]
 """Role, option, via and requested value: what a point is known by."""
 
 UNLIMITED = "no limit"
+OF_A_CPU = " of a CPU"
+"""What the words of a quota say after the number, and a plot's tick need not."""
 
+_QUOTAS = frozenset({"cpu-quota", "cpus"})
+# By which metric an option is judged; CPUs used where nothing else is said.
+_JUDGED_BY = {
+    "memory": "memory_max_bytes",
+    "memory-swap": "swap_max_bytes",
+    "memory-reservation": "memory_max_bytes",
+    "kernel-memory": "memory_max_bytes",
+    "blkio-weight": "io_share_pct",
+    "pids-limit": "tasks_max",
+}
 _SIZES = frozenset({"memory", "memory-reservation", "memory-swap", "kernel-memory"})
 
 
@@ -47,17 +60,20 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Point:
-    """One requested value on one container.
+    """One requested value, and one container in the phases in which it was in force.
 
-    `enforced` is the text of its interface files as read back, `intended` what they should hold;
-    None where there are no such files, or trials disagreed. `workers` is the number of workers
-    that ran at once.
+    `changed` says that the value was this container's own and not a neighbour's. `declared` are
+    the options that were set together, `settings` all that were in force. `enforced` is the text
+    of the interface files as read back, `intended` what they should hold: None where there are
+    none, or trials disagreed. `workers` ran at once.
     """
 
     role: str
     option: str
     via: str
     requested: str
+    changed: bool
+    declared: Settings
     settings: Settings
     workers: int
     enforced: str | None
@@ -80,25 +96,37 @@ class Point:
     @property
     def words(self) -> str:
         """The value as a reader thinks of it: `10 % of a CPU`, `5 ms`, `256 MiB`."""
-        return worded(self.option, self.requested, self.settings)
+        return worded_request(self.option, self.requested, self.declared, self.settings)
 
     @property
     def short(self) -> str:
         """The value for a plot's tick: `10 %`."""
-        return self.words.partition(" of a CPU")[0]
+        return self.words.replace(OF_A_CPU, "")
 
     @property
     def raw(self) -> str:
-        """The value as typed on Docker's command line."""
-        return f"--{self.option} {self.requested}"
+        """The options as typed on Docker's command line."""
+        return " ".join(f"--{name} {value}" for name, value in self.declared.items())
+
+    @property
+    def place(self) -> str:
+        """The value as a sentence says it after "at"."""
+        if self.option == "cpu-period":
+            return f"a period of {self.words}"
+        return self.words if self.option in _QUOTAS else f"`--{self.option}` {self.words}"
+
+    @property
+    def noted(self) -> bool:
+        """Whether a note tells this point from others of the same value."""
+        return self.requested != str(self.declared.get(self.option))
 
     @property
     def number(self) -> float | None:
         """The value as a number to plot against: CPUs for a quota, ms for a period."""
-        if self.option in ("cpu-quota", "cpus"):
+        if self.option in _QUOTAS:
             quota, period = bandwidth(self.settings)
             return None if quota is None else quota / period
-        value = numeric(self.option, self.requested)
+        value = numeric(self.option, str(self.declared.get(self.option)))
         if value is not None and self.option == "cpu-period":
             return value * NS_PER_US / NS_PER_MS
         return value
@@ -131,7 +159,7 @@ def worded(name: str, requested: str, settings: Settings) -> str:
     if name == "cpu-quota":
         quota, period = bandwidth(settings)
         aside = "" if period == 100_000 else f" per {format_duration(period * NS_PER_US)}"
-        return UNLIMITED if quota is None else f"{100 * quota / period:g} % of a CPU{aside}"
+        return UNLIMITED if quota is None else f"{100 * quota / period:g} %{OF_A_CPU}{aside}"
     if name == "cpus":
         return f"{requested} CPUs"
     if name == "cpu-period":
@@ -141,9 +169,20 @@ def worded(name: str, requested: str, settings: Settings) -> str:
     return requested
 
 
+def worded_request(name: str, requested: str, declared: Settings, settings: Settings) -> str:
+    """Return a requested value in words, with the note that tells it from others, if any."""
+    value = str(declared.get(name, requested))
+    note = requested.removeprefix(value).strip()
+    words = worded(name, value, settings)
+    return f"{words} ({note})" if note else words
+
+
 def numeric(name: str, requested: str) -> float | None:
     """Return a requested value as the API's number, None where it is not a number."""
-    parsed = option(name).parse(requested)
+    try:
+        parsed = option(name).parse(requested)
+    except (CgbenchError, ValueError, TypeError):
+        return None
     return float(parsed) if isinstance(parsed, int | float) else None
 
 
@@ -159,15 +198,14 @@ def points(directory: RunDirectory) -> list[Point]:
     return [_point(key, estimates, enforced[key], trials) for key, estimates in found.items()]
 
 
-def judged(many: Sequence[Point]) -> str | None:
-    """Return the metric that an expectation exists for, None if there is none."""
-    with_expectation = [
-        name
+def judged(name: str, many: Sequence[Point]) -> str | None:
+    """Return the metric by which an option is judged, None where nothing is expected of it."""
+    metric = _JUDGED_BY.get(name, "cpus_used")
+    known = any(
+        (estimate := point.estimate(metric)) is not None and estimate.expected is not None
         for point in many
-        for name, estimate in point.estimates.items()
-        if estimate.expected is not None
-    ]
-    return "cpus_used" if "cpus_used" in with_expectation else next(iter(with_expectation), None)
+    )
+    return metric if known else None
 
 
 def _estimate(entry: Mapping[str, Any]) -> Estimate:
@@ -199,17 +237,20 @@ def _point(
     ]
     # The role's own phases if it has any: another container may be measured during them.
     trial, phase = next(((t, p) for t, p in same if p.role == role), same[0])
+    changed = phase.role == role
     settings: Mapping[str, Value] = phase.settings
     return Point(
         role=role,
         option=name,
         via=via,
         requested=requested,
+        changed=changed,
+        declared=phase.change.settings,
         settings=settings,
         workers=_workers(trial.containers, role),
-        enforced=enforced,
-        intended=_intended(phase),
-        files=tuple(file.file for file in phase.change.files),
+        enforced=enforced if changed else None,
+        intended=_intended(phase) if changed else None,
+        files=tuple(file.file for file in phase.change.files) if changed else (),
         estimates=estimates,
     )
 

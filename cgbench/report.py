@@ -89,7 +89,6 @@ def render(directories: Sequence[RunDirectory], points: int) -> str:
         title=_title(pages),
         version=__version__,
         runs=pages,
-        tolerance=findings.TOLERANCE_PCT,
         summaries=_summaries(pages),
         plots={name: _drawable(plot) for name, plot in plots.items()},
         plotly=get_plotlyjs(),
@@ -133,6 +132,7 @@ def _environment() -> Environment:
         "count": wording.count,
         "css": _css_colour,
         "capitalised": wording.capitalised,
+        "amount": wording.amount,
         "significant": wording.significant,
         "signed": wording.signed_percent,
     }
@@ -146,9 +146,14 @@ def prose(text: str) -> Markup:
     """
     parts = re.split(r"`([^`]*)`", _NUMBER_AND_UNIT.sub("\\1\N{NO-BREAK SPACE}\\2", text))
     return Markup("").join(
-        Markup("<code>{}</code>").format(part) if index % 2 else escape(part)
-        for index, part in enumerate(parts)
+        _code(part) if index % 2 else escape(part) for index, part in enumerate(parts)
     )
+
+
+def _code(text: str) -> Markup:
+    # One word is not broken at its dashes; a whole command line may be.
+    kind = "" if " " in text else ' class="word"'
+    return Markup("<code" + kind + ">{}</code>").format(text)
 
 
 def _css_colour(name: str) -> str:

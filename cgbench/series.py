@@ -6,7 +6,7 @@ One trial is in memory at a time, and of it only the columns a curve needs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,8 @@ import numpy.typing as npt
 from cgbench import metrics
 from cgbench.changes import Kind, kinds, telling
 from cgbench.curve import Curve, Floats, thinned
-from cgbench.options import Settings, bandwidth, expected_cpus
+from cgbench.expectation import Load, Situation
+from cgbench.options import Settings, bandwidth
 from cgbench.points import PointKey
 from cgbench.record import Phase, RunRecord, TrialRecord
 from cgbench.stall_rates import StallCount, count_stalls
@@ -161,42 +162,51 @@ def _usage(
     trial: TrialRecord, data: metrics.ContainerData, run: RunRecord, origin: int, points: int
 ) -> Usage:
     role, last = data.record.role, int(data.t_ns[-1])
-    stretches = list(_stretches(trial, role, run, int(data.t_ns[0]), last))
-    used = [_used(data, begin, end, settings, points / max(1, last - origin))
-            for begin, end, settings in stretches]  # fmt: skip
-    capacity = min(data.record.workers, run.host.cpus)
-    limits = [expected_cpus(settings, capacity) for _begin, _end, settings in stretches]
+    stretches = list(_stretches(trial, run, int(data.t_ns[0]), last))
+    per_ns = points / max(1, last - origin)
+    used = [_used(data, each.begin_ns, each.end_ns, each.settings(role), per_ns)
+            for each in stretches]  # fmt: skip
+    limits = [each.situation.expected("cpus_used", role) for each in stretches]
     t_stats, cpus = data.stats
     seen = ~np.isnan(cpus)
     return Usage(
         role=role,
         used=Curve(
-            np.concatenate([_seconds(part.x, origin) for part in used]),
+            _seconds(np.concatenate([part.x for part in used]), origin),
             np.concatenate([part.y for part in used]),
         ),
         declared=Curve(
-            _seconds(np.array([*(begin for begin, _, _ in stretches), last]), origin),
-            np.array([*limits, limits[-1]]),
+            _seconds(np.array([*(each.begin_ns for each in stretches), last]), origin),
+            np.array([*limits, limits[-1]], dtype=float),
         ),
         shown=Curve(_seconds(t_stats[seen], origin), cpus[seen]),
     )
 
 
+@dataclass(frozen=True)
+class _Stretch:
+    """A part of a trial in which no container's options change."""
+
+    begin_ns: int
+    end_ns: int
+    situation: Situation
+
+    def settings(self, role: str) -> Settings:
+        return self.situation.loads[role].settings
+
+
 def _stretches(
-    trial: TrialRecord, role: str, run: RunRecord, begin_ns: int, end_ns: int
-) -> Iterator[tuple[int, int, Settings]]:
-    """Yield begin, end and settings of the stretches in which a container's options stay."""
-    settings: Settings = next(
-        (one.options for one in run.experiment.containers if one.role == role), {}
-    )
+    trial: TrialRecord, run: RunRecord, begin_ns: int, end_ns: int
+) -> Iterator[_Stretch]:
+    loads = {one.role: Load(one.options, one.workers, one.size, one.count)
+             for one in run.experiment.containers}  # fmt: skip
     for phase in trial.phases:
-        if phase.role == role:
-            if phase.change.t_answer_ns > begin_ns:
-                yield begin_ns, phase.change.t_answer_ns, settings
-                begin_ns = phase.change.t_answer_ns
-            settings = phase.settings
+        if phase.change.t_answer_ns > begin_ns:
+            yield _Stretch(begin_ns, phase.change.t_answer_ns, Situation(loads, run.host.cpus))
+            begin_ns = phase.change.t_answer_ns
+        loads = loads | {phase.role: replace(loads[phase.role], settings=phase.settings)}
     if end_ns > begin_ns:
-        yield begin_ns, end_ns, settings
+        yield _Stretch(begin_ns, end_ns, Situation(loads, run.host.cpus))
 
 
 def _used(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cgbench.curve import Curve
-from cgbench.plot import DECLARED, FIRST, SECOND, THIRD, Key, Mark, Plot, Trace, decades, line
+from cgbench.plot import DECLARED, FIRST, SECOND, THIRD, USED, Key, Mark, Plot, Trace, decades, line
 from cgbench.points import Point, PointKey
 from cgbench.stall_rates import THRESHOLD_MS
 from cgbench.value_axis import Layout, medians
@@ -18,11 +19,13 @@ _QUANTILES: tuple[tuple[str, str, str, Mark], ...] = (
 )
 _DASHES: tuple[Mark, ...] = ("line", "dash", "dot", "dashdot")
 _HEIGHT = 380
+_HEIGHT_WITH_THROUGHPUT = 480
 
 
 def stall_quantiles(one: Layout) -> Plot | None:
     """Plot median, 99th percentile and longest stall against the requested value."""
-    points = one.having(one.ordered(one.points), "stall_p99_ms")
+    points = [point for point in one.having(one.ordered(one.points), "stall_p99_ms")
+              if point.changed]  # fmt: skip
     if not points:
         return None
     data = _ideal(one, points)
@@ -33,13 +36,28 @@ def stall_quantiles(one: Layout) -> Plot | None:
         data.append(line(one.place(points), values, colour, width=1.5, hoverinfo="skip"))
         data.append(medians(one, points, metric, colour, mark))
     logarithmic = one.axis.settings.get("type") == "log"
+    stalls: dict[str, Any] = {"title": {"text": "stall, ms"}} | (
+        decades(*_reach(data)) if logarithmic else {"rangemode": "tozero"}
+    )
+    axes: dict[str, Any] = {"xaxis": one.axis.layout(), "yaxis": stalls}
+    flat = _throughput(one, points)
+    if flat:
+        data += flat
+        keys.append(Key("CPUs used", USED, "circle"))
+        stalls["domain"] = [0, 0.72]
+        axes["xaxis"]["anchor"] = "y"
+        axes["yaxis2"] = {
+            "title": {"text": "CPUs used"}, "domain": [0.8, 1], "nticks": 3,
+            "range": [0, 1.3 * max(point.median("cpus_used") or 0 for point in points)],
+        }  # fmt: skip
     return Plot(
         name="stalls",
-        title=_quantiles_title(points),
+        title=_quantiles_title(one, points),
         reading="A stall is time in which a worker wanted to run and did not. The dashed line is "
         "the wait when all workers spend their shares of the quota at once and stand still until "
         "the next period."
-        + (" Both axes are logarithmic: a straight rise is a fixed ratio." if logarithmic else ""),
+        + " Both axes are logarithmic: a straight rise is a fixed ratio." * logarithmic
+        + " The panel above shows that the CPUs used stay the same." * bool(flat),
         summary="; ".join(
             f"{point.words}: "
             + ", ".join(f"{label} {_ms(point, metric)}" for metric, label, _, _ in _QUANTILES)
@@ -47,13 +65,24 @@ def stall_quantiles(one: Layout) -> Plot | None:
         ),
         keys=tuple(keys),
         data=data,
-        layout={
-            "xaxis": one.axis.layout(),
-            "yaxis": {"title": {"text": "stall, ms"}}
-            | (decades(*_reach(data)) if logarithmic else {"rangemode": "tozero"}),
-        },
-        height=_HEIGHT,
+        layout=axes,
+        height=_HEIGHT_WITH_THROUGHPUT if flat else _HEIGHT,
+        wide=bool(flat),
     )
+
+
+def _throughput(one: Layout, points: Sequence[Point]) -> list[Trace]:
+    """Return CPUs used for a panel above, where all values declare the same limit."""
+    estimates = [estimate for point in points
+                 if (estimate := point.estimate("cpus_used")) is not None]  # fmt: skip
+    if len(points) < 2 or len(estimates) < len(points):
+        return []
+    if len({estimate.expected for estimate in estimates}) > 1:
+        return []
+    medians_trace = medians(one, points, "cpus_used", USED, "circle") | {"yaxis": "y2"}
+    through = line(one.place(points), [estimate.median for estimate in estimates], USED,
+                   width=1.5, hoverinfo="skip", yaxis="y2")  # fmt: skip
+    return [through, medians_trace]
 
 
 def _ideal(one: Layout, points: Sequence[Point]) -> list[Trace]:
@@ -71,10 +100,11 @@ def _reach(data: Sequence[Trace]) -> tuple[float, float]:
     return min(values) / 1.2, max(values)
 
 
-def _quantiles_title(points: Sequence[Point]) -> str:
+def _quantiles_title(one: Layout, points: Sequence[Point]) -> str:
     first, last = points[0], points[-1]
-    if len(points) == 1:
-        return f"The longest stall at {first.words}: {_ms(first, 'stall_max_ms')}"
+    if len(points) == 1 or one.axis.settings.get("type") == "category":
+        worst = max(points, key=lambda point: point.median("stall_max_ms") or 0.0)
+        return f"Stalls are longest at {worst.place}: {_ms(worst, 'stall_max_ms')}"
     rising = (last.median("stall_p99_ms") or 0.0) > (first.median("stall_p99_ms") or 0.0)
     return (
         f"Stalls {'grow' if rising else 'shrink'} from {_ms(first, 'stall_p99_ms')} at "
@@ -82,9 +112,11 @@ def _quantiles_title(points: Sequence[Point]) -> str:
     )
 
 
-def stall_distribution(one: Layout, curves: Mapping[PointKey, Curve]) -> Plot | None:
+def stall_distribution(
+    one: Layout, curves: Mapping[PointKey, Curve], *, wide: bool = False
+) -> Plot | None:
     """Plot how many stalls a second last at least so long, one line per requested value."""
-    points = [point for point in one.ordered(one.points) if point.key in curves]
+    points = [point for point in one.ordered(one.points) if point.key in curves and point.changed]
     if not points:
         return None
     longest = {point.key: float(curves[point.key].x[-1]) for point in points}
@@ -102,7 +134,7 @@ def stall_distribution(one: Layout, curves: Mapping[PointKey, Curve]) -> Plot | 
     return Plot(
         name="stall-distribution",
         title=f"How often a worker stalls for how long: at worst "
-        f"{milliseconds(longest[worst.key])}, at {worst.words}",
+        f"{milliseconds(longest[worst.key])}, at {worst.place}",
         reading="At x ms a line shows how many stalls a second last at least that long. A plateau "
         "that ends in a cliff is the period: the same wait again and again. A slope on the left "
         "is other work on the host.",
@@ -119,6 +151,7 @@ def stall_distribution(one: Layout, curves: Mapping[PointKey, Curve]) -> Plot | 
             "yaxis": {"title": {"text": "stalls per second"}, "type": "log", "dtick": 1},
         },
         height=_HEIGHT,
+        wide=wide,
     )
 
 

@@ -17,6 +17,9 @@ from cgbench.units import NS_PER_MS
 BINS_PER_DECADE = 40
 """How finely stall lengths are told apart."""
 
+# Its probe notes how late it woke, which is no stall.
+_SLEEPING = "wake"
+
 THRESHOLD_MS = 0.2
 """The shortest stall that the probe notes."""
 
@@ -57,7 +60,7 @@ def count_stalls(
     run: RunRecord,
 ) -> None:
     """Add one container's stalls to `counts`, from the windows that the stall metrics use."""
-    if not data.stalls:
+    if not data.stalls or data.record.probe == _SLEEPING:
         return
     role = data.record.role
     settings: Settings = next(

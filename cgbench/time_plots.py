@@ -24,6 +24,7 @@ from cgbench.plot import (
     line,
     vertical,
 )
+from cgbench.points import OF_A_CPU
 from cgbench.record import TrialRecord
 from cgbench.series import Timeline
 from cgbench.units import NS_PER_S
@@ -88,7 +89,7 @@ def _change_labels(one: Timeline) -> list[dict[str, Any]]:
     return [
         {
             "x": round(t, 3), "xanchor": "left", "xshift": 1, "y": 1, "yref": "paper",
-            "yanchor": "bottom", "text": kind.after.partition(" of a CPU")[0], "showarrow": False,
+            "yanchor": "bottom", "text": kind.after.replace(OF_A_CPU, ""), "showarrow": False,
             "font": {"color": MUTED, "size": 11},
         }
         for t, kind in one.changes

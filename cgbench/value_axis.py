@@ -65,12 +65,13 @@ def layout(points: Sequence[Point], rows: Rows) -> Layout:
     name = points[0].option
     percent = name in _QUOTAS
     numbers = [_number(point, percent) for point in points]
-    title = f"--{name}, % of a CPU" if percent else name.removeprefix("cpu-")
+    title = _title(name)
     known = [number for number in numbers if number is not None and number > 0]
-    if len(known) < len(numbers):
+    if len(known) < len(numbers) or any(point.noted for point in points):
         names = {point.key: point.short for point in points}
         return Layout(points, rows, names, Axis(title, {"type": "category"}))
-    ticks = {number: f"{number:g}" if percent else point.short
+    plain = percent or name == "cpu-period"
+    ticks = {number: f"{number:g}" if plain else point.short
              for number, point in zip(known, points, strict=True)}  # fmt: skip
     settings: dict[str, Any] = {
         "tickvals": rounded(list(ticks)), "ticktext": list(ticks.values()), "tickangle": 0,
@@ -81,6 +82,12 @@ def layout(points: Sequence[Point], rows: Rows) -> Layout:
         settings["type"] = "log"
     places = {point.key: number for point, number in zip(points, known, strict=True)}
     return Layout(points, rows, places, Axis(title, settings))
+
+
+def _title(name: str) -> str:
+    if name in _QUOTAS:
+        return f"--{name}, % of a CPU"
+    return "period, ms" if name == "cpu-period" else f"--{name}"
 
 
 def _number(point: Point, percent: bool) -> float | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 
-from cgbench.headline import TOLERANCE_PCT
+from cgbench.headline import tolerance_pct
 from cgbench.plot import (
     DECLARED,
     GROUPS,
@@ -27,12 +28,12 @@ _AXIS_TITLES = {"cpus_used": "CPUs used"}
 
 def declared(one: Layout) -> Plot | None:
     """Plot experienced against requested, with the line on which it equals declared."""
-    metric = judged(one.points)
+    metric = judged(one.points[0].option, one.points)
     if metric is None:
         return None
     data: list[Trace] = []
     keys = [Key("declared", DECLARED, "dash")]
-    for (label, some), (colour, mark) in zip(one.groups(), GROUPS, strict=False):
+    for (label, some), (colour, mark) in zip(one.groups(), cycle(GROUPS), strict=False):
         here = one.having(some, metric)
         expected = [point.estimates[metric].expected for point in here]
         data += [
@@ -69,29 +70,30 @@ def _declared_title(points: Sequence[Point], metric: str) -> str:
     if not errors:
         return "Experienced at each requested value"
     place = max(errors, key=lambda words: abs(errors[words]))
-    if abs(errors[place]) <= TOLERANCE_PCT:
+    if abs(errors[place]) <= tolerance_pct(points[0].option):
         return f"Experienced follows declared: every point within {percent_bound(errors[place])}"
     return f"Experienced leaves the declared line by {signed_percent(errors[place])} at {place}"
 
 
 def error(one: Layout) -> Plot | None:
     """Plot the error in percent of declared at each point, with the band that counts as held."""
-    metric = judged(one.points)
+    metric = judged(one.points[0].option, one.points)
     if metric is None:
         return None
+    tolerance = tolerance_pct(one.points[0].option)
     data: list[Trace] = []
-    keys = [Key(f"held: ±{TOLERANCE_PCT:g} %", HELD, "band")]
-    for (label, some), (colour, mark) in zip(one.groups(), GROUPS, strict=False):
+    keys = [Key(f"held: ±{tolerance:g} %", HELD, "band")]
+    for (label, some), (colour, mark) in zip(one.groups(), cycle(GROUPS), strict=False):
         known = [p for p in one.having(some, metric) if p.estimates[metric].error_pct is not None]
         data += [singles(one, known, metric, colour, "error_pct"),
                  _median_errors(one, known, metric, colour, mark)]  # fmt: skip
         keys.append(Key(named("error of the median", label), colour, mark))
     largest = max((abs(value) for trace in data for value in trace["y"]), default=0.0)
-    end = 1.2 * max(TOLERANCE_PCT, largest)
+    end = 1.2 * max(tolerance, largest)
     return Plot(
         name="error",
         title=f"No phase strays beyond {percent_bound(largest)} of declared"
-        if largest <= TOLERANCE_PCT
+        if largest <= tolerance
         else f"Single phases stray up to {percent_bound(largest)} from declared",
         reading="Zero is exact; inside the band a limit counts as held. Few periods in a phase or "
         "a busy host widen the scatter of single phases (rings).",
@@ -106,7 +108,7 @@ def error(one: Layout) -> Plot | None:
             "xaxis": one.axis.layout(),
             "yaxis": {"title": {"text": "error, % of declared"}, "range": [-end, end],
                       "zeroline": True},
-            "shapes": [horizontal(-TOLERANCE_PCT, TOLERANCE_PCT, HELD)],
+            "shapes": [horizontal(-tolerance, tolerance, HELD)],
         },
     )  # fmt: skip
 
@@ -143,11 +145,12 @@ def throttled(one: Layout) -> list[Plot]:
 
 def _against_value(one: Layout, metric: str, axis: str, reading: str) -> Plot | None:
     measured = one.ordered(one.having(one.points, metric))
-    if not measured:
+    if not any(point.median(metric) for point in measured):
+        # Not measured, or nothing was ever throttled.
         return None
     data: list[Trace] = []
     keys = []
-    for (label, some), (colour, mark) in zip(one.groups(), GROUPS, strict=False):
+    for (label, some), (colour, mark) in zip(one.groups(), cycle(GROUPS), strict=False):
         here = one.having(some, metric)
         values = [point.median(metric) for point in here]
         data += [
@@ -156,9 +159,8 @@ def _against_value(one: Layout, metric: str, axis: str, reading: str) -> Plot | 
             medians(one, here, metric, colour, mark),
         ]
         keys.append(Key(named("median", label), colour, mark))
-    ends = [
-        f"{end.median(metric) or 0:.3g} % at {end.short}" for end in (measured[0], measured[-1])
-    ]
+    own = [point for point in measured if point.changed] or measured
+    ends = [f"{end.median(metric) or 0:.3g} % at {end.short}" for end in (own[0], own[-1])]
     what = axis.partition(",")[0]
     return Plot(
         name=metric,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from cgbench.units import NS_PER_MS, format_duration
+from cgbench.units import NS_PER_MS, format_duration, format_size
 
 MINUS = "−"
 
@@ -41,6 +41,16 @@ def significant(value: float, digits: int = 4) -> str:
         return f"{value:.0f}"
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:.{places}f}".replace("-", MINUS)
+
+
+def amount(value: float, unit: str, digits: int = 4) -> str:
+    """Return a number for a table whose head tells the unit; bytes get their own."""
+    return format_size(value) if unit == "bytes" else significant(value, digits)
+
+
+def quantity(value: float, unit: str) -> str:
+    """Return a number with its unit for a sentence: `0.997 CPUs`, `256 MiB`, `25 %`."""
+    return format_size(value) if unit == "bytes" else f"{significant(value, 3)} {unit}"
 
 
 def capitalised(text: str) -> str:
