@@ -246,8 +246,8 @@ def extremes(phase: Phase, data: ContainerData) -> dict[str, float | None]:
         read = values[~np.isnan(values)]
         found[metric] = float(read.max()) if read.size else None
     if (kills := data.counters.get("oom_kills")) is not None:
-        read = kills[first:last][~np.isnan(kills[first:last])]
-        found["oom_kills"] = float(read[-1] - read[0]) if read.size else None
+        part = kills[first:last]
+        found["oom_kills"] = _advance(part[~np.isnan(part)])
     if phase.ending is not None and phase.ending.role == data.record.role:
         found["ended_ms"] = (phase.ending.t_ns - phase.change.t_request_ns) / NS_PER_MS
     return found
@@ -256,14 +256,15 @@ def extremes(phase: Phase, data: ContainerData) -> dict[str, float | None]:
 def off_mask_ms(data: ContainerData, window: Window, settings: Settings) -> float | None:
     """Return the CPU time used in a window on CPUs outside the set that is declared.
 
-    None where no set is, or the kernel does not keep usage by CPU.
+    None where no set is, or the usage of such a CPU is not known.
     """
     text = str(settings.get("cpuset-cpus") or "")
     if not text or not data.per_cpu:
         return None
     mask = parse_cpu_list(text)
     used = [_difference(usage, window) for cpu, usage in data.per_cpu.items() if cpu not in mask]
-    return sum(one for one in used if one is not None) / NS_PER_MS
+    known = [one for one in used if one is not None]
+    return sum(known) / NS_PER_MS if len(known) == len(used) else None
 
 
 def _stall_metrics(data: ContainerData, window: Window) -> dict[str, float | None]:
@@ -346,7 +347,9 @@ def moved_ns(phase: Phase, data: ContainerData, settings: Settings) -> int | Non
     if not data.per_cpu or not mask:
         return None
     first, last = np.searchsorted(data.t_ns, (phase.change.t_request_ns, phase.t_end_ns))
-    total = np.sum(off, axis=0)[first:last] if off else np.zeros(1)
+    total = np.sum(off, axis=0)[first:last] if off else np.zeros(2)
+    if np.count_nonzero(~np.isnan(total)) < 2:
+        return None
     grew = np.flatnonzero(np.diff(total) > 0)
     if not grew.size:
         return 0

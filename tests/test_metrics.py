@@ -461,6 +461,130 @@ def test_every_metric_has_a_unit_and_rows_have_the_columns_of_the_manual(
         assert row["effective"] == row["requested"]
 
 
+# CPUs, gauges and kills
+
+
+def moving(usage: Mapping[str, Column], cpuset: str) -> tuple[TrialRecord, TrialData]:
+    """Return a trial without limits in which the worker is told to keep to `cpuset`."""
+    ideal = Ideal([None])
+    record = ideal.record()
+    (phase,) = record.phases
+    (container,) = record.containers
+    change = phase.change.model_copy(
+        update={"requested": cpuset, "settings": {"cpuset-cpus": cpuset}, "files": ()}
+    )
+    moved = phase.model_copy(
+        update={"option": "cpuset-cpus", "change": change, "settings": change.settings}
+    )
+    sources = {**V1_SOURCES, "usage_per_cpu_ns": Source(column="cpuacct.usage_percpu:*", scale=1)}
+    samples = ideal.samples("worker")
+    columns = [*samples.columns, *(replace(one, name=name) for name, one in usage.items())]
+    return (
+        record.model_copy(
+            update={
+                "phases": (moved,),
+                "containers": (container.model_copy(update={"sources": sources}),),
+            }
+        ),
+        TrialData([replace(samples, columns=columns)], ideal.probes("worker"), ()),
+    )
+
+
+def moved_after(folder: Path, off_until: int, cpuset: str = "1") -> dict[str, float]:
+    """Return the figures of a worker that left CPU 0 for CPU 1 some time after the request."""
+    elapsed = Ideal([None]).times - T0
+    usage = {
+        "cpuacct.usage_percpu:0": column("x", np.minimum(elapsed, off_until)),
+        "cpuacct.usage_percpu:1": column("x", np.maximum(0, elapsed - off_until)),
+    }
+    directory = RunDirectory.create(folder, "mine", "run")
+    directory.write_run(run_record())
+    directory.write_trial(*moving(usage, cpuset))
+    return values(directory)
+
+
+def test_cpu_time_off_the_mask_is_that_of_the_steady_window(tmp_path: Path) -> None:
+    assert moved_after(tmp_path / "soon", 40 * MS)["off_mask_cpu_ms"] == 0
+    # The window begins 200 ms after the answer, with the first sample from there on.
+    late = moved_after(tmp_path / "late", 500 * MS)["off_mask_cpu_ms"]
+    assert late == pytest.approx(500 - 215, abs=1)
+
+
+def test_a_move_has_settled_with_the_last_sample_that_shows_time_off_the_mask(
+    tmp_path: Path,
+) -> None:
+    assert moved_after(tmp_path, 40 * MS)["settle_ms"] == pytest.approx(40.3)
+
+
+def test_a_worker_that_was_there_already_has_nothing_to_settle(tmp_path: Path) -> None:
+    measured = moved_after(tmp_path, 0)
+    assert (measured["settle_ms"], measured["off_mask_cpu_ms"]) == (0, 0)
+
+
+def test_a_mask_of_all_cpus_is_never_left(tmp_path: Path) -> None:
+    measured = moved_after(tmp_path, 500 * MS, cpuset="0-1")
+    assert (measured["settle_ms"], measured["off_mask_cpu_ms"]) == (0, 0)
+
+
+def test_usage_by_cpu_that_could_not_be_read_is_absent_and_never_nought(tmp_path: Path) -> None:
+    times = Ideal([None]).times
+    unread = column("x", np.zeros_like(times), np.zeros(len(times), dtype=np.bool_))
+    usage = {"cpuacct.usage_percpu:0": unread, "cpuacct.usage_percpu:1": column("x", times - T0)}
+    directory = RunDirectory.create(tmp_path, "mine", "run")
+    directory.write_run(run_record())
+    directory.write_trial(*moving(usage, "1"))
+    assert not {"settle_ms", "off_mask_cpu_ms"} & set(values(directory))
+
+
+def with_memory(folder: Path, kills: Sequence[int | None]) -> dict[str, float]:
+    """Return the figures of a container whose counter of kills went through these values."""
+    ideal = Ideal([None])
+    times = ideal.times
+    per_value = -(-len(times) // len(kills))
+    index = (np.arange(len(times)) // per_value).astype(np.int32)
+    gone = np.array([value is None for value in kills])
+    index[gone[index]] = -1
+    memory = np.abs(np.arange(len(times)) - 1000)
+    samples = ideal.samples("worker")
+    columns = [
+        *samples.columns,
+        Column("memory.oom_control:oom_kill", index, tuple(kills)),
+        column("memory.usage_in_bytes", 4096 * (1_000_000 - memory), memory % 7 == 0),
+    ]
+    record = ideal.record()
+    (container,) = record.containers
+    sources = {
+        **V1_SOURCES,
+        "oom_kills": Source(column="memory.oom_control:oom_kill", scale=1),
+        "memory_bytes": Source(column="memory.usage_in_bytes", scale=1),
+    }
+    directory = RunDirectory.create(folder, "mine", "run")
+    directory.write_run(run_record())
+    directory.write_trial(
+        record.model_copy(
+            update={"containers": (container.model_copy(update={"sources": sources}),)}
+        ),
+        TrialData([replace(samples, columns=columns)], (), ()),
+    )
+    return values(directory)
+
+
+def test_the_highest_memory_of_a_phase_is_found_between_gaps(tmp_path: Path) -> None:
+    assert with_memory(tmp_path, [0])["memory_max_bytes"] == 4096 * 1_000_000
+
+
+def test_kills_are_those_within_the_phase(tmp_path: Path) -> None:
+    assert with_memory(tmp_path / "some", [3, 3, None, 5])["oom_kills"] == 2
+    assert with_memory(tmp_path / "none", [3])["oom_kills"] == 0
+
+
+@pytest.mark.parametrize("kills", [[None], [3, 0]])
+def test_kills_that_are_not_known_are_absent_and_never_nought(
+    tmp_path: Path, kills: list[int | None]
+) -> None:
+    assert "oom_kills" not in with_memory(tmp_path, kills)
+
+
 # The steady window
 
 
