@@ -507,8 +507,8 @@ def test_devices_without_figures_in_io_stat_are_passed_over(content: str) -> Non
 
 @pytest.mark.parametrize(
     "content",
-    ["lots\n", "max\n", "nr_periods two\n", "a b c\n", "8:0 Read some\n", "1 2 three\n", "a b c 4\n",
-     "7:0 rbytes=many\n", "some avg10=0.00 total=x\n", "\xff\xfe", "1.5\n"],
+    ["lots\n", "max\n", "nr_periods two\n", "a b c\n", "8:0 Read some\n", "1 2 three\n",
+     "a b c 4\n", "7:0 rbytes=many\n", "some avg10=0.00 total=x\n", "\xff\xfe", "1.5\n"],
 )  # fmt: skip
 def test_a_malformed_interface_file_is_named_with_what_it_said(content: str) -> None:
     with pytest.raises(CgroupError) as caught:
