@@ -71,7 +71,7 @@ def complaint(text: str) -> ExperimentError:
 def test_a_builtin_experiment_loads_under_its_own_name_and_fits_a_small_host(name: str) -> None:
     loaded = experiment.load(name)
     assert loaded.name == name
-    assert len(loaded.plans(cpus=1, seed=1)) >= loaded.trials
+    assert len(loaded.plans(cpus=2, seed=1)) >= loaded.trials
 
 
 def test_the_builtin_experiments_are_the_sweeps() -> None:
@@ -237,6 +237,9 @@ WRONG = [
     ('"2s"', '"2s"\nvia = "magic"', "steps.1.via: ", "got 'magic'"),
     ('"2s"', '"2s"\nfit_host = "yes"', "steps.1.fit_host: ", "got 'yes'"),
     ('"2s"', '"2s"\nrole = "wroker"', "steps.1: ", "no container has the role wroker"),
+    ('"2s"', '"2s"\nrepeat = 0', "steps.1.repeat: ", "got 0"),
+    ('"2s"', '"2s"\nrewrite = "1us"', "steps.1.rewrite: ", "got '1us'"),
+    ('"2s"', '"2s"\nmay_end = "yes"', "steps.1.may_end: ", "got 'yes'"),
 ]
 
 
@@ -298,6 +301,24 @@ def test_a_value_beside_a_list_holds_for_each_of_its_steps() -> None:
     mine = with_steps('set = { cpu-quota = [2500, 5000], cpu-period = 10000 }\nhold = "1s"')
     (plan, *_) = mine.plans(cpus=2, seed=1)
     assert [step.settings["cpu-period"] for step in plan.steps] == [10000, 10000]
+
+
+def test_a_repeated_list_is_walked_from_its_beginning_each_time() -> None:
+    mine = with_steps('set = { cpu-quota = [2500, 5000] }\nhold = "1s"\nrepeat = 3')
+    (plan, *_) = mine.plans(cpus=2, seed=1)
+    assert [step.requested for step in plan.steps] == ["2500", "5000"] * 3
+
+
+def test_rewrites_and_endings_are_planned_as_the_step_says() -> None:
+    mine = with_steps(
+        'set = { cpu-quota = 2500 }\nhold = "1s"\nrewrite = "5ms"\nmay_end = true',
+        'set = { cpu-quota = 2500 }\nhold = "1s"',
+    )
+    (plan, *_) = mine.plans(cpus=2, seed=1)
+    assert [(step.rewrite_ns, step.may_end) for step in plan.steps] == [
+        (5_000_000, True),
+        (None, False),
+    ]
 
 
 def test_a_step_without_the_experiments_option_is_judged_by_the_first_it_sets() -> None:
