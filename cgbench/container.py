@@ -11,14 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cgbench import cgroupfs
-from cgbench.engine import CONTAINER_USER, PROBE_PATH, ContainerSpec, Engine, StatsStream
+from cgbench.engine import (
+    CONTAINER_USER,
+    PROBE_PATH,
+    SCRATCH_PATH,
+    ContainerSpec,
+    Engine,
+    StatsStream,
+)
 from cgbench.errors import CgroupError, TrialError
 from cgbench.experiment import Container, TrialPlan
 from cgbench.options import Settings, Value, option
-from cgbench.probe import ProbeFile
+from cgbench.probe import ProbeFile, Task
 from cgbench.record import ContainerRecord, Source
 from cgbench.sampler import Target
-from cgbench.workload import Workload, load
+from cgbench.workload import Placeholders, Workload, load
 
 _READY_TIMEOUT_S = 20.0
 
@@ -68,9 +75,11 @@ def start(
     """
     workload = load(spec.workload)
     probe = None
-    if workload.probe:
+    if workload.probe is not None:
+        task = Task(workload.probe, spec.size, spec.count, spec.pace)
+        path = birth.scratch / spec.role
         probe = stack.enter_context(
-            ProbeFile(birth.scratch / spec.role, spec.workers, birth.deadline_s, CONTAINER_USER)
+            ProbeFile(path, spec.workers, birth.deadline_s, CONTAINER_USER, task)
         )
     settings = dict(spec.options)
     first = plan.steps[0]
@@ -79,13 +88,16 @@ def start(
     wanted = ContainerSpec(
         name=f"{birth.name}-{spec.role}",
         image=birth.image,
-        argv=workload.argv(spec.workers, PROBE_PATH),
+        argv=workload.argv(
+            Placeholders(spec.workers, probe=PROBE_PATH, scratch=f"{SCRATCH_PATH}/cache")
+        ),
         run=birth.run,
         options=settings,
         memory=spec.memory,
         pids=spec.pids,
         deadline_s=birth.deadline_s,
         probe=None if probe is None else probe.path,
+        scratch=workload.needs("scratch"),
     )
     container_id = stack.enter_context(engine.container(wanted))
     state = engine.state(container_id)
@@ -143,6 +155,7 @@ def describe(container: Running) -> ContainerRecord:
         container_id=container.container_id,
         workload=container.workload.name,
         workers=container.spec.workers,
+        probe=container.workload.probe,
         sources={
             counter.name: Source(column=counter.column, scale=counter.scale)
             for counter in container.cgroup.counters()

@@ -31,6 +31,9 @@ CONTAINER_USER = 65534
 PROBE_PATH = "/probe"
 """Where the probe's shared-memory file is mounted in a container."""
 
+SCRATCH_PATH = "/scratch"
+"""Where a container that asks for it has a volume on Docker's disk to write to."""
+
 _API_TIMEOUT_S = 30
 _START_IT = "Start it (systemctl start docker, or run `make setup` in a checkout)."
 
@@ -42,6 +45,7 @@ class ContainerSpec:
     None is no cap, for a container that only sleeps. `raw` are fields of the Engine API's
     HostConfig, sent as they are.
     `deadline_s` after its start the container ends by itself, whatever becomes of cgbench.
+    `scratch` asks for a volume that is removed with the container.
     """
 
     name: str
@@ -53,6 +57,7 @@ class ContainerSpec:
     pids: int | None
     deadline_s: int
     probe: Path | None
+    scratch: bool = False
     raw: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -187,6 +192,8 @@ class Engine:
             "Labels": {LABEL: spec.run},
             "NetworkDisabled": True,
             "StopSignal": "SIGKILL",
+            # The volume takes its owner from the image's directory of that name.
+            "Volumes": {SCRATCH_PATH: {}} if spec.scratch else {},
             "HostConfig": {
                 "NetworkMode": "none",
                 "CapDrop": ["ALL"],

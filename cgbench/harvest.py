@@ -83,6 +83,7 @@ def probe_figures(progress: Harvest) -> Iterator[ProbeFigures]:
                 stalls=len(log.stall_begin_ns) + log.stalls_lost,
                 stalls_lost=log.stalls_lost,
                 longest_unit_us=log.longest_unit_ns / NS_PER_US,
+                **vars(log.tally),
             )
 
 

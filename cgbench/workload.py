@@ -7,18 +7,36 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cgbench.errors import WorkloadError
 
+ProbeKind = Literal["spin", "wake", "memory", "cache", "fork", "end"]
+"""What the probe does, in the order of its numbers in the file; workloads/probe.py tells more."""
+
+
+@dataclass(frozen=True)
+class Placeholders:
+    """What the placeholders of a command stand for in one container; the last three are paths.
+
+    `probe` is the probe's shared-memory file, `device` a block device that may be overwritten,
+    and `scratch` a file on a disk that may be made. None where the container has no such thing.
+    """
+
+    workers: int
+    probe: str | None = None
+    device: str | None = None
+    scratch: str | None = None
+
 
 class Workload(BaseModel):
-    """One workload: `command` may hold the placeholders `{workers}` and `{probe}`.
+    """One workload: `command` may hold placeholders, such as `{workers}`, as whole words.
 
-    `probe` says that the command writes the probe's shared-memory file, mounted at `{probe}`.
+    `probe` is what the probe does if it is what the command runs, else None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,12 +45,25 @@ class Workload(BaseModel):
     summary: Annotated[str, Field(min_length=1)]
     controller: str
     command: Annotated[tuple[str, ...], Field(min_length=1)]
-    probe: bool = True
+    probe: ProbeKind | None = None
 
-    def argv(self, workers: int, probe: str) -> list[str]:
-        """Return the command with its placeholders filled in."""
-        filled = {"{workers}": str(workers), "{probe}": probe}
-        return [filled.get(word, word) for word in self.command]
+    def needs(self, placeholder: str) -> bool:
+        """Say whether the command holds a placeholder, named without its braces."""
+        return f"{{{placeholder}}}" in self.command
+
+    def argv(self, placeholders: Placeholders) -> list[str]:
+        """Return the command with its placeholders filled in.
+
+        Raises WorkloadError when it needs something that the container does not have.
+        """
+        filled = {f"{{{name}}}": value for name, value in vars(placeholders).items()}
+        words = []
+        for word in self.command:
+            value = filled.get(word, word)
+            if value is None:
+                raise WorkloadError(f"workload {self.name} needs a {word[1:-1]}, and has none")
+            words.append(str(value))
+        return words
 
 
 def directory() -> Path:

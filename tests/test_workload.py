@@ -8,7 +8,7 @@ import pytest
 
 from cgbench import workload
 from cgbench.errors import WorkloadError
-from cgbench.workload import Workload
+from cgbench.workload import Placeholders, Workload
 
 GOOD = """
 name = "busy"
@@ -35,17 +35,42 @@ def test_the_workloads_stand_beside_the_dockerfile_of_their_image() -> None:
 
 def test_the_placeholders_of_a_command_are_filled_in(tmp_path: Path) -> None:
     busy = load(tmp_path, GOOD)
-    assert busy.argv(3, "/probe") == ["busy", "--workers", "3", "/probe"]
+    assert busy.argv(Placeholders(3, probe="/probe")) == ["busy", "--workers", "3", "/probe"]
 
 
 def test_only_whole_words_are_placeholders(tmp_path: Path) -> None:
     busy = load(tmp_path, GOOD.replace('"busy", "--', '"{workers}x", "--'))
-    assert busy.argv(3, "/probe")[0] == "{workers}x"
+    assert busy.argv(Placeholders(3, probe="/probe"))[0] == "{workers}x"
 
 
-def test_a_workload_has_a_probe_unless_it_says_otherwise(tmp_path: Path) -> None:
-    assert load(tmp_path, GOOD).probe
-    assert not load(tmp_path, f"{GOOD}probe = false").probe
+@pytest.mark.parametrize("name", ["device", "scratch", "probe"])
+def test_a_command_that_needs_what_the_container_has_not_is_refused(
+    tmp_path: Path, name: str
+) -> None:
+    busy = load(tmp_path, GOOD.replace("{probe}", f"{{{name}}}"))
+    assert busy.needs(name)
+    with pytest.raises(WorkloadError, match=f"workload busy needs a {name}, and has none"):
+        busy.argv(Placeholders(3))
+    paths = {name: "/x"}
+    assert busy.argv(Placeholders(3, **paths))[-1] == "/x"
+
+
+def test_a_workload_has_a_probe_only_where_it_says_which_kind(tmp_path: Path) -> None:
+    assert load(tmp_path, GOOD).probe is None
+    assert load(tmp_path, f'{GOOD}probe = "wake"').probe == "wake"
+
+
+@pytest.mark.parametrize("name", workload.names(workload.directory()))
+def test_a_workload_that_runs_the_probe_says_so_and_no_other(name: str) -> None:
+    one = workload.load(name)
+    runs_it = "/opt/cgbench/probe.py" in one.command
+    assert (one.probe is not None) == runs_it == one.needs("probe")
+    assert one.needs("scratch") == (one.probe == "cache")
+
+
+@pytest.mark.parametrize("name", workload.names(workload.directory()))
+def test_no_workload_asks_for_a_share_of_the_host(name: str) -> None:
+    assert not any("%" in word for word in workload.load(name).command)
 
 
 def test_an_unknown_workload_names_the_nearest(tmp_path: Path) -> None:
@@ -79,6 +104,8 @@ def test_an_empty_folder_knows_none(tmp_path: Path) -> None:
         ('["busy", "--workers", "{workers}", "{probe}"]', '"busy"', "command"),
         ('"Keeps busy."', '""', "summary"),
         ("controller", "threads = 3\ncontroller", "threads"),
+        ("controller", "probe = true\ncontroller", "probe"),
+        ("controller", 'probe = "spim"\ncontroller', "probe"),
     ],
 )
 def test_a_malformed_workload_names_its_file_and_the_key_or_line(

@@ -56,10 +56,11 @@ def saturated(engine: Engine, scratch: Path) -> Iterator[Bed]:
     """Start one worker more than there are CPUs, and find the files the quota sweep reads."""
     folder = workload.directory()
     workers = host.cpus() + 1
+    placeholders = workload.Placeholders(workers, probe=PROBE_PATH)
     with ProbeFile(scratch / "probe", workers, 180, CONTAINER_USER) as probe:
         spec = ContainerSpec(
             name=f"{host.SCRATCH_PREFIX}bench", image=image.tag(folder),
-            argv=workload.load("spin").argv(workers, PROBE_PATH), run="bench",
+            argv=workload.load("spin").argv(placeholders), run="bench",
             options={"cpu-quota": 100_000 * host.cpus()}, memory=256 * 2**20, pids=32,
             deadline_s=180, probe=probe.path,
         )  # fmt: skip
