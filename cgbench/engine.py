@@ -44,7 +44,8 @@ class ContainerSpec:
 
     None is no cap, for a container that only sleeps. `raw` are fields of the Engine API's
     HostConfig, sent as they are.
-    `deadline_s` after its start the container ends by itself, whatever becomes of cgbench.
+    `deadline_s` after its start the container ends by itself, whatever becomes of cgbench. With an
+    empty `argv` it sleeps until then, in a single task.
     `scratch` asks for a volume that is removed with the container.
     """
 
@@ -184,10 +185,11 @@ class Engine:
             caps |= {"Memory": spec.memory, "MemorySwap": spec.memory}
         if spec.pids is not None:
             caps |= {"PidsLimit": spec.pids}
+        # PID 1 is timeout(1): a timer in the kernel ends the container on its deadline.
+        command = ["timeout", "--signal=KILL", str(spec.deadline_s), *spec.argv]
         body = {
             "Image": spec.image,
-            # PID 1 is timeout(1): a timer in the kernel ends the container on its deadline.
-            "Cmd": ["timeout", "--signal=KILL", str(spec.deadline_s), *spec.argv],
+            "Cmd": command if spec.argv else ["sleep", str(spec.deadline_s)],
             "User": f"{CONTAINER_USER}:{CONTAINER_USER}",
             "Labels": {LABEL: spec.run},
             "NetworkDisabled": True,
