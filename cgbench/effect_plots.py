@@ -60,7 +60,9 @@ def effect(times: Times) -> Plot | None:
         return None
     several = len({kind.role for kind in times}) > 1
     labels = {
-        kind: " ".join([kind.role] * several + [_ARROWS[kind.direction], kind.short]).strip()
+        kind: " ".join(
+            part for part in (kind.role * several, _ARROWS[kind.direction], kind.short) if part
+        )
         for kind in times
     }
     data = [_reach(times, labels)]

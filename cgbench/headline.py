@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cgbench import metrics
-from cgbench.points import Estimate, Point, PointKey, judged, points, row_key
+from cgbench.points import Estimate, Point, PointKey, judged, points, row_key, same_throughput
 from cgbench.record import RunRecord, TrialRecord
 from cgbench.store import RunDirectory
 from cgbench.wording import (
@@ -31,12 +31,8 @@ _WIDER_TOLERANCES_PCT = {
 _TOLERANCE_PCT = 2.0
 # Fewer changes than this have no 95th percentile worth the name.
 _ENOUGH_FOR_P95 = 20
-# Values whose whole range is this narrow are called the same.
-_FLAT_PCT = 2.0
-
 # `docker stats` this close to the usage counter is told without an example.
 _STATS_AGREE_PCT = 5.0
-
 # Where limit and other processes together ask for this share of the host, they compete.
 _CROWDED = 0.95
 
@@ -146,9 +142,8 @@ def _limits(
     if astray:
         return _not_held(name, known, astray, _crowding(run, trials, astray)), False
     within = f"within {percent_bound(max(abs(error) for _, _, error in known))}"
-    medians = [estimate.median for _, estimate, _ in known]
-    one_limit = len({estimate.expected for _, estimate, _ in known}) == 1
-    if len(known) > 1 and one_limit and _spread_pct(medians) <= _FLAT_PCT:
+    if same_throughput([point for point, _, _ in known]):
+        medians = [estimate.median for _, estimate, _ in known]
         return (
             f"The same throughput at every `--{name}` from {_ends(many)}: {_range(medians)} "
             f"{known[0][1].unit}, {within} of what is declared{_but_stalls(many)}.",
@@ -311,11 +306,6 @@ def _of(rows: Rows, metric: str) -> list[float]:
 
 def _median_ms(values: Sequence[float]) -> str:
     return milliseconds(float(np.median(values)))
-
-
-def _spread_pct(values: Sequence[float]) -> float:
-    middle = float(np.median(values))
-    return 100 * (max(values) - min(values)) / middle if middle else float("inf")
 
 
 def _range(values: Sequence[float]) -> str:

@@ -10,6 +10,7 @@ from cgbench import metrics
 from cgbench.errors import CgbenchError
 from cgbench.options import Settings, Value, bandwidth, option
 from cgbench.record import ContainerRecord, Phase, TrialRecord
+from cgbench.stats import relative_spread_pct
 from cgbench.store import RunDirectory
 from cgbench.units import NS_PER_MS, NS_PER_US, format_duration, format_size
 
@@ -30,6 +31,8 @@ _JUDGED_BY = {
     "blkio-weight": "io_share_pct",
     "pids-limit": "tasks_max",
 }
+# Values whose whole range is this narrow, in percent of their median, are called the same.
+_SAME_PCT = 2.0
 _SIZES = frozenset({"memory", "memory-reservation", "memory-swap", "kernel-memory"})
 
 
@@ -206,6 +209,18 @@ def judged(name: str, many: Sequence[Point]) -> str | None:
         for point in many
     )
     return metric if known else None
+
+
+def same_throughput(many: Sequence[Point]) -> bool:
+    """Say whether several points declare one limit and all got the same CPUs under it."""
+    estimates = [one for point in many if (one := point.estimate("cpus_used")) is not None]
+    spread = relative_spread_pct([estimate.median for estimate in estimates])
+    return (
+        1 < len(many) == len(estimates)
+        and len({estimate.expected for estimate in estimates}) == 1
+        and spread is not None
+        and spread <= _SAME_PCT
+    )
 
 
 def _estimate(entry: Mapping[str, Any]) -> Estimate:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cgbench.curve import Curve
 from cgbench.plot import DECLARED, FIRST, SECOND, THIRD, USED, Key, Mark, Plot, Trace, decades, line
-from cgbench.points import Point, PointKey
+from cgbench.points import Point, PointKey, same_throughput
 from cgbench.stall_rates import THRESHOLD_MS
 from cgbench.value_axis import Layout, medians
 from cgbench.wording import milliseconds
@@ -29,6 +29,7 @@ def stall_quantiles(one: Layout) -> Plot | None:
     if not points:
         return None
     data = _ideal(one, points)
+    ideal = bool(data)
     keys = [Key(label, colour, mark) for _, label, colour, mark in _QUANTILES]
     keys += [Key("period less a worker's share of the quota", DECLARED, "dash")] if data else []
     for metric, _, colour, mark in _QUANTILES:
@@ -53,9 +54,12 @@ def stall_quantiles(one: Layout) -> Plot | None:
     return Plot(
         name="stalls",
         title=_quantiles_title(one, points),
-        reading="A stall is time in which a worker wanted to run and did not. The dashed line is "
-        "the wait when all workers spend their shares of the quota at once and stand still until "
-        "the next period."
+        reading="A stall is time in which a worker wanted to run and did not."
+        + (
+            " The dashed line is the wait when all workers spend their shares of the quota at "
+            "once and stand still until the next period."
+        )
+        * ideal
         + " Both axes are logarithmic: a straight rise is a fixed ratio." * logarithmic
         + " The panel above shows that the CPUs used stay the same." * bool(flat),
         summary="; ".join(
@@ -72,17 +76,14 @@ def stall_quantiles(one: Layout) -> Plot | None:
 
 
 def _throughput(one: Layout, points: Sequence[Point]) -> list[Trace]:
-    """Return CPUs used for a panel above, where all values declare the same limit."""
-    estimates = [estimate for point in points
-                 if (estimate := point.estimate("cpus_used")) is not None]  # fmt: skip
-    if len(points) < 2 or len(estimates) < len(points):
+    """Return CPUs used for a panel above, where all values got the same."""
+    if not same_throughput(points):
         return []
-    if len({estimate.expected for estimate in estimates}) > 1:
-        return []
-    medians_trace = medians(one, points, "cpus_used", USED, "circle") | {"yaxis": "y2"}
-    through = line(one.place(points), [estimate.median for estimate in estimates], USED,
-                   width=1.5, hoverinfo="skip", yaxis="y2")  # fmt: skip
-    return [through, medians_trace]
+    used = [point.median("cpus_used") for point in points]
+    return [
+        line(one.place(points), used, USED, width=1.5, hoverinfo="skip", yaxis="y2"),
+        medians(one, points, "cpus_used", USED, "circle") | {"yaxis": "y2"},
+    ]
 
 
 def _ideal(one: Layout, points: Sequence[Point]) -> list[Trace]:

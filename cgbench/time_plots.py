@@ -58,7 +58,7 @@ def timeline(one: Timeline | None) -> Plot | None:
     return Plot(
         name="timeline",
         title=f"Trial {one.trial}: {count(len(one.changes), 'change')} in {one.seconds:.0f} s, "
-        "and what the container used",
+        f"and what {'each' if len(one.usages) > 1 else 'the'} container used",
         reading="Dotted lines are the changes. CPUs used are the slope of the kernel's usage "
         "counter over the last period (at least 100 ms), so a step takes a period to show whole.",
         summary=f"Changes: {changes}.",
