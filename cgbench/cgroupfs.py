@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from cgbench.errors import CgroupError
+from cgbench.units import parse_cpu_list
 
 Reading = int | str
 
@@ -80,6 +81,10 @@ _SLOW_FILES = (
     ("memory", "memory.stat"),
     ("io", "io.stat"),
 )
+# Of all files that root may read and write, these hold limits ...
+_LIMIT = re.compile(r"^(cpu|cpuset|memory|blkio|io|pids)\.")
+# ... except those which count, and are writable only to be reset or watched.
+_COUNTS = re.compile(r"(\.pressure|\.peak|failcnt|max_usage_in_bytes)$")
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,39 @@ class Cgroup:
                     found.append(counter)
         return tuple(found)
 
+    def limit_files(self) -> dict[str, Path]:
+        """Return every file of this cgroup that holds a limit or another setting, by its name."""
+        folders = {*self.directories.values()} | ({self.unified} if self.unified else set())
+        found = {}
+        for path in (path for folder in sorted(folders) for path in folder.glob("*.*")):
+            if not _LIMIT.match(path.name) or _COUNTS.search(path.name):
+                continue
+            if (mode := path.stat().st_mode) & 0o400 and mode & 0o200 and path.is_file():
+                found[path.name] = path
+        return found
+
+    def offered(self, what: Literal["cpus", "mems"]) -> tuple[int, ...]:
+        """Return the CPUs or memory nodes that this cgroup may use now.
+
+        Raises CgroupError where there is no cpuset controller.
+        """
+        # v2, v1 since Linux 3.17, older v1.
+        for file in (f"cpuset.{what}.effective", f"cpuset.effective_{what}", f"cpuset.{what}"):
+            if text := self.read("cpuset", file):
+                return parse_cpu_list(text)
+        raise CgroupError(f"{self.path('cpuset', f'cpuset.{what}')}: nothing is offered")
+
+    def everywhere(self) -> list[Path]:
+        """Return the group's directory in each hierarchy, existing or not, each one once."""
+        unified = () if self.unified is None else (self.unified,)
+        return sorted({*self.directories.values(), *unified})
+
+    def cover_descendants(self) -> None:
+        """Let the memory limit count the groups below, which v1 left to choice until Linux 5.11."""
+        choice = self.path("memory", "memory.use_hierarchy")
+        if choice.exists() and choice.read_text().strip() == "0":
+            choice.write_text("1")
+
     def slow_files(self) -> tuple[Path, ...]:
         """Return the files worth a slow reading that this cgroup has: pressure and memory.stat."""
         folders = dict(self.directories)
@@ -180,6 +218,28 @@ def find(pid: int, proc: Path = Path("/proc"), root: Path = Path("/")) -> Cgroup
     if "blkio" in directories:
         directories["io"] = directories["blkio"]
     return Cgroup(directories, unified if unified is not None and unified.is_dir() else None)
+
+
+def at(path: str, proc: Path = Path("/proc"), root: Path = Path("/")) -> Cgroup:
+    """Return the cgroup at `path` from the top of every hierarchy; it need not exist.
+
+    Hierarchies without a controller are there too, such as systemd's, as `name=systemd`. Raises
+    CgroupError when none is mounted.
+    """
+    try:
+        mounts = (proc / "self" / "mountinfo").read_text().splitlines()
+    except OSError as error:
+        raise CgroupError(f"{error.filename}: {error.strerror}") from error
+    directories = {
+        controller: root / mount_point.lstrip("/") / path.lstrip("/")
+        for controller, (_inside, mount_point) in _mount_points(mounts).items()
+    }
+    if not directories:
+        raise CgroupError("no cgroup hierarchy is mounted", "cgbench needs a Linux host.")
+    unified = directories.pop("", None)
+    if "blkio" in directories:
+        directories["io"] = directories["blkio"]
+    return Cgroup(directories, unified)
 
 
 def _mount_points(mountinfo: Iterable[str]) -> dict[str, tuple[str, str]]:

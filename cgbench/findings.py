@@ -1,0 +1,179 @@
+"""What idle containers show about an option: its bounds, its survival, its dealings with others.
+
+Texts are as the kernel's interface files and `docker inspect` gave them; nothing is converted.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Outcome = Literal["accepted", "warned", "rejected"]
+"""The daemon's answer: `warned` is accepted with at least one warning."""
+
+How = Literal["update", "run"]
+"""Whether a running container was changed, or a container was started with the value."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Difference(_Model):
+    """One place where two readings differ: a file of the kernel, or a field of `docker inspect`.
+
+    `before` and `after` are None where there was nothing to read.
+    """
+
+    layer: Literal["declared", "enforced"]
+    where: str
+    before: str | None
+    after: str | None
+
+
+class Held(_Model):
+    """One option's value at one moment: as Docker declares it and as the kernel enforces it.
+
+    `declared` is the field of HostConfig as JSON. `enforced` is the text of the interface file,
+    None where this kernel has none or the container does not run.
+    """
+
+    declared: str | None
+    enforced: str | None
+
+
+class Kind(StrEnum):
+    """Why a value is tried."""
+
+    SMALLEST = "smallest"
+    BELOW = "just below"
+    LARGEST = "largest"
+    ABOVE = "just above"
+    CHOICE = "choice"
+    ABSENT = "not on this host"
+    MALFORMED = "malformed"
+    ALONE = "alone"
+    ZERO = "0"
+    MINUS_ONE = "-1"
+    EMPTY = "empty"
+
+
+class Attempt(_Model):
+    """One value tried on one container.
+
+    `tried` is the value as typed, `sent` the request's JSON, `documented` whether the value is one
+    that the documents allow, `message` the daemon's words: its refusal or its warnings. `before`
+    and `after` are the option's interface file `file`; a container started with the value is
+    compared with one started without any. `changes` are all differences, in any file of the
+    container and any field of its HostConfig; `changed` says that there are some, which after a
+    refusal should not be. `running` says whether there is a running container afterwards. `lifted`
+    says whether the limit that was set before is gone: None where none was set, or none took hold.
+    """
+
+    option: str
+    kind: Kind
+    tried: str
+    sent: str
+    how: How
+    documented: bool
+    outcome: Outcome
+    message: str
+    file: str | None
+    before: str | None
+    after: str | None
+    changes: tuple[Difference, ...]
+    changed: bool
+    running: bool
+    lifted: bool | None
+
+
+class Stage(_Model):
+    """One thing that a container lived through, and its option before and after.
+
+    `survived` is None where the value had not taken hold before, so that there was nothing to
+    survive; `took_hold` says that it did so only now. `running` is False where the container did
+    not come back; `message` is what the daemon said then.
+    """
+
+    stage: Literal["pause", "restart", "daemon restart"]
+    before: Held
+    after: Held
+    survived: bool | None
+    took_hold: bool
+    running: bool
+    message: str
+
+
+class Survival(_Model):
+    """Whether an option's value, set by an update, outlives what a container may live through.
+
+    `born` is how the container was before the update. `refusal` is the daemon's word where the
+    value could not be set at all; there are no stages then.
+    """
+
+    option: str
+    value: str
+    file: str | None
+    born: Held
+    refusal: str | None
+    stages: tuple[Stage, ...]
+
+
+class Meeting(StrEnum):
+    """What became of A's value when B was set after it."""
+
+    INDEPENDENT = "independent"
+    """B was accepted, or ignored, and A's value is in force as before."""
+
+    REFUSED = "refused"
+    """The daemon refuses B because of A: on a container without A it accepts it."""
+
+    DISTURBED = "disturbed"
+    """A's declared value is no longer what is declared or enforced."""
+
+    A_FAILED = "a failed"
+    """A was refused, or left no trace: there was nothing to disturb."""
+
+    B_FAILED = "b failed"
+    """The daemon refuses B, and does so without A as well."""
+
+
+class Interaction(_Model):
+    """An ordered pair of options: `a` was set to `a_value`, then `b` to `b_value`.
+
+    `message` holds the daemon's words on whichever update matters for the outcome. `a_changes` are
+    the differences since A was set in what is A's: its field of HostConfig, its interface files,
+    and whatever else setting A had changed. A difference there is no disturbance as long as A's
+    value is still in force: on v2 `cpu.max` holds quota and period, and either may change alone.
+    `b_changes` are all other differences that B made.
+    """
+
+    a: str
+    b: str
+    a_value: str
+    b_value: str
+    outcome: Meeting
+    message: str
+    a_changes: tuple[Difference, ...]
+    b_changes: tuple[Difference, ...]
+
+
+class BornVsChanged(_Model):
+    """A container born with a value against one that was updated to it.
+
+    `start` says what the updated one was born with: nothing, or another value of the option.
+    `beside` are other options that were set with the value on both. A refusal is None where there
+    was none. `differences` go from the born one to the changed one; `same` says that there are
+    none, and is None where only one of the two, or none, came about.
+    """
+
+    option: str
+    value: str
+    start: Literal["nothing", "another value"]
+    beside: str
+    born_refusal: str | None
+    changed_refusal: str | None
+    differences: tuple[Difference, ...]
+    same: bool | None

@@ -1,0 +1,156 @@
+"""Does a value survive pause and unpause, a container's restart, and the daemon's restart?"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal
+
+from cgbench.engine import Answer
+from cgbench.errors import EngineError, PreconditionError
+from cgbench.findings import Held, Stage, Survival
+from cgbench.idle import Idle, Supply, World, words
+from cgbench.options import Option, update_body
+
+_DAEMON_TIMEOUT_S = 60.0
+
+Restart = Callable[[], None]
+"""Restarts the Docker daemon, and returns once it was asked to."""
+
+
+def measure(one: Option, supply: Supply) -> Survival:
+    """Set an option's example on a running container, then pause and restart that container."""
+    engine = supply.world.engine
+    with supply.fresh() as idle:
+        survival, held = _set(one, idle, supply.world)
+        if survival.refusal is not None:
+            return survival
+        supply.world.progress(f"{one.flag} {one.example}: pause")
+        answers = [
+            engine.tell(idle.container_id, "pause"),
+            engine.tell(idle.container_id, "unpause"),
+        ]
+        paused = _stage("pause", one, idle, survival.born, held, answers)
+        supply.world.progress(f"{one.flag} {one.example}: restart")
+        answers = [engine.tell(idle.container_id, "restart")]
+        restarted = _stage("restart", one, idle, survival.born, paused.after, answers)
+    return survival.model_copy(update={"stages": (paused, restarted)})
+
+
+def _set(one: Option, idle: Idle, world: World) -> tuple[Survival, Held]:
+    """Set the example; return a survival without stages yet, and what is held now."""
+    born = idle.held(one)
+    answer = world.engine.update_raw(
+        idle.container_id, update_body({**one.beside, one.name: one.example})
+    )
+    survival = Survival(
+        option=one.name,
+        value=str(one.example),
+        file=idle.file(one),
+        born=born,
+        refusal=None if answer.refusal is None else words(answer),
+        stages=(),
+    )
+    return survival, idle.held(one)
+
+
+def _stage(
+    name: Literal["pause", "restart", "daemon restart"],
+    one: Option, idle: Idle, born: Held, before: Held, answers: Iterable[Answer],
+) -> Stage:  # fmt: skip
+    running = idle.find()
+    after = idle.held(one)
+    # Where the kernel has a file it decides; Docker's declaration only where there is none.
+    kernel = born.enforced is not None
+    start, was, now = (each.enforced if kernel else each.declared for each in (born, before, after))
+    held = was != start
+    return Stage(
+        stage=name,
+        before=before,
+        after=after,
+        survived=(running and now == was) if held else None,
+        took_hold=running and not held and now != start,
+        running=running,
+        message="; ".join(filter(None, map(words, answers))),
+    )
+
+
+def across_daemon_restart(
+    options: Iterable[Option], world: World, restart: Restart | None = None
+) -> dict[str, Stage]:
+    """Set each option on a container of its own, restart the daemon once, and read back.
+
+    This stops every container on the host unless the daemon keeps them alive (`live-restore`);
+    one that was stopped is started again. `restart` defaults to `by_systemd`. Options that cannot
+    be set are left out. Call it while no Supply is open: its containers would be stopped, too.
+    Raises PreconditionError where the daemon cannot be restarted as it was started.
+    """
+    restart = by_systemd() if restart is None else restart
+    with ExitStack() as stack:
+        kept: list[tuple[Option, Idle, Survival, Held]] = []
+        supply = stack.enter_context(Supply(world, ahead=0))
+        for one in options:
+            idle = supply.take()
+            survival, held = _set(one, idle, world)
+            if survival.refusal is None:
+                kept.append((one, idle, survival, held))
+        world.progress("the daemon restarts")
+        restart()
+        _await(world)
+        stages = {}
+        for one, idle, survival, held in kept:
+            answers = []
+            if not idle.find():
+                answers.append(world.engine.tell(idle.container_id, "start"))
+            stages[one.name] = _stage("daemon restart", one, idle, survival.born, held, answers)
+        return stages
+
+
+def _await(world: World) -> None:
+    """Wait until the daemon answers. Raises EngineError when it does not in time."""
+    limit = time.monotonic() + _DAEMON_TIMEOUT_S
+    while True:
+        try:
+            world.engine.describe()
+        except EngineError:
+            if time.monotonic() > limit:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
+def by_systemd(
+    booted: Path = Path("/run/systemd/system"),
+    execute: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run,
+) -> Restart:
+    """Return how to restart the daemon where systemd started it.
+
+    Raises PreconditionError elsewhere: who started it is unknown then, and with which options.
+    """
+    advice = "Leave out --disturb-daemon; all other questions are answered without it."
+
+    def systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return execute(
+            ["systemctl", *arguments], capture_output=True, text=True, check=False, timeout=120
+        )
+
+    # sd_booted(3): the directory is there if and only if systemd is this host's init.
+    if not booted.is_dir():
+        raise PreconditionError(
+            "the Docker daemon was not started by systemd, so cgbench cannot start it again", advice
+        )
+    if systemctl("is-active", "--quiet", "docker.service").returncode != 0:
+        raise PreconditionError(
+            "systemd runs here, but the Docker daemon is not its docker.service", advice
+        )
+
+    def restart() -> None:
+        done = systemctl("restart", "docker.service")
+        if done.returncode != 0:
+            raise EngineError(f"systemctl restart docker.service failed: {done.stderr.strip()}")
+
+    return restart
