@@ -14,6 +14,7 @@
     ├── ProbeError             the probe's shared file is missing or malformed
     ├── TrialError             a trial failed: a container died, was killed or vanished
     ├── StoreError             results cannot be read or written
+    ├── ScratchError           a scratch device, swap or cgroup cannot be made or given back
     └── PreconditionError      exit 3: the host lacks something the experiment needs
 
 Every message is one line that names the file, key or option; `advice` is the next move.
@@ -88,6 +89,10 @@ class TrialError(CgbenchError):
 
 class StoreError(CgbenchError):
     """Results that cannot be found, read or written."""
+
+
+class ScratchError(CgbenchError):
+    """A scratch device, swap or cgroup that cannot be made, or not be given back."""
 
 
 class PreconditionError(CgbenchError):

@@ -1,0 +1,97 @@
+"""What only root may do: run the host's programs, write the kernel's files, load its modules."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cgbench.errors import PreconditionError, ScratchError
+
+ROOT = Path("/")
+"""The host's file tree; tests put another one in its place."""
+
+_PACKAGES = {
+    "losetup": "mount",
+    "swapon": "mount",
+    "swapoff": "mount",
+    "mkswap": "util-linux",
+    "modprobe": "kmod",
+    "systemctl": "systemd",
+}
+# swapoff reads back all that was swapped out, from a disk that may be slow.
+_TIMEOUT_S = 600.0
+
+
+def require_root(effective_user: int | None = None) -> None:
+    """Raise PreconditionError unless this process is root."""
+    user = os.geteuid() if effective_user is None else effective_user
+    if user != 0:
+        raise PreconditionError(
+            "only root may make or remove scratch devices, swap and cgroups", "Run it with sudo."
+        )
+
+
+def program(name: str) -> str | None:
+    """Return where a program is, None where it is not installed; sbin is searched too."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
+def run(name: str, *arguments: str | Path) -> str:
+    """Run a program and return what it printed, without the last newline.
+
+    Raises PreconditionError, naming the Debian package, if it is not installed, and ScratchError
+    with its last words if it fails.
+    """
+    found = program(name)
+    if found is None:
+        package = _PACKAGES.get(name, name)
+        raise PreconditionError(
+            f"the program {name} is not installed", f"Install it: apt-get install {package}"
+        )
+    command = [found, *map(str, arguments)]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            env={**os.environ, "LC_ALL": "C"}, timeout=_TIMEOUT_S, check=False,
+            # A second Ctrl-C, while the first one is being cleaned up after, must not end it.
+            start_new_session=True,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise ScratchError(f"{name} did not end within {_TIMEOUT_S:.0f} s") from None
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise ScratchError(f"{' '.join([name, *command[1:]])} failed: {said[-1]}")
+    return done.stdout.rstrip("\n")
+
+
+def write(path: Path, text: str) -> None:
+    """Write to one of the kernel's files. Raises ScratchError that names it when refused."""
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise ScratchError(f"cannot write {text!r} to {path}: {error.strerror}") from error
+
+
+def load_module(name: str, *parameters: str) -> bool:
+    """Load a kernel module; False where there is none, or no modprobe to load it."""
+    if program("modprobe") is None:
+        return False
+    try:
+        run("modprobe", "--quiet", name, *parameters)
+    except ScratchError:
+        return False
+    return True
+
+
+def until(condition: Callable[[], bool], timeout_s: float = 2.0) -> bool:
+    """Wait until `condition` holds, and say whether it did in time."""
+    limit = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() >= limit:
+            return False
+        time.sleep(0.02)
+    return True

@@ -1,0 +1,68 @@
+"""Scratch devices, swap and cgroups: made, found again after a crash, given back.
+
+Everything here is lent by a context manager and given back on the way out, whatever happened. What
+a killed cgbench could not give back is found by name and by lease, and only once its owner is dead.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cgbench import lease, loop_device, privileged, swap_space
+from cgbench import memory_group as groups
+from cgbench.errors import CgbenchError, ScratchError
+from cgbench.lease import Leftover
+from cgbench.loop_device import BlockDevice, block_device, require_unused, set_scheduler
+from cgbench.memory_group import memory_group
+from cgbench.privileged import ROOT
+from cgbench.swap_space import Swap, swap
+
+__all__ = [
+    "BlockDevice",
+    "Swap",
+    "block_device",
+    "give_back",
+    "leftovers",
+    "memory_group",
+    "require_unused",
+    "set_scheduler",
+    "swap",
+]
+
+
+def leftovers(root: Path = ROOT) -> list[str]:
+    """Describe everything that killed cgbenches left; needs no rights."""
+    return [one.description for one in _found(root)]
+
+
+def give_back(root: Path = ROOT) -> list[str]:
+    """Remove everything that `leftovers` describes, and return the descriptions.
+
+    What living processes hold stays. One thing that cannot be removed does not save the others.
+
+    Raises ScratchError for the first that cannot be removed, PreconditionError without rights.
+    """
+    found = _found(root)
+    if not found:
+        return []
+    privileged.require_root()
+    refused: list[tuple[Leftover, CgbenchError]] = []
+    for one in found:
+        try:
+            one.give_back()
+        except CgbenchError as error:
+            refused.append((one, error))
+    if refused:
+        first, cause = refused[0]
+        raise ScratchError(
+            f"cannot remove {first.description}: {cause.message}"
+            + (f" ({len(refused) - 1} more besides)" if len(refused) > 1 else ""),
+            cause.advice,
+        ) from cause
+    lease.sweep(root)
+    return [one.description for one in found]
+
+
+def _found(root: Path) -> list[Leftover]:
+    # Swap first: neither its device nor its file can go while it is on.
+    return [*swap_space.leftovers(root), *loop_device.leftovers(root), *groups.leftovers(root)]
