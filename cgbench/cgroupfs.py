@@ -58,8 +58,9 @@ _V1_COUNTERS = (
     Counter("memory_peak_bytes", "memory", "memory.max_usage_in_bytes", None, 1, "memory"),
     Counter("oom_kills", "memory", "memory.oom_control", "oom_kill", 1, "memory"),
     Counter("swap_bytes", "memory", "memory.stat", "swap", 1, ""),
+    Counter("memory_swap_bytes", "memory", "memory.memsw.usage_in_bytes", None, 1, "memory"),
     Counter("tasks", "pids", "pids.current", None, 1, "pids"),
-    Counter("io_bytes", "blkio", "blkio.throttle.io_service_bytes", "Total", 1, "io"),
+    Counter("io_bytes", "blkio", "blkio.bfq.io_service_bytes", "Total", 1, "io"),
 )
 _V2_COUNTERS = (
     Counter("usage_ns", "cpu", "cpu.stat", "usage_usec", 1000, "*"),
@@ -69,7 +70,7 @@ _V2_COUNTERS = (
     Counter("memory_bytes", "memory", "memory.current", None, 1, "memory"),
     Counter("memory_peak_bytes", "memory", "memory.peak", None, 1, "memory"),
     Counter("oom_kills", "memory", "memory.events", "oom_kill", 1, "memory"),
-    Counter("swap_bytes", "memory", "memory.swap.current", None, 1, ""),
+    Counter("swap_bytes", "memory", "memory.swap.current", None, 1, "memory"),
     Counter("tasks", "pids", "pids.current", None, 1, "pids"),
     Counter("io_bytes", "io", "io.stat", "*bytes", 1, "io"),
 )
@@ -139,9 +140,8 @@ class Cgroup:
 
     def limit_files(self) -> dict[str, Path]:
         """Return every file of this cgroup that holds a limit or another setting, by its name."""
-        folders = {*self.directories.values()} | ({self.unified} if self.unified else set())
         found = {}
-        for path in (path for folder in sorted(folders) for path in folder.glob("*.*")):
+        for path in (path for folder in self.everywhere() for path in folder.glob("*.*")):
             if not _LIMIT.match(path.name) or _COUNTS.search(path.name):
                 continue
             if (mode := path.stat().st_mode) & 0o400 and mode & 0o200 and path.is_file():

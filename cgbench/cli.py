@@ -260,39 +260,114 @@ def report(
 
 
 @app.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="OPTION...", show_default=False)
+    ] = None,
+    interactions: Annotated[
+        bool, typer.Option("--interactions", help="Also set every option after every other.")
+    ] = False,
+    disturb_daemon: Annotated[
+        bool, typer.Option("--disturb-daemon", help="Also restart the Docker daemon.")
+    ] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the table as JSON.")
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write it as JUnit XML.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where the page goes.")
+    ] = None,
+    results: ResultsOption = Path("results"),
+) -> None:
+    """Measure what every option of docker update really does: the truth table of this host.
+
+    Exit status 1 if a limit that Docker says it set is not in force.
+    """
+    import secrets
+
+    from cgbench import host, image, live, options, store, verification, workload
+    from cgbench.engine import Engine
+
+    chosen = [options.option(name).name for name in names] if names else list(options.OPTIONS)
+    host.require_measurable()
+    with host.exclusively():
+        engine = Engine()
+        try:
+            _remove_leftovers(engine)
+            tag = image.tag(workload.directory())
+            _require_image(engine, tag)
+            bench = verification.Bench(
+                engine, tag, results, secrets.randbelow(2**31), live.telling()
+            )
+            table = verification.verify(chosen, bench, disturb_daemon=disturb_daemon)
+            if interactions:
+                table = verification.with_interactions(table, bench)
+        finally:
+            engine.close()
+    directory = results / "verify" / store.new_run_name()
+    kept = store.write_file(directory / "truth.json", json.dumps(table.to_json(), indent=1))
+    if json_file is not None:
+        store.write_file(json_file, json.dumps(table.to_json(), indent=1))
+    if junit is not None:
+        store.write_file(junit, table.to_junit())
+    live.print_truth(table)
+    from cgbench.report import write_truth
+
+    page = write_truth([table], output or directory / "report.html")
+    _print(f"\ntable: {kept}\nreport: {page}")
+    if table.not_in_force:
+        raise typer.Exit(EXIT_FAILED_TRIALS)
+
+
+@app.command()
 def clean(
     force: Annotated[
         bool, typer.Option("--force", help="Also what a cgbench that still runs has started.")
     ] = False,
 ) -> None:
-    """Remove every container and file that a killed cgbench left behind; results stay."""
+    """Remove every container, file, device, swap and cgroup that a killed cgbench left behind.
+
+    Results stay.
+    """
     import contextlib
 
-    from cgbench import host
+    from cgbench import host, scratch
     from cgbench.engine import Engine
+    from cgbench.errors import DockerUnavailable
 
     with contextlib.nullcontext() if force else host.exclusively():
-        engine = Engine()
         try:
-            containers, scratch = _remove_leftovers(engine)
+            engine = Engine()
+        except DockerUnavailable:
+            # Devices and swap can be given back without it.
+            scratch.give_back()
+            raise
+        try:
+            containers, directories, lent = _remove_leftovers(engine)
         finally:
             engine.close()
-    _print(f"removed {containers} container(s) and {scratch} scratch director(ies)")
+    _print(
+        f"removed {containers} container(s), {directories} scratch director(ies) "
+        f"and {lent} scratch device(s), swap(s) or cgroup(s)"
+    )
 
 
-def _remove_leftovers(engine: Engine) -> tuple[int, int]:
-    """Remove containers and scratch directories; return how many of each there were."""
+def _remove_leftovers(engine: Engine) -> tuple[int, int, int]:
+    """Remove containers, scratch directories, and what was lent; return how many of each."""
     import shutil
 
-    from cgbench import host, image
+    from cgbench import host, image, scratch
 
-    containers, scratch = engine.leftovers(), host.scratch_leftovers()
+    containers, directories = engine.leftovers(), host.scratch_leftovers()
     image.sweep()
     for container in containers:
         engine.remove(container)
-    for path in scratch:
+    for path in directories:
         shutil.rmtree(path)
-    return len(containers), len(scratch)
+    # Last: devices and cgroups are free only when no container uses them.
+    return len(containers), len(directories), len(scratch.give_back())
 
 
 @app.command()

@@ -21,6 +21,7 @@ from cgbench.engine import (
 )
 from cgbench.errors import CgroupError, TrialError
 from cgbench.experiment import Container, TrialPlan
+from cgbench.loop_device import BlockDevice
 from cgbench.options import Settings, Value, option
 from cgbench.probe import ProbeFile, Task
 from cgbench.record import ContainerRecord, Source
@@ -49,6 +50,8 @@ class Birth:
     run: str
     deadline_s: int
     scratch: Path
+    device: BlockDevice | None = None
+    parent: str | None = None
 
 
 @dataclass
@@ -89,7 +92,12 @@ def start(
         name=f"{birth.name}-{spec.role}",
         image=birth.image,
         argv=workload.argv(
-            Placeholders(spec.workers, probe=PROBE_PATH, scratch=f"{SCRATCH_PATH}/cache")
+            Placeholders(
+                spec.workers,
+                probe=PROBE_PATH,
+                device=None if birth.device is None else str(birth.device.path),
+                scratch=f"{SCRATCH_PATH}/cache",
+            )
         ),
         run=birth.run,
         options=settings,
@@ -98,6 +106,8 @@ def start(
         deadline_s=birth.deadline_s,
         probe=None if probe is None else probe.path,
         scratch=workload.needs("scratch"),
+        device=birth.device.path if birth.device and workload.needs("device") else None,
+        parent=birth.parent if spec.group else None,
     )
     container_id = stack.enter_context(engine.container(wanted))
     state = engine.state(container_id)

@@ -88,7 +88,7 @@ def sample(
 ) -> dict[str, int]:
     """Read `fast` every period and `slow` every `slow_every`-th time, until `stop` is filled.
 
-    Entries are (file number, descriptor, largest size); `pace` is (period in ns, slow_every,
+    Entries are (file number, descriptor, usual size); `pace` is (period in ns, slow_every,
     limit in s). Returns the time deadline 0 fell on, ticks taken, deadlines missed, and CPU and
     wall time used in ns.
     """
@@ -119,6 +119,9 @@ def sample(
         for file, descriptor, size in fast if number % slow_every else every:
             try:
                 content = pread(descriptor, size, 0)
+                if len(content) == size:
+                    # It has grown beyond what it was at the beginning, and may be cut off here.
+                    content = pread(descriptor, SLOW_BYTES, 0)
             except OSError:
                 content = None
             if content != previous[file]:

@@ -46,7 +46,8 @@ class ContainerSpec:
     HostConfig, sent as they are.
     `deadline_s` after its start the container ends by itself, whatever becomes of cgbench. With an
     empty `argv` it sleeps until then, in a single task.
-    `scratch` asks for a volume that is removed with the container.
+    `scratch` asks for a volume that is removed with the container, `device` for a block device
+    it may read and write, `parent` for a place in the cgroup tree.
     """
 
     name: str
@@ -59,6 +60,8 @@ class ContainerSpec:
     deadline_s: int
     probe: Path | None
     scratch: bool = False
+    device: Path | None = None
+    parent: str | None = None
     raw: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -105,6 +108,16 @@ class Stats:
     t_ns: int
     cpus: float | None
     memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a container: `start`, `die` or `oom` (CLOCK_MONOTONIC ns)."""
+
+    container_id: str
+    t_ns: int
+    action: str
+    exit_code: int | None
 
 
 class Engine:
@@ -208,6 +221,7 @@ class Engine:
                 # Under memory pressure the kernel shall take the stress, not the host's work.
                 "OomScoreAdj": 500,
             }
+            | _placed(spec)
             | caps
             | update_body(spec.options)
             | dict(spec.raw),
@@ -292,6 +306,10 @@ class Engine:
         url = self._url(f"/containers/{container_id}/stats?stream=false&one-shot=true")
         response = self._call(self._api.get, url)
         return _stats(response.json(), time.monotonic_ns())
+
+    def events(self, run: str) -> EventStream:
+        """Start recording what happens to the containers of a run."""
+        return EventStream(self._api, run)
 
     # Images
 
@@ -385,6 +403,53 @@ class Engine:
             return method(*arguments, **named)
         except (docker.errors.DockerException, requests.RequestException) as error:
             raise EngineError(f"Docker refused: {_cause(error)}") from error
+
+
+def _placed(spec: ContainerSpec) -> dict[str, object]:
+    """Return what of HostConfig gives a container its device and its place in the tree."""
+    placed: dict[str, object] = {}
+    if spec.parent is not None:
+        placed["CgroupParent"] = spec.parent
+    if spec.device is not None:
+        name = str(spec.device)
+        placed["Devices"] = [
+            {"PathOnHost": name, "PathInContainer": name, "CgroupPermissions": "rw"}
+        ]
+    return placed
+
+
+class EventStream:
+    """Records starts, ends and OOM kills of a run's containers in a thread."""
+
+    def __init__(self, api: docker.APIClient, run: str) -> None:
+        self._events: list[Event] = []
+        # The daemon stamps with the wall clock; the difference is taken once, at the beginning.
+        self._to_monotonic = time.monotonic_ns() - time.time_ns()
+        self._stream = api.events(decode=True, filters={"label": f"{LABEL}={run}"})
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        try:
+            for message in self._stream:
+                if message.get("Action") in ("start", "die", "oom"):
+                    status = message["Actor"]["Attributes"].get("exitCode")
+                    self._events.append(
+                        Event(
+                            container_id=message["Actor"]["ID"],
+                            t_ns=message["timeNano"] + self._to_monotonic,
+                            action=message["Action"],
+                            exit_code=None if status is None else int(status),
+                        )
+                    )
+        except (docker.errors.DockerException, requests.RequestException, OSError, ValueError):
+            return
+
+    def finish(self) -> tuple[Event, ...]:
+        """Stop, and return what happened."""
+        self._stream.close()
+        self._thread.join(timeout=5)
+        return tuple(self._events)
 
 
 def _require_listener(path: str) -> None:

@@ -17,20 +17,30 @@ DEFAULT_BLKIO_WEIGHT = 100
 
 @dataclass(frozen=True)
 class Load:
-    """What one container asks for: `workers` that never sleep, bytes to hold, tasks to start."""
+    """What one container asks for: `workers` that never sleep, bytes to hold, tasks to start.
+
+    `workers` is None where how much CPU it would use is not known.
+    `tasks_let_in` is the highest limit on tasks since it began: a lower one kills nobody.
+    `exit_status` is that of a container that ends by itself. `grouped` ones share a parent's
+    memory.
+    """
 
     settings: Settings
-    workers: int
+    workers: int | None
     size: int = 0
     tasks: int = 0
+    tasks_let_in: int = 0
+    exit_status: int = 0
+    grouped: bool = False
 
 
 @dataclass(frozen=True)
 class Situation:
-    """All containers of a phase by role, on a host with `cpus` CPUs."""
+    """All containers of a phase by role, on a host with `cpus` CPUs; `group` is a parent's cap."""
 
     loads: Mapping[str, Load]
     cpus: int
+    group: int | None = None
 
     def expected(self, metric: str, role: str) -> float | None:
         """Return what `metric` should be for the container `role`, None if nothing is said."""
@@ -47,11 +57,16 @@ class Situation:
         if metric == "memory_max_bytes":
             limit = _bytes(settings.get("memory"))
             return None if limit is None or load.size < limit else float(limit)
-        if metric == "swap_max_bytes":
-            return self._swap(load)
+        if metric == "memory_swap_max_bytes":
+            both = _bytes(settings.get("memory-swap"))
+            return None if both is None or load.size < both else float(both)
         if metric == "tasks_max":
-            limit = int(settings.get("pids-limit", 0))
+            limit = max(int(settings.get("pids-limit", 0)), load.tasks_let_in)
             return float(limit) if 0 < limit <= load.tasks else None
+        if metric == "memory_bytes":
+            return self._kept(load)
+        if metric == "restarts":
+            return _restarts(str(settings.get("restart", "no")), load.exit_status)
         if metric == "io_share_pct":
             return self._io_share_pct(role)
         return None
@@ -64,13 +79,17 @@ class Situation:
         text = str(self.loads[role].settings.get("cpuset-cpus") or "")
         return parse_cpu_list(text) if text else tuple(range(self.cpus))
 
-    def _swap(self, load: Load) -> float | None:
-        """Return what lies beyond the memory limit and still within memory and swap together."""
-        memory = _bytes(load.settings.get("memory"))
-        both = _bytes(load.settings.get("memory-swap"))
-        if memory is None or both is None or load.size <= memory:
+    def _kept(self, load: Load) -> float | None:
+        """Return what a container holds whose rivals want all of their parent's memory too.
+
+        Each gets an equal part, unless its reservation is larger; what others need to live on,
+        some MiB, is left out.
+        """
+        reserved = _bytes(load.settings.get("memory-reservation"))
+        if self.group is None or not load.grouped or reserved is None:
             return None
-        return float(min(load.size, both) - memory)
+        part = self.group / sum(one.grouped for one in self.loads.values())
+        return float(min(max(part, reserved), load.size))
 
     def _io_share_pct(self, role: str) -> float | None:
         weights = {
@@ -95,7 +114,8 @@ class Situation:
         shares: dict[str, float] = {}
         for mask, roles in groups.items():
             others = [set(other) for other in groups if other != mask]
-            if not any(set(mask) & other for other in others):
+            known = all(self.loads[role].workers is not None for role in roles)
+            if known and not any(set(mask) & other for other in others):
                 shares |= self._shared_out(len(mask), roles)
         return shares
 
@@ -123,9 +143,18 @@ class Situation:
 
     def _demand(self, role: str, capacity: float) -> float:
         load = self.loads[role]
+        assert load.workers is not None
         quota, period = bandwidth(load.settings)
         limit = capacity if quota is None else quota / period
         return min(float(load.workers), limit, capacity)
+
+
+def _restarts(policy: str, exit_status: int) -> float | None:
+    """Return how often a policy starts a container again that ends at once; None if for ever."""
+    name, _, most = policy.partition(":")
+    if name == "no" or (name == "on-failure" and exit_status == 0):
+        return 0.0
+    return float(most) if name == "on-failure" and most else None
 
 
 def _bytes(value: object) -> int | None:

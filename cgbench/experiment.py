@@ -45,6 +45,9 @@ class Precondition(StrEnum):
     REAL_TIME = "real-time"
 
 
+Scheduler = Literal["bfq", "mq-deadline", "kyber", "none"]
+"""The kernel's I/O schedulers for multi-queue devices."""
+
 Via = Literal["update", "run", "cgroupfs"]
 """How a value is set: `docker update`, born with it by `docker run`, or the file written."""
 
@@ -146,9 +149,9 @@ class Step(_Model):
     steps as the list is long, and every other list in it must be as long; `repeat` walks the
     list so many times. `fit_host` leaves out values that ask for more CPUs than the host has,
     which otherwise are an error. `rewrite` makes the same change again and again at that pace
-    while the phase is held. `note` tells phases with the same value apart. `may_end` says that a
-    container may end in this phase: that is then
-    a result and not a failure.
+    while the phase is held. `note` tells phases with the same value apart; `scheduler` sets the
+    scratch device's first. `may_end` says that a container may end in this phase: that is then
+    a result and not a failure. A step that `prepares` the next is no evidence of anything.
     """
 
     set: Annotated[Mapping[str, Value | tuple[Value, ...]], Field(min_length=1)]
@@ -159,7 +162,9 @@ class Step(_Model):
     repeat: Annotated[Whole, Field(ge=1, le=1000)] = 1
     rewrite: Annotated[Duration, Field(ge=1_000_000)] | None = None
     may_end: Annotated[bool, Field(strict=True)] = False
+    prepares: Annotated[bool, Field(strict=True)] = False
     note: Annotated[str, Field(max_length=40)] | None = None
+    scheduler: Scheduler | None = None
 
     def unrolled(self) -> list[dict[str, Value]]:
         """Return one mapping of option to value for each step that this one stands for."""
@@ -241,6 +246,8 @@ class PlannedStep(_Model):
     hold_ns: int
     rewrite_ns: int | None = None
     may_end: bool = False
+    prepares: bool = False
+    scheduler: str | None = None
 
 
 class TrialPlan(_Model):
@@ -258,7 +265,12 @@ class TrialPlan(_Model):
 
 
 class Experiment(_Model):
-    """An experiment as its file states it."""
+    """An experiment as its file states it.
+
+    `device` is the size of a scratch block device that workloads may overwrite, `scheduler` its
+    I/O scheduler; `swap` is the size of a scratch swap; `group` caps the memory of the parent
+    cgroup of all containers that say `group = true`. All are given back after each trial.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     title: Annotated[str, Field(min_length=1)]
@@ -272,6 +284,10 @@ class Experiment(_Model):
     sampling: Sampling = Sampling()
     quick: Quick = Quick()
     verify: Verify | None = None
+    device: Size | None = None
+    scheduler: Scheduler = "bfq"
+    swap: Size | None = None
+    group: Size | None = None
     containers: Annotated[tuple[Container, ...], Field(min_length=1)]
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
 
@@ -382,6 +398,8 @@ class Experiment(_Model):
             hold_ns=step.hold,
             rewrite_ns=step.rewrite,
             may_end=step.may_end,
+            prepares=step.prepares,
+            scheduler=step.scheduler,
         )
 
 

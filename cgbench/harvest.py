@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cgbench import host
+from cgbench import engine, host
 from cgbench.container import Running
 from cgbench.engine import StatsStream
 from cgbench.probe import BUCKET_NS, WorkerLog
-from cgbench.record import ContainerRecord, Harness, Phase, ProbeFigures, SamplerFigures
+from cgbench.record import ContainerRecord, Event, Harness, Phase, ProbeFigures, SamplerFigures
 from cgbench.sampler import Readings, Sampler, Target
 from cgbench.store import ProbeLog, Samples, StatsPoint, TrialData
 from cgbench.units import NS_PER_S, NS_PER_US
@@ -30,6 +30,7 @@ class Harvest:
     figures: SamplerFigures | None = None
     logs: dict[str, tuple[WorkerLog, ...]] = field(default_factory=dict)
     streams: dict[str, StatsStream] = field(default_factory=dict)
+    events: list[engine.Event] = field(default_factory=list)
 
 
 def collect(sampler: Sampler, running: Sequence[Running], progress: Harvest) -> None:
@@ -84,6 +85,19 @@ def probe_figures(progress: Harvest) -> Iterator[ProbeFigures]:
                 stalls_lost=log.stalls_lost,
                 longest_unit_us=log.longest_unit_ns / NS_PER_US,
                 **vars(log.tally),
+            )
+
+
+def events(progress: Harvest) -> Iterator[Event]:
+    """Yield what Docker said of the containers, in the order it happened."""
+    roles = {one.container_id: one.role for one in progress.containers}
+    for event in sorted(progress.events, key=lambda one: one.t_ns):
+        if event.container_id in roles:
+            yield Event(
+                role=roles[event.container_id],
+                t_ns=event.t_ns,
+                action=event.action,
+                exit_code=event.exit_code,
             )
 
 

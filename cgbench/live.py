@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -13,11 +13,14 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from cgbench import runner
 from cgbench.container import Snapshot
 from cgbench.experiment import PlannedStep, TrialPlan
+from cgbench.findings import Meeting
 from cgbench.record import RunRecord, TrialRecord
 from cgbench.runner import Observer
 from cgbench.store import RunDirectory
+from cgbench.truth import TruthTable
 from cgbench.units import NS_PER_S, format_duration, format_size
 
 # Redrawing costs CPU time that the containers might want: twice a second is enough for eyes.
@@ -31,7 +34,7 @@ def display(*, quiet: bool = False, stream: IO[str] | None = None) -> Iterator[O
     A terminal gets a live display, anything else plain lines; `quiet` shows nothing.
     """
     if quiet:
-        yield Silent()
+        yield runner.Silent()
         return
     console = Console(file=stream or sys.stderr, highlight=False)
     if not console.is_terminal:
@@ -40,25 +43,6 @@ def display(*, quiet: bool = False, stream: IO[str] | None = None) -> Iterator[O
     dashboard = Dashboard()
     with Live(dashboard, console=console, refresh_per_second=_REDRAWS_PER_SECOND, transient=True):
         yield dashboard
-
-
-class Silent:
-    """Shows nothing."""
-
-    def run_started(self, record: RunRecord, plans: list[TrialPlan], done: int) -> None:
-        """Do nothing."""
-
-    def trial_started(self, plan: TrialPlan) -> None:
-        """Do nothing."""
-
-    def trial_finished(self, record: TrialRecord) -> None:
-        """Do nothing."""
-
-    def phase_started(self, step: PlannedStep, number: int, total: int) -> None:
-        """Do nothing."""
-
-    def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
-        """Do nothing."""
 
 
 class _Clock:
@@ -192,6 +176,50 @@ class Dashboard:
         self._progress.update(self._task, completed=self._clock.done)
         if record.status == "failed":
             self._failures.append(f"[red]trial {record.number} failed:[/red] {record.reason}")
+
+
+def telling(stream: IO[str] | None = None) -> Callable[[str], None]:
+    """Return what tells progress in a few words: one line that changes, or plain lines in a log."""
+    console = Console(file=stream or sys.stderr, highlight=False)
+    begin = time.monotonic()
+
+    def tell(text: str) -> None:
+        line = f"{time.monotonic() - begin:5.0f} s  {text}"
+        if console.is_terminal:
+            console.print(f"\r\x1b[K{line[: console.width - 1]}", end="", markup=False)
+        elif ": " in text:
+            console.print(line, soft_wrap=True, markup=False)
+
+    return tell
+
+
+_SIGNS = {
+    "effective": "✓", "imprecise": "~", "ineffective": "✗", "ignored": "✗", "discarded": "✗",
+    "rejected": "!", "reverted": "✗", "unsupported": "–", "inconclusive": "?",
+}  # fmt: skip
+
+
+def print_truth(table: TruthTable) -> None:
+    """Print the verdict and reason on every option."""
+    console = Console(highlight=False)
+    host = table.host
+    console.print(
+        f"\n{host.hostname}: kernel {host.kernel}, cgroup {host.cgroup}, Docker {host.docker}, "
+        f"runc {host.runc}; {table.elapsed_s:.0f} s",
+        soft_wrap=True,
+    )
+    shown = Table(box=None, pad_edge=False)
+    for heading in ("option", "verdict", "why"):
+        shown.add_column(heading, no_wrap=heading != "why")
+    for row in table.rows:
+        one = row.verdict
+        sign = _SIGNS[one.verdict.value]
+        shown.add_row(f"--{one.option}", f"{sign} {one.verdict.value}", one.reason)
+    console.print(shown)
+    for pair in table.interactions:
+        if pair.outcome == Meeting.DISTURBED:
+            what = f"--{pair.b} {pair.b_value} undid --{pair.a} {pair.a_value}"
+            console.print(what, soft_wrap=True)
 
 
 def print_summary(

@@ -10,6 +10,7 @@ import fnmatch
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from cgbench.expectation import Load, Situation
+from cgbench.experiment import Container
 from cgbench.options import Settings, bandwidth
 from cgbench.record import PHASE_COLUMNS, ContainerRecord, Phase, RunRecord, TrialRecord
 from cgbench.stats import error_pct, median_interval
@@ -44,6 +46,7 @@ UNITS: Mapping[str, str] = {
     "work_per_s": "units/s",
     "memory_max_bytes": "bytes",
     "swap_max_bytes": "bytes",
+    "memory_swap_max_bytes": "bytes",
     "tasks_max": "tasks",
     "oom_kills": "kills",
     "io_bytes_per_s": "bytes/s",
@@ -52,6 +55,9 @@ UNITS: Mapping[str, str] = {
     "wake_p99_us": "µs",
     "wake_max_us": "µs",
     "ended_ms": "ms",
+    "restarts": "restarts",
+    "backoff_ms": "ms",
+    "memory_bytes": "bytes",
 }
 """Every metric and its unit."""
 
@@ -67,7 +73,7 @@ _BAND_MARGIN = 0.02
 _OUTLIERS_ALLOWED = 0.02
 
 # Workloads that sleep by design: a pause in their work says nothing of a limit.
-_NOT_SPINNING = ("wake", "fork", "end")
+_NOT_SPINNING = ("wake", "fork", "end", None)
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -155,6 +161,9 @@ def _counters(container: ContainerRecord, columns: Mapping[str, Any]) -> dict[st
         ]
         if parts and name != _PER_CPU:
             found[name] = np.sum(parts, axis=0)
+    if "memory_swap_bytes" not in found and {"memory_bytes", "swap_bytes"} <= set(found):
+        # v2 keeps the two apart.
+        found["memory_swap_bytes"] = found["memory_bytes"] + found["swap_bytes"]
     return found
 
 
@@ -201,6 +210,8 @@ def steady(data: ContainerData, window: Window) -> dict[str, float | None]:
     found["throttled_time_pct"] = _ratio(throttled_ns, elapsed_ns, 100)
     found["cpu_pressure_pct"] = _pressure_pct(data, window)
     found["docker_stats_cpus"] = _docker_stats(data, window)
+    held = data.counters.get("memory_bytes", np.empty(0))[window.first : window.last + 1]
+    found["memory_bytes"] = float(np.nanmedian(held)) if (~np.isnan(held)).any() else None
     moved = _difference(data.counters.get("io_bytes"), window)
     found["io_bytes_per_s"] = _ratio(moved, elapsed_ns, NS_PER_S)
     if data.record.probe == "wake":
@@ -240,6 +251,7 @@ def extremes(phase: Phase, data: ContainerData) -> dict[str, float | None]:
     for metric, counter in (
         ("memory_max_bytes", "memory_bytes"),
         ("swap_max_bytes", "swap_bytes"),
+        ("memory_swap_max_bytes", "memory_swap_bytes"),
         ("tasks_max", "tasks"),
     ):
         values = data.counters.get(counter, np.empty(0))[first:last]
@@ -277,8 +289,10 @@ def _stall_metrics(data: ContainerData, window: Window) -> dict[str, float | Non
     worker_ns = len(data.stalls) * (window.t_end_ns - window.t_begin_ns)
     busy = busy_ns(data, np.array([window.t_begin_ns, window.t_end_ns]))
     stalled_ns = worker_ns - float(busy[1] - busy[0])
+    # Only a worker that never sleeps runs whenever it does not stall.
+    running = float(busy[1] - busy[0]) / (window.t_end_ns - window.t_begin_ns)
     found: dict[str, float | None] = {
-        "probe_cpus": float(busy[1] - busy[0]) / (window.t_end_ns - window.t_begin_ns),
+        "probe_cpus": running if data.record.probe == "spin" else None,
         "stall_time_pct": 100 * stalled_ns / worker_ns,
         "stalls_per_s": len(lengths) / window.seconds,
     }
@@ -423,7 +437,10 @@ def finished(directory: RunDirectory) -> list[TrialRecord]:
 
 
 def compute(directory: RunDirectory) -> list[dict[str, Any]]:
-    """Derive every row of phases.parquet from a run's raw files; refused changes have none."""
+    """Derive every row of phases.parquet from a run's raw files.
+
+    Refused changes and phases that prepare others have none.
+    """
     run = directory.run()
     return [row for trial in finished(directory) for row in _trial_rows(directory, run, trial)]
 
@@ -434,20 +451,26 @@ def _trial_rows(
     loaded = {one.role: load(directory, trial, one) for one in trial.containers}
     specs = {one.role: one for one in run.experiment.containers}
     in_force: dict[str, Settings] = {role: dict(one.options) for role, one in specs.items()}
+    kinds = {one.role: one.probe for one in trial.containers}
+    let_in: dict[str, int] = {}
     for phase in trial.phases:
         in_force[phase.role] = phase.settings
-        if phase.change.error is not None:
+        tasks = int(phase.settings.get("pids-limit", 0))
+        let_in[phase.role] = max(let_in.get(phase.role, 0), tasks)
+        if phase.change.error is not None or phase.prepares:
             continue
         situation = Situation(
             {
-                role: Load(in_force[role], one.workers, one.size, one.count)
+                role: _load(one, in_force[role], let_in.get(role, 0), kinds[role])
                 for role, one in specs.items()
             },
             run.host.cpus,
+            run.experiment.group,
         )
         measured = {role: _measured(phase, data, in_force[role]) for role, data in loaded.items()}
         _add_shares({role: found for role, (found, _) in measured.items()}, situation)
         for role, (found, n_samples) in measured.items():
+            found |= _restarts(phase, trial, role)
             for metric, value in found.items():
                 if value is None:
                     continue
@@ -459,6 +482,18 @@ def _trial_rows(
                     n_samples,
                 )  # fmt: skip
                 yield dict(zip(PHASE_COLUMNS, row, strict=True))
+
+
+def _load(spec: Container, settings: Settings, tasks_let_in: int, probe: str | None) -> Load:
+    return Load(
+        settings=settings,
+        workers=spec.workers if probe == "spin" else None,
+        size=spec.size,
+        tasks=spec.count,
+        tasks_let_in=tasks_let_in,
+        exit_status=spec.count,
+        grouped=spec.group,
+    )
 
 
 def _measured(
@@ -474,6 +509,23 @@ def _measured(
     if data.record.role == phase.role:
         found |= _time_to_effect(phase, data, window, settings)
     return found, window.last - window.first + 1
+
+
+def _restarts(phase: Phase, trial: TrialRecord, role: str) -> dict[str, float | None]:
+    """Return how often a container was started again in a phase, and after what pause."""
+    begin_ns, end_ns = phase.change.t_request_ns, phase.t_end_ns
+    told = [event for event in trial.events if event.role == role and event.t_ns < end_ns]
+    pauses = [
+        after.t_ns - before.t_ns
+        for before, after in pairwise(event for event in told if event.action in ("start", "die"))
+        if after.action == "start" and after.t_ns >= begin_ns
+    ]
+    if not pauses and not any(e.action == "die" and e.t_ns >= begin_ns for e in told):
+        return {}
+    return {
+        "restarts": float(len(pauses)),
+        "backoff_ms": float(np.median(pauses)) / NS_PER_MS if pauses else None,
+    }
 
 
 def _add_shares(measured: Mapping[str, dict[str, float | None]], situation: Situation) -> None:

@@ -75,7 +75,8 @@ class Phase(_Model):
     """A stretch under constant limits, from the answer to `change` until `t_end_ns`.
 
     `settings` are all options declared on the container of role `role` by then. `ending` tells
-    of a container that ended where it might; `rewrites` how often the change was made again.
+    of a container that ended where it might; `rewrites` how often the change was made again. One
+    that `prepares` the next is no evidence of anything.
     """
 
     number: int
@@ -86,6 +87,7 @@ class Phase(_Model):
     t_end_ns: int
     ending: Ending | None = None
     rewrites: int = 0
+    prepares: bool = False
 
     @property
     def requested(self) -> str:
@@ -129,6 +131,15 @@ class SamplerFigures(_Model):
     def missed_pct(self) -> float:
         """Missed deadlines, in percent of all."""
         return 100 * self.missed / max(1, self.ticks + self.missed)
+
+
+class Event(_Model):
+    """Something Docker said of a container: it began (`start`), ended (`die`), or met `oom`."""
+
+    role: str
+    t_ns: int
+    action: str
+    exit_code: int | None
 
 
 class ProbeFigures(_Model):
@@ -179,6 +190,7 @@ class TrialRecord(_Model):
     phases: tuple[Phase, ...] = ()
     sampler: SamplerFigures | None = None
     probes: tuple[ProbeFigures, ...] = ()
+    events: tuple[Event, ...] = ()
     harness: Harness | None = None
     n_samples: int = 0
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 from cgbench import host, trial
+from cgbench.container import Snapshot
 from cgbench.engine import Engine
 from cgbench.errors import StoreError
-from cgbench.experiment import Experiment, TrialPlan
+from cgbench.experiment import Experiment, PlannedStep, TrialPlan
 from cgbench.lookout import Watcher
 from cgbench.record import RunRecord, TrialRecord
 from cgbench.store import RunDirectory, new_run_name
@@ -29,6 +30,25 @@ class Observer(Watcher, Protocol):
 
     def trial_finished(self, record: TrialRecord) -> None:
         """A trial ended, well or not, and is on disk."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def run_started(self, record: RunRecord, plans: list[TrialPlan], done: int) -> None:
+        """Do nothing."""
+
+    def trial_started(self, plan: TrialPlan) -> None:
+        """Do nothing."""
+
+    def trial_finished(self, record: TrialRecord) -> None:
+        """Do nothing."""
+
+    def phase_started(self, step: PlannedStep, number: int, total: int) -> None:
+        """Do nothing."""
+
+    def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
+        """Do nothing."""
 
 
 @dataclass(frozen=True)

@@ -284,6 +284,22 @@ class RunDirectory:
         return {name: _numpy(table.column(name)) for name in names}
 
 
+def write_file(path: Path, text: str) -> Path:
+    """Write a file whole, with its directories, and return its path.
+
+    Raises StoreError when it cannot be written.
+    """
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            partial.write_text(text)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    return path
+
+
 def find_run(text: str, results: Path) -> RunDirectory:
     """Return the run that `text` names: a path, a run's name, or an experiment's latest run.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import shutil
 import time
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cgbench import cgroupfs, harvest, host
+from cgbench import cgroupfs, harvest, host, scratch
 from cgbench.container import (
     Birth,
     Running,
@@ -61,14 +62,14 @@ def run_trial(plan: TrialPlan, setup: Setup, watcher: Watcher) -> tuple[TrialRec
     before = host.cpu_times(daemons)
     progress = Harvest(before.t_ns)
     reason: str | None = None
-    scratch = setup.scratch / f"{host.SCRATCH_PREFIX}{setup.run}-{plan.number:04}"
-    scratch.mkdir(mode=0o711)
+    folder = setup.scratch / f"{host.SCRATCH_PREFIX}{setup.run}-{plan.number:04}"
+    folder.mkdir(mode=0o711)
     try:
-        _measure(plan, setup, watcher, progress, scratch)
+        _measure(plan, setup, watcher, progress, folder)
     except (TrialError, ProbeError) as error:
         reason = error.message
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
     after = host.cpu_times(daemons)
     data = harvest.data(progress)
     record = TrialRecord(
@@ -85,6 +86,7 @@ def run_trial(plan: TrialPlan, setup: Setup, watcher: Watcher) -> tuple[TrialRec
         phases=tuple(harvest.with_file_times(progress)),
         sampler=progress.figures,
         probes=tuple(harvest.probe_figures(progress)),
+        events=tuple(harvest.events(progress)),
         harness=harvest.harness(before, after, data, progress),
         n_samples=sum(len(samples.t_ns) for samples in data.samples),
     )
@@ -97,28 +99,47 @@ def deadline_s(plan: TrialPlan, experiment: Experiment) -> int:
 
 
 def _measure(
-    plan: TrialPlan, setup: Setup, watcher: Watcher, progress: Harvest, scratch: Path
+    plan: TrialPlan, setup: Setup, watcher: Watcher, progress: Harvest, folder: Path
 ) -> None:
-    birth = Birth(scratch.name, setup.image, setup.run, deadline_s(plan, setup.experiment), scratch)
     with ExitStack() as stack:
+        limit_s = deadline_s(plan, setup.experiment)
+        birth = Birth(folder.name, setup.image, setup.run, limit_s, folder)
+        birth = _prepared(stack, setup.experiment, birth)
+        events = setup.engine.events(setup.run)
+        stack.callback(lambda: progress.events.extend(events.finish()))
         running = [
             start(stack, spec, plan, setup.engine, birth) for spec in setup.experiment.containers
         ]
         progress.streams = {container.spec.role: container.stats for container in running}
-        await_probes(setup.engine, running)
+        # Where a restart policy is measured, containers are meant to end.
+        if setup.experiment.option != "restart":
+            await_probes(setup.engine, running)
         progress.targets = [target for container in running for target in targets(container, plan)]
         progress.containers = [describe(container) for container in running]
         sampler = Sampler(
-            progress.targets, setup.experiment.sampling, scratch / "spool", birth.deadline_s
+            progress.targets, setup.experiment.sampling, folder / "spool", birth.deadline_s
         )
         stack.callback(sampler.close)
         sampler.start()
         try:
-            _walk(plan, setup, watcher, running, progress)
+            _walk(plan, setup, watcher, running, progress, birth.device)
         finally:
             # Also after a failure or Ctrl-C: what was sampled until then is worth keeping.
             with contextlib.suppress(ProbeError):
                 harvest.collect(sampler, running, progress)
+
+
+def _prepared(stack: ExitStack, experiment: Experiment, birth: Birth) -> Birth:
+    """Make the scratch device, swap and parent cgroup that the experiment asks for."""
+    device, parent = None, None
+    if experiment.device is not None:
+        made = scratch.block_device(experiment.device, experiment.scheduler)
+        device = stack.enter_context(made)
+    if experiment.swap is not None:
+        stack.enter_context(scratch.swap(experiment.swap))
+    if experiment.group is not None:
+        parent = stack.enter_context(scratch.memory_group(birth.name, experiment.group))
+    return dataclasses.replace(birth, device=device, parent=parent)
 
 
 def _walk(
@@ -127,6 +148,7 @@ def _walk(
     watcher: Watcher,
     running: Sequence[Running],
     progress: Harvest,
+    device: scratch.BlockDevice | None,
 ) -> None:
     by_role = {container.spec.role: container for container in running}
     # Where a restart policy is measured, containers are meant to end.
@@ -135,6 +157,8 @@ def _walk(
     look.hold_until(time.monotonic_ns() + setup.experiment.warmup)
     for number, step in enumerate(plan.steps, 1):
         container = by_role[step.role]
+        if step.scheduler is not None and device is not None:
+            scratch.set_scheduler(device, step.scheduler)
         change = _change(setup.engine, container, step)
         watcher.phase_started(step, number, len(plan.steps))
         ending, rewrites = None, 0
@@ -151,6 +175,7 @@ def _walk(
                     t_end_ns=time.monotonic_ns(),
                     ending=ending,
                     rewrites=rewrites,
+                    prepares=step.prepares,
                 )
             )
         if ending is not None:

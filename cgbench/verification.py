@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from cgbench import experiment, host, metrics, runner, verdict
+from cgbench import bounds, experiment, host, interactions, metrics, runner, survival, verdict
 from cgbench.engine import Engine
 from cgbench.experiment import Experiment, Precondition
-from cgbench.live import Silent
+from cgbench.findings import Stage
+from cgbench.idle import Supply, World
+from cgbench.options import OPTIONS
+from cgbench.store import new_run_name
+from cgbench.truth import Row, TruthTable
 from cgbench.verdict import Outcome, Verdict
 
 Tell = Callable[[str], None]
@@ -69,6 +75,55 @@ def _measured(
         loaded.for_verify(), bench.image, bench.results, bench.seed, quick=True
     )
     directory = runner.begin(request, bench.engine, met)
-    runner.execute(directory, directory.run(), bench.engine, Silent())
+    runner.execute(directory, directory.run(), bench.engine, runner.Silent())
     metrics.write(directory)
     return [verdict.judge(directory, option) for option in judged]
+
+
+def verify(options: Sequence[str], bench: Bench, *, disturb_daemon: bool = False) -> TruthTable:
+    """Measure what each of the given options really does here; in the registry's order.
+
+    `disturb_daemon` restarts the daemon, to see which values survive that.
+    """
+    started, begin = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
+    chosen = [OPTIONS[name] for name in OPTIONS if name in options]
+    verdicts = {one.option: one for one in effects(options, bench)}
+    rows = {}
+    with Supply(_world(bench)) as supply:
+        for one in chosen:
+            bench.tell(f"{one.flag}: bounds, born against changed, survival")
+            rows[one.name] = Row(
+                verdict=verdicts[one.name],
+                bounds=bounds.measure(one, supply),
+                born_vs_changed=interactions.born_vs_changed(one, supply),
+                survival=survival.measure(one, supply),
+            )
+    if disturb_daemon:
+        stages = survival.across_daemon_restart(chosen, _world(bench))
+        rows = {name: _with_stage(row, stages.get(name)) for name, row in rows.items()}
+    return TruthTable(
+        host=host.describe(bench.engine),
+        started=started,
+        elapsed_s=round(time.monotonic() - begin, 1),
+        rows=tuple(rows.values()),
+    )
+
+
+def with_interactions(table: TruthTable, bench: Bench) -> TruthTable:
+    """Add what every option does to every other that was set before it."""
+    begin = time.monotonic()
+    with Supply(_world(bench)) as supply:
+        found = interactions.matrix([OPTIONS[row.verdict.option] for row in table.rows], supply)
+    elapsed_s = round(table.elapsed_s + time.monotonic() - begin, 1)
+    return table.model_copy(update={"interactions": found, "elapsed_s": elapsed_s})
+
+
+def _world(bench: Bench) -> World:
+    return World(bench.engine, bench.image, run=new_run_name(), progress=bench.tell)
+
+
+def _with_stage(row: Row, stage: Stage | None) -> Row:
+    if stage is None or row.survival is None:
+        return row
+    survived = row.survival.model_copy(update={"stages": (*row.survival.stages, stage)})
+    return row.model_copy(update={"survival": survived})

@@ -71,6 +71,7 @@ def trial(number: int = 1) -> TrialRecord:
                 role="worker",
                 container_id="3a0496325843",
                 workload="spin",
+                probe="spin",
                 workers=2,
                 sources={"usage_ns": Source(column="cpuacct.usage", scale=1)},
             ),

@@ -166,7 +166,8 @@ def _trial(plan: TrialPlan, shaped: Experiment, made: MadeUp) -> tuple[TrialReco
         hold_ns=plan.hold_ns,
         containers=(
             ContainerRecord(role=container.role, container_id="0" * 64, sources=SOURCES,
-                            workload=container.workload, workers=container.workers),
+                            workload=container.workload, workers=container.workers,
+                            probe="spin"),
         ),
         phases=tuple(phases), sampler=_sampler(len(data.samples[0].t_ns), made),
         probes=tuple(

@@ -194,6 +194,7 @@ class Ideal:
             role="worker",
             container_id="3a0496325843",
             workload="spin",
+            probe="spin",
             workers=self.workers,
             sources=self.sources,
         )

@@ -10,7 +10,6 @@ import pytest
 from cgbench import experiment, host, image, runner, trial, workload
 from cgbench.engine import Engine
 from cgbench.errors import ExperimentError, StoreError
-from cgbench.live import Silent
 from cgbench.record import TrialRecord
 from tests import short_experiment
 
@@ -31,7 +30,7 @@ def request_for(folder: Path, **values: object) -> runner.Request:
     return runner.Request(loaded, image.tag(workload.directory()), folder / "results", seed=5)
 
 
-class StopsAfter(Silent):
+class StopsAfter(runner.Silent):
     """Raises after the given number of finished trials, as Ctrl-C does."""
 
     def __init__(self, trials: int) -> None:
@@ -53,7 +52,7 @@ def test_an_interrupted_run_says_so_and_goes_on_where_it_stopped(
     done = directory.trials()
     assert len(done) == 1
     record = runner.resumable(directory, engine)
-    final = runner.execute(directory, record, engine, Silent())
+    final = runner.execute(directory, record, engine, runner.Silent())
     assert final.status == "finished"
     assert directory.trials()[0] == done[0]
     assert sorted(one.number for one in directory.trials()) == [1, 2, 3]

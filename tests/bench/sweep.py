@@ -11,7 +11,6 @@ import numpy as np
 
 from cgbench import experiment, host, image, metrics, runner, workload
 from cgbench.engine import Engine
-from cgbench.live import Silent
 from cgbench.options import bandwidth
 from cgbench.store import RunDirectory
 from tests.bench.figure import Figure, at_most
@@ -38,7 +37,7 @@ def measure(loaded: experiment.Experiment, engine: Engine, results: Path) -> Run
     """Run an experiment without display and return its directory."""
     request = runner.Request(loaded, image.tag(workload.directory()), results, seed=1)
     directory = runner.begin(request, engine, host.require(loaded.requires))
-    runner.execute(directory, directory.run(), engine, Silent())
+    runner.execute(directory, directory.run(), engine, runner.Silent())
     return directory
 
 
