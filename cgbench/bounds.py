@@ -15,6 +15,7 @@ from cgbench.errors import CgroupError
 from cgbench.findings import Attempt, How, Kind
 from cgbench.idle import Idle, Limits, Supply, outcome, words
 from cgbench.options import Option, Settings, Value, option, update_body
+from cgbench.units import parse_cpu_list
 
 BOTH: tuple[How, ...] = ("update", "run")
 
@@ -121,7 +122,7 @@ def _numbers(one: Option, reach: Reach, around: Settings) -> Iterator[Try]:
 
 
 def _lists(one: Option, reach: Reach, around: Settings) -> Iterator[Try]:
-    offered = reach.cpus if one.field.endswith("Cpus") else reach.nodes
+    offered = _offered(one, reach)
     every = ",".join(map(str, offered))
     absent = str(max(offered) + 1)
     yield Try(Kind.SMALLEST, str(min(offered)), str(min(offered)), True, around)
@@ -132,6 +133,10 @@ def _lists(one: Option, reach: Reach, around: Settings) -> Iterator[Try]:
         yield Try(Kind.MALFORMED, text, text, False, around)
     yield Try(Kind.MINUS_ONE, "-1", "-1", False, around, limited=True)
     yield Try(Kind.EMPTY, "", "", False, around, limited=True)
+
+
+def _offered(one: Option, reach: Reach) -> tuple[int, ...]:
+    return reach.cpus if one.name == "cpuset-cpus" else reach.nodes
 
 
 def _choices(one: Option, around: Settings) -> Iterator[Try]:
@@ -246,7 +251,16 @@ class _Bench:
         """Say whether the limit is gone: the container says again what it was born with."""
         if not trial.limited:
             return None
-        born, was, now = (self._idle.held(self._one, each) for each in (self._born, before, after))
-        if born.enforced is not None:
-            return None if was.enforced == born.enforced else now.enforced == born.enforced
-        return None if was.declared == born.declared else now.declared == born.declared
+        held = [self._idle.held(self._one, each) for each in (self._born, before, after)]
+        if held[0].enforced is None:
+            born, was, now = (each.declared for each in held)
+        else:
+            born, was, now = (self._plain(each.enforced or "") for each in held)
+        return None if was == born else now == born
+
+    def _plain(self, text: str) -> str:
+        """Return a text so that equal limits are equal: on v2 an empty list is all there are."""
+        if self._one.controller != "cpuset":
+            return text
+        listed = parse_cpu_list(text) if text else _offered(self._one, self.reach)
+        return ",".join(map(str, listed))

@@ -308,6 +308,46 @@ def test_a_counter_without_its_file_is_not_offered(tmp_path: Path) -> None:
     assert "io.stat" not in {path.name for path in tree.find().slow_files()}
 
 
+def test_limit_files_are_those_that_can_be_set_and_count_nothing(tmp_path: Path) -> None:
+    tree = hybrid(tmp_path)
+    counters = {"cpu.stat": V1_CPU_STAT, "cpu.cfs_burst_us": "0\n", "cgroup.procs": "1\n"}
+    place = tree.add(f"/sys/fs/cgroup/cpu/docker/{ID}", counters)
+    (place / "cpu.stat").chmod(0o444)
+    memory = {"memory.limit_in_bytes": "1\n", "memory.failcnt": "0\n", "memory.force_empty": ""}
+    place = tree.add(f"/sys/fs/cgroup/memory/docker/{ID}", memory)
+    (place / "memory.force_empty").chmod(0o200)
+    for name in ("memory.usage_in_bytes", "memory.oom_control", "memory.stat"):
+        (place / name).chmod(0o444)
+    for file in ("unified/docker/{}/cpu.stat", "blkio/docker/{}/blkio.throttle.io_service_bytes"):
+        (tree.root / "sys/fs/cgroup" / file.format(ID)).chmod(0o444)
+    (tree.root / f"sys/fs/cgroup/pids/docker/{ID}/pids.current").chmod(0o444)
+    assert set(tree.find().limit_files()) == {
+        "cpu.cfs_burst_us",
+        "cpu.cfs_quota_us",
+        "memory.limit_in_bytes",
+        "blkio.bfq.weight",
+    }
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"cpuset.cpus": "\n", "cpuset.cpus.effective": "0-2,4\n"},
+        {"cpuset.cpus": "0-7\n", "cpuset.effective_cpus": "0-2,4\n"},
+        {"cpuset.cpus": "0-2,4\n"},
+    ],
+)
+def test_the_cpus_offered_are_the_effective_ones(tmp_path: Path, files: dict[str, str]) -> None:
+    tree = hybrid(tmp_path)
+    tree.add(f"/sys/fs/cgroup/cpuset/docker/{ID}", files)
+    assert tree.find().offered("cpus") == (0, 1, 2, 4)
+
+
+def test_nothing_offered_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(CgroupError, match=r"cpuset\.mems: nothing is offered"):
+        hybrid(tmp_path).find().offered("mems")
+
+
 def test_a_controller_that_is_nowhere_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CgroupError, match="offers no rdma controller"):
         v1(tmp_path).find().version("rdma")
