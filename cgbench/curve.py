@@ -30,4 +30,6 @@ def thinned(curve: Curve, points: int) -> Curve:
     kept = downsampler.downsample(
         np.ascontiguousarray(curve.x), np.ascontiguousarray(curve.y), n_out=wanted
     )
+    # Where a line is flat, tsdownsample 0.1.5 may choose a point twice.
+    kept = np.unique(kept)
     return Curve(curve.x[kept], curve.y[kept])

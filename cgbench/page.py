@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from cgbench import (
 )
 from cgbench.changes import kinds
 from cgbench.checks import Check, examine
+from cgbench.errors import StoreError
 from cgbench.facts import (
     Again,
     Facts,
@@ -96,6 +98,10 @@ class RunPage:
 
 def run_page(directory: RunDirectory, anchor: str, curve_points: int) -> RunPage:
     """Gather what the page says about one run; lines over time get about `curve_points` points."""
+    if directory.phases() is None:
+        # Every question below asks for the rows; written once, samples need not be read for each.
+        with contextlib.suppress(StoreError):
+            metrics.write(directory)
     record, trials = directory.run(), headline.latest(directory)
     rows, many = metrics.rows(directory), points(directory)
     metric = judged(record.experiment.option, many)

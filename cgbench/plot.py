@@ -14,6 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from cgbench.curve import Curve, thinned
+
 Trace = dict[str, Any]
 Mark = Literal[
     "line", "dash", "dot", "dashdot", "circle", "ring", "diamond", "square", "triangle-up", "band"
@@ -137,6 +139,17 @@ def decades(low: float, high: float) -> dict[str, Any]:
         "type": "log", "tickvals": rounded(shown), "ticktext": [f"{tick:g}" for tick in shown],
         "range": [round(math.log10(low), 3), round(math.log10(1.15 * high), 3)],
     }  # fmt: skip
+
+
+def fewer(trace: Trace, points: int) -> Trace:
+    """Return a line with `points` points at most, the extremes among them; others as they are."""
+    count = len(trace["y"])
+    if trace["mode"] != "lines" or count <= points or None in trace["y"]:
+        return trace
+    x = trace["x"] if "x" in trace else trace["x0"] + trace["dx"] * np.arange(count)
+    kept = thinned(Curve(np.asarray(x, dtype=float), np.asarray(trace["y"], dtype=float)), points)
+    rest = {key: value for key, value in trace.items() if key not in ("x", "x0", "dx", "y")}
+    return rest | {"x": rounded(kept.x), "y": rounded(kept.y)}
 
 
 def horizontal(y0: float, y1: float, colour: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import os
 import re
 from collections.abc import Sequence
@@ -15,15 +17,16 @@ from cgbench import __version__, wording
 from cgbench import headline as findings
 from cgbench.errors import StoreError
 from cgbench.page import RunPage, run_page
-from cgbench.plot import Plot
+from cgbench.plot import Plot, fewer
 from cgbench.store import RunDirectory
 
 MAXIMUM_BYTES = 6_000_000
 """No page is larger."""
 
-# Points of a line over time: as many as a wide screen has columns, fewer where runs are many.
-_POINTS = (1500, 700, 300, 120)
-_RUNS_IN_FULL = 4
+# As many points as a wide screen has columns.
+_MOST_POINTS = 1500
+# Points of a line, and whether the library is packed: the first that fits is taken.
+_ATTEMPTS = ((_MOST_POINTS, False), (500, False), (500, True), (80, True))
 _NUMBER_AND_UNIT = re.compile(r"(\d) (%|µs|ms|s\b|min\b|CPUs?\b|Hz\b|[KMG]iB\b)")
 
 
@@ -63,9 +66,9 @@ def write(directories: Sequence[RunDirectory], output: Path) -> Path:
 
 
 def _fitting(directories: Sequence[RunDirectory]) -> bytes:
-    size = 0
-    for points in _POINTS if len(directories) <= _RUNS_IN_FULL else _POINTS[1:]:
-        content = render(directories, points).encode()
+    pages, size = _pages(directories), 0
+    for points, packed in _ATTEMPTS:
+        content = _html(pages, points, packed).encode()
         size = len(content)
         if size <= MAXIMUM_BYTES:
             return content
@@ -77,22 +80,36 @@ def _fitting(directories: Sequence[RunDirectory]) -> bytes:
 
 
 def render(directories: Sequence[RunDirectory], points: int) -> str:
-    """Return the page; lines over time have about `points` points each."""
-    from plotly.offline import get_plotlyjs
+    """Return the page; a line has `points` points at most."""
+    return _html(_pages(directories), points, packed=False)
 
-    pages = [
-        run_page(directory, f"run-{number}", points)
+
+def _pages(directories: Sequence[RunDirectory]) -> list[RunPage]:
+    return [
+        run_page(directory, f"run-{number}", _MOST_POINTS)
         for number, directory in enumerate(directories, 1)
     ]
+
+
+def _html(pages: Sequence[RunPage], points: int, packed: bool) -> str:
+    """Return the page; `packed` compresses the library, which old browsers cannot undo."""
+    from plotly.offline import get_plotlyjs
+
+    library = get_plotlyjs()
     plots = {name: plot for page in pages for name, plot in page.plots().items()}
     return _environment().get_template("report.html.j2").render(
         title=_title(pages),
         version=__version__,
         runs=pages,
         summaries=_summaries(pages),
-        plots={name: _drawable(plot) for name, plot in plots.items()},
-        plotly=get_plotlyjs(),
+        plots={name: _drawable(plot, points) for name, plot in plots.items()},
+        plotly=library,
+        packed=_packed(library) if packed else "",
     )  # fmt: skip
+
+
+def _packed(text: str) -> str:
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def _title(pages: Sequence[RunPage]) -> str:
@@ -114,8 +131,8 @@ def _summaries(pages: Sequence[RunPage]) -> dict[str, Any]:
     }
 
 
-def _drawable(plot: Plot) -> dict[str, Any]:
-    return {"data": plot.data, "layout": plot.layout}
+def _drawable(plot: Plot, points: int) -> dict[str, Any]:
+    return {"data": [fewer(trace, points) for trace in plot.data], "layout": plot.layout}
 
 
 def _environment() -> Environment:

@@ -5,20 +5,19 @@ One trial is in memory at a time, and of it only the columns a curve needs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cgbench import metrics
 from cgbench.changes import Kind, kinds, telling
-from cgbench.curve import Curve, Floats, thinned
+from cgbench.curve import Curve, thinned
 from cgbench.expectation import Load, Situation
 from cgbench.options import Settings, bandwidth
 from cgbench.points import PointKey
-from cgbench.record import Phase, RunRecord, TrialRecord
+from cgbench.record import ContainerRecord, Phase, RunRecord, TrialRecord
 from cgbench.stall_rates import StallCount, count_stalls
 from cgbench.store import RunDirectory
 from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US
@@ -35,7 +34,7 @@ _LONGEST_RESPONSE_NS = 4 * NS_PER_S
 
 @dataclass(frozen=True)
 class Usage:
-    """One container over a trial in CPUs, x in seconds: used, declared, shown by `docker stats`.
+    """One container over a trial in CPUs, x in s: used, declared, shown by `docker stats`.
 
     `used` is the usage counter's slope over the last period, or several where a period is short.
     """
@@ -48,7 +47,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Timeline:
-    """One trial; `changes` are the requests' times in seconds with what they changed."""
+    """One trial; `changes` are the requests' times with what they changed. Times are in seconds."""
 
     trial: int
     seconds: float
@@ -104,18 +103,22 @@ def curves(directory: RunDirectory, rows: Sequence[Mapping[str, Any]], points: i
     stalls: dict[PointKey, StallCount] = {}
     repetitions: dict[Kind, list[Repetition]] = {kind: [] for kind in shown}
     drawn = max(trials, key=lambda trial: (len(trial.phases), -trial.number), default=None)
-    timeline = None
+    usages: list[Usage] = []
+    origin = 0
     for trial in trials:
-        loaded = list(_loaded(directory, trial))
-        for data in loaded:
+        for container in trial.containers:
+            data = _load(directory, trial, container)
             count_stalls(stalls, trial, data, run)
-            for phase in trial.phases:
-                kind = by_trial[trial.number][phase.number]
-                if kind in repetitions and phase.role == data.record.role:
-                    found = _repetition(trial, phase, data, settled, points)
-                    repetitions[kind] += [] if found is None else [found]
-        if trial is drawn:
-            timeline = _timeline(trial, loaded, run, by_trial[trial.number], points)
+            for kind, found in _repetitions(trial, data, by_trial[trial.number], settled, points):
+                if kind in repetitions:
+                    repetitions[kind].append(found)
+            if trial is drawn and data.t_ns.size and "usage_ns" in data.counters:
+                # All containers of a trial are sampled together, so one origin serves.
+                origin = origin or int(data.t_ns[0])
+                usages.append(_usage(trial, data, run, origin, points))
+    timeline = None
+    if drawn is not None and usages:
+        timeline = _timeline(drawn, usages, origin, by_trial[drawn.number])
     return Curves(
         timeline,
         tuple(
@@ -127,32 +130,25 @@ def curves(directory: RunDirectory, rows: Sequence[Mapping[str, Any]], points: i
     )
 
 
-def _loaded(directory: RunDirectory, trial: TrialRecord) -> Iterator[metrics.ContainerData]:
-    for container in trial.containers:
-        needed = {name: one for name, one in container.sources.items() if name in _COUNTERS}
-        yield metrics.load(directory, trial, container.model_copy(update={"sources": needed}))
+def _load(
+    directory: RunDirectory, trial: TrialRecord, container: ContainerRecord
+) -> metrics.ContainerData:
+    needed = {name: one for name, one in container.sources.items() if name in _COUNTERS}
+    return metrics.load(directory, trial, container.model_copy(update={"sources": needed}))
 
 
 # The timeline
 
 
 def _timeline(
-    trial: TrialRecord,
-    loaded: Iterable[metrics.ContainerData],
-    run: RunRecord,
-    kinds_by_phase: Mapping[int, Kind],
-    points: int,
-) -> Timeline | None:
-    with_samples = [data for data in loaded if data.t_ns.size and "usage_ns" in data.counters]
-    if not with_samples:
-        return None
-    origin = min(int(data.t_ns[0]) for data in with_samples)
+    trial: TrialRecord, usages: Sequence[Usage], origin: int, kinds_by_phase: Mapping[int, Kind]
+) -> Timeline:
     return Timeline(
         trial=trial.number,
-        seconds=(max(int(data.t_ns[-1]) for data in with_samples) - origin) / NS_PER_S,
-        usages=tuple(_usage(trial, data, run, origin, points) for data in with_samples),
+        seconds=max(float(usage.declared.x[-1]) for usage in usages),
+        usages=tuple(usages),
         changes=tuple(
-            ((phase.change.t_request_ns - origin) / NS_PER_S, kinds_by_phase[phase.number])
+            (_seconds(phase.change.t_request_ns, origin), kinds_by_phase[phase.number])
             for phase in trial.phases
         ),
     )
@@ -161,9 +157,9 @@ def _timeline(
 def _usage(
     trial: TrialRecord, data: metrics.ContainerData, run: RunRecord, origin: int, points: int
 ) -> Usage:
-    role, last = data.record.role, int(data.t_ns[-1])
-    stretches = list(_stretches(trial, run, int(data.t_ns[0]), last))
-    per_ns = points / max(1, last - origin)
+    role, first, last = data.record.role, int(data.t_ns[0]), int(data.t_ns[-1])
+    stretches = list(_stretches(trial, run, first, last))
+    per_ns = points / max(1, last - first)
     used = [_used(data, each.begin_ns, each.end_ns, each.settings(role), per_ns)
             for each in stretches]  # fmt: skip
     limits = [each.situation.expected("cpus_used", role) for each in stretches]
@@ -239,12 +235,25 @@ def window_ns(settings: Settings) -> int:
     return -(-_SHORTEST_WINDOW_NS // period) * period
 
 
-def _seconds(t_ns: npt.NDArray[Any], origin: int) -> Floats:
-    seconds: Floats = (t_ns - origin) / NS_PER_S
-    return seconds
+def _seconds(t_ns: Any, origin: int) -> Any:
+    return (t_ns - origin) / NS_PER_S
 
 
 # The step response
+
+
+def _repetitions(
+    trial: TrialRecord,
+    data: metrics.ContainerData,
+    kinds_by_phase: Mapping[int, Kind],
+    settled: Mapping[tuple[int, int], float | None],
+    points: int,
+) -> Iterator[tuple[Kind, Repetition]]:
+    for phase in trial.phases:
+        if phase.role == data.record.role:
+            found = _repetition(trial, phase, data, settled, points)
+            if found is not None:
+                yield kinds_by_phase[phase.number], found
 
 
 def _repetition(

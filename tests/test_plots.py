@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 
 from cgbench.page import run_page
-from cgbench.plot import Plot, bars, decades, line, rounded
+from cgbench.plot import Plot, bars, decades, fewer, line, rounded
 from cgbench.units import NS_PER_S
 from tests.run_builder import MadeUp, build
 
@@ -113,6 +113,17 @@ def test_even_steps_are_stored_as_start_and_step() -> None:
     assert (trace["x0"], trace["dx"], "x" in trace) == (0.0, 1.0, False)
     uneven = line([float(x * x) for x in range(100)], [0.0] * 100, "@used")
     assert uneven["x"][3] == 9.0
+
+
+def test_a_line_keeps_its_extremes_when_it_gets_fewer_points() -> None:
+    y = [0.0] * 1000
+    y[123], y[456] = 7.0, -7.0
+    whole = line([float(x) for x in range(1000)], y, "@used", shape="hv")
+    less = fewer(whole, 50)
+    assert len(less["x"]) == len(less["y"]) == 50
+    assert (max(less["y"]), min(less["y"])) == (7.0, -7.0)
+    assert (less["x"][less["y"].index(7.0)], less["line"]) == (123.0, whole["line"])
+    assert fewer(whole, 1000) is whole
 
 
 def test_numbers_are_short_and_gaps_are_none() -> None:

@@ -243,7 +243,13 @@ def test_a_page_that_would_be_too_large_has_fewer_points(
 ) -> None:
     full = report.write([run], tmp_path / "full.html").stat().st_size
     monkeypatch.setattr(report, "MAXIMUM_BYTES", full - 1)
-    assert report.write([run], tmp_path / "less.html").stat().st_size < full
+    less = report.write([run], tmp_path / "less.html")
+    assert less.stat().st_size < full
+    assert "* plotly.js v" in less.read_text()
+    monkeypatch.setattr(report, "MAXIMUM_BYTES", 3_000_000)
+    packed = report.write([run], tmp_path / "packed.html")
+    assert packed.stat().st_size < 3_000_000
+    assert embedded(packed.read_text(), "cgbench-plots")
     monkeypatch.setattr(report, "MAXIMUM_BYTES", 1000)
     with pytest.raises(StoreError, match="over") as caught:
         report.write([run], tmp_path / "none.html")
@@ -261,3 +267,10 @@ def test_prose_turns_backticks_into_code_and_keeps_numbers_with_their_units() ->
         '<code class="word">--cpu-quota</code> held within 0.3\xa0% in 41\xa0ms'
     )
     assert str(report.prose("after `--cpus <1> x`")) == "after <code>--cpus &lt;1&gt; x</code>"
+
+
+def test_rows_that_were_never_written_are_derived_once(tmp_path: Path) -> None:
+    directory = build(tmp_path, MadeUp(trials=1))
+    (directory.path / "phases.parquet").unlink()
+    report.render([directory], 200)
+    assert directory.phases() is not None

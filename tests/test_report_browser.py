@@ -175,6 +175,22 @@ def test_the_table_shows_the_stored_numbers(
     visit.page.context.close()
 
 
+def test_a_page_of_many_runs_unpacks_its_library(
+    browser: Browser,
+    runs: list[RunDirectory],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(report, "MAXIMUM_BYTES", 3_000_000)
+    visit = Visit(browser, report.write(runs, tmp_path / "packed.html"), 1400, "light")
+    visit.page.wait_for_function(
+        "[...document.querySelectorAll('.chart')].every((chart) => chart.calcdata)"
+    )
+    assert all(chart["drawn"] > 0 for chart in visit.charts())
+    assert visit.complaints == []
+    visit.page.context.close()
+
+
 def test_the_index_leads_to_each_run(browser: Browser, both: Path) -> None:
     visit = Visit(browser, both, 1400, "light")
     visit.page.get_by_role("link", name="cpu-period-sweep").click()

@@ -4,6 +4,7 @@
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const config = { displayModeBar: false, displaylogo: false, responsive: true, showTips: false };
   const NARROW = 460;
+  const AT_ONCE = 40;
 
   const role = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
@@ -56,24 +57,47 @@
     return full;
   }
 
+  const drawn = new Set();
   function draw(chart) {
     const plot = plots[chart.id];
+    drawn.add(chart);
     return Plotly.react(chart, painted(plot.data), layout(plot.layout, chart.clientWidth), config);
   }
+  const redraw = () => drawn.forEach(draw);
 
   const charts = [...document.querySelectorAll(".chart")].filter((chart) => plots[chart.id]);
-  const drawAll = () => charts.forEach(draw);
-  drawAll();
-  dark.addEventListener("change", drawAll);
+  function drawAll() {
+    charts.slice(0, AT_ONCE).forEach(draw);
+    const near = new IntersectionObserver((entries) => {
+      for (const { isIntersecting, target } of entries) {
+        if (isIntersecting && !drawn.has(target)) draw(target);
+      }
+    }, { rootMargin: "1500px" });
+    charts.slice(AT_ONCE).forEach((chart) => near.observe(chart));
+  }
+
+  // Where runs are so many that the page would grow too large, the library comes packed.
+  async function unpack(packed) {
+    const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const script = document.createElement("script");
+    script.textContent = await new Response(stream).text();
+    document.head.append(script);
+  }
+  const packed = document.getElementById("cgbench-library");
+  if (packed) unpack(packed.textContent).then(drawAll);
+  else drawAll();
+
+  dark.addEventListener("change", redraw);
 
   // Paper is white, whatever the screen is.
-  const printing = (now) => () => { document.documentElement.classList.toggle("printing", now); drawAll(); };
+  const printing = (now) => () => { document.documentElement.classList.toggle("printing", now); (now ? charts : [...drawn]).forEach(draw); };
   addEventListener("beforeprint", printing(true));
   addEventListener("afterprint", printing(false));
 
   let width = innerWidth;
   addEventListener("resize", () => {
-    if ((width < NARROW) !== (innerWidth < NARROW)) drawAll();
+    if ((width < NARROW) !== (innerWidth < NARROW)) redraw();
     width = innerWidth;
   });
 })();
