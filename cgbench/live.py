@@ -20,7 +20,7 @@ from cgbench.findings import Meeting
 from cgbench.record import RunRecord, TrialRecord
 from cgbench.runner import Observer
 from cgbench.store import RunDirectory
-from cgbench.truth import TruthTable
+from cgbench.truth import SIGNS, TruthTable
 from cgbench.units import NS_PER_S, format_duration, format_size
 
 # Redrawing costs CPU time that the containers might want: twice a second is enough for eyes.
@@ -193,12 +193,6 @@ def telling(stream: IO[str] | None = None) -> Callable[[str], None]:
     return tell
 
 
-_SIGNS = {
-    "effective": "✓", "imprecise": "~", "ineffective": "✗", "ignored": "✗", "discarded": "✗",
-    "rejected": "!", "reverted": "✗", "unsupported": "–", "inconclusive": "?",
-}  # fmt: skip
-
-
 def print_truth(table: TruthTable) -> None:
     """Print the verdict and reason on every option."""
     console = Console(highlight=False)
@@ -213,7 +207,7 @@ def print_truth(table: TruthTable) -> None:
         shown.add_column(heading, no_wrap=heading != "why")
     for row in table.rows:
         one = row.verdict
-        sign = _SIGNS[one.verdict.value]
+        sign = SIGNS[one.verdict]
         shown.add_row(f"--{one.option}", f"{sign} {one.verdict.value}", one.reason)
     console.print(shown)
     for pair in table.interactions:

@@ -13,12 +13,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from cgbench import __version__, wording
+from cgbench import __version__, interaction_grid, truth_words, wording
 from cgbench import headline as findings
 from cgbench.errors import StoreError
 from cgbench.page import RunPage, run_page
 from cgbench.plot import Plot, fewer
 from cgbench.store import RunDirectory
+from cgbench.truth import TruthTable
+from cgbench.truth_page import truth_page
 
 MAXIMUM_BYTES = 6_000_000
 """No page is larger."""
@@ -46,8 +48,31 @@ def write(directories: Sequence[RunDirectory], output: Path) -> Path:
 
     Raises StoreError when it cannot be written, or when so many runs do not fit on one page.
     """
+    return _put(output, _fitting(directories))
+
+
+def write_truth(tables: Sequence[TruthTable], output: Path) -> Path:
+    """Write the page of one or many hosts' truth tables to `output`; return its path.
+
+    Raises StoreError when it cannot be written.
+    """
+    from plotly.offline import get_plotlyjs
+
+    page = truth_page(tables)
+    html = _environment().get_template("truth.html.j2").render(
+        title=f"Truth table · {', '.join(host.name for host in page.hosts)} · cgbench",
+        version=__version__,
+        page=page,
+        tables=[table.to_json() for table in tables],
+        plots={name: _drawable(plot, _MOST_POINTS) for name, plot in page.plots().items()},
+        plotly=get_plotlyjs(),
+    )  # fmt: skip
+    return _put(output, html.encode())
+
+
+def _put(output: Path, content: bytes) -> Path:
+    """Write a file whole or not at all."""
     partial = output.with_name(f".{output.name}.partial")
-    content = _fitting(directories)
     try:
         try:
             with partial.open("wb") as file:
@@ -152,6 +177,12 @@ def _environment() -> Environment:
         "amount": wording.amount,
         "significant": wording.significant,
         "signed": wording.signed_percent,
+        "quantity": truth_words.value,
+        "held": truth_words.held,
+        "tried": truth_words.tried,
+        "born": truth_words.born,
+        "stage": truth_words.stage,
+        "difference": interaction_grid.change,
     }
     return environment
 

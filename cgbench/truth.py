@@ -23,6 +23,13 @@ NOT_IN_FORCE = (
 )
 """Verdicts on a limit that Docker says it set, and that is not there."""
 
+SIGNS = {
+    Outcome.EFFECTIVE: "✓", Outcome.IMPRECISE: "~", Outcome.INEFFECTIVE: "✗",
+    Outcome.IGNORED: "✗", Outcome.DISCARDED: "✗", Outcome.REJECTED: "!", Outcome.REVERTED: "✗",
+    Outcome.UNSUPPORTED: "–", Outcome.INCONCLUSIVE: "?",
+}  # fmt: skip
+"""A sign for each verdict, which tells it without colour."""
+
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,0 +1,208 @@
+"""What the page of truth tables says: one column group per host, the worst options first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cgbench import truth_words
+from cgbench.interaction_grid import Grid, grid
+from cgbench.options import OPTIONS
+from cgbench.plot import Plot
+from cgbench.record import Host
+from cgbench.truth import SIGNS, Row, TruthTable
+from cgbench.truth_plot import time_to_effect
+from cgbench.units import format_duration, format_size
+from cgbench.verdict import Outcome, Point, Verdict
+
+WORST_FIRST = (
+    Outcome.IGNORED, Outcome.DISCARDED, Outcome.INEFFECTIVE, Outcome.REVERTED, Outcome.IMPRECISE,
+    Outcome.REJECTED, Outcome.INCONCLUSIVE, Outcome.UNSUPPORTED, Outcome.EFFECTIVE,
+)  # fmt: skip
+"""Verdicts in the order of the page: what Docker says and is not so comes first."""
+
+_TONES = {
+    Outcome.IMPRECISE: "imprecise",
+    Outcome.REJECTED: "refused",
+    Outcome.INCONCLUSIVE: "untold",
+    Outcome.UNSUPPORTED: "untold",
+    Outcome.EFFECTIVE: "holds",
+}
+_TONE_WORDS = {
+    "fiction": "not in force",
+    "imprecise": "imprecise",
+    "refused": "refused",
+    "untold": "not told",
+    "holds": "in force",
+}
+
+
+@dataclass(frozen=True)
+class FileCell:
+    """One interface file in the table: as one reads it; `good` is None if nothing is expected."""
+
+    file: str
+    before: str
+    after: str
+    expected: str | None
+    good: bool | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One option on one host."""
+
+    row: Row
+    tone: str
+    sign: str
+    declared: str
+    files: tuple[FileCell, ...]
+    worst: Point | None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict with everything behind it."""
+        return self.row.verdict
+
+
+@dataclass(frozen=True)
+class Line:
+    """One option: a cell per host, None where it was not measured there."""
+
+    option: str
+    flag: str
+    summary: str
+    cells: tuple[Cell | None, ...]
+    differs: bool
+
+    @property
+    def tone(self) -> str:
+        """The worst tone among the hosts, by which the table is filtered."""
+        tones = {cell.tone for cell in self.cells if cell is not None}
+        return next(tone for tone in _TONE_WORDS if tone in tones)
+
+
+@dataclass(frozen=True)
+class HostColumn:
+    """One host: its name, unique on the page, and its facts in one line."""
+
+    anchor: str
+    name: str
+    facts: str
+    measured: str
+    findings: tuple[str, ...]
+    headline: str
+    plot: Plot | None
+    grid: Grid | None
+
+
+@dataclass(frozen=True)
+class TruthPage:
+    """The page: `filters` are tone, words and number of options."""
+
+    headline: str
+    hosts: tuple[HostColumn, ...]
+    lines: tuple[Line, ...]
+    filters: tuple[tuple[str, str, int], ...]
+
+    def plots(self) -> dict[str, Plot]:
+        """Return every plot by the identity of its element on the page."""
+        return {f"{host.anchor}-{host.plot.name}": host.plot for host in self.hosts if host.plot}
+
+
+def truth_page(tables: Sequence[TruthTable]) -> TruthPage:
+    """Gather what the page says about one or many truth tables."""
+    names = _names(tables)
+    hosts = tuple(
+        _host_column(table, f"host-{number}", name)
+        for number, (table, name) in enumerate(zip(tables, names, strict=True), 1)
+    )
+    lines = sorted(_lines(tables), key=_rank)
+    tones = [line.tone for line in lines]
+    return TruthPage(
+        headline=hosts[0].headline if len(tables) == 1 else truth_words.compared(tables, names),
+        hosts=hosts,
+        lines=tuple(lines),
+        filters=tuple(
+            (tone, words, tones.count(tone)) for tone, words in _TONE_WORDS.items() if tone in tones
+        ),
+    )
+
+
+def _names(tables: Sequence[TruthTable]) -> list[str]:
+    """Return a name per table; equal host names get the cgroup version or a number."""
+    by_host = [table.host.hostname for table in tables]
+    if len(set(by_host)) == len(by_host):
+        return by_host
+    longer = [f"{name} ({one.host.cgroup})" for name, one in zip(by_host, tables, strict=True)]
+    if len(set(longer)) == len(longer):
+        return longer
+    return [f"{name} ({number})" for number, name in enumerate(by_host, 1)]
+
+
+def _host_column(table: TruthTable, anchor: str, name: str) -> HostColumn:
+    times = [(row.verdict.option, row.verdict.time_to_effect_ms) for row in table.rows]
+    return HostColumn(
+        anchor=anchor,
+        name=name,
+        facts=host_facts(table.host),
+        measured=f"{table.started[:16].replace('T', ' ')} UTC, in "
+        f"{format_duration(table.elapsed_s * 1e9)}",
+        findings=tuple(truth_words.findings(table)),
+        headline=truth_words.headline(table),
+        plot=time_to_effect([(f"--{option}", one) for option, one in times], "effect"),
+        grid=grid(table.interactions),
+    )
+
+
+def host_facts(host: Host) -> str:
+    """Return what a verdict depends on, in one line."""
+    swap = f"{format_size(host.swap_bytes)} swap" if host.swap_bytes else "no swap"
+    return (
+        f"{host.hostname}: cgroup {host.cgroup} with the {host.cgroup_driver} driver, kernel "
+        f"{host.kernel}, Docker {host.docker}, runc {host.runc}, {host.os}, {host.cpus} × "
+        f"{host.cpu_model}, {format_size(host.memory_bytes)} and {swap}"
+    )
+
+
+def _lines(tables: Sequence[TruthTable]) -> list[Line]:
+    by_host = [{row.verdict.option: row for row in table.rows} for table in tables]
+    differing = truth_words.differing_options(tables)
+    return [
+        Line(
+            option=option.name,
+            flag=option.flag,
+            summary=option.summary,
+            cells=tuple(
+                _cell(rows[option.name]) if option.name in rows else None for rows in by_host
+            ),
+            differs=option.name in differing,
+        )
+        for option in OPTIONS.values()
+        if any(option.name in rows for rows in by_host)
+    ]
+
+
+def _rank(line: Line) -> int:
+    return min(
+        WORST_FIRST.index(cell.verdict.verdict) for cell in line.cells if cell is not None
+    )  # fmt: skip
+
+
+def _cell(row: Row) -> Cell:
+    one = row.verdict
+    return Cell(
+        row=row,
+        tone=_TONES.get(one.verdict, "fiction"),
+        sign=SIGNS[one.verdict],
+        declared=truth_words.declared(one.declared),
+        files=tuple(_file_cell(one, name) for name in one.enforced),
+        worst=truth_words.worst_point(one),
+    )
+
+
+def _file_cell(one: Verdict, name: str) -> FileCell:
+    found = one.enforced[name]
+    before, after, expected = truth_words.file_change(one.option, found)
+    good = None if found.expected is None else found.after == found.expected
+    return FileCell(name, before, after, expected, good)

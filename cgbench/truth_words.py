@@ -1,0 +1,279 @@
+"""The truth table in words: headline, findings, and the short texts of its cells."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from statistics import median
+
+from cgbench.findings import Attempt, BornVsChanged, Meeting, Stage
+from cgbench.options import OPTIONS
+from cgbench.truth import NOT_IN_FORCE, Row, TruthTable
+from cgbench.units import format_size
+from cgbench.verdict import Declared, Enforced, Outcome, Point, Verdict
+from cgbench.wording import count, milliseconds, quantity, signed_percent
+
+NOT_TOLD = (Outcome.INCONCLUSIVE, Outcome.UNSUPPORTED)
+"""Verdicts that say nothing about the option."""
+
+# An unlimited counter of cgroup v1 reads as a number near 2^63; no machine has a limit like that.
+_BEYOND_ANY_MEMORY = 2**60
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Return texts as a sentence lists them: `a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+
+
+def flags(names: Iterable[str]) -> str:
+    """Return the flags of options as a sentence lists them."""
+    return listed([f"`--{name}`" for name in names])
+
+
+def _having(table: TruthTable, *outcomes: Outcome) -> list[str]:
+    return [row.verdict.option for row in table.rows if row.verdict.verdict in outcomes]
+
+
+def headline(table: TruthTable) -> str:
+    """Return how many options are not what they say on this host, and which."""
+    fictions, imprecise = table.not_in_force, _having(table, Outcome.IMPRECISE)
+    total, wrong = len(table.rows), len(fictions) + len(imprecise)
+    if wrong:
+        verb = "is" if wrong == 1 else "are"
+        clauses = []
+        if fictions:
+            clauses.append(f"Docker accepts {flags(fictions)}, and it is not in force")
+        if imprecise:
+            takes = "takes" if len(imprecise) == 1 else "take"
+            clauses.append(f"{flags(imprecise)} {takes} hold outside the tolerance")
+        return (
+            f"{wrong} of {count(total, 'option')} of `docker update` {verb} not what "
+            f"{'it says' if wrong == 1 else 'they say'} on this host: {'; '.join(clauses)}."
+        )
+    holding = len(_having(table, Outcome.EFFECTIVE))
+    if holding == total:
+        every = "The one option" if total == 1 else f"All {count(total, 'option')}"
+        does = "does what it says" if total == 1 else "do what they say"
+        return f"{every} of `docker update` that was measured {does} on this host." if (
+            total == 1
+        ) else f"{every} of `docker update` {does} on this host."  # fmt: skip
+    return (
+        f"{holding} of {count(total, 'option')} of `docker update` "
+        f"{'does what it says' if holding == 1 else 'do what they say'} on this host, "
+        "and none was seen to do anything else."
+    )
+
+
+def compared(tables: Sequence[TruthTable], names: Sequence[str]) -> str:
+    """Return how many options the given hosts disagree on."""
+    differing = differing_options(tables)
+    total = len({row.verdict.option for table in tables for row in table.rows})
+    if not differing:
+        return f"{listed(names)} agree on {count(total, 'option')} of `docker update`."
+    return (
+        f"{listed(names)} disagree on {len(differing)} of {count(total, 'option')} of "
+        f"`docker update`: {flags(differing)}."
+    )
+
+
+def differing_options(tables: Sequence[TruthTable]) -> list[str]:
+    """Return the options with more than one verdict among the hosts, in the registry's order."""
+    verdicts: dict[str, set[Outcome]] = {}
+    for table in tables:
+        for row in table.rows:
+            verdicts.setdefault(row.verdict.option, set()).add(row.verdict.verdict)
+    return [name for name in OPTIONS if len(verdicts.get(name, ())) > 1]
+
+
+def findings(table: TruthTable) -> list[str]:
+    """Return what else the table says at a glance, one sentence each."""
+    told = [
+        _holding(table),
+        _open(table),
+        _times(table),
+        _outliving(table),
+        _unliftable(table),
+        _born(table),
+        _meetings(table),
+    ]
+    return [sentence for sentence in told if sentence is not None]
+
+
+def _holding(table: TruthTable) -> str | None:
+    holding = [row.verdict for row in table.rows if row.verdict.verdict is Outcome.EFFECTIVE]
+    if not holding:
+        return None
+    worst = [(point, one) for one in holding if (point := worst_point(one)) is not None]
+    first = f"{len(holding)} of {len(table.rows)} hold within the tolerance"
+    off = [(point, one) for point, one in worst if point.error_pct is not None]
+    if not off:
+        return f"{first}."
+    point, one = max(off, key=lambda pair: abs(pair[0].error_pct or 0.0))
+    return (
+        f"{first}; the largest error is {signed_percent(point.error_pct or 0.0)}, "
+        f"of `--{one.option} {point.requested}`."
+    )
+
+
+def _open(table: TruthTable) -> str | None:
+    refused, open_ = _having(table, Outcome.REJECTED), _having(table, *NOT_TOLD)
+    clauses = []
+    if refused:
+        clauses.append(f"every update of {flags(refused)} is refused")
+    if open_:
+        clauses.append(f"{flags(open_)} could not be told")
+    return f"{'; '.join(clauses)[:1].upper()}{'; '.join(clauses)[1:]}." if clauses else None
+
+
+def _times(table: TruthTable) -> str | None:
+    felt = [
+        (one.time_to_effect_ms.experienced, one.option)
+        for one in (row.verdict for row in table.rows)
+        if one.time_to_effect_ms.experienced is not None
+    ]
+    if not felt:
+        return None
+    slowest, name = max(felt)
+    return (
+        f"A change reaches the workload {milliseconds(median(time for time, _ in felt))} after "
+        f"the request (median of {count(len(felt), 'option')}), at the slowest "
+        f"{milliseconds(slowest)} after it (`--{name}`)."
+    )
+
+
+def _outliving(table: TruthTable) -> str | None:
+    lost: dict[str, list[str]] = {}
+    for row in table.rows:
+        for stage in row.survival.stages if row.survival else ():
+            if stage.survived is False:
+                lost.setdefault(stage.stage, []).append(row.verdict.option)
+    if not lost:
+        return None
+    return "Lost: " + "; ".join(
+        f"{flags(options)} in a {stage}" for stage, options in lost.items()
+    ) + "."  # fmt: skip
+
+
+def _unliftable(table: TruthTable) -> str | None:
+    names = [row.verdict.option for row in table.rows if liftable(row) is False]
+    if not names:
+        return None
+    return f"Once set, no update that was tried lifts {flags(names)} again."
+
+
+def liftable(row: Row) -> bool | None:
+    """Return whether any update lifted the limit again; None where none was in force."""
+    tried = [one.lifted for one in row.bounds if one.how == "update" and one.lifted is not None]
+    return any(tried) if tried else None
+
+
+def _born(table: TruthTable) -> str | None:
+    differing = [
+        row.verdict.option
+        for row in table.rows
+        if any(one.same is False for one in row.born_vs_changed)
+    ]
+    if not differing:
+        return None
+    return f"`docker run` and `docker update` with the same value differ for {flags(differing)}."
+
+
+def _meetings(table: TruthTable) -> str | None:
+    if not table.interactions:
+        return None
+    by = Counter(one.outcome for one in table.interactions)
+    return (
+        f"Set after one another, {by[Meeting.DISTURBED]} of {len(table.interactions)} ordered "
+        f"pairs of options disturb what was set first, and {by[Meeting.REFUSED]} are refused."
+    )
+
+
+# Cells
+
+
+def declared(one: Declared) -> str:
+    """Return Docker's answers in short words."""
+    if one.accepted == 0:
+        return "refused" if one.refused else "not tried"
+    words = f"{one.accepted} accepted"
+    if one.warnings:
+        words += ", with a warning"
+    return words + (", others refused" if one.refused else "")
+
+
+def held(option: str, value: str | None) -> str:
+    """Return an interface file's text as one reads it: bytes as sizes, the rest as it is."""
+    if value is None:
+        return "absent"
+    if OPTIONS[option].unit == "bytes" and value.isdigit():
+        size = int(value)
+        return "no limit" if size > _BEYOND_ANY_MEMORY else format_size(size)
+    return value or "empty"
+
+
+def file_change(option: str, one: Enforced) -> tuple[str, str, str | None]:
+    """Return before, after and expected as one reads them; as they are if sizes hide an error."""
+    texts = (one.before, one.after, one.expected)
+    before, after, expected = (held(option, text) for text in texts)
+    if one.expected is not None and one.after != one.expected and after == expected:
+        before, after, expected = (text or "absent" for text in texts)
+    return before, after, None if one.expected is None else expected
+
+
+def worst_point(one: Verdict) -> Point | None:
+    """Return the judged point that is farthest from what it should be, None if none was judged."""
+    judged = [point for point in one.experienced if point.within is not None]
+    astray = [point for point in judged if not point.within] or judged
+    return max(astray, key=_distance, default=None)
+
+
+def _distance(point: Point) -> float:
+    if point.error_pct is not None:
+        return abs(point.error_pct)
+    return abs(point.value - (point.expected or 0.0))
+
+
+def value(number: float | None, unit: str) -> str:
+    """Return a figure with its unit, a dash where there is none."""
+    return "–" if number is None else quantity(number, unit)
+
+
+def tried(attempts: Sequence[Attempt]) -> str:
+    """Return how many bounds were tried, and what came of them."""
+    by = Counter(one.outcome for one in attempts)
+    answers = [f"{by[kind]} {kind}" for kind in ("accepted", "warned", "rejected") if by[kind]]
+    odd = sum(one.outcome == "rejected" and one.changed for one in attempts)
+    lies = sum(one.outcome != "rejected" and not one.changed for one in attempts)
+    return (
+        f"{count(len(attempts), 'value')} tried at and beyond the bounds: {', '.join(answers)}"
+        + (f"; {odd} refused and yet something changed" if odd else "")
+        + (f"; {lies} accepted and nothing changed" if lies else "")
+    )
+
+
+def born(one: BornVsChanged) -> str:
+    """Return one comparison of `docker run` with `docker update` as a sentence."""
+    beside = f" beside {one.beside}" if one.beside else ""
+    start = "without limits" if one.start == "nothing" else "with another value"
+    what = f"Born with `--{one.option} {one.value}`{beside}, or started {start} and updated to it"
+    if one.same is None:
+        refused = one.born_refusal or one.changed_refusal or "neither came about"
+        which = "docker run" if one.born_refusal else "docker update"
+        return f"{what}: `{which}` is refused, {refused}"
+    if one.same:
+        return f"{what}: the same."
+    return f"{what}: different."
+
+
+def stage(one: Stage) -> str:
+    """Return what became of a value in one stage."""
+    if not one.running:
+        return f"the container did not come back: {one.message}"
+    if one.survived is None:
+        return "took hold only now" if one.took_hold else "nothing was in force to survive"
+    return "survived" if one.survived else "lost"
+
+
+def fiction(outcome: Outcome) -> bool:
+    """Return whether a verdict says that a declared limit is not in force."""
+    return outcome in NOT_IN_FORCE
