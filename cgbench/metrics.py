@@ -19,7 +19,7 @@ import pandas as pd
 
 from cgbench.expectation import Load, Situation
 from cgbench.experiment import Container
-from cgbench.options import Settings, bandwidth
+from cgbench.options import Settings, bandwidth, option
 from cgbench.record import PHASE_COLUMNS, ContainerRecord, Phase, RunRecord, TrialRecord
 from cgbench.stats import error_pct, median_interval
 from cgbench.store import RunDirectory
@@ -381,7 +381,8 @@ def _time_to_effect(
     found["file_ms"] = (max(seen) - change.t_request_ns) / NS_PER_MS if seen else None
     if phase.option == "cpuset-cpus":
         settled = moved_ns(phase, data, settings)
-    elif data.record.probe in _NOT_SPINNING:
+    elif data.record.probe in _NOT_SPINNING or option(phase.option).controller != "cpu":
+        # How the workers run says when a CPU limit took hold, and nothing of others.
         settled = None
     else:
         settled = settle_ns(phase, data, window, bandwidth(settings)[1] * NS_PER_US)

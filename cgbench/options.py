@@ -337,7 +337,7 @@ _OPTIONS = (
         _size,
         Interface("memory", "memory.limit_in_bytes", _bytes("memory", unlimited=_V1_NO_LIMIT)),
         Interface("memory", "memory.max", _bytes("memory", unlimited="max")),
-        lowest=6 * _MIB, ceiling="memory-swap", lifted=-1,
+        lowest=6 * _MIB, ceiling="memory-swap",
         example="64m", other="96m", beside={"memory-swap": "512m"},
     ),
     Option(

@@ -359,15 +359,31 @@ def _enforced(evidence: _Evidence) -> dict[str, Enforced]:
 
 
 def _control(evidence: _Evidence) -> str | None:
-    """Say what the kernel did with values that were written past Docker."""
+    """Say what the kernel and the workload did with the last value written past Docker."""
     if not evidence.control:
         return None
-    for phase in reversed(evidence.control):
-        if phase.change.error is not None:
-            return f"written past Docker: {phase.change.error}"
-        for file in phase.change.files:
-            kept = "kept it" if file.after == file.expected else f"held {file.after}"
-            return f"written past Docker: {file.file} got {file.expected}, and the kernel {kept}"
+    phase = evidence.control[-1]
+    if phase.change.error is not None:
+        return f"written past Docker: {phase.change.error}"
+    verify = evidence.run.experiment.verify
+    felt = [
+        row
+        for row in evidence.rows
+        if (row["via"], row["requested"], row["role"]) == ("cgroupfs", phase.requested, phase.role)
+        and verify is not None
+        and row["metric"] == verify.metric
+    ]
+    for file in phase.change.files:
+        told = f"written past Docker: {file.file} got {file.expected}"
+        if file.after != file.expected:
+            return f"{told}, and the kernel held {file.after}"
+        if not felt or felt[0]["expected"] is None:
+            return f"{told}, and the kernel kept it"
+        row = felt[0]
+        return (
+            f"{told}, the kernel kept it, and {row['metric']} was {row['value']:.4g} {row['unit']} "
+            f"of {row['expected']:.4g}"
+        )
     return None
 
 
@@ -376,8 +392,12 @@ def _time_to_effect(evidence: _Evidence) -> TimeToEffect:
         values = [row["value"] for row in evidence.rows if row["metric"] == metric]
         return median(values) if values else None
 
+    enforced = middle("file_ms")
     return TimeToEffect(
-        answer=middle("answer_ms"), enforced=middle("file_ms"), experienced=middle("settle_ms")
+        answer=middle("answer_ms"),
+        enforced=enforced,
+        # A file that nobody saw change cannot have been felt.
+        experienced=None if enforced is None else middle("settle_ms"),
     )
 
 
