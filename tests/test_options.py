@@ -88,7 +88,6 @@ GOOD: list[tuple[str, Value]] = [
     ("cpuset-mems", "0"),
     ("memory", "64m"),
     ("memory", 6 * 2**20),
-    ("memory", -1),
     ("memory-swap", "-1"),
     ("memory-reservation", "1g"),
     ("blkio-weight", 10),
