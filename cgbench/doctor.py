@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cgbench import checks, host, image, workload
+from cgbench import checks, host, image, scratch, workload
 from cgbench.engine import Engine
 from cgbench.errors import CgbenchError
 from cgbench.experiment import Precondition
@@ -75,6 +75,7 @@ def examine() -> Examination:
         described = host.describe(engine)
         findings += _docker(engine, described)
         engine.close()
+    findings += _scratch()
     findings += [_precondition(name) for name in Precondition]
     findings += _noise()
     return Examination(described, tuple(findings))
@@ -118,6 +119,18 @@ def _docker(engine: Engine, described: Host) -> list[Finding]:
             )
         )  # fmt: skip
     return findings
+
+
+def _scratch() -> list[Finding]:
+    left = scratch.leftovers()
+    if not left:
+        return []
+    return [
+        Finding(
+            "scratch", "note", f"left by a cgbench that was killed: {', '.join(left)}",
+            "Give it back: cgbench clean.",
+        )
+    ]  # fmt: skip
 
 
 def _precondition(name: Precondition) -> Finding:

@@ -8,7 +8,7 @@ import re
 import secrets
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -160,8 +160,9 @@ def scratch_file(
             raise ScratchError(f"cannot write {path}: {error.strerror}") from error
         yield held
     finally:
-        _remove(path)
-        held.drop()
+        with privileged.undisturbed():
+            _remove(path)
+            held.drop()
 
 
 def _fill(path: Path, size: int, written: bool) -> None:
@@ -202,7 +203,8 @@ def attached(file: Path, root: Path = ROOT) -> Iterator[str]:
         yield _attach(file, root)
     finally:
         # Looked for, since an interrupt may come after losetup attached it and before it told.
-        _detach(file, root)
+        with privileged.undisturbed():
+            _detach(file, root)
 
 
 def _attach(file: Path, root: Path) -> str:
@@ -229,11 +231,8 @@ def _detach(file: Path, root: Path) -> None:
 
 def backing_file(name: str, root: Path = ROOT) -> Path | None:
     """Return the file behind a loop device, None if there is none."""
-    try:
-        text = (root / "sys/block" / name / "loop/backing_file").read_text().rstrip("\n")
-    except OSError:
-        return None
-    return Path(text.removesuffix(" (deleted)"))
+    text = privileged.read(root / "sys/block" / name / "loop/backing_file")
+    return None if text is None else Path(text.removesuffix(" (deleted)"))
 
 
 def loops_on(file: Path, root: Path = ROOT) -> list[str]:
@@ -254,7 +253,7 @@ def _describe(name: str, root: Path) -> BlockDevice:
 
 def _schedulers(queue: Path) -> tuple[str, list[str]]:
     """Return the scheduler in force and all that are offered: `none [bfq] kyber`."""
-    words = (queue / "scheduler").read_text().split()
+    words = (privileged.read(queue / "scheduler") or "").split()
     chosen = next((word for word in words if word.startswith("[")), "[none]")
     return chosen.strip("[]"), [word.strip("[]") for word in words]
 
@@ -270,20 +269,27 @@ def _lent(name: str, held: lease.Lease, root: Path) -> Iterator[None]:
         }
     )
     try:
-        os.chown(root / "dev" / name, CONTAINER_USER, -1)
-        os.chmod(root / "dev" / name, 0o600)  # noqa: PTH101 - beside chown, which pathlib lacks
+        _own(root / "dev" / name, CONTAINER_USER, node.st_gid, 0o600)
         yield
     finally:
-        _restore(name, known.notes, root)
+        with privileged.undisturbed():
+            _restore(name, known.notes, root)
 
 
 def _restore(name: str, notes: Mapping[str, str], root: Path) -> None:
-    if "scheduler" in notes:
-        privileged.write(root / "sys/block" / name / "queue/scheduler", notes["scheduler"])
     if "owner" in notes:
         user, group, mode = notes["owner"].split(":")
-        os.chown(root / "dev" / name, int(user), int(group))
-        (root / "dev" / name).chmod(int(mode, 8))
+        _own(root / "dev" / name, int(user), int(group), int(mode, 8))
+    if "scheduler" in notes:
+        privileged.write(root / "sys/block" / name / "queue/scheduler", notes["scheduler"])
+
+
+def _own(node: Path, user: int, group: int, mode: int) -> None:
+    try:
+        os.chown(node, user, group)
+        node.chmod(mode)
+    except OSError as error:
+        raise ScratchError(f"cannot change the owner of {node}: {error.strerror}") from error
 
 
 # What a dead owner left
@@ -300,8 +306,9 @@ def leftovers(root: Path = ROOT) -> list[Leftover]:
     folder = root / FOLDER.relative_to("/")
     files = {*folder.glob(f"{PREFIX}*"), *map(Path, notes)}
     for file in sorted(files):
-        if is_abandoned(file, root) and file.exists():
-            found.append(_file_left(file))
+        if is_abandoned(file, root):
+            with suppress(FileNotFoundError):
+                found.append(_file_left(file))
     return found
 
 

@@ -54,9 +54,10 @@ def memory_group(
         _make(parent, limit, root)
         yield parent
     finally:
-        # Dropped first: should a container still be in it, its last user may give it back later.
-        held.drop()
-        _remove(parent, root)
+        with privileged.undisturbed():
+            # Dropped first: should a container still be in it, `cgbench clean` may remove it later.
+            held.drop()
+            _remove(parent, root)
 
 
 def _driver() -> str:

@@ -1,12 +1,15 @@
-"""What only root may do: run the host's programs, write the kernel's files, load its modules."""
+"""Run the host's programs, read and write the kernel's files, load its modules, undisturbed."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cgbench.errors import PreconditionError, ScratchError
@@ -68,6 +71,14 @@ def run(name: str, *arguments: str | Path) -> str:
     return done.stdout.rstrip("\n")
 
 
+def read(path: Path) -> str | None:
+    """Return the text of one of the kernel's files, None where it is not, or no longer, there."""
+    try:
+        return path.read_text().rstrip("\n")
+    except OSError:
+        return None
+
+
 def write(path: Path, text: str) -> None:
     """Write to one of the kernel's files. Raises ScratchError that names it when refused."""
     try:
@@ -85,6 +96,31 @@ def load_module(name: str, *parameters: str) -> bool:
     except ScratchError:
         return False
     return True
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Put Ctrl-C and SIGTERM off until the end: giving back half of something is worse than late.
+
+    Only the main thread can be interrupted by them, so that elsewhere there is nothing to do.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    # A handler that was not installed from Python, None here, could not be put back.
+    before = {
+        number: signal.signal(number, lambda number, _frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not None
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for late in came:
+            signal.raise_signal(late)
 
 
 def until(condition: Callable[[], bool], timeout_s: float = 2.0) -> bool:

@@ -93,7 +93,8 @@ def swap(
 def active(root: Path = ROOT) -> list[Active]:
     """Return every swap that is switched on, that which is used first in front (proc_swaps(5))."""
     found = []
-    for line in (root / "proc/swaps").read_text().splitlines()[1:]:
+    # A kernel without swap has no such file.
+    for line in (privileged.read(root / "proc/swaps") or "").splitlines()[1:]:
         fields = line.split()
         if len(fields) >= 5:
             name = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[0])
@@ -115,7 +116,8 @@ def _enabled(path: Path, root: Path) -> Iterator[None]:
         privileged.run("swapon", "--priority", _PRIORITY, path)
         yield
     finally:
-        _disable(path, root)
+        with privileged.undisturbed():
+            _disable(path, root)
 
 
 def _disable(path: Path, root: Path) -> None:
@@ -143,8 +145,9 @@ def _zram(size: int, root: Path) -> Iterator[Path]:
         with _enabled(path, root):
             yield path
     finally:
-        _remove_zram(held, root)
-        held.drop()
+        with privileged.undisturbed():
+            _remove_zram(held, root)
+            held.drop()
 
 
 def _hot_add(control: Path) -> int:
@@ -169,7 +172,7 @@ def _zram_of(held: Lease, root: Path) -> str | None:
         name
         for name in devices
         if name not in held.notes.get("before", "").split()
-        and (root / "sys/block" / name / "disksize").read_text().strip() == "0"
+        and privileged.read(root / "sys/block" / name / "disksize") == "0"
     ]
     return new[0] if len(new) == 1 else None
 
