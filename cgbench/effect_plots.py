@@ -126,6 +126,8 @@ def _effect_title(times: Times) -> str:
     settle = [value for found in times.values() for value in found.get("settle_ms", [])]
     if not settle:
         return "Docker's answer and the interface file; no workload was seen to settle"
+    if not np.median(settle):
+        return f"Most changes disturb the workload for no time, one for {milliseconds(max(settle))}"
     return (
         f"The workload follows {milliseconds(float(np.median(settle)))} after the request, "
         f"{milliseconds(max(settle))} at the latest"

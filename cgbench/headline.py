@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,10 @@ _TOLERANCE_PCT = 2.0
 _ENOUGH_FOR_P95 = 20
 # `docker stats` this close to the usage counter is told without an example.
 _STATS_AGREE_PCT = 5.0
+# Below this share of a CPU a few ticks decide, and a ratio says nothing.
+_LEAST_CPUS = 0.05
+# Along these options the length of stalls has a course worth telling.
+_BANDWIDTH = frozenset({"cpu-quota", "cpu-period", "cpus"})
 # Where limit and other processes together ask for this share of the host, they compete.
 _CROWDED = 0.95
 
@@ -44,9 +49,9 @@ def sentences(directory: RunDirectory) -> list[str]:
     """Return the findings of a run, the gravest first; what one types stands in backticks."""
     run, trials = directory.run(), latest(directory)
     many, rows = points(directory), metrics.rows(directory)
-    troubles = [*_failures(run, trials), *_refusals(trials), *_docker_warnings(trials)]
+    troubles, remarks = _failures(run, trials), [*_refusals(trials), *_docker_warnings(trials)]
     if not many:
-        return troubles or ["No trial has finished yet, so nothing was measured."]
+        return [*troubles, *remarks] or ["No trial has finished yet, so nothing was measured."]
     limits, held = _limits(run, trials, many)
     not_enforced = _not_enforced(many)
     found = [
@@ -54,6 +59,7 @@ def sentences(directory: RunDirectory) -> list[str]:
         None if held else limits,
         *troubles,
         limits if held else None,
+        *remarks,
         _effect(rows),
         _stalls(many, rows),
         _docker_stats(many),
@@ -100,7 +106,13 @@ def _refusals(trials: Sequence[TrialRecord]) -> list[str]:
         for change in changes
         if change.error is not None
     }
-    return [f"Docker refused `{what}`: {why.rstrip('.')}." for what, why in refused.items()]
+    return [f"Docker refused `{what}`: {_plain(why).rstrip('.')}." for what, why in refused.items()]
+
+
+def _plain(why: str) -> str:
+    """Return a refusal without what is known anyway: the command, line ends, whole identities."""
+    reason = " ".join(why.rpartition(" was refused: ")[2].split())
+    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", reason).removesuffix(" : unknown")
 
 
 def _docker_warnings(trials: Sequence[TrialRecord]) -> list[str]:
@@ -162,12 +174,12 @@ def _not_held(name: str, known: Sequence[_Judged], astray: Sequence[_Judged], cr
     several = len({other.role for other, _, _ in known}) > 1
     who = f"container {point.role}" if several else "the container"
     got, declared = quantity(worst.median, worst.unit), quantity(worst.expected or 0, worst.unit)
-    if got.partition(" ")[2] == declared.partition(" ")[2]:
+    if got.partition(" ")[2] == declared.partition(" ")[2] != "%":
         declared = declared.partition(" ")[0]
     return (
         f"`--{name}` was not {what} at {_distinct(over or astray)} of "
-        f"{_values(_distinct(known))}: at {point.place} {who} {verb} {got} of {declared} declared "
-        f"({signed_percent(error)}).{crowding}{elsewhere}"
+        f"{_values(_distinct(known))}: at {point.place} {who} {verb} {got} "
+        f"against {declared} declared ({signed_percent(error)}).{crowding}{elsewhere}"
     )
 
 
@@ -183,7 +195,9 @@ def _crowding(run: RunRecord, trials: Sequence[TrialRecord], astray: Sequence[_J
         default=0.0,
     )  # fmt: skip
     short = any(
-        error < 0 and (estimate.expected or 0) + others > _CROWDED * run.host.cpus
+        error < 0
+        and estimate.unit == "CPUs"
+        and (estimate.expected or 0) + others > _CROWDED * run.host.cpus
         for _, estimate, error in astray
     )
     return (
@@ -211,8 +225,9 @@ def _everywhere(many: Sequence[Point]) -> str:
 def _ends(many: Sequence[Point]) -> str:
     """Return the least and greatest value in words: `10 % to 150 % of a CPU`."""
     ordered = sorted(many, key=lambda point: point.number if point.number is not None else 0.0)
-    first, last = ordered[0], ordered[-1]
-    return f"{first.short} to {last.words}"
+    first, last = ordered[0].short, ordered[-1].words
+    number, _, unit = first.partition(" ")
+    return f"{number if last.endswith(f' {unit}') else first} to {last}"
 
 
 def _values(number: int) -> str:
@@ -232,8 +247,11 @@ def _effect(rows: Rows) -> str | None:
     stages = ", ".join(parts)
     if not settle:
         return capitalised(f"{stages}; no workload was seen to settle after a change.")
-    if not max(settle):
-        return capitalised(f"{stages}; no change disturbed the workload.")
+    if not np.median(settle):
+        longest = milliseconds(max(settle))
+        effect = f"most changes disturbed the workload for no time, one for {longest}"
+        quiet = "no change disturbed the workload"
+        return capitalised(f"{stages}; {effect if max(settle) else quiet}.")
     slow = (
         f"p95 {milliseconds(float(np.percentile(settle, 95)))}"
         if len(settle) >= _ENOUGH_FOR_P95
@@ -270,10 +288,10 @@ def _stall_ends(many: Sequence[Point]) -> tuple[tuple[Point, float], tuple[Point
     ordered = sorted(
         ((point.number, point, p99) for point in many
          if point.changed and point.number is not None and not point.noted
-         and (p99 := point.median("stall_p99_ms")) is not None),
+         and point.option in _BANDWIDTH and (p99 := point.median("stall_p99_ms")) is not None),
         key=lambda entry: entry[0],
     )  # fmt: skip
-    if len(ordered) < 2:
+    if len(ordered) < 2 or ordered[0][0] == ordered[-1][0]:
         return None
     return ordered[0][1:], ordered[-1][1:]
 
@@ -284,7 +302,7 @@ def _docker_stats(many: Sequence[Point]) -> str | None:
         (100 * (shown / used - 1), point, shown, used)
         for point in many
         if (shown := point.median("docker_stats_cpus")) is not None
-        and (used := point.median("cpus_used"))
+        and (used := point.median("cpus_used") or 0.0) >= _LEAST_CPUS
     ]  # fmt: skip
     if not differences:
         return None

@@ -141,6 +141,17 @@ def decades(low: float, high: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def rescaled(trace: Trace, factor: float) -> Trace:
+    """Return a trace with y in a unit `factor` times as large."""
+
+    def scaled(values: Sequence[float | None]) -> list[float | None]:
+        return rounded(None if value is None else value / factor for value in values)
+
+    bars_of = trace.get("error_y")
+    ends = {name: scaled(bars_of[name]) for name in ("array", "arrayminus")} if bars_of else {}
+    return trace | {"y": scaled(trace["y"])} | ({"error_y": bars_of | ends} if bars_of else {})
+
+
 def fewer(trace: Trace, points: int) -> Trace:
     """Return a line with `points` points at most, the extremes among them; others as they are."""
     count = len(trace["y"])

@@ -218,6 +218,8 @@ def _used(
     t_ns, usage = data.t_ns[before:last], data.counters["usage_ns"][before:last]
     read = ~np.isnan(usage)
     t_ns, usage = t_ns[read], usage[read]
+    if not t_ns.size:
+        return Curve(np.zeros(0), np.zeros(0))
     ends = t_ns[t_ns >= data.t_ns[first]]
     earlier = np.interp((ends - window).astype(float), t_ns.astype(float), usage)
     return thinned(

@@ -66,21 +66,26 @@ def layout(points: Sequence[Point], rows: Rows) -> Layout:
     percent = name in _QUOTAS
     numbers = [_number(point, percent) for point in points]
     title = _title(name)
+    settings: dict[str, Any]
     known = [number for number in numbers if number is not None and number > 0]
     if len(known) < len(numbers) or any(point.noted for point in points):
         names = {point.key: point.short for point in points}
-        return Layout(points, rows, names, Axis(title, {"type": "category"}))
+        order = list(dict.fromkeys(names.values()))
+        settings = {"type": "category", "categoryorder": "array", "categoryarray": order}
+        return Layout(points, rows, dict(names), Axis(title, settings))
     plain = percent or name == "cpu-period"
     ticks = {number: f"{number:g}" if plain else point.short
              for number, point in zip(known, points, strict=True)}  # fmt: skip
-    settings: dict[str, Any] = {
+    settings = {
         "tickvals": rounded(list(ticks)), "ticktext": list(ticks.values()), "tickangle": 0,
     }  # fmt: skip
     if percent:
         settings["range"] = [0, 1.06 * max(known)]
     elif max(known) / min(known) > _LOG_RATIO:
         settings["type"] = "log"
-    places = {point.key: number for point, number in zip(points, known, strict=True)}
+    places: dict[PointKey, Place] = {
+        point.key: number for point, number in zip(points, known, strict=True)
+    }
     return Layout(points, rows, places, Axis(title, settings))
 
 

@@ -18,12 +18,20 @@ from cgbench.plot import (
     dots,
     horizontal,
     line,
+    rescaled,
 )
 from cgbench.points import Point, judged
 from cgbench.value_axis import Layout, medians, named, singles, told
 from cgbench.wording import percent_bound, signed_percent
 
-_AXIS_TITLES = {"cpus_used": "CPUs used"}
+_AXIS_TITLES = {
+    "cpus_used": "CPUs used",
+    "memory_max_bytes": "most memory, MiB",
+    "swap_max_bytes": "most swap, MiB",
+    "tasks_max": "most tasks",
+    "io_share_pct": "share of I/O, %",
+}
+_MIB = 2**20
 
 
 def declared(one: Layout) -> Plot | None:
@@ -37,12 +45,14 @@ def declared(one: Layout) -> Plot | None:
         here = one.having(some, metric)
         expected = [point.estimates[metric].expected for point in here]
         data += [
-            line(one.place(here), expected, DECLARED, dash="dash",
-                 hovertemplate="declared %{y}<extra></extra>"),
+            _declared_line(one, here, expected),
             singles(one, here, metric, colour),
             medians(one, here, metric, colour, mark),
         ]  # fmt: skip
         keys.append(Key(named("experienced", label), colour, mark))
+    unit = next((e.unit for p in one.points if (e := p.estimate(metric)) is not None), "")
+    if unit == "bytes":
+        data = [rescaled(trace, _MIB) for trace in data]
     return Plot(
         name="declared",
         title=_declared_title(one.points, metric),
@@ -54,11 +64,20 @@ def declared(one: Layout) -> Plot | None:
         data=data,
         layout={
             "xaxis": one.axis.layout(),
-            "yaxis": {
-                "title": {"text": _AXIS_TITLES.get(metric, metric)}, "rangemode": "tozero",
-            },
+            "yaxis": {"title": {"text": _AXIS_TITLES.get(metric, f"{metric}, {unit}")},
+                      "rangemode": "tozero"},
         },
     )  # fmt: skip
+
+
+def _declared_line(one: Layout, some: Sequence[Point], expected: Sequence[float | None]) -> Trace:
+    drawn = line(one.place(some), expected, DECLARED, dash="dash",
+                 hovertemplate="declared %{y}<extra></extra>")  # fmt: skip
+    if one.axis.settings.get("type") == "category":
+        # Neighbours on the axis need not both have an expectation, and then no line joins them.
+        stroke = {"symbol": "line-ew", "size": 18, "line": {"width": 2, "color": DECLARED}}
+        drawn |= {"mode": "lines+markers", "marker": stroke}
+    return drawn
 
 
 def _declared_title(points: Sequence[Point], metric: str) -> str:

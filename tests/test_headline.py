@@ -79,7 +79,7 @@ def test_a_limit_that_lets_too_much_through_comes_first(tmp_path: Path) -> None:
     sentences = headline.sentences(build(tmp_path, MadeUp(kernel=generous, noise=0.0)))
     assert sentences[0] == (
         "`--cpu-quota` was not held at 2 of 6 values: at 10 % of a CPU the container had 0.200 "
-        "CPUs of 0.100 declared (+100 %). Elsewhere it held within 0.1 %."
+        "CPUs against 0.100 declared (+100 %). Elsewhere it held within 0.1 %."
     )
 
 
@@ -87,8 +87,8 @@ def test_less_than_declared_is_not_blamed_on_the_limit(tmp_path: Path) -> None:
     made = MadeUp(kernel=crowded, noise=0.0, other_cpu_s=17.0)
     assert headline.sentences(build(tmp_path, made))[0] == (
         "`--cpu-quota` was not reached at 1 of 6 values: at 150 % of a CPU the container got only "
-        "1.20 CPUs of 1.50 declared (−20 %). Other processes used up to 0.75 of the host's 2 CPUs "
-        "meanwhile. Elsewhere it held within 0.1 %."
+        "1.20 CPUs against 1.50 declared (−20 %). Other processes used up to 0.75 of the host's "
+        "2 CPUs meanwhile. Elsewhere it held within 0.1 %."
     )
 
 
@@ -137,10 +137,12 @@ def test_docker_s_warnings_and_refusals_are_told_once_each(tmp_path: Path) -> No
     directory = build(tmp_path)
     for number in (1, 2):
         rewritten(directory, number, warnings=("Your kernel does not care.",))
-    rewritten(directory, 3, error="quota is too large.")
+    identity = "0123456789ab" + 52 * "c"
+    refusal = f"docker update --cpu-quota 10000 was refused: container {identity}: too\nlarge."
+    rewritten(directory, 3, error=refusal)
     sentences = headline.sentences(directory)
-    assert sentences[:2] == [
-        "Docker refused `--cpu-quota 10000`: quota is too large.",
+    assert sentences[1:3] == [
+        "Docker refused `--cpu-quota 10000`: container 0123456789ab: too large.",
         "Docker warned: Your kernel does not care.",
     ]
 

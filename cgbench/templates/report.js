@@ -90,8 +90,13 @@
 
   dark.addEventListener("change", redraw);
 
-  // Paper is white, whatever the screen is.
-  const printing = (now) => () => { document.documentElement.classList.toggle("printing", now); (now ? charts : [...drawn]).forEach(draw); };
+  // Paper is white, whatever the screen is, and cannot be unfolded.
+  const folded = [...document.querySelectorAll("details:not([open])")];
+  const printing = (now) => () => {
+    folded.forEach((one) => { one.open = now; });
+    document.documentElement.classList.toggle("printing", now);
+    (now ? charts : [...drawn]).forEach(draw);
+  };
   addEventListener("beforeprint", printing(true));
   addEventListener("afterprint", printing(false));
 
