@@ -53,12 +53,13 @@ def sentences(directory: RunDirectory) -> list[str]:
     if not many:
         return [*troubles, *remarks] or ["No trial has finished yet, so nothing was measured."]
     limits, held = _limits(run, trials, many)
-    not_enforced = _not_enforced(many)
+    # A finding that rests on the lesser part of the trials must not be the first thing read.
+    scarce = 2 * sum(trial.status == "ok" for trial in trials) <= run.trials_planned
     found = [
-        not_enforced,
-        None if held else limits,
-        *troubles,
-        limits if held else None,
+        _not_enforced(many),
+        *troubles * (held and scarce),
+        limits,
+        *troubles * (not (held and scarce)),
         *remarks,
         _effect(rows),
         _stalls(many, rows),

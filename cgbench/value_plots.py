@@ -180,6 +180,9 @@ def _against_value(one: Layout, metric: str, axis: str, reading: str) -> Plot | 
         keys.append(Key(named("median", label), colour, mark))
     own = [point for point in measured if point.changed] or measured
     ends = [f"{end.median(metric) or 0:.3g} % at {end.short}" for end in (own[0], own[-1])]
+    distinct = {f"{point.median(metric) or 0:.3g} %" for point in own}
+    if len(distinct) == 1 < len(own):
+        ends = [f"{distinct.pop()} at every value"]
     what = axis.partition(",")[0]
     return Plot(
         name=metric,

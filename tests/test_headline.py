@@ -100,10 +100,17 @@ def test_a_file_that_holds_something_else_comes_before_all(tmp_path: Path) -> No
     )
 
 
-def test_failed_trials_are_told_before_what_the_others_found(tmp_path: Path) -> None:
+def test_a_failed_trial_is_told_beside_what_the_others_found(tmp_path: Path) -> None:
     made = MadeUp(failed={2: "the container of worker was OOM-killed"})
     sentences = headline.sentences(build(tmp_path, made))
-    assert sentences[0] == "1 of 3 trials failed: the container of worker was OOM-killed."
+    assert sentences[0].startswith("`--cpu-quota` held")
+    assert sentences[1] == "1 of 3 trials failed: the container of worker was OOM-killed."
+
+
+def test_failures_come_first_where_only_the_lesser_part_was_measured(tmp_path: Path) -> None:
+    made = MadeUp(failed={1: "killed", 2: "killed"})
+    sentences = headline.sentences(build(tmp_path, made))
+    assert sentences[0] == "2 of 3 trials failed: killed."
     assert sentences[1].startswith("`--cpu-quota` held")
 
 
