@@ -57,12 +57,15 @@ def run(name: str, *arguments: str | Path) -> str:
         )
     command = [found, *map(str, arguments)]
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-            env={**os.environ, "LC_ALL": "C"}, timeout=_TIMEOUT_S, check=False,
-            # A second Ctrl-C, while the first one is being cleaned up after, must not end it.
-            start_new_session=True,
-        )  # fmt: skip
+        # Interrupted in between, it might go on and do its work after that was cleaned up after.
+        with undisturbed():
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                errors="replace", env={**os.environ, "LC_ALL": "C"}, timeout=_TIMEOUT_S,
+                check=False,
+                # The terminal's Ctrl-C goes to the whole group.
+                start_new_session=True,
+            )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise ScratchError(f"{name} did not end within {_TIMEOUT_S:.0f} s") from None
     if done.returncode != 0:

@@ -43,18 +43,25 @@ def give_back(root: Path = ROOT) -> list[str]:
 
     Raises ScratchError for the first that cannot be removed, PreconditionError without rights.
     """
-    found = _found(root)
-    if found:
+    if _found(root):
         privileged.require_root()
     elif not os.access(root / "run", os.W_OK):
         return []
+    removed: list[str] = []
     refused: list[tuple[Leftover, CgbenchError]] = []
-    for one in found:
-        try:
-            one.give_back()
-        except CgbenchError as error:
-            refused.append((one, error))
-    if refused:
+
+    def done() -> bool:
+        refused.clear()
+        for one in _found(root):
+            try:
+                one.give_back()
+                removed.append(one.description)
+            except CgbenchError as error:
+                refused.append((one, error))
+        return not refused
+
+    # A program that the dead one had started, such as swapon, may outlive it for a moment.
+    if not privileged.until(done):
         first, cause = refused[0]
         raise ScratchError(
             f"cannot remove {first.description}: {cause.message}"
@@ -62,7 +69,7 @@ def give_back(root: Path = ROOT) -> list[str]:
             cause.advice,
         ) from cause
     lease.sweep(root)
-    return [one.description for one in found]
+    return list(dict.fromkeys(removed))
 
 
 def _found(root: Path) -> list[Leftover]:

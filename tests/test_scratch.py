@@ -414,6 +414,7 @@ def test_what_cannot_be_removed_does_not_save_the_rest(
     ]
     monkeypatch.setattr(scratch, "_found", lambda root: found)
     monkeypatch.setattr(privileged, "require_root", lambda: None)
+    monkeypatch.setattr(privileged, "until", lambda condition: condition())
     with pytest.raises(ScratchError) as caught:
         scratch.give_back(tmp_path)
     assert removed == ["loop0"]
@@ -421,6 +422,21 @@ def test_what_cannot_be_removed_does_not_save_the_rest(
         "cannot remove swap on /dev/zram1: swapoff failed: Cannot allocate memory (1 more besides)"
     )
     assert caught.value.advice == "Free some."
+
+
+def test_what_is_busy_for_a_moment_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([ScratchError("busy"), None])
+
+    def give_back() -> None:
+        if (error := next(answers)) is not None:
+            raise error
+
+    found = [Leftover("scratch file /x", give_back)]
+    monkeypatch.setattr(scratch, "_found", lambda root: found)
+    monkeypatch.setattr(privileged, "require_root", lambda: None)
+    assert scratch.give_back(tmp_path) == ["scratch file /x"]
 
 
 def test_leftovers_are_told_to_anyone_and_removed_by_root_only(
