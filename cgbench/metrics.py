@@ -256,6 +256,10 @@ def extremes(phase: Phase, data: ContainerData) -> dict[str, float | None]:
     ):
         values = data.counters.get(counter, np.empty(0))[first:last]
         read = values[~np.isnan(values)]
+        if metric == "tasks_max":
+            # A fork is charged before it is refused (kernel/cgroup/pids.c), so that a single
+            # sample may catch one task too many: only what stood for two samples counts.
+            read = np.minimum(read[1:], read[:-1])
         found[metric] = float(read.max()) if read.size else None
     if (kills := data.counters.get("oom_kills")) is not None:
         part = kills[first:last]
