@@ -250,13 +250,31 @@ def report(
     ] = None,
     results: ResultsOption = Path("results"),
 ) -> None:
-    """Write one self-contained HTML page from one or many runs."""
+    """Write one self-contained HTML page from one or many runs.
+
+    A RUN may also be what `cgbench verify` left: truth.json, its directory, or its name.
+    """
     from cgbench import store
     from cgbench.report import write
 
+    found = [(name, store.find_truth(name, results)) for name in names]
+    tables = [path for _name, path in found if path is not None]
+    if tables:
+        runs = [name for name, path in found if path is None]
+        if runs:
+            raise typer.BadParameter(f"{runs[0]} is no truth table; report runs by themselves")
+        _report_truth(tables, output or tables[0].with_name("report.html"))
+        return
     directories = [store.find_run(name, results) for name in names]
     target = output or directories[0].path / "report.html"
     _print(f"report: {write(directories, target)}")
+
+
+def _report_truth(paths: list[Path], output: Path) -> None:
+    from cgbench import truth
+    from cgbench.report import write_truth
+
+    _print(f"report: {write_truth([truth.read(path) for path in paths], output)}")
 
 
 @app.command()
@@ -307,7 +325,7 @@ def verify(
         finally:
             engine.close()
     directory = results / "verify" / store.new_run_name()
-    kept = store.write_file(directory / "truth.json", json.dumps(table.to_json(), indent=1))
+    kept = store.write_file(directory / store.TRUTH, json.dumps(table.to_json(), indent=1))
     if json_file is not None:
         store.write_file(json_file, json.dumps(table.to_json(), indent=1))
     if junit is not None:

@@ -87,6 +87,10 @@ class TrialData:
     stats: Sequence[StatsPoint]
 
 
+TRUTH = "truth.json"
+"""The file of a truth table."""
+
+
 def new_run_name(now: datetime | None = None) -> str:
     """Return a name that sorts by time and is unique: `20261124T101530Z-3f9c`."""
     stamp = (now or datetime.now(UTC)).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -322,6 +326,23 @@ def find_run(text: str, results: Path) -> RunDirectory:
     raise StoreError(
         f"no run called {text} under {results}", "`cgbench list` shows the runs there are."
     )
+
+
+def find_truth(text: str, results: Path) -> Path | None:
+    """Return the truth table that `text` names, None if it names none.
+
+    That is a file, its directory, the directory's name, or `verify` for the latest.
+    """
+    path = Path(text)
+    if path.is_file():
+        return path
+    if (path / TRUTH).is_file():
+        return path / TRUTH
+    known = sorted(results.glob(f"verify/*/{TRUTH}"))
+    if text == "verify":
+        return known[-1] if known else None
+    fitting = [one for one in known if one.parent.name.startswith(text)]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def runs(results: Path) -> list[RunDirectory]:

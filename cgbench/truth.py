@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from cgbench.errors import StoreError
 from cgbench.findings import Attempt, BornVsChanged, Interaction, Survival
 from cgbench.options import OPTIONS
 from cgbench.record import Host
@@ -29,6 +32,27 @@ SIGNS = {
     Outcome.UNSUPPORTED: "–", Outcome.INCONCLUSIVE: "?",
 }  # fmt: skip
 """A sign for each verdict, which tells it without colour."""
+
+
+def read(path: Path) -> TruthTable:
+    """Read a truth table. Raises StoreError when the file is none, or too new."""
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise StoreError(f"{path}: not JSON: {error}", "The file is damaged.") from None
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if version != SCHEMA_VERSION:
+        raise StoreError(
+            f"{path}: schema version {version}, this cgbench reads {SCHEMA_VERSION}",
+            "Give a file that `cgbench verify` wrote, or update cgbench.",
+        )
+    try:
+        return TruthTable.from_json(document)
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        raise StoreError(f"{path}: not a truth table: {what}", "The file is damaged.") from None
 
 
 class _Model(BaseModel):

@@ -13,7 +13,7 @@ from cgbench.record import Host
 from cgbench.truth import SIGNS, Row, TruthTable
 from cgbench.truth_plot import time_to_effect
 from cgbench.units import format_duration, format_size
-from cgbench.verdict import Outcome, Point, Verdict
+from cgbench.verdict import Outcome, Point, TimeToEffect, Verdict
 
 WORST_FIRST = (
     Outcome.IGNORED, Outcome.DISCARDED, Outcome.INEFFECTIVE, Outcome.REVERTED, Outcome.IMPRECISE,
@@ -32,9 +32,32 @@ _TONE_WORDS = {
     "fiction": "not in force",
     "imprecise": "imprecise",
     "refused": "refused",
-    "untold": "not told",
+    "untold": "undecided",
     "holds": "in force",
 }
+
+
+_MEANINGS = {
+    Outcome.IGNORED: "accepted, and the kernel's value never changed",
+    Outcome.DISCARDED: "accepted with a warning that it was dropped",
+    Outcome.INEFFECTIVE: "in the kernel's file, and the workload does not change",
+    Outcome.REVERTED: "took hold, then was undone",
+    Outcome.IMPRECISE: "takes hold, outside the tolerance",
+    Outcome.REJECTED: "refused with an error",
+    Outcome.INCONCLUSIVE: "the host was too noisy to tell, or nothing was measured",
+    Outcome.UNSUPPORTED: "this host lacks what it takes",
+    Outcome.EFFECTIVE: "declared, enforced and experienced agree",
+}
+
+
+@dataclass(frozen=True)
+class Term:
+    """A verdict that occurs on the page, and what it means."""
+
+    word: str
+    sign: str
+    tone: str
+    meaning: str
 
 
 @dataclass(frozen=True)
@@ -58,6 +81,15 @@ class Cell:
     declared: str
     files: tuple[FileCell, ...]
     worst: Point | None
+    times: TimeToEffect
+    surprises: tuple[str, ...]
+
+    @property
+    def says(self) -> str | None:
+        """Docker's words, unless the reason quotes them."""
+        one = self.row.verdict
+        words = (*one.declared.warnings, *one.declared.refused)
+        return next((text for text in words if text not in one.reason), None)
 
     @property
     def verdict(self) -> Verdict:
@@ -67,11 +99,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One option: a cell per host, None where it was not measured there."""
+    """One option: a cell per host, None where it was not measured there.
+
+    `place` is its place in the registry.
+    """
 
     option: str
     flag: str
     summary: str
+    place: int
     cells: tuple[Cell | None, ...]
     differs: bool
 
@@ -104,6 +140,7 @@ class TruthPage:
     hosts: tuple[HostColumn, ...]
     lines: tuple[Line, ...]
     filters: tuple[tuple[str, str, int], ...]
+    legend: tuple[Term, ...]
 
     def plots(self) -> dict[str, Plot]:
         """Return every plot by the identity of its element on the page."""
@@ -126,6 +163,11 @@ def truth_page(tables: Sequence[TruthTable]) -> TruthPage:
         filters=tuple(
             (tone, words, tones.count(tone)) for tone, words in _TONE_WORDS.items() if tone in tones
         ),
+        legend=tuple(
+            Term(outcome.value, SIGNS[outcome], _tone(outcome), _MEANINGS[outcome])
+            for outcome in WORST_FIRST
+            if any(row.verdict.verdict is outcome for table in tables for row in table.rows)
+        ),
     )
 
 
@@ -141,7 +183,7 @@ def _names(tables: Sequence[TruthTable]) -> list[str]:
 
 
 def _host_column(table: TruthTable, anchor: str, name: str) -> HostColumn:
-    times = [(row.verdict.option, row.verdict.time_to_effect_ms) for row in table.rows]
+    times = [(f"--{row.verdict.option}", truth_words.times(row.verdict)) for row in table.rows]
     return HostColumn(
         anchor=anchor,
         name=name,
@@ -150,7 +192,7 @@ def _host_column(table: TruthTable, anchor: str, name: str) -> HostColumn:
         f"{format_duration(table.elapsed_s * 1e9)}",
         findings=tuple(truth_words.findings(table)),
         headline=truth_words.headline(table),
-        plot=time_to_effect([(f"--{option}", one) for option, one in times], "effect"),
+        plot=time_to_effect(times, "effect"),
         grid=grid(table.interactions),
     )
 
@@ -173,12 +215,13 @@ def _lines(tables: Sequence[TruthTable]) -> list[Line]:
             option=option.name,
             flag=option.flag,
             summary=option.summary,
+            place=place,
             cells=tuple(
                 _cell(rows[option.name]) if option.name in rows else None for rows in by_host
             ),
             differs=option.name in differing,
         )
-        for option in OPTIONS.values()
+        for place, option in enumerate(OPTIONS.values())
         if any(option.name in rows for rows in by_host)
     ]
 
@@ -189,15 +232,21 @@ def _rank(line: Line) -> int:
     )  # fmt: skip
 
 
+def _tone(outcome: Outcome) -> str:
+    return _TONES.get(outcome, "fiction")
+
+
 def _cell(row: Row) -> Cell:
     one = row.verdict
     return Cell(
         row=row,
-        tone=_TONES.get(one.verdict, "fiction"),
+        tone=_tone(one.verdict),
         sign=SIGNS[one.verdict],
         declared=truth_words.declared(one.declared),
         files=tuple(_file_cell(one, name) for name in one.enforced),
         worst=truth_words.worst_point(one),
+        times=truth_words.times(one),
+        surprises=tuple(truth_words.surprises(row)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import median
 
 from cgbench.plot import FIRST, MUTED, SECOND, THIRD, Key, Mark, Plot, Trace, decades, dots
 from cgbench.verdict import TimeToEffect
@@ -15,9 +16,6 @@ STAGES: tuple[tuple[str, str, str, Mark], ...] = (
 )
 """Field of TimeToEffect, words, colour and mark of each layer."""
 
-# What is quicker than this is drawn here: sampling tells no more, and 0 has no logarithm.
-_SHORTEST_MS = 0.5
-
 Times = Sequence[tuple[str, TimeToEffect]]
 """Label and times of each option, from top to bottom."""
 
@@ -28,15 +26,13 @@ def time_to_effect(times: Times, name: str) -> Plot | None:
     if not known:
         return None
     every = [value for _, one in known for value in _values(one)]
-    lowest = max(_SHORTEST_MS, min(every) / 1.5)
-    data = [_reach(known, lowest)]
-    for stage in STAGES:
-        data.append(_marks(known, stage, lowest))
+    data = [_reach(known), *(_marks(known, stage) for stage in STAGES)]
     return Plot(
         name=name,
-        title="Time to effect",
+        title=_title(known),
         reading="Medians over the changes of each option, on a logarithmic axis; zero is the "
-        "request. An option without a square has no workload that was seen to settle.",
+        "request. Without a diamond no reading showed the new value, without a square the workload "
+        "never left its band or had nothing to feel.",
         summary="; ".join(
             f"{label}: " + ", ".join(
                 f"{words} {milliseconds(value)}" for field, words, _, _ in STAGES
@@ -48,7 +44,7 @@ def time_to_effect(times: Times, name: str) -> Plot | None:
         data=data,
         layout={
             "xaxis": {"title": {"text": "ms since the request"},
-                      **decades(lowest / 1.1, 1.1 * max(every))},
+                      **decades(0.8 * min(every), 1.1 * max(every))},
             "yaxis": {"type": "category", "categoryorder": "array",
                       "categoryarray": [label for label, _ in reversed(known)]},
         },
@@ -57,27 +53,38 @@ def time_to_effect(times: Times, name: str) -> Plot | None:
     )  # fmt: skip
 
 
+def _title(known: Times) -> str:
+    settled = [one.experienced for _, one in known if one.experienced]
+    if not settled:
+        return "Docker's answer and the interface file; no workload was seen to settle"
+    return (
+        f"The workload follows {milliseconds(median(settled))} after the request, "
+        f"{milliseconds(max(settled))} at the slowest"
+    )
+
+
 def _values(one: TimeToEffect) -> list[float]:
-    return [value for value in (one.answer, one.enforced, one.experienced) if value is not None]
+    """Return the times that a logarithmic axis can show: 0 means that nothing moved."""
+    return [value for value in (one.answer, one.enforced, one.experienced) if value]
 
 
-def _marks(known: Times, stage: tuple[str, str, str, Mark], lowest: float) -> Trace:
+def _marks(known: Times, stage: tuple[str, str, str, Mark]) -> Trace:
     field, words, colour, mark = stage
     found = [(label, getattr(one, field)) for label, one in known]
-    shown = [(label, value) for label, value in found if value is not None]
+    shown = [(label, value) for label, value in found if value]
     return dots(
-        [max(lowest, value) for _, value in shown], [label for label, _ in shown], colour, mark,
+        [value for _, value in shown], [label for label, _ in shown], colour, mark,
         cliponaxis=False, customdata=[milliseconds(value) for _, value in shown],
         hovertemplate=f"{words}: %{{customdata}}<extra>%{{y}}</extra>",
     )  # fmt: skip
 
 
-def _reach(known: Times, lowest: float) -> Trace:
+def _reach(known: Times) -> Trace:
     """Return a thin line from each option's first layer to its last."""
     x: list[float | None] = []
     y: list[str | None] = []
     for label, one in known:
-        values = [max(lowest, value) for value in _values(one)]
+        values = _values(one)
         x += [min(values), max(values), None]
         y += [label, label, None]
     return {"type": "scatter", "mode": "lines", "x": x, "y": y, "hoverinfo": "skip",

@@ -6,15 +6,26 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import median
 
-from cgbench.findings import Attempt, BornVsChanged, Meeting, Stage
+from cgbench.findings import Attempt, BornVsChanged, Difference, Meeting, Stage
 from cgbench.options import OPTIONS
 from cgbench.truth import NOT_IN_FORCE, Row, TruthTable
 from cgbench.units import format_size
-from cgbench.verdict import Declared, Enforced, Outcome, Point, Verdict
-from cgbench.wording import count, milliseconds, quantity, signed_percent
+from cgbench.verdict import Declared, Enforced, Outcome, Point, TimeToEffect, Verdict
+from cgbench.wording import capitalised, count, milliseconds, signed_percent, significant
 
 NOT_TOLD = (Outcome.INCONCLUSIVE, Outcome.UNSUPPORTED)
 """Verdicts that say nothing about the option."""
+
+_WRONGS = (
+    ((Outcome.IGNORED, Outcome.DISCARDED), "is accepted and never reaches the kernel",
+     "are accepted and never reach the kernel"),
+    ((Outcome.INEFFECTIVE,), "is set in the kernel and not felt", "are set and not felt"),
+    ((Outcome.REVERTED,), "takes hold and does not last", "take hold and do not last"),
+    ((Outcome.IMPRECISE,), "takes hold outside the tolerance", "take hold outside the tolerance"),
+)  # fmt: skip
+
+_NAMES = {"cpu": "CPU", "cpus": "CPUs", "io": "I/O", "max": "most", "oom": "OOM"}
+_FEW_DIGITS = 100
 
 # An unlimited counter of cgroup v1 reads as a number near 2^63; no machine has a limit like that.
 _BEYOND_ANY_MEMORY = 2**60
@@ -36,32 +47,25 @@ def _having(table: TruthTable, *outcomes: Outcome) -> list[str]:
 
 def headline(table: TruthTable) -> str:
     """Return how many options are not what they say on this host, and which."""
-    fictions, imprecise = table.not_in_force, _having(table, Outcome.IMPRECISE)
-    total, wrong = len(table.rows), len(fictions) + len(imprecise)
+    total = len(table.rows)
+    wrong = len(table.not_in_force) + len(_having(table, Outcome.IMPRECISE))
     if wrong:
-        verb = "is" if wrong == 1 else "are"
-        clauses = []
-        if fictions:
-            clauses.append(f"Docker accepts {flags(fictions)}, and it is not in force")
-        if imprecise:
-            takes = "takes" if len(imprecise) == 1 else "take"
-            clauses.append(f"{flags(imprecise)} {takes} hold outside the tolerance")
+        clauses = [
+            f"{flags(names)} {one if len(names) == 1 else many}"
+            for outcomes, one, many in _WRONGS
+            if (names := _having(table, *outcomes))
+        ]
+        says = "is not what it says" if wrong == 1 else "are not what they say"
+        told = "; ".join(clauses)
         return (
-            f"{wrong} of {count(total, 'option')} of `docker update` {verb} not what "
-            f"{'it says' if wrong == 1 else 'they say'} on this host: {'; '.join(clauses)}."
+            f"{wrong} of {count(total, 'option')} of `docker update` {says} on this host: {told}."
         )
     holding = len(_having(table, Outcome.EFFECTIVE))
-    if holding == total:
-        every = "The one option" if total == 1 else f"All {count(total, 'option')}"
-        does = "does what it says" if total == 1 else "do what they say"
-        return f"{every} of `docker update` that was measured {does} on this host." if (
-            total == 1
-        ) else f"{every} of `docker update` {does} on this host."  # fmt: skip
-    return (
-        f"{holding} of {count(total, 'option')} of `docker update` "
-        f"{'does what it says' if holding == 1 else 'do what they say'} on this host, "
-        "and none was seen to do anything else."
-    )
+    says = "does what it says" if holding == 1 else "do what they say"
+    if holding == total > 1:
+        return f"All {total} options of `docker update` {says} on this host."
+    rest = "" if holding == total else ", and none was seen to do anything else"
+    return f"{holding} of {count(total, 'option')} of `docker update` {says} on this host{rest}."
 
 
 def compared(tables: Sequence[TruthTable], names: Sequence[str]) -> str:
@@ -87,15 +91,7 @@ def differing_options(tables: Sequence[TruthTable]) -> list[str]:
 
 def findings(table: TruthTable) -> list[str]:
     """Return what else the table says at a glance, one sentence each."""
-    told = [
-        _holding(table),
-        _open(table),
-        _times(table),
-        _outliving(table),
-        _unliftable(table),
-        _born(table),
-        _meetings(table),
-    ]
+    told = [_holding(table), _open(table), _times(table), *_surprising(table), _meetings(table)]
     return [sentence for sentence in told if sentence is not None]
 
 
@@ -122,14 +118,23 @@ def _open(table: TruthTable) -> str | None:
         clauses.append(f"every update of {flags(refused)} is refused")
     if open_:
         clauses.append(f"{flags(open_)} could not be told")
-    return f"{'; '.join(clauses)[:1].upper()}{'; '.join(clauses)[1:]}." if clauses else None
+    return f"{capitalised('; '.join(clauses))}." if clauses else None
+
+
+def times(one: Verdict) -> TimeToEffect:
+    """Return an option's times; a workload that felt nothing cannot have settled."""
+    known = one.time_to_effect_ms
+    if one.verdict in (*NOT_IN_FORCE, Outcome.UNSUPPORTED):
+        return known.model_copy(update={"experienced": None})
+    return known
 
 
 def _times(table: TruthTable) -> str | None:
+    # A workload with 0 ms never left its band, so there was nothing to reach it.
     felt = [
-        (one.time_to_effect_ms.experienced, one.option)
-        for one in (row.verdict for row in table.rows)
-        if one.time_to_effect_ms.experienced is not None
+        (settled, row.verdict.option)
+        for row in table.rows
+        if (settled := times(row.verdict).experienced)
     ]
     if not felt:
         return None
@@ -141,41 +146,39 @@ def _times(table: TruthTable) -> str | None:
     )
 
 
-def _outliving(table: TruthTable) -> str | None:
-    lost: dict[str, list[str]] = {}
+def surprises(row: Row) -> list[str]:
+    """Return what else a user of the option would not expect, one clause each."""
+    told = []
+    for stage in row.survival.stages if row.survival else ():
+        if not stage.running:
+            told.append(f"a container with it does not come back from a {stage.stage}")
+        elif stage.survived is False:
+            told.append(f"lost in a {stage.stage}")
+        elif stage.took_hold:
+            told.append(f"takes hold only after a {stage.stage}")
+    sly = [f"`{one.tried}`" for one in row.bounds if one.outcome == "rejected" and one.changed]
+    if sly:
+        told.append(f"{listed(sly)}: refused, and yet something changed")
+    if any(one.same is False for one in row.born_vs_changed):
+        told.append("`docker run` with the same value leaves something else than `docker update`")
+    if liftable(row) is False:
+        told.append("no update that was tried lifts it again")
+    return told
+
+
+def _surprising(table: TruthTable) -> list[str]:
+    """Return each surprise once, with the options that it is true of."""
+    by: dict[str, list[str]] = {}
     for row in table.rows:
-        for stage in row.survival.stages if row.survival else ():
-            if stage.survived is False:
-                lost.setdefault(stage.stage, []).append(row.verdict.option)
-    if not lost:
-        return None
-    return "Lost: " + "; ".join(
-        f"{flags(options)} in a {stage}" for stage, options in lost.items()
-    ) + "."  # fmt: skip
-
-
-def _unliftable(table: TruthTable) -> str | None:
-    names = [row.verdict.option for row in table.rows if liftable(row) is False]
-    if not names:
-        return None
-    return f"Once set, no update that was tried lifts {flags(names)} again."
+        for clause in surprises(row):
+            by.setdefault(clause, []).append(row.verdict.option)
+    return [f"{flags(names)}: {clause}." for clause, names in by.items()]
 
 
 def liftable(row: Row) -> bool | None:
     """Return whether any update lifted the limit again; None where none was in force."""
     tried = [one.lifted for one in row.bounds if one.how == "update" and one.lifted is not None]
     return any(tried) if tried else None
-
-
-def _born(table: TruthTable) -> str | None:
-    differing = [
-        row.verdict.option
-        for row in table.rows
-        if any(one.same is False for one in row.born_vs_changed)
-    ]
-    if not differing:
-        return None
-    return f"`docker run` and `docker update` with the same value differ for {flags(differing)}."
 
 
 def _meetings(table: TruthTable) -> str | None:
@@ -235,20 +238,61 @@ def _distance(point: Point) -> float:
 
 def value(number: float | None, unit: str) -> str:
     """Return a figure with its unit, a dash where there is none."""
-    return "–" if number is None else quantity(number, unit)
+    if number is None:
+        return "–"
+    if unit == "bytes":
+        return format_size(number)
+    return f"{_short(number)} {unit}"
+
+
+def figure(point: Point) -> str:
+    """Return what was experienced, without the unit where its expectation tells it."""
+    return value(point.value, "bytes") if point.unit == "bytes" else _short(point.value)
+
+
+def _short(number: float) -> str:
+    text = significant(number)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def milliseconds_or_dash(number: float | None) -> str:
+    """Return a figure for a column of milliseconds, a dash where there is none."""
+    return "–" if number is None else significant(number, 2 if number < _FEW_DIGITS else 3)
+
+
+def metric(name: str) -> str:
+    """Return a metric's name as words, without the unit that stands beside its figures."""
+    words = name.split("_")
+    if len(words) > 1 and words[-1] in ("pct", "ms", "us", "bytes"):
+        words = words[:-1]
+    return " ".join(_NAMES.get(word, word) for word in words)
 
 
 def tried(attempts: Sequence[Attempt]) -> str:
     """Return how many bounds were tried, and what came of them."""
     by = Counter(one.outcome for one in attempts)
     answers = [f"{by[kind]} {kind}" for kind in ("accepted", "warned", "rejected") if by[kind]]
-    odd = sum(one.outcome == "rejected" and one.changed for one in attempts)
-    lies = sum(one.outcome != "rejected" and not one.changed for one in attempts)
+    sly = sum(one.outcome == "rejected" and one.changed for one in attempts)
+    idle = sum(one.outcome != "rejected" and not one.changed for one in attempts)
     return (
         f"{count(len(attempts), 'value')} tried at and beyond the bounds: {', '.join(answers)}"
-        + (f"; {odd} refused and yet something changed" if odd else "")
-        + (f"; {lies} accepted and nothing changed" if lies else "")
+        + (f"; {sly} refused, and yet something changed" if sly else "")
+        + (f"; {idle} not refused, and nothing changed" if idle else "")
     )
+
+
+def control(one: Verdict) -> str | None:
+    """Return what the kernel does with a value that is written past Docker."""
+    if one.control is None:
+        return None
+    drops = one.verdict in (Outcome.IGNORED, Outcome.DISCARDED)
+    return f"{'Docker drops it; ' if drops else ''}{one.control}"
+
+
+def parted(one: Difference) -> str:
+    """Return one difference between a container born with a value and one changed to it."""
+    born_with, changed_to = one.before or "nothing", one.after or "nothing"
+    return f"{one.where}: born {born_with}, changed {changed_to}"
 
 
 def born(one: BornVsChanged) -> str:
@@ -259,7 +303,7 @@ def born(one: BornVsChanged) -> str:
     if one.same is None:
         refused = one.born_refusal or one.changed_refusal or "neither came about"
         which = "docker run" if one.born_refusal else "docker update"
-        return f"{what}: `{which}` is refused, {refused}"
+        return f"{what}: not to be compared, `{which}` is refused: {refused}"
     if one.same:
         return f"{what}: the same."
     return f"{what}: different."
@@ -272,8 +316,3 @@ def stage(one: Stage) -> str:
     if one.survived is None:
         return "took hold only now" if one.took_hold else "nothing was in force to survive"
     return "survived" if one.survived else "lost"
-
-
-def fiction(outcome: Outcome) -> bool:
-    """Return whether a verdict says that a declared limit is not in force."""
-    return outcome in NOT_IN_FORCE

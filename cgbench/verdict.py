@@ -19,6 +19,8 @@ from cgbench.experiment import Band, Experiment
 from cgbench.options import bandwidth
 from cgbench.record import Phase, RunRecord
 from cgbench.store import RunDirectory
+from cgbench.units import format_size
+from cgbench.wording import count, quantity
 
 RESPONSE_WANTED = 0.25
 """A workload whose metric moves by less than this part of what it should has not noticed."""
@@ -178,7 +180,7 @@ def _decide(evidence: _Evidence, points: Sequence[Point]) -> tuple[Outcome, str]
         return Outcome.INCONCLUSIVE, "no trial came to this option"
     refusals = [phase.change.error for phase in evidence.phases if phase.change.error is not None]
     if not evidence.accepted:
-        return Outcome.REJECTED, f"all {len(refusals)} updates were refused: {refusals[0]}"
+        return Outcome.REJECTED, f"{count(len(refusals), 'update')} refused: {refusals[0]}"
     without_effect = _never_in_force(evidence)
     if without_effect is not None:
         return without_effect
@@ -207,7 +209,8 @@ def _never_in_force(evidence: _Evidence) -> tuple[Outcome, str] | None:
     warned = sorted({text for phase in evidence.accepted for text in phase.change.warnings})
     if warned:
         return Outcome.DISCARDED, f"accepted with the warning {warned[0]!r}; {what}"
-    return Outcome.IGNORED, f"all {len(evidence.accepted)} updates were answered ok; {what}"
+    answered = count(len(evidence.accepted), "update")
+    return Outcome.IGNORED, f"{answered} answered ok; {what}"
 
 
 def _reverted(evidence: _Evidence) -> str | None:
@@ -252,8 +255,8 @@ def _felt(evidence: _Evidence, judged: Sequence[Point]) -> tuple[Outcome, str]:
         values = [point.value for point in judged]
         return (
             Outcome.INEFFECTIVE,
-            f"the file was set each time, and {worst.metric} stayed between {min(values):.4g} "
-            f"and {max(values):.4g} {worst.unit}",
+            f"the file was set each time, and {worst.metric} stayed between "
+            f"{quantity(min(values), worst.unit)} and {quantity(max(values), worst.unit)}",
         )
     wrong = _wrong_files(evidence)
     told = _told(worst)
@@ -271,10 +274,12 @@ def _felt(evidence: _Evidence, judged: Sequence[Point]) -> tuple[Outcome, str]:
 
 def _told(point: Point) -> str:
     off = "" if point.error_pct is None else f" ({point.error_pct:+.2f} %)"
-    return (
-        f"at {point.requested}, {point.metric} was {point.value:.5g} {point.unit} "
-        f"of {point.expected:.5g}{off}"
-    )
+    expected = point.expected or 0.0
+    if point.unit == "bytes":
+        figures = f"{format_size(point.value)} of {format_size(expected)}"
+    else:
+        figures = f"{point.value:.5g} {point.unit} of {expected:.5g}"
+    return f"at {point.requested}, {point.metric} was {figures}{off}"
 
 
 def _distance(point: Point) -> float:
