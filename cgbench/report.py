@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from cgbench import __version__, interaction_grid, truth_words, wording
+from cgbench import __version__, interaction_grid, truth_cells, wording
 from cgbench import headline as findings
 from cgbench.errors import StoreError
 from cgbench.page import RunPage, run_page
@@ -177,15 +177,15 @@ def _environment() -> Environment:
         "amount": wording.amount,
         "significant": wording.significant,
         "signed": wording.signed_percent,
-        "quantity": truth_words.value,
-        "figure": truth_words.figure,
-        "metric": truth_words.metric,
-        "control": truth_words.control,
-        "parted": truth_words.parted,
-        "ms": truth_words.milliseconds_or_dash,
-        "tried": truth_words.tried,
-        "born": truth_words.born,
-        "stage": truth_words.stage,
+        "quantity": truth_cells.value,
+        "figure": truth_cells.figure,
+        "metric": truth_cells.metric,
+        "control": truth_cells.control,
+        "parted": truth_cells.parted,
+        "ms": truth_cells.milliseconds_or_dash,
+        "tried": truth_cells.tried,
+        "born": truth_cells.born,
+        "stage": truth_cells.stage,
         "difference": interaction_grid.change,
     }
     return environment

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cgbench import truth_words
+from cgbench import truth_cells, truth_words
 from cgbench.interaction_grid import Grid, grid
 from cgbench.options import OPTIONS
 from cgbench.plot import Plot
@@ -183,7 +183,7 @@ def _names(tables: Sequence[TruthTable]) -> list[str]:
 
 
 def _host_column(table: TruthTable, anchor: str, name: str) -> HostColumn:
-    times = [(f"--{row.verdict.option}", truth_words.times(row.verdict)) for row in table.rows]
+    times = [(f"--{row.verdict.option}", truth_cells.times(row.verdict)) for row in table.rows]
     return HostColumn(
         anchor=anchor,
         name=name,
@@ -242,16 +242,16 @@ def _cell(row: Row) -> Cell:
         row=row,
         tone=_tone(one.verdict),
         sign=SIGNS[one.verdict],
-        declared=truth_words.declared(one.declared),
+        declared=truth_cells.declared(one.declared),
         files=tuple(_file_cell(one, name) for name in one.enforced),
-        worst=truth_words.worst_point(one),
-        times=truth_words.times(one),
-        surprises=tuple(truth_words.surprises(row)),
+        worst=truth_cells.worst_point(one),
+        times=truth_cells.times(one),
+        surprises=tuple(truth_cells.surprises(row)),
     )
 
 
 def _file_cell(one: Verdict, name: str) -> FileCell:
     found = one.enforced[name]
-    before, after, expected = truth_words.file_change(one.option, found)
+    before, after, expected = truth_cells.file_change(one.option, found)
     good = None if found.expected is None else found.after == found.expected
     return FileCell(name, before, after, expected, good)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cgbench import report, store, truth, truth_words
+from cgbench import report, store, truth, truth_cells, truth_words
 from cgbench.errors import StoreError
 from cgbench.findings import Meeting
 from cgbench.interaction_grid import MARKS, WORDS, grid
@@ -95,19 +95,19 @@ def test_nothing_is_found_where_nothing_was_measured() -> None:
 
 
 def test_a_workload_that_felt_nothing_has_not_settled() -> None:
-    assert truth_words.times(verdict("cpus", EFFECTIVE)).experienced == 50
+    assert truth_cells.times(verdict("cpus", EFFECTIVE)).experienced == 50
     for outcome in (IGNORED, Outcome.INEFFECTIVE, Outcome.UNSUPPORTED):
-        assert truth_words.times(verdict("cpus", outcome)).experienced is None
-        assert truth_words.times(verdict("cpus", outcome)).answer == 15
+        assert truth_cells.times(verdict("cpus", outcome)).experienced is None
+        assert truth_cells.times(verdict("cpus", outcome)).answer == 15
 
 
 def test_a_limit_is_liftable_if_any_update_lifted_it() -> None:
     base = row("cpus", EFFECTIVE)
     lifted = attempt("cpus").model_copy(update={"lifted": True})
     untold = attempt("cpus").model_copy(update={"lifted": None})
-    assert truth_words.liftable(base) is False
-    assert truth_words.liftable(base.model_copy(update={"bounds": (*base.bounds, lifted)})) is True
-    assert truth_words.liftable(base.model_copy(update={"bounds": (untold,)})) is None
+    assert truth_cells.liftable(base) is False
+    assert truth_cells.liftable(base.model_copy(update={"bounds": (*base.bounds, lifted)})) is True
+    assert truth_cells.liftable(base.model_copy(update={"bounds": (untold,)})) is None
 
 
 # Cells
@@ -126,22 +126,22 @@ def test_a_limit_is_liftable_if_any_update_lifted_it() -> None:
     ],
 )
 def test_values_are_short_and_keep_their_unit(number: float | None, unit: str, text: str) -> None:
-    assert truth_words.value(number, unit) == text
+    assert truth_cells.value(number, unit) == text
 
 
 def test_sizes_are_told_as_sizes_unless_that_hides_an_error() -> None:
     right = Enforced(before="9223372036854771712", after="67108864", expected="67108864")
-    assert truth_words.file_change("memory", right) == ("no limit", "64 MiB", "64 MiB")
+    assert truth_cells.file_change("memory", right) == ("no limit", "64 MiB", "64 MiB")
     near = Enforced(before=None, after="67108865", expected="67108864")
-    assert truth_words.file_change("memory", near) == ("absent", "67108865", "67108864")
+    assert truth_cells.file_change("memory", near) == ("absent", "67108865", "67108864")
     shares = Enforced(before="1024", after="2", expected=None)
-    assert truth_words.file_change("cpu-shares", shares) == ("1024", "2", None)
+    assert truth_cells.file_change("cpu-shares", shares) == ("1024", "2", None)
 
 
 def test_metrics_are_named_without_their_unit() -> None:
-    assert truth_words.metric("cpus_used") == "CPUs used"
-    assert truth_words.metric("io_share_pct") == "I/O share"
-    assert truth_words.metric("restarts") == "restarts"
+    assert truth_cells.metric("cpus_used") == "CPUs used"
+    assert truth_cells.metric("io_share_pct") == "I/O share"
+    assert truth_cells.metric("restarts") == "restarts"
 
 
 def test_the_worst_point_is_one_outside_the_band_if_there_is_one() -> None:
@@ -150,8 +150,8 @@ def test_the_worst_point_is_one_outside_the_band_if_there_is_one() -> None:
     outside = one.experienced[0].model_copy(update={"error_pct": -3.0, "within": False})
     unjudged = one.experienced[0].model_copy(update={"error_pct": 99.0, "within": None})
     points = (inside, outside, unjudged)
-    assert truth_words.worst_point(one.model_copy(update={"experienced": points})) == outside
-    assert truth_words.worst_point(one.model_copy(update={"experienced": (unjudged,)})) is None
+    assert truth_cells.worst_point(one.model_copy(update={"experienced": points})) == outside
+    assert truth_cells.worst_point(one.model_copy(update={"experienced": (unjudged,)})) is None
 
 
 def test_every_verdict_and_every_meeting_has_a_sign_and_a_place() -> None:
@@ -312,6 +312,6 @@ def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
 
 def test_a_verdict_without_anything_behind_it_has_short_cells() -> None:
     one = unseen("cpus", Outcome.UNSUPPORTED)
-    assert truth_words.declared(one.declared) == "not tried"
-    assert truth_words.control(one) is None
-    assert truth_words.worst_point(one) is None
+    assert truth_cells.declared(one.declared) == "not tried"
+    assert truth_cells.control(one) is None
+    assert truth_cells.worst_point(one) is None
