@@ -317,7 +317,7 @@ def verify(
             tag = image.tag(workload.directory())
             _require_image(engine, tag)
             bench = verification.Bench(
-                engine, tag, results, secrets.randbelow(2**31), live.telling()
+                engine, tag, results, secrets.randbelow(2**31), *live.telling()
             )
             table = verification.verify(chosen, bench, disturb_daemon=disturb_daemon)
             if interactions:

@@ -268,8 +268,9 @@ class Experiment(_Model):
     """An experiment as its file states it.
 
     `device` is the size of a scratch block device that workloads may overwrite, `scheduler` its
-    I/O scheduler; `swap` is the size of a scratch swap; `group` caps the memory of the parent
-    cgroup of all containers that say `group = true`. All are given back after each trial.
+    I/O scheduler with `scheduler_attributes` of its own; `swap` is the size of a scratch swap;
+    `group` caps the memory of the parent cgroup of all containers that say `group = true`. All
+    are given back after each trial.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
@@ -286,6 +287,7 @@ class Experiment(_Model):
     verify: Verify | None = None
     device: Size | None = None
     scheduler: Scheduler = "bfq"
+    scheduler_attributes: Mapping[str, Whole] = Field(default_factory=dict)
     swap: Size | None = None
     group: Size | None = None
     containers: Annotated[tuple[Container, ...], Field(min_length=1)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cgbench import metrics
+from cgbench import metrics, verdict
 from cgbench.points import Estimate, Point, PointKey, judged, points, row_key, same_throughput
 from cgbench.record import RunRecord, TrialRecord
 from cgbench.store import RunDirectory
@@ -52,7 +52,7 @@ def sentences(directory: RunDirectory) -> list[str]:
     troubles, remarks = _failures(run, trials), [*_refusals(trials), *_docker_warnings(trials)]
     if not many:
         return [*troubles, *remarks] or ["No trial has finished yet, so nothing was measured."]
-    limits, held = _limits(run, trials, many)
+    limits, held = _verdicts(directory, run) or _limits(run, trials, many)
     # A finding that rests on the lesser part of the trials must not be the first thing read.
     scarce = 2 * sum(trial.status == "ok" for trial in trials) <= run.trials_planned
     found = [
@@ -66,6 +66,16 @@ def sentences(directory: RunDirectory) -> list[str]:
         _docker_stats(many),
     ]
     return [sentence for sentence in found if sentence]
+
+
+def _verdicts(directory: RunDirectory, run: RunRecord) -> tuple[str, bool] | None:
+    """Say what an experiment finds that judges by something else than CPUs; None for others."""
+    verify = run.experiment.verify
+    if verify is None or verify.metric in ("cpus_used", "cpu_share_pct"):
+        return None
+    found = [verdict.judge(directory, option) for option in verify.options]
+    told = (f"`--{one.option}` is {one.verdict.value}: {one.reason.rstrip('.')}." for one in found)
+    return " ".join(told), all(one.verdict is verdict.Outcome.EFFECTIVE for one in found)
 
 
 def tolerance_pct(name: str) -> float:

@@ -178,8 +178,13 @@ class Dashboard:
             self._failures.append(f"[red]trial {record.number} failed:[/red] {record.reason}")
 
 
-def telling(stream: IO[str] | None = None) -> Callable[[str], None]:
-    """Return what tells progress in a few words: one line that changes, or plain lines in a log."""
+def telling(
+    stream: IO[str] | None = None,
+) -> tuple[Callable[[str], None], Callable[[str], None]]:
+    """Return what tells progress in a few words, and what tells its details.
+
+    In a terminal both change one and the same line; in a log, details are left out.
+    """
     console = Console(file=stream or sys.stderr, highlight=False)
     begin = time.monotonic()
 
@@ -187,10 +192,14 @@ def telling(stream: IO[str] | None = None) -> Callable[[str], None]:
         line = f"{time.monotonic() - begin:5.0f} s  {text}"
         if console.is_terminal:
             console.print(f"\r\x1b[K{line[: console.width - 1]}", end="", markup=False)
-        elif ": " in text:
+        else:
             console.print(line, soft_wrap=True, markup=False)
 
-    return tell
+    def detail(text: str) -> None:
+        if console.is_terminal:
+            tell(text)
+
+    return tell, detail
 
 
 def print_truth(table: TruthTable) -> None:
@@ -222,25 +231,41 @@ def print_summary(
     """Print a run's figures as one table, a row per requested value, within 80 columns."""
     console = Console(highlight=False)
     console.print(f"{record.experiment.name}, run {record.run}: {record.status}", soft_wrap=True)
+    verify = record.experiment.verify
+    judged = (verify.metric if verify else None) or "cpus_used"
     by_value: dict[tuple[str, str, str, str], dict[str, dict[str, Any]]] = {}
     for one in summary:
         key = (one["role"], one["via"], one["option"], one["requested"])
         by_value.setdefault(key, {})[one["metric"]] = one
     table = Table(box=None, pad_edge=False)
-    for heading in ("role", "requested", "enforced", "CPUs used", "error", "stall p99", "settled"):
+    for heading in ("role", "requested", "enforced", judged, "error", "p99", "file", "settled"):
         table.add_column(heading, justify="left" if heading == "role" else "right")
     for (role, via, _option, requested), found in by_value.items():
-        cpus = found.get("cpus_used", {})
+        figure = found.get(judged)
         table.add_row(
             role if via == "update" else f"{role} ({via})",
             requested,
             str(next(iter(found.values()))["enforced"] or "–"),
-            _number(cpus.get("median"), "{:.3f}"),
-            _number(cpus.get("error_pct"), "{:+.2f} %"),
-            _number(found.get("stall_p99_ms", {}).get("median"), "{:.1f} ms"),
+            "–" if figure is None else _quantity(figure["median"], figure["unit"]),
+            "–" if figure is None else _number(figure["error_pct"], "{:+.2f} %"),
+            _p99(found),
+            _number(found.get("file_ms", {}).get("median"), "{:.0f} ms"),
             _number(found.get("settle_ms", {}).get("median"), "{:.0f} ms"),
         )
     console.print(table)
+
+
+def _quantity(value: float, unit: str) -> str:
+    if unit == "bytes":
+        return format_size(value)
+    return f"{value:.3f}" if unit == "CPUs" else f"{value:.4g} {unit}"
+
+
+def _p99(found: dict[str, dict[str, Any]]) -> str:
+    """Return the 99th percentile of stalls, or of how late a container woke up."""
+    if "wake_p99_us" in found:
+        return f"{found['wake_p99_us']['median']:.0f} µs"
+    return _number(found.get("stall_p99_ms", {}).get("median"), "{:.1f} ms")
 
 
 def _number(value: float | None, form: str) -> str:

@@ -187,7 +187,11 @@ def steady_window(phase: Phase, data: ContainerData, settings: Settings) -> Wind
         edges = first + np.flatnonzero(np.diff(periods[first : last + 1]) > 0)
         if len(edges) >= 2 and _throttled(data, int(edges[0]), int(edges[-1])):
             first, last, whole = int(edges[0]), int(edges[-1]), True
+    quota = bandwidth(settings)[0]
     if last <= first:
+        return None
+    if quota is not None and data.t_ns[last] - data.t_ns[first] < SETTLING_PERIODS * period_ns:
+        # Part of a period says nothing of a quota.
         return None
     return Window(int(data.t_ns[first]), int(data.t_ns[last]), first, last, whole)
 
@@ -375,7 +379,7 @@ def moved_ns(phase: Phase, data: ContainerData, settings: Settings) -> int | Non
 
 
 def _time_to_effect(
-    phase: Phase, data: ContainerData, window: Window, settings: Settings
+    phase: Phase, data: ContainerData, window: Window | None, settings: Settings
 ) -> dict[str, float | None]:
     change = phase.change
     found: dict[str, float | None] = {
@@ -385,7 +389,11 @@ def _time_to_effect(
     found["file_ms"] = (max(seen) - change.t_request_ns) / NS_PER_MS if seen else None
     if phase.option == "cpuset-cpus":
         settled = moved_ns(phase, data, settings)
-    elif data.record.probe in _NOT_SPINNING or option(phase.option).controller != "cpu":
+    elif (
+        window is None
+        or data.record.probe in _NOT_SPINNING
+        or option(phase.option).controller != "cpu"
+    ):
         # How the workers run says when a CPU limit took hold, and nothing of others.
         settled = None
     else:
@@ -507,12 +515,12 @@ def _measured(
     """Return the metrics of one container in one phase, and how many samples they rest on."""
     found = extremes(phase, data)
     window = steady_window(phase, data, settings)
+    if data.record.role == phase.role:
+        found |= _time_to_effect(phase, data, window, settings)
     if window is None:
         return found, 0
     found |= steady(data, window)
     found["off_mask_cpu_ms"] = off_mask_ms(data, window, settings)
-    if data.record.role == phase.role:
-        found |= _time_to_effect(phase, data, window, settings)
     return found, window.last - window.first + 1
 
 

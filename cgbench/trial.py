@@ -134,7 +134,9 @@ def _prepared(stack: ExitStack, experiment: Experiment, birth: Birth) -> Birth:
     device, parent = None, None
     if experiment.device is not None:
         made = scratch.block_device(experiment.device, experiment.scheduler)
-        device = stack.enter_context(made)
+        device = scratch.set_scheduler(
+            stack.enter_context(made), experiment.scheduler, experiment.scheduler_attributes
+        )
     if experiment.swap is not None:
         stack.enter_context(scratch.swap(experiment.swap))
     if experiment.group is not None:

@@ -23,13 +23,17 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Bench:
-    """What all examinations share: the daemon, the image, where runs are kept, and the seed."""
+    """What all examinations share: the daemon, the image, where runs are kept, and the seed.
+
+    `tell` is told what is measured next, `detail` every single try.
+    """
 
     engine: Engine
     image: str
     results: Path
     seed: int
     tell: Tell
+    detail: Tell
 
 
 def experiments(options: Sequence[str]) -> list[tuple[Experiment, tuple[str, ...]]]:
@@ -119,7 +123,7 @@ def with_interactions(table: TruthTable, bench: Bench) -> TruthTable:
 
 
 def _world(bench: Bench) -> World:
-    return World(bench.engine, bench.image, run=new_run_name(), progress=bench.tell)
+    return World(bench.engine, bench.image, run=new_run_name(), progress=bench.detail)
 
 
 def _with_stage(row: Row, stage: Stage | None) -> Row:

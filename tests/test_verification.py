@@ -11,6 +11,7 @@ import pytest
 
 from cgbench import experiment, host, image, verification, workload
 from cgbench.engine import Engine
+from cgbench.errors import ExperimentError
 from cgbench.options import OPTIONS
 from cgbench.verdict import Outcome
 from tests.short_experiment import cgbench
@@ -31,7 +32,7 @@ def test_every_experiment_that_judges_has_a_short_form() -> None:
 
 
 def test_an_experiment_without_the_table_has_none() -> None:
-    with pytest.raises(experiment.ExperimentError, match=r"\[verify\]"):
+    with pytest.raises(ExperimentError, match=r"\[verify\]"):
         experiment.load("update-storm").for_verify()
 
 
@@ -39,7 +40,7 @@ def test_an_experiment_without_the_table_has_none() -> None:
 def bench(tmp_path: Path) -> Iterator[verification.Bench]:
     engine = Engine()
     tag = image.tag(workload.directory())
-    yield verification.Bench(engine, tag, tmp_path, 1, lambda _text: None)
+    yield verification.Bench(engine, tag, tmp_path, 1, lambda _text: None, lambda _text: None)
     assert engine.leftovers() == []
     assert host.scratch_leftovers() == []
     engine.close()
