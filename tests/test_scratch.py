@@ -220,10 +220,8 @@ def test_a_memory_group_caps_the_containers_below_it() -> None:
         group = group_around(container_id)
         assert read(group, "memory", "memory.limit_in_bytes", "memory.max") == str(32 * MIB)
         # The container has no limit of its own: it is the group's that holds.
-        hungry = f"bytearray(b'x') * {64 * MIB}"
-        done = subprocess.run(
-            ["docker", "exec", container_id, "python3", "-c", hungry], check=False, timeout=120
-        )
+        hungry = ["dd", "if=/dev/zero", "of=/dev/null", f"bs={64 * MIB}", "count=1"]
+        done = subprocess.run(["docker", "exec", container_id, *hungry], check=False, timeout=120)
         assert done.returncode == 137
         most = read(group, "memory", "memory.max_usage_in_bytes", "memory.peak")
         assert most == "None" or 16 * MIB < int(most) <= 32 * MIB

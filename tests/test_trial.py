@@ -84,9 +84,7 @@ class IndependentReader:
             thread.join()
 
 
-def run(
-    engine: Engine, text: str, watcher: Watcher | None = None
-) -> tuple[TrialRecord, TrialData]:
+def run(engine: Engine, text: str, watcher: Watcher | None = None) -> tuple[TrialRecord, TrialData]:
     loaded = experiment.parse(text, "test")
     (plan,) = loaded.plans(host.cpus(), seed=1)
     name = store.new_run_name()
