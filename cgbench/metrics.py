@@ -187,10 +187,10 @@ def steady_window(phase: Phase, data: ContainerData, settings: Settings) -> Wind
         edges = first + np.flatnonzero(np.diff(periods[first : last + 1]) > 0)
         if len(edges) >= 2 and _throttled(data, int(edges[0]), int(edges[-1])):
             first, last, whole = int(edges[0]), int(edges[-1]), True
-    quota = bandwidth(settings)[0]
+    limited = bandwidth(settings)[0] is not None
     if last <= first:
         return None
-    if quota is not None and data.t_ns[last] - data.t_ns[first] < SETTLING_PERIODS * period_ns:
+    if limited and not whole and data.t_ns[last] - data.t_ns[first] < SETTLING_PERIODS * period_ns:
         # Part of a period says nothing of a quota.
         return None
     return Window(int(data.t_ns[first]), int(data.t_ns[last]), first, last, whole)

@@ -144,11 +144,11 @@ def test_memory_never_exceeds_its_limit_and_growth_ends_in_a_kill(run: RunDirect
 def test_two_readers_press_on_their_parents_limit(run: RunDirectory) -> None:
     held = rows(run, "memory_bytes")
     assert {row["role"] for row in held} == {"reserved", "rival"}
-    by_phase: dict[int, float] = {}
+    cap = run.run().experiment.group
+    assert cap is not None
     for row in held:
-        by_phase[row["phase"]] = by_phase.get(row["phase"], 0.0) + row["value"]
-    assert run.run().experiment.group is not None
-    assert max(by_phase.values()) <= 1.1 * (run.run().experiment.group or 0)
+        # What one loses the other gains from moment to moment: medians do not add up to the cap.
+        assert 0.1 * cap < row["value"] <= cap, row
 
 
 @pytest.mark.experiment("memory-swap-sweep")
