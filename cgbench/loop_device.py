@@ -49,7 +49,8 @@ def block_device(
 
     Its file is written, not sparse. Reads of holes do pass the scheduler and are accounted, but
     come back at 4 GB/s: then the CPUs are the bottleneck and not the device, and bfq cannot share
-    it out (weights 1 : 5 gave shares from 1 : 0.1 to 1 : 26, against 1 : 5.0 when written).
+    it out. With weights 1 : 5, two readers got from 1 : 0.1 to 1 : 26 of a sparse one, and from
+    1 : 2.3 to 1 : 5.0 of a written one, the latter with deep queues or bfq's strict_guarantees.
 
     Raises PreconditionError where the host cannot have it, ScratchError where it fails.
     """
