@@ -117,7 +117,8 @@ class PlainLines:
         """Say how the trial ended, and how much time is left."""
         self._clock.finish()
         outcome = "ok" if record.status == "ok" else f"FAILED: {record.reason}"
-        self._line(f"  {outcome}; about {self._clock.left(0)} left")
+        more = self._clock.done < self._clock.total
+        self._line(f"  {outcome}" + (f"; about {self._clock.left(0)} left" if more else ""))
 
 
 class Dashboard:
