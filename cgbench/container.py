@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -121,6 +123,13 @@ def start(
         raise TrialError(f"{why_ended(engine, spec.role, container_id)} ({error})") from error
     stats = engine.stats(container_id)
     return Running(spec, workload, container_id, pidfd, cgroup, probe, stats, settings)
+
+
+def kill(containers: Sequence[Running]) -> None:
+    """Kill the first process of every container, and with it all others, without waiting."""
+    for container in containers:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(container.pidfd, signal.SIGKILL)
 
 
 def await_probes(engine: Engine, running: Sequence[Running]) -> None:

@@ -35,6 +35,7 @@ SCRATCH_PATH = "/scratch"
 """Where a container that asks for it has a volume on Docker's disk to write to."""
 
 _API_TIMEOUT_S = 30
+_REMOVE_TIMEOUT_S = 30
 _START_IT = "Start it (systemctl start docker, or run `make setup` in a checkout)."
 
 
@@ -280,17 +281,27 @@ class Engine:
             return ""
 
     def remove(self, container_id: str) -> None:
-        """Kill and remove a container; one that is gone already is fine."""
-        try:
-            self._api.remove_container(container_id, force=True, v=True)
-        except docker.errors.NotFound:
-            pass
-        except docker.errors.APIError as error:
-            # 409: somebody else is removing it at this moment.
-            if error.status_code != 409:
-                raise EngineError(f"cannot remove {container_id[:12]}: {_cause(error)}") from error
-        except (docker.errors.DockerException, requests.RequestException) as error:
-            raise EngineError(f"cannot remove {container_id[:12]}: {_cause(error)}") from error
+        """Kill and remove a container; one that is gone already is fine.
+
+        Tried again for half a minute: a process that waits for a busy disk dies late, and the
+        daemon itself waits for no more than ten seconds.
+        """
+        limit = time.monotonic() + _REMOVE_TIMEOUT_S
+        while True:
+            try:
+                self._api.remove_container(container_id, force=True, v=True)
+            except docker.errors.NotFound:
+                return
+            except (docker.errors.DockerException, requests.RequestException) as error:
+                # 409: somebody else is removing it at this moment.
+                if isinstance(error, docker.errors.APIError) and error.status_code == 409:
+                    return
+                if time.monotonic() > limit:
+                    reason = f"cannot remove {container_id[:12]}: {_cause(error)}"
+                    raise EngineError(reason, "Try `cgbench clean` later.") from error
+                time.sleep(0.2)
+            else:
+                return
 
     def leftovers(self) -> list[str]:
         """Return the ids of all containers that cgbench ever started and that still exist."""

@@ -21,6 +21,7 @@ from cgbench.container import (
     describe,
     interface_path,
     interface_paths,
+    kill,
     start,
     targets,
     text,
@@ -110,6 +111,9 @@ def _measure(
         running = [
             start(stack, spec, plan, setup.engine, birth) for spec in setup.experiment.containers
         ]
+        # All at once, before one is removed after the other: a hog that still runs can keep its
+        # rival waiting for the disk, and a process that waits for the disk cannot die.
+        stack.callback(kill, running)
         progress.streams = {container.spec.role: container.stats for container in running}
         # Where a restart policy is measured, containers are meant to end.
         if setup.experiment.option != "restart":
