@@ -305,10 +305,13 @@ def verify(
     """
     import secrets
 
-    from cgbench import host, image, live, options, store, verification, workload
+    from cgbench import host, image, live, options, store, survival, verification, workload
     from cgbench.engine import Engine
 
     chosen = [options.option(name).name for name in names] if names else list(options.OPTIONS)
+    if disturb_daemon:
+        # Refused before anything is measured, where nobody knows how to restart the daemon.
+        survival.by_systemd()
     host.require_measurable()
     with host.exclusively():
         engine = Engine()

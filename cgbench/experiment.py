@@ -136,7 +136,7 @@ class Container(_Model):
     pids: Annotated[Whole, Field(ge=4, le=4096)] = 64
     size: Annotated[Size, Field(ge=0)] = 0
     count: Annotated[Whole, Field(ge=0, le=4096)] = 0
-    pace: Duration | None = None
+    pace: Annotated[Duration, AfterValidator(_not_negative)] | None = None
     realtime: Annotated[bool, Field(strict=True)] = False
     group: Annotated[bool, Field(strict=True)] = False
     options: Mapping[str, Value] = Field(default_factory=dict)

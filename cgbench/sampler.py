@@ -33,7 +33,6 @@ _HEADER = struct.Struct("<IHH")
 _TICK = struct.Struct("<qqq")
 _TICK_FILE = 0xFFFF
 _GONE = 0xFFFF
-_START_TIMEOUT_S = 20.0
 _STOP_TIMEOUT_S = 10.0
 
 Integers = npt.NDArray[np.int64]
