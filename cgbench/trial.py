@@ -164,7 +164,8 @@ def _walk(
     for number, step in enumerate(plan.steps, 1):
         container = by_role[step.role]
         if step.scheduler is not None and device is not None:
-            scratch.set_scheduler(device, step.scheduler)
+            favour = setup.experiment.scheduler_attributes if step.scheduler == "bfq" else {}
+            scratch.set_scheduler(device, step.scheduler, favour)
         change = _change(setup.engine, container, step)
         watcher.phase_started(step, number, len(plan.steps))
         ending, rewrites = None, 0
