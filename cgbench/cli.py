@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cgbench.engine import Engine
     from cgbench.record import RunRecord, TrialRecord
     from cgbench.store import RunDirectory
+    from cgbench.truth import TruthTable
 
 EXIT_FAILED_TRIALS = 1
 EXIT_ERROR = 2
@@ -303,30 +304,15 @@ def verify(
 
     Exit status 1 if a limit that Docker says it set is not in force.
     """
-    import secrets
-
-    from cgbench import host, image, live, options, store, survival, verification, workload
-    from cgbench.engine import Engine
+    from cgbench import host, live, options, store, survival
+    from cgbench.report import write_truth
 
     chosen = [options.option(name).name for name in names] if names else list(options.OPTIONS)
     if disturb_daemon:
         # Refused before anything is measured, where nobody knows how to restart the daemon.
         survival.by_systemd()
     host.require_measurable()
-    with host.exclusively():
-        engine = Engine()
-        try:
-            _remove_leftovers(engine)
-            tag = image.tag(workload.directory())
-            _require_image(engine, tag)
-            bench = verification.Bench(
-                engine, tag, results, secrets.randbelow(2**31), *live.telling()
-            )
-            table = verification.verify(chosen, bench, disturb_daemon=disturb_daemon)
-            if interactions:
-                table = verification.with_interactions(table, bench)
-        finally:
-            engine.close()
+    table = _verified(chosen, results, interactions, disturb_daemon)
     directory = results / "verify" / store.new_run_name()
     kept = store.write_file(directory / store.TRUTH, json.dumps(table.to_json(), indent=1))
     if json_file is not None:
@@ -334,12 +320,33 @@ def verify(
     if junit is not None:
         store.write_file(junit, table.to_junit())
     live.print_truth(table)
-    from cgbench.report import write_truth
-
     page = write_truth([table], output or directory / "report.html")
     _print(f"\ntable: {kept}\nreport: {page}")
     if table.not_in_force:
         raise typer.Exit(EXIT_FAILED_TRIALS)
+
+
+def _verified(
+    chosen: list[str], results: Path, interactions: bool, disturb_daemon: bool
+) -> TruthTable:
+    """Measure the truth table, alone on the host and with progress shown."""
+    import secrets
+
+    from cgbench import host, image, live, verification, workload
+    from cgbench.engine import Engine
+
+    with host.exclusively(), live.telling() as (tell, detail):
+        engine = Engine()
+        try:
+            _remove_leftovers(engine)
+            tag = image.tag(workload.directory())
+            _require_image(engine, tag)
+            seed = secrets.randbelow(2**31)
+            bench = verification.Bench(engine, tag, results, seed, tell, detail)
+            table = verification.verify(chosen, bench, disturb_daemon=disturb_daemon)
+            return verification.with_interactions(table, bench) if interactions else table
+        finally:
+            engine.close()
 
 
 @app.command()

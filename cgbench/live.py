@@ -12,6 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from cgbench import runner
 from cgbench.container import Snapshot
@@ -179,28 +180,29 @@ class Dashboard:
             self._failures.append(f"[red]trial {record.number} failed:[/red] {record.reason}")
 
 
+@contextmanager
 def telling(
     stream: IO[str] | None = None,
-) -> tuple[Callable[[str], None], Callable[[str], None]]:
-    """Return what tells progress in a few words, and what tells its details.
+) -> Iterator[tuple[Callable[[str], None], Callable[[str], None]]]:
+    """Yield what tells progress in a few words, and what tells its details.
 
-    In a terminal both change one and the same line; in a log, details are left out.
+    In a terminal both change one and the same line, which is gone in the end; in a log each is a
+    line of its own, and details are left out.
     """
     console = Console(file=stream or sys.stderr, highlight=False)
     begin = time.monotonic()
 
-    def tell(text: str) -> None:
-        line = f"{time.monotonic() - begin:5.0f} s  {text}"
-        if console.is_terminal:
-            console.print(f"\r\x1b[K{line[: console.width - 1]}", end="", markup=False)
-        else:
-            console.print(line, soft_wrap=True, markup=False)
+    def line(text: str) -> Text:
+        told = f"{time.monotonic() - begin:5.0f} s  {text}"
+        return Text(told, no_wrap=True, overflow="ellipsis")
 
-    def detail(text: str) -> None:
-        if console.is_terminal:
-            tell(text)
-
-    return tell, detail
+    if not console.is_terminal:
+        yield lambda text: console.print(line(text), soft_wrap=True), lambda _detail: None
+        return
+    with Live(
+        Text(), console=console, refresh_per_second=_REDRAWS_PER_SECOND, transient=True
+    ) as shown:
+        yield (lambda text: shown.update(line(text)),) * 2
 
 
 def print_truth(table: TruthTable) -> None:

@@ -82,3 +82,27 @@ def test_the_summary_is_one_row_per_value_within_80_columns(
     values = list(dict.fromkeys(one["requested"] for one in summary))
     assert [line.split()[1] for line in lines[2:]] == values
     assert max(map(len, lines[1:])) <= 80
+
+
+def test_progress_in_a_log_is_a_line_each_and_leaves_out_details() -> None:
+    stream = io.StringIO()
+    with live.telling(stream) as (tell, detail):
+        tell("cpus-sweep: --cpus")
+        detail("--cpus '0': 0, by update")
+        tell("--cpus: bounds")
+    lines = stream.getvalue().splitlines()
+    assert [line.partition(" s  ")[2] for line in lines] == ["cpus-sweep: --cpus", "--cpus: bounds"]
+
+
+def test_progress_in_a_terminal_keeps_to_one_line_and_goes_away() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    with live.telling(stream) as (tell, detail):
+        for number in range(20):
+            tell(f"step {number} " + "long " * 60)
+            detail(f"try {number}")
+    # A line that is drawn anew and never left: no more line ends than those that erase it.
+    assert stream.getvalue().count("\n") <= 2
