@@ -102,7 +102,10 @@ class Verdict(_Model):
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What one run says of one option: its phases by way of setting, its rows, its doubts."""
+    """What one run says of one option: its phases by way of setting, its rows, its doubts.
+
+    Only updates are judged: what `docker run` leaves is compared with them apart.
+    """
 
     run: RunRecord
     option: str
@@ -159,7 +162,12 @@ def unsupported(experiment: Experiment, option: str, reason: str) -> Verdict:
 def _evidence(directory: RunDirectory, option: str) -> _Evidence:
     run = directory.run()
     good = metrics.finished(directory)
-    phases = [phase for trial in good for phase in trial.phases if phase.option == option]
+    phases = [
+        phase
+        for trial in good
+        for phase in trial.phases
+        if phase.option == option and not phase.prepares
+    ]
     doubts = [
         check.reason
         for check in checks.examine(directory)
@@ -168,7 +176,7 @@ def _evidence(directory: RunDirectory, option: str) -> _Evidence:
     return _Evidence(
         run=run,
         option=option,
-        phases=[phase for phase in phases if phase.change.via != "cgroupfs"],
+        phases=[phase for phase in phases if phase.change.via == "update"],
         control=[phase for phase in phases if phase.change.via == "cgroupfs"],
         rows=[row for row in metrics.rows(directory) if row["option"] == option],
         disturbed=doubts[0] if doubts else None,
@@ -309,7 +317,7 @@ def _points(evidence: _Evidence, experiment: Experiment) -> Iterable[Point]:
     groups: dict[str, list[Row]] = {}
     for row in evidence.rows:
         phase = settings.get(row["requested"])
-        if phase is None or row["via"] == "cgroupfs" or row["metric"] != verify.metric:
+        if phase is None or row["via"] != "update" or row["metric"] != verify.metric:
             continue
         if row["role"] == phase.role:
             groups.setdefault(row["requested"], []).append(row)

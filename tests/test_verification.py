@@ -52,7 +52,8 @@ def test_an_exact_limit_is_effective_with_its_evidence(bench: verification.Bench
     (row,) = table.rows
     assert row.verdict.verdict is Outcome.EFFECTIVE, row.verdict.reason
     assert row.verdict.enforced["pids.max"].after == "48"
-    assert [point.value for point in row.verdict.experienced][:3] == [12, 24, 40]
+    assert [point.value for point in row.verdict.experienced] == [24, 40, 40, 48]
+    assert row.verdict.declared.accepted == 4, "the container born with a limit is no update"
     (run,) = row.verdict.evidence
     assert (bench.results / "pids-limit-sweep" / run / "run.json").is_file()
     assert row.bounds
