@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from cgbench import headline as findings
 from cgbench.errors import StoreError
 from cgbench.page import RunPage, run_page
 from cgbench.plot import Plot, fewer
-from cgbench.store import RunDirectory
+from cgbench.store import RunDirectory, whole
 from cgbench.truth import TruthTable
 from cgbench.truth_page import truth_page
 
@@ -71,22 +70,8 @@ def write_truth(tables: Sequence[TruthTable], output: Path) -> Path:
 
 
 def _put(output: Path, content: bytes) -> Path:
-    """Write a file whole or not at all."""
-    partial = output.with_name(f".{output.name}.partial")
-    try:
-        try:
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(output)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {output}: {error.strerror or error}",
-            "Choose another place with -o FILE.",
-        ) from error
+    with whole(output, "Choose another place with -o FILE.") as partial:
+        partial.write_bytes(content)
     return output
 
 

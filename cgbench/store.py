@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+_ELSEWHERE = "Choose another place with --results."
+
 MINIMUM_FREE = 64 * 2**20
 """Bytes that must be free before a run begins."""
 
@@ -168,45 +170,19 @@ class RunDirectory:
     def _write_table(self, name: str, table: pa.Table) -> None:
         import pyarrow.parquet as pq
 
-        with self._whole(name) as partial:
+        with whole(self.path / name) as partial:
             pq.write_table(table, partial, compression="zstd")
 
     def _write(self, name: str, content: bytes) -> None:
-        with self._whole(name) as partial:
+        with whole(self.path / name) as partial:
             partial.write_bytes(content)
-
-    @contextmanager
-    def _whole(self, name: str) -> Iterator[Path]:
-        final = self.path / name
-        partial = final.with_name(f".{final.name}.partial")
-        with _explained(final):
-            try:
-                yield partial
-                with partial.open("rb") as file:
-                    os.fsync(file.fileno())
-                partial.replace(final)
-            finally:
-                partial.unlink(missing_ok=True)
 
     # Reading
 
     def run(self) -> RunRecord:
         """Read run.json. Raises StoreError when it is missing, malformed or too new."""
         path = self.path / "run.json"
-        try:
-            document = json.loads(path.read_bytes())
-        except OSError as error:
-            raise StoreError(
-                f"{path}: {error.strerror}", "Is this the directory of a run?"
-            ) from None
-        except ValueError as error:
-            raise StoreError(f"{path}: not JSON: {error}", "The file is damaged.") from None
-        version = document.get("schema_version") if isinstance(document, dict) else None
-        if version != SCHEMA_VERSION:
-            raise StoreError(
-                f"{path}: schema version {version}, this cgbench reads {SCHEMA_VERSION}",
-                "Read it with the cgbench that wrote it, or update cgbench.",
-            )
+        document = read_versioned(path, SCHEMA_VERSION, "Is this the directory of a run?")
         try:
             return RunRecord.model_validate(document)
         except ValidationError as error:
@@ -295,13 +271,30 @@ def write_file(path: Path, text: str) -> Path:
     """
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            partial.write_text(text)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+    with whole(path) as partial:
+        partial.write_text(text)
     return path
+
+
+def read_versioned(path: Path, version: int, advice: str) -> dict[str, Any]:
+    """Return the JSON object in `path`, whose key schema_version must be `version`.
+
+    Raises StoreError, with `advice` where there is no such file.
+    """
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}", advice) from None
+    except ValueError as error:
+        raise StoreError(f"{path}: not JSON: {error}", "The file is damaged.") from None
+    found = document.get("schema_version") if isinstance(document, dict) else None
+    if found != version:
+        raise StoreError(
+            f"{path}: schema version {found}, this cgbench reads {version}",
+            "Read it with the cgbench that wrote it, or update cgbench.",
+        )
+    result: dict[str, Any] = document
+    return result
 
 
 def find_run(text: str, results: Path) -> RunDirectory:
@@ -356,7 +349,24 @@ def _end_of_last_line(path: Path) -> int:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def whole(final: Path, advice: str = _ELSEWHERE) -> Iterator[Path]:
+    """Yield a path beside `final` to write to; it takes the place of `final` once it is synced.
+
+    Raises StoreError, with `advice`, when it cannot be written.
+    """
+    partial = final.with_name(f".{final.name}.partial")
+    with _explained(final, advice):
+        try:
+            yield partial
+            with partial.open("rb") as file:
+                os.fsync(file.fileno())
+            partial.replace(final)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explained(path: Path, advice: str = _ELSEWHERE) -> Iterator[None]:
     """Turn an error of writing `path` into a StoreError that says what to do."""
     try:
         yield
@@ -366,10 +376,7 @@ def _explained(path: Path) -> Iterator[None]:
                 f"disk full while writing {path}",
                 "Free some space; finished trials are kept, go on with --resume.",
             ) from error
-        raise StoreError(
-            f"cannot write {path}: {error.strerror or error}",
-            "Choose another place with --results.",
-        ) from error
+        raise StoreError(f"cannot write {path}: {error.strerror or error}", advice) from error
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from cgbench.errors import StoreError
 from cgbench.findings import Attempt, BornVsChanged, Interaction, Survival
 from cgbench.options import OPTIONS
 from cgbench.record import Host
+from cgbench.store import read_versioned
 from cgbench.verdict import Outcome, Verdict
 
 SCHEMA_VERSION = 1
@@ -36,18 +36,8 @@ SIGNS = {
 
 def read(path: Path) -> TruthTable:
     """Read a truth table. Raises StoreError when the file is none, or too new."""
-    try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from None
-    except ValueError as error:
-        raise StoreError(f"{path}: not JSON: {error}", "The file is damaged.") from None
-    version = document.get("schema_version") if isinstance(document, dict) else None
-    if version != SCHEMA_VERSION:
-        raise StoreError(
-            f"{path}: schema version {version}, this cgbench reads {SCHEMA_VERSION}",
-            "Give a file that `cgbench verify` wrote, or update cgbench.",
-        )
+    advice = "Give a file that `cgbench verify` wrote."
+    document = read_versioned(path, SCHEMA_VERSION, advice)
     try:
         return TruthTable.from_json(document)
     except (KeyError, TypeError, ValueError) as error:
