@@ -6,10 +6,8 @@ The formulas stand in the README's section of the same name.
 
 from __future__ import annotations
 
-import fnmatch
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -19,8 +17,10 @@ import pandas as pd
 
 from cgbench.expectation import Load, Situation
 from cgbench.experiment import Container
-from cgbench.options import Settings, bandwidth, option
-from cgbench.record import PHASE_COLUMNS, ContainerRecord, Phase, RunRecord, TrialRecord
+from cgbench.options import Settings
+from cgbench.readings import ContainerData, Window, busy_ns, load, steady_window
+from cgbench.record import PHASE_COLUMNS, Phase, RunRecord, TrialRecord
+from cgbench.settling import time_to_effect
 from cgbench.stats import error_pct, median_interval
 from cgbench.store import RunDirectory
 from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US, parse_cpu_list
@@ -61,144 +61,7 @@ UNITS: Mapping[str, str] = {
 }
 """Every metric and its unit."""
 
-SETTLING_PERIODS = 2
-"""Periods after a change that no steady figure uses."""
-
-_MINIMUM_SETTLING_NS = 200 * NS_PER_MS
-_PRESSURE = "cpu.pressure:some.total"
-_PER_CPU = "usage_per_cpu_ns"
-# How the band of "settled" is drawn: see settle_ns.
-_BAND_PERCENTILES = (1, 99)
-_BAND_MARGIN = 0.02
-_OUTLIERS_ALLOWED = 0.02
-
-# Workloads that sleep by design: a pause in their work says nothing of a limit.
-_NOT_SPINNING = ("wake", "fork", "end", None)
-
 Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Window:
-    """A stretch of a phase in CLOCK_MONOTONIC ns; `begin` and `end` are also sample numbers.
-
-    `whole_periods` says that both ends lie just before a new period, where usage is exact.
-    """
-
-    t_begin_ns: int
-    t_end_ns: int
-    first: int
-    last: int
-    whole_periods: bool
-
-    @property
-    def seconds(self) -> float:
-        """Its length."""
-        return (self.t_end_ns - self.t_begin_ns) / NS_PER_S
-
-
-@dataclass(frozen=True)
-class ContainerData:
-    """One container's readings in one trial.
-
-    `counters` maps the names of `record.ContainerRecord.sources` to arrays in SI units, one
-    value per entry of `t_ns`, NaN where nothing was read; `per_cpu` has the usage of each CPU.
-    `stalls` has one (begin, length) pair of arrays per worker (of a `wake` probe: deadline and
-    lateness), `units` the probe's buckets as (begin, units) of all workers.
-    """
-
-    record: ContainerRecord
-    t_ns: Integers
-    counters: Mapping[str, Floats]
-    per_cpu: Mapping[int, Floats]
-    pressure_us: Floats | None
-    stalls: Sequence[tuple[Integers, Integers]]
-    units: tuple[Integers, Integers]
-    stats: tuple[Integers, Floats]
-
-
-def load(directory: RunDirectory, trial: TrialRecord, container: ContainerRecord) -> ContainerData:
-    """Read what the metrics need of one container in one trial."""
-    sources = container.sources
-    columns = directory.samples(
-        trial.number, container.role, [*(one.column for one in sources.values()), _PRESSURE]
-    )
-    stalls = directory.stalls(trial.number, container.role)
-    probe = directory.probe(trial.number, container.role)
-    stats = directory.docker_stats(trial.number, container.role)
-    workers = np.unique(probe["worker"])
-    return ContainerData(
-        record=container,
-        t_ns=columns["t_ns"],
-        counters=_counters(container, columns),
-        per_cpu={
-            int(name.rpartition(":")[2]): values.astype(float)
-            for name, values in columns.items()
-            if _PER_CPU in sources and fnmatch.fnmatchcase(name, sources[_PER_CPU].column)
-        },
-        pressure_us=columns.get(_PRESSURE),
-        stalls=[
-            (
-                stalls["begin_ns"][stalls["worker"] == worker],
-                stalls["length_ns"][stalls["worker"] == worker],
-            )
-            for worker in workers
-        ],
-        units=(probe["t_ns"], probe["units"]),
-        stats=(stats["t_ns"], stats["cpus"].astype(float)),
-    )
-
-
-def _counters(container: ContainerRecord, columns: Mapping[str, Any]) -> dict[str, Floats]:
-    """Return every counter in SI units; one that is kept per device is added up."""
-    found = {}
-    for name, source in container.sources.items():
-        parts = [
-            values.astype(float) * source.scale
-            for column, values in columns.items()
-            if fnmatch.fnmatchcase(column, source.column)
-        ]
-        if parts and name != _PER_CPU:
-            found[name] = np.sum(parts, axis=0)
-    if "memory_swap_bytes" not in found and {"memory_bytes", "swap_bytes"} <= set(found):
-        # v2 keeps the two apart.
-        found["memory_swap_bytes"] = found["memory_bytes"] + found["swap_bytes"]
-    return found
-
-
-def steady_window(phase: Phase, data: ContainerData, settings: Settings) -> Window | None:
-    """Return the stretch of a phase that steady figures are taken from, None if it is too short.
-
-    It begins two periods (at least 200 ms, at most half the phase) after the answer, and where
-    throttling occurs both ends are moved to the last sample before a period begins: there the
-    group is at rest, so the usage counter holds all that was used, and whole periods lie between.
-    """
-    period_ns = bandwidth(settings)[1] * NS_PER_US
-    begin_ns, end_ns = phase.change.t_answer_ns, phase.t_end_ns
-    settling = max(SETTLING_PERIODS * period_ns, _MINIMUM_SETTLING_NS)
-    begin_ns += min(settling, (end_ns - begin_ns) // 2)
-    first, last = (int(n) for n in np.searchsorted(data.t_ns, (begin_ns, end_ns)))
-    last -= 1
-    whole = False
-    periods = data.counters.get("periods")
-    if periods is not None and last > first:
-        # Sample i is the last one before a period begins if sample i + 1 counts one more.
-        edges = first + np.flatnonzero(np.diff(periods[first : last + 1]) > 0)
-        if len(edges) >= 2 and _throttled(data, int(edges[0]), int(edges[-1])):
-            first, last, whole = int(edges[0]), int(edges[-1]), True
-    limited = bandwidth(settings)[0] is not None
-    if last <= first:
-        return None
-    if limited and not whole and data.t_ns[last] - data.t_ns[first] < SETTLING_PERIODS * period_ns:
-        # Part of a period says nothing of a quota.
-        return None
-    return Window(int(data.t_ns[first]), int(data.t_ns[last]), first, last, whole)
-
-
-def _throttled(data: ContainerData, first: int, last: int) -> bool:
-    throttled = data.counters.get("throttled_periods")
-    return throttled is not None and bool(throttled[last] > throttled[first])
 
 
 def steady(data: ContainerData, window: Window) -> dict[str, float | None]:
@@ -312,94 +175,6 @@ def _stall_metrics(data: ContainerData, window: Window) -> dict[str, float | Non
             "stall_max_ms": float(lengths.max()) / NS_PER_MS,
         }
     return found
-
-
-def busy_ns(data: ContainerData, t_ns: Integers) -> Floats:
-    """Return for each time how long all workers together had run since the first of them.
-
-    Running is all time outside stalls; between a stall's begin and end nothing is added.
-    """
-    origin = int(t_ns[0])
-    total: Floats = (t_ns - origin).astype(float) * len(data.stalls)
-    for begin, length in data.stalls:
-        knots = np.column_stack((begin, begin + length)).ravel() - origin
-        lost = np.column_stack((np.cumsum(length) - length, np.cumsum(length))).ravel()
-        if knots.size:
-            stalled = np.interp((t_ns - origin).astype(float), knots.astype(float), lost)
-            total -= stalled - stalled[0]
-    return total
-
-
-def settle_ns(phase: Phase, data: ContainerData, window: Window, period_ns: int) -> int | None:
-    """Return how long after the request the workload settled, None if it never did.
-
-    At each millisecond s the running time within [s, s + period) is known from the stalls. Its
-    1st and 99th percentile in the steady window, 2 % further apart on each side, are the band.
-    Settled is the first s after the request from which, for two periods, no more than 2 % of
-    the windows leave the band. Zero means that the workload never left it.
-    """
-    begin_ns, end_ns = phase.change.t_request_ns, phase.t_end_ns
-    grid = np.arange(begin_ns, end_ns + 1, NS_PER_MS, dtype=np.int64)
-    width = max(1, period_ns // NS_PER_MS)
-    if not data.stalls or len(grid) <= 3 * width:
-        return None
-    running = busy_ns(data, grid)
-    share = (running[width:] - running[:-width]) / (grid[width:] - grid[:-width])
-    steady_from = int(np.searchsorted(grid, window.t_begin_ns))
-    if steady_from >= len(share):
-        return None
-    low, high = np.percentile(share[steady_from:], _BAND_PERCENTILES)
-    margin = _BAND_MARGIN * float(np.median(share[steady_from:]))
-    outside = (share < low - margin) | (share > high + margin)
-    # How many of the windows that begin within two periods from s on lie outside the band.
-    cumulated = np.concatenate(([0], np.cumsum(outside)))
-    ahead = min(2 * width, len(share))
-    astray = cumulated[ahead:] - cumulated[: len(cumulated) - ahead]
-    settled = np.flatnonzero((astray <= _OUTLIERS_ALLOWED * ahead) & ~outside[: len(astray)])
-    return int(grid[settled[0]] - begin_ns) if settled.size else None
-
-
-def moved_ns(phase: Phase, data: ContainerData, settings: Settings) -> int | None:
-    """Return how long after the request CPU time was last used off the declared set of CPUs.
-
-    Zero means never since then; None that the kernel does not keep usage by CPU.
-    """
-    mask = parse_cpu_list(str(settings.get("cpuset-cpus") or ""))
-    off = [usage for cpu, usage in data.per_cpu.items() if cpu not in mask]
-    if not data.per_cpu or not mask:
-        return None
-    first, last = np.searchsorted(data.t_ns, (phase.change.t_request_ns, phase.t_end_ns))
-    total = np.sum(off, axis=0)[first:last] if off else np.zeros(2)
-    if np.count_nonzero(~np.isnan(total)) < 2:
-        return None
-    grew = np.flatnonzero(np.diff(total) > 0)
-    if not grew.size:
-        return 0
-    return int(data.t_ns[first + grew[-1] + 1] - phase.change.t_request_ns)
-
-
-def _time_to_effect(
-    phase: Phase, data: ContainerData, window: Window | None, settings: Settings
-) -> dict[str, float | None]:
-    change = phase.change
-    found: dict[str, float | None] = {
-        "answer_ms": (change.t_answer_ns - change.t_request_ns) / NS_PER_MS
-    }
-    seen = [file.t_changed_ns for file in change.files if file.t_changed_ns is not None]
-    found["file_ms"] = (max(seen) - change.t_request_ns) / NS_PER_MS if seen else None
-    if phase.option == "cpuset-cpus":
-        settled = moved_ns(phase, data, settings)
-    elif (
-        window is None
-        or data.record.probe in _NOT_SPINNING
-        or option(phase.option).controller != "cpu"
-    ):
-        # How the workers run says when a CPU limit took hold, and nothing of others.
-        settled = None
-    else:
-        settled = settle_ns(phase, data, window, bandwidth(settings)[1] * NS_PER_US)
-    found["settle_ms"] = None if settled is None else settled / NS_PER_MS
-    return found if change.via == "update" else {}
 
 
 def _difference(counter: Floats | None, window: Window) -> float | None:
@@ -516,7 +291,7 @@ def _measured(
     found = extremes(phase, data)
     window = steady_window(phase, data, settings)
     if data.record.role == phase.role:
-        found |= _time_to_effect(phase, data, window, settings)
+        found |= time_to_effect(phase, data, window, settings)
     if window is None:
         return found, 0
     found |= steady(data, window)

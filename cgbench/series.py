@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from cgbench import metrics
+from cgbench import metrics, readings
 from cgbench.changes import Kind, kinds, telling
 from cgbench.curve import Curve, thinned
 from cgbench.expectation import Load, Situation
@@ -132,9 +132,9 @@ def curves(directory: RunDirectory, rows: Sequence[Mapping[str, Any]], points: i
 
 def _load(
     directory: RunDirectory, trial: TrialRecord, container: ContainerRecord
-) -> metrics.ContainerData:
+) -> readings.ContainerData:
     needed = {name: one for name, one in container.sources.items() if name in _COUNTERS}
-    return metrics.load(directory, trial, container.model_copy(update={"sources": needed}))
+    return readings.load(directory, trial, container.model_copy(update={"sources": needed}))
 
 
 # The timeline
@@ -155,7 +155,7 @@ def _timeline(
 
 
 def _usage(
-    trial: TrialRecord, data: metrics.ContainerData, run: RunRecord, origin: int, points: int
+    trial: TrialRecord, data: readings.ContainerData, run: RunRecord, origin: int, points: int
 ) -> Usage:
     role, first, last = data.record.role, int(data.t_ns[0]), int(data.t_ns[-1])
     stretches = list(_stretches(trial, run, first, last))
@@ -206,7 +206,7 @@ def _stretches(
 
 
 def _used(
-    data: metrics.ContainerData, begin_ns: int, end_ns: int, settings: Settings, per_ns: float
+    data: readings.ContainerData, begin_ns: int, end_ns: int, settings: Settings, per_ns: float
 ) -> Curve:
     """Return CPUs used over the last window at each sample of a stretch, downsampled; x in ns."""
     window = window_ns(settings)
@@ -246,7 +246,7 @@ def _seconds(t_ns: Any, origin: int) -> Any:
 
 def _repetitions(
     trial: TrialRecord,
-    data: metrics.ContainerData,
+    data: readings.ContainerData,
     kinds_by_phase: Mapping[int, Kind],
     settled: Mapping[tuple[int, int], float | None],
     points: int,
@@ -261,7 +261,7 @@ def _repetitions(
 def _repetition(
     trial: TrialRecord,
     phase: Phase,
-    data: metrics.ContainerData,
+    data: readings.ContainerData,
     settled: Mapping[tuple[int, int], float | None],
     points: int,
 ) -> Repetition | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from cgbench import metrics
+from cgbench import readings
 from cgbench.curve import Curve, Floats
 from cgbench.options import Settings
 from cgbench.points import PointKey
@@ -56,7 +56,7 @@ class StallCount:
 def count_stalls(
     counts: dict[PointKey, StallCount],
     trial: TrialRecord,
-    data: metrics.ContainerData,
+    data: readings.ContainerData,
     run: RunRecord,
 ) -> None:
     """Add one container's stalls to `counts`, from the windows that the stall metrics use."""
@@ -68,7 +68,7 @@ def count_stalls(
     )
     for phase in trial.phases:
         settings = phase.settings if phase.role == role else settings
-        window = metrics.steady_window(phase, data, settings)
+        window = readings.steady_window(phase, data, settings)
         if window is None:
             continue
         lengths = np.concatenate(

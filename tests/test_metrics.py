@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cgbench import experiment, metrics
-from cgbench.metrics import ContainerData, Window
+from cgbench import experiment, metrics, readings, settling
+from cgbench.readings import ContainerData, Window
 from cgbench.record import (
     PHASE_COLUMNS,
     Change,
@@ -249,7 +249,7 @@ def expectations(directory: RunDirectory, metric: str) -> list[float | None]:
 
 def loaded(directory: RunDirectory) -> ContainerData:
     (one,) = directory.trials()
-    return metrics.load(directory, one, one.containers[0])
+    return readings.load(directory, one, one.containers[0])
 
 
 @pytest.fixture(scope="module")
@@ -592,7 +592,7 @@ def test_kills_that_are_not_known_are_absent_and_never_nought(
 def window_of(directory: RunDirectory, phase: int = 1, **changes: int) -> Window | None:
     (one,) = directory.trials()
     found = one.phases[phase - 1].model_copy(update=changes)
-    return metrics.steady_window(found, loaded(directory), found.settings)
+    return readings.steady_window(found, loaded(directory), found.settings)
 
 
 def test_the_steady_window_lies_between_two_beginnings_of_periods_while_throttled(
@@ -674,7 +674,7 @@ def test_running_time_is_all_time_outside_stalls(
     moments = np.array(sorted(T0 + offset for offset in offsets), dtype=np.int64)
     data = replace(loaded(quarter), stalls=logs)
     naive = [naive_running(logs, int(moments[0]), int(moment)) for moment in moments]
-    np.testing.assert_allclose(metrics.busy_ns(data, moments), naive, rtol=1e-9, atol=1e-3)
+    np.testing.assert_allclose(readings.busy_ns(data, moments), naive, rtol=1e-9, atol=1e-3)
 
 
 def naive_settling(
@@ -704,7 +704,7 @@ def test_settling_is_found_where_a_naive_search_finds_it(
     phase = one.phases[0].model_copy(update={"t_end_ns": T0 + 600 * MS})
     window = Window(T0 + 250 * MS, T0 + 600 * MS, 250, 600, False)
     data = replace(loaded(quarter), stalls=logs)
-    found = metrics.settle_ns(phase, data, window, period_ms * MS)
+    found = settling.settle_ns(phase, data, window, period_ms * MS)
     assert found == naive_settling(logs, phase, window, period_ms * MS)
 
 
@@ -712,14 +712,14 @@ def test_a_workload_that_never_left_the_band_settled_at_once(quarter: RunDirecto
     (one,) = quarter.trials()
     data = replace(loaded(quarter), stalls=[(np.array([T0]), np.array([1]))])
     window = Window(T0 + 250 * MS, T0 + 600 * MS, 250, 600, False)
-    assert metrics.settle_ns(one.phases[0], data, window, PERIOD) == 0
+    assert settling.settle_ns(one.phases[0], data, window, PERIOD) == 0
 
 
 def test_a_phase_shorter_than_three_periods_does_not_settle(quarter: RunDirectory) -> None:
     (one,) = quarter.trials()
     phase = one.phases[0].model_copy(update={"t_end_ns": T0 + 3 * PERIOD - MS})
     window = Window(T0 + 100 * MS, T0 + 290 * MS, 100, 290, False)
-    assert metrics.settle_ns(phase, loaded(quarter), window, PERIOD) is None
+    assert settling.settle_ns(phase, loaded(quarter), window, PERIOD) is None
 
 
 # Tables of a run

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench import experiment, host, image, metrics, runner, workload
+from cgbench import experiment, host, image, metrics, readings, runner, workload
 from cgbench.engine import Engine
 from cgbench.options import bandwidth
 from cgbench.store import RunDirectory
@@ -73,16 +73,16 @@ def _agreement(directory: RunDirectory) -> list[Figure]:
     """Compare, phase by phase, stalls over 1 ms with nr_throttled, and their sum with its time."""
     counts, times = [], []
     for trial in metrics.finished(directory):
-        data = metrics.load(directory, trial, trial.containers[0])
+        data = readings.load(directory, trial, trial.containers[0])
         for phase in trial.phases:
-            window = metrics.steady_window(phase, data, phase.settings)
+            window = readings.steady_window(phase, data, phase.settings)
             assert window is not None
             part = slice(window.first, window.last + 1)
             begin, length = data.stalls[0]
             inside = (begin >= window.t_begin_ns) & (begin < window.t_end_ns) & (length > 1_000_000)
             throttled = np.ptp(data.counters["throttled_periods"][part])
             counts.append(100 * abs(inside.sum() / throttled - 1))
-            busy = metrics.busy_ns(data, np.array([window.t_begin_ns, window.t_end_ns]))
+            busy = readings.busy_ns(data, np.array([window.t_begin_ns, window.t_end_ns]))
             stalled = window.t_end_ns - window.t_begin_ns - (busy[1] - busy[0])
             times.append(100 * abs(stalled / np.ptp(data.counters["throttled_ns"][part]) - 1))
             assert bandwidth(phase.settings)[1] == 100_000
