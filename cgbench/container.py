@@ -19,15 +19,16 @@ from cgbench.engine import (
     SCRATCH_PATH,
     ContainerSpec,
     Engine,
-    StatsStream,
 )
 from cgbench.errors import CgroupError, TrialError
-from cgbench.experiment import Container, TrialPlan
+from cgbench.experiment import Container
 from cgbench.loop_device import BlockDevice
 from cgbench.options import Settings, Value, option
+from cgbench.plan import TrialPlan
 from cgbench.probe import ProbeFile, Task
 from cgbench.record import ContainerRecord, Source
 from cgbench.sampler import Target
+from cgbench.streams import StatsStream
 from cgbench.workload import Placeholders, Workload, load
 
 _READY_TIMEOUT_S = 20.0

@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ import requests
 
 from cgbench.errors import DockerUnavailable, EngineError, ImageError, UpdateRejected
 from cgbench.options import Settings, update_body
+from cgbench.streams import EventStream, Stats, StatsStream, stats
 
 LABEL = "cgbench.run"
 """Every container carries it, with the run's name; `cgbench clean` finds them by it."""
@@ -96,29 +97,6 @@ class State:
     exit_code: int
     oom_killed: bool
     error: str
-
-
-@dataclass(frozen=True)
-class Stats:
-    """One message of the `docker stats` stream, and when it came (CLOCK_MONOTONIC ns).
-
-    `cpus` and `memory_bytes` are computed as `docker stats` prints them; None where it would
-    print nothing yet.
-    """
-
-    t_ns: int
-    cpus: float | None
-    memory_bytes: int | None
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened to a container: `start`, `die` or `oom` (CLOCK_MONOTONIC ns)."""
-
-    container_id: str
-    t_ns: int
-    action: str
-    exit_code: int | None
 
 
 class Engine:
@@ -310,17 +288,18 @@ class Engine:
 
     def stats(self, container_id: str) -> StatsStream:
         """Start recording the `docker stats` stream of a container."""
-        return StatsStream(self._api, container_id)
+        return StatsStream(_until_it_ends(self._api.stats(container_id, decode=True, stream=True)))
 
     def stats_once(self, container_id: str) -> Stats:
         """Return one reading of the stats API, as a polling monitor takes it."""
         url = self._url(f"/containers/{container_id}/stats?stream=false&one-shot=true")
         response = self._call(self._api.get, url)
-        return _stats(response.json(), time.monotonic_ns())
+        return stats(response.json(), time.monotonic_ns())
 
     def events(self, run: str) -> EventStream:
         """Start recording what happens to the containers of a run."""
-        return EventStream(self._api, run)
+        stream = self._api.events(decode=True, filters={"label": f"{LABEL}={run}"})
+        return EventStream(_until_it_ends(stream), stream.close)
 
     # Images
 
@@ -429,38 +408,12 @@ def _placed(spec: ContainerSpec) -> dict[str, object]:
     return placed
 
 
-class EventStream:
-    """Records starts, ends and OOM kills of a run's containers in a thread."""
-
-    def __init__(self, api: docker.APIClient, run: str) -> None:
-        self._events: list[Event] = []
-        # The daemon stamps with the wall clock; the difference is taken once, at the beginning.
-        self._to_monotonic = time.monotonic_ns() - time.time_ns()
-        self._stream = api.events(decode=True, filters={"label": f"{LABEL}={run}"})
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-        self._thread.start()
-
-    def _listen(self) -> None:
-        try:
-            for message in self._stream:
-                if message.get("Action") in ("start", "die", "oom"):
-                    status = message["Actor"]["Attributes"].get("exitCode")
-                    self._events.append(
-                        Event(
-                            container_id=message["Actor"]["ID"],
-                            t_ns=message["timeNano"] + self._to_monotonic,
-                            action=message["Action"],
-                            exit_code=None if status is None else int(status),
-                        )
-                    )
-        except (docker.errors.DockerException, requests.RequestException, OSError, ValueError):
-            return
-
-    def finish(self) -> tuple[Event, ...]:
-        """Stop, and return what happened."""
-        self._stream.close()
-        self._thread.join(timeout=5)
-        return tuple(self._events)
+def _until_it_ends(messages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield messages of a stream; a daemon that closes it or goes away ends it."""
+    try:
+        yield from messages
+    except (docker.errors.DockerException, requests.RequestException, OSError, ValueError):
+        return
 
 
 def _require_listener(path: str) -> None:
@@ -475,55 +428,6 @@ def _require_listener(path: str) -> None:
             raise DockerUnavailable(
                 f"no Docker daemon answers at unix://{path}: {error.strerror or error}", _START_IT
             ) from error
-
-
-class StatsStream:
-    """Records the `docker stats` stream of one container in a thread, at Docker's own pace."""
-
-    def __init__(self, api: docker.APIClient, container_id: str) -> None:
-        self._messages: list[Stats] = []
-        self._api = api
-        self._id = container_id
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-        self._thread.start()
-
-    def _listen(self) -> None:
-        # Ends with the container: the daemon closes the stream when it is removed.
-        try:
-            for message in self._api.stats(self._id, decode=True, stream=True):
-                self._messages.append(_stats(message, time.monotonic_ns()))
-        except (docker.errors.DockerException, requests.RequestException, OSError, ValueError):
-            return
-
-    def finish(self) -> tuple[Stats, ...]:
-        """Return what came, once the container is gone."""
-        self._thread.join(timeout=5)
-        return tuple(self._messages)
-
-    @property
-    def so_far(self) -> tuple[Stats, ...]:
-        """What came until now."""
-        return tuple(self._messages)
-
-
-def _stats(message: Mapping[str, Any], t_ns: int) -> Stats:
-    """Compute what `docker stats` prints (docker/cli: cli/command/container/stats_helpers.go)."""
-    now, before = message.get("cpu_stats", {}), message.get("precpu_stats", {})
-    used = now.get("cpu_usage", {}).get("total_usage", 0) - before.get("cpu_usage", {}).get(
-        "total_usage", 0
-    )
-    system = now.get("system_cpu_usage", 0) - before.get("system_cpu_usage", 0)
-    cpus = None
-    if before.get("system_cpu_usage") and system > 0 and used >= 0:
-        cpus = used / system * now.get("online_cpus", 0)
-    memory = message.get("memory_stats", {})
-    held = memory.get("usage")
-    if held is not None:
-        # The cache that reclaim would take first is left out: total_inactive_file on v1,
-        # inactive_file on v2.
-        details = memory.get("stats", {})
-        held -= details.get("total_inactive_file", details.get("inactive_file", 0))
-    return Stats(t_ns, cpus, held)
 
 
 def _message(response: requests.Response) -> str:

@@ -7,30 +7,27 @@ import random
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from decimal import Decimal
 from enum import StrEnum
 from importlib import resources
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     ValidationError,
-    WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from cgbench import workload as workloads
-from cgbench.errors import CgbenchError, ExperimentError, UnitError
+from cgbench.errors import CgbenchError, ExperimentError
+from cgbench.fields import Duration, Hold, Size, Whole, not_negative
 from cgbench.options import Settings, Value, bandwidth, option
-from cgbench.units import NS_PER_MS, NS_PER_S, format_duration, parse_duration, parse_size
+from cgbench.plan import PlannedStep, Scheduler, TrialPlan, Via
+from cgbench.units import NS_PER_S, format_duration
 
 
 class Precondition(StrEnum):
@@ -45,76 +42,6 @@ class Precondition(StrEnum):
     REAL_TIME = "real-time"
 
 
-Scheduler = Literal["bfq", "mq-deadline", "kyber", "none"]
-"""The kernel's I/O schedulers for multi-queue devices."""
-
-Via = Literal["update", "run", "cgroupfs"]
-"""How a value is set: `docker update`, born with it by `docker run`, or the file written."""
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            return parse_duration(value)
-        except UnitError as error:
-            raise ValueError(error.message) from None
-    return value
-
-
-def _size(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            return parse_size(value)
-        except UnitError as error:
-            raise ValueError(error.message) from None
-    return value
-
-
-def _seconds_text(ns: int) -> str:
-    return f"{Decimal(ns) / NS_PER_S:f}s"
-
-
-def _long_enough(ns: int) -> int:
-    if ns < 50 * NS_PER_MS:
-        raise PydanticCustomError("hold", "should be at least 50ms, written such as 6s or 250ms")
-    return ns
-
-
-def _not_negative(ns: int) -> int:
-    if ns < 0:
-        raise PydanticCustomError("duration", "should not be negative")
-    return ns
-
-
-Duration = Annotated[
-    int,
-    BeforeValidator(_duration),
-    PlainSerializer(_seconds_text, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ns|us|µs|ms|s|m|h)$"}),
-]
-"""Nanoseconds inside, `"6s"` in files."""
-
-Hold = Annotated[Duration, AfterValidator(_long_enough)]
-"""How long a step lasts; in less than 50 ms nothing settles."""
-
-Whole = Annotated[int, Field(strict=True)]
-"""A whole number that is written as one: neither `"5"` nor `true`."""
-
-Size = Annotated[
-    int,
-    BeforeValidator(_size),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "integer"},
-                {"type": "string", "pattern": r"^\d+(\.\d+)?[kmgtpKMGTP]?[iI]?[bB]?$"},
-            ]
-        }
-    ),
-]
-"""Bytes inside, `"256m"` in files."""
-
-
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -125,8 +52,7 @@ class Container(_Model):
     `memory` and `pids` are caps for the host's safety, part of no measurement; `options` are set
     at birth and may replace them. `size` is how many bytes a memory workload goes through, `count`
     how many tasks a forking one wants, `pace` the time between its attempts or wake-ups.
-    `realtime` lets the container ask for a real-time scheduling class. `group` puts it below a
-    parent cgroup that caps the memory of all containers in it.
+    `group` puts it below a parent cgroup that caps the memory of all containers in it.
     """
 
     role: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
@@ -136,8 +62,7 @@ class Container(_Model):
     pids: Annotated[Whole, Field(ge=4, le=4096)] = 64
     size: Annotated[Size, Field(ge=0)] = 0
     count: Annotated[Whole, Field(ge=0, le=4096)] = 0
-    pace: Annotated[Duration, AfterValidator(_not_negative)] | None = None
-    realtime: Annotated[bool, Field(strict=True)] = False
+    pace: Annotated[Duration, AfterValidator(not_negative)] | None = None
     group: Annotated[bool, Field(strict=True)] = False
     options: Mapping[str, Value] = Field(default_factory=dict)
 
@@ -235,35 +160,6 @@ class Verify(_Model):
     advice: str | None = None
 
 
-class PlannedStep(_Model):
-    """One change and its hold: `settings` are set together, `option` is the one judged."""
-
-    role: str
-    option: str
-    requested: str
-    settings: Mapping[str, Value]
-    via: Via
-    hold_ns: int
-    rewrite_ns: int | None = None
-    may_end: bool = False
-    prepares: bool = False
-    scheduler: str | None = None
-
-
-class TrialPlan(_Model):
-    """One life of the containers: `walk` tells apart the plans of one repetition, from 1."""
-
-    number: int
-    repetition: int
-    walk: int
-    steps: tuple[PlannedStep, ...]
-
-    @property
-    def hold_ns(self) -> int:
-        """The sum of its hold times."""
-        return sum(step.hold_ns for step in self.steps)
-
-
 class Experiment(_Model):
     """An experiment as its file states it.
 
@@ -280,7 +176,7 @@ class Experiment(_Model):
     requires: tuple[Precondition, ...] = ()
     trials: Annotated[Whole, Field(ge=1, le=1000)] = 5
     warmup: Annotated[
-        Duration, AfterValidator(_not_negative), Field(json_schema_extra={"default": "0.5s"})
+        Duration, AfterValidator(not_negative), Field(json_schema_extra={"default": "0.5s"})
     ] = NS_PER_S // 2
     sampling: Sampling = Sampling()
     quick: Quick = Quick()

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cgbench import engine, host
+from cgbench import host
+from cgbench import streams as docker_streams
 from cgbench.container import Running
-from cgbench.engine import StatsStream
 from cgbench.probe import BUCKET_NS, WorkerLog
 from cgbench.record import ContainerRecord, Event, Harness, Phase, ProbeFigures, SamplerFigures
 from cgbench.sampler import Readings, Sampler, Target
@@ -29,8 +29,8 @@ class Harvest:
     readings: Readings | None = None
     figures: SamplerFigures | None = None
     logs: dict[str, tuple[WorkerLog, ...]] = field(default_factory=dict)
-    streams: dict[str, StatsStream] = field(default_factory=dict)
-    events: list[engine.Event] = field(default_factory=list)
+    streams: dict[str, docker_streams.StatsStream] = field(default_factory=dict)
+    events: list[docker_streams.Event] = field(default_factory=list)
 
 
 def collect(sampler: Sampler, running: Sequence[Running], progress: Harvest) -> None:

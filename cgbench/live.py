@@ -16,8 +16,8 @@ from rich.text import Text
 
 from cgbench import runner
 from cgbench.container import Snapshot
-from cgbench.experiment import PlannedStep, TrialPlan
 from cgbench.findings import Meeting
+from cgbench.plan import PlannedStep, TrialPlan
 from cgbench.record import RunRecord, TrialRecord
 from cgbench.runner import Observer
 from cgbench.store import RunDirectory

@@ -10,7 +10,7 @@ from typing import Protocol
 from cgbench.container import Running, Snapshot, snapshot, why_ended
 from cgbench.engine import Engine
 from cgbench.errors import TrialError
-from cgbench.experiment import PlannedStep
+from cgbench.plan import PlannedStep
 from cgbench.record import Ending
 from cgbench.units import NS_PER_S
 

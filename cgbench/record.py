@@ -10,8 +10,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from cgbench.experiment import Experiment, Via
+from cgbench.experiment import Experiment
 from cgbench.options import Value
+from cgbench.plan import Via
 
 SCHEMA_VERSION = 1
 

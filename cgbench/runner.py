@@ -13,8 +13,9 @@ from cgbench import host, trial
 from cgbench.container import Snapshot
 from cgbench.engine import Engine
 from cgbench.errors import StoreError
-from cgbench.experiment import Experiment, PlannedStep, TrialPlan
+from cgbench.experiment import Experiment
 from cgbench.lookout import Watcher
+from cgbench.plan import PlannedStep, TrialPlan
 from cgbench.record import RunRecord, TrialRecord
 from cgbench.store import RunDirectory, new_run_name
 

@@ -28,10 +28,11 @@ from cgbench.container import (
 )
 from cgbench.engine import Answer, Engine
 from cgbench.errors import ProbeError, TrialError, UpdateRejected
-from cgbench.experiment import Experiment, PlannedStep, TrialPlan
+from cgbench.experiment import Experiment
 from cgbench.harvest import Harvest
 from cgbench.lookout import Lookout, Watcher
 from cgbench.options import Settings
+from cgbench.plan import PlannedStep, TrialPlan
 from cgbench.record import Change, Ending, FileChange, Phase, TrialRecord
 from cgbench.sampler import Sampler
 from cgbench.store import TrialData

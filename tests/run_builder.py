@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cgbench import experiment, metrics
-from cgbench.experiment import Experiment, TrialPlan
+from cgbench.experiment import Experiment
 from cgbench.options import Settings, bandwidth
+from cgbench.plan import TrialPlan
 from cgbench.record import (
     Change,
     ContainerRecord,

@@ -16,8 +16,8 @@ import pytest
 from cgbench import experiment, host, image, metrics, store, trial, workload
 from cgbench.container import Snapshot
 from cgbench.engine import Engine
-from cgbench.experiment import PlannedStep
 from cgbench.lookout import Watcher
+from cgbench.plan import PlannedStep
 from cgbench.record import TrialRecord
 from cgbench.store import TrialData
 from tests import short_experiment
