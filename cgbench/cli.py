@@ -57,11 +57,12 @@ def doctor(as_json: JsonOption = False) -> None:
 
 @app.command("list")
 def list_all(as_json: JsonOption = False, results: ResultsOption = Path("results")) -> None:
-    """List the built-in experiments and the runs there are."""
+    """List the built-in experiments, the runs and the truth tables there are."""
     from cgbench import experiment, store
 
     experiments = [experiment.load(name) for name in experiment.builtin_names()]
     runs = [(directory, directory.run()) for directory in store.runs(results)]
+    tables = store.truth_tables(results)
     if as_json:
         document = {
             "experiments": [{"name": one.name, "title": one.title} for one in experiments],
@@ -75,6 +76,7 @@ def list_all(as_json: JsonOption = False, results: ResultsOption = Path("results
                 }
                 for directory, record in runs
             ],
+            "truth_tables": [str(path) for path in tables],
         }
         _print(json.dumps(document, indent=2))
         return
@@ -88,6 +90,8 @@ def list_all(as_json: JsonOption = False, results: ResultsOption = Path("results
             f"  {record.run}  {record.experiment.name:<20} {record.status:<11} "
             f"{done}/{record.trials_planned} trials"
         )
+    for path in tables:
+        _print(f"  {path.parent.name}  truth table")
 
 
 @app.command()

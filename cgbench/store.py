@@ -321,6 +321,11 @@ def find_run(text: str, results: Path) -> RunDirectory:
     )
 
 
+def truth_tables(results: Path) -> list[Path]:
+    """Return every truth table under `results`, oldest first."""
+    return sorted(results.glob(f"verify/*/{TRUTH}"))
+
+
 def find_truth(text: str, results: Path) -> Path | None:
     """Return the truth table that `text` names, None if it names none.
 
@@ -331,7 +336,7 @@ def find_truth(text: str, results: Path) -> Path | None:
         return path
     if (path / TRUTH).is_file():
         return path / TRUTH
-    known = sorted(results.glob(f"verify/*/{TRUTH}"))
+    known = truth_tables(results)
     if text == "verify":
         return known[-1] if known else None
     fitting = [one for one in known if one.parent.name.startswith(text)]

@@ -120,6 +120,7 @@ def test_an_unknown_run_is_named_with_the_place_searched(tmp_path: Path) -> None
 def test_list_and_show_speak_json(tmp_path: Path) -> None:
     listed = json.loads(cgbench("list", "--json", "--results", tmp_path).stdout)
     assert {"cpu-quota-sweep", "cpu-period-sweep"} <= {one["name"] for one in listed["experiments"]}
+    assert (listed["runs"], listed["truth_tables"]) == ([], [])
     shown = json.loads(cgbench("show", "cpu-period-sweep", "--json").stdout)
     assert shown["option"] == "cpu-period"
 
