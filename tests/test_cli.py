@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -311,3 +312,11 @@ def test_a_failed_trial_gives_exit_status_1_and_the_run_goes_on(tmp_path: Path) 
     assert process.returncode == 1, out + said
     assert [trial.status for trial in only_run(tmp_path).trials()] == ["failed", "ok"]
     assert "removed from outside" in said
+
+
+def test_the_readme_draws_the_layers_that_are_checked() -> None:
+    root = Path(__file__).parent.parent
+    contracts = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = [one["layers"] for one in contracts["contracts"] if one["type"] == "layers"]
+    drawn = "\n".join(layers).replace("cgbench.", "")
+    assert f"```\n{drawn}\n```" in (root / "README.md").read_text()
