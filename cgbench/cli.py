@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 EXIT_FAILED_TRIALS = 1
 EXIT_ERROR = 2
 EXIT_PRECONDITION = 3
+EXIT_UNDECIDED = 3
 EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
@@ -31,11 +33,43 @@ app = typer.Typer(
 )
 image_app = typer.Typer(help="The image that all workloads share.", no_args_is_help=True)
 app.add_typer(image_app, name="image")
+baseline_app = typer.Typer(
+    help="What later runs are compared with: small files to commit.", no_args_is_help=True
+)
+app.add_typer(baseline_app, name="baseline")
 
 ResultsOption = Annotated[
     Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+MetricOption = Annotated[
+    list[str] | None,
+    typer.Option("--metric", metavar="NAME", help="Compare by it; may be given again."),
+]
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option("--allow", metavar="KEY", help="May differ: kernel, docker, runc, ...; again."),
+]
+EffectOption = Annotated[
+    float, typer.Option("--effect", min=0.1, max=100, help="Smallest change that matters, in %.")
+]
+BudgetOption = Annotated[
+    str, typer.Option("--budget", metavar="TIME", help="Measure no longer than this.")
+]
+JunitOption = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Write it as JUnit XML.")
+]
+MarkdownOption = Annotated[
+    Path | None, typer.Option("--markdown", metavar="FILE", help="Write it as Markdown.")
+]
+JsonFileOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON.")
+]
+OutputOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write a page with both distributions."),
+]
 
 
 @app.command()
@@ -351,6 +385,227 @@ def _verified(
             return verification.with_interactions(table, bench) if interactions else table
         finally:
             engine.close()
+
+
+@baseline_app.command("set")
+def baseline_set(
+    run_name: Annotated[str, typer.Argument(metavar="RUN", show_default=False)],
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="N", help="Its name; the experiment's if none.")
+    ] = None,
+    metric: MetricOption = None,
+    results: ResultsOption = Path("results"),
+) -> None:
+    """Keep a run's trials as the baseline to compare later runs with."""
+    from cgbench import baseline, store
+
+    directory = store.find_run(run_name, results)
+    chosen = name or directory.run().experiment.name
+    kept = baseline.of_run(directory, chosen, metric or ())
+    path = baseline.write(kept, results)
+    _print(f"baseline: {path} ({len(kept.repetitions)} trials, {len(kept.series)} series)")
+
+
+@baseline_app.command("list")
+def baseline_list(as_json: JsonOption = False, results: ResultsOption = Path("results")) -> None:
+    """List the baselines there are."""
+    from cgbench import baseline
+
+    found = [baseline.find(name, results) for name in baseline.names(results)]
+    if as_json:
+        keys = ("name", "experiment", "run", "started")
+        told = [
+            {key: getattr(one, key) for key in keys} | {"trials": len(one.repetitions)}
+            for one in found
+        ]
+        _print(json.dumps(told, indent=2))
+        return
+    if not found:
+        _print(f"No baselines under {results / baseline.FOLDER} yet.")
+    for one in found:
+        _print(
+            f"{one.name:<24} {one.experiment:<20} {len(one.repetitions):>3} trials  "
+            f"{one.started[:10]}  {one.host.hostname}"
+        )
+
+
+@baseline_app.command("show")
+def baseline_show(
+    name: Annotated[str, typer.Argument(metavar="N|FILE", show_default=False)],
+    as_json: JsonOption = False,
+    results: ResultsOption = Path("results"),
+) -> None:
+    """Print what a baseline holds."""
+    from cgbench import baseline, live
+
+    found = baseline.find(name, results)
+    if as_json:
+        _print(found.to_text().rstrip())
+    else:
+        live.print_baseline(found)
+
+
+@app.command()
+def compare(
+    before: Annotated[str, typer.Argument(metavar="BASELINE", show_default=False)],
+    after: Annotated[str, typer.Argument(metavar="CANDIDATE", show_default=False)],
+    allow: AllowOption = None,
+    effect: EffectOption = 2.0,
+    metric: MetricOption = None,
+    junit: JunitOption = None,
+    markdown: MarkdownOption = None,
+    json_file: JsonFileOption = None,
+    output: OutputOption = None,
+    results: ResultsOption = Path("results"),
+) -> None:
+    """Judge a candidate run against a baseline: did anything get worse?
+
+    Either may be a baseline's name or file, or a run. Exit status 1 if a metric regressed, 3 if
+    nothing can be said.
+    """
+    from cgbench import comparison
+
+    left, right = (_side(name, metric or [], results) for name in (before, after))
+    found = comparison.compare(left, right, allow=allow or (), effect=effect / 100)
+    _tell_comparison([found], junit, markdown, json_file, output)
+
+
+def _side(name: str, metrics: list[str], results: Path) -> Any:
+    """Return one side of a comparison: a baseline by file or name, else a run."""
+    from cgbench import baseline, store
+
+    if Path(name).is_file() or name in baseline.names(results):
+        return baseline.find(name, results)
+    return baseline.of_run(store.find_run(name, results), names=metrics)
+
+
+@app.command()
+def gate(
+    names: Annotated[list[str], typer.Argument(metavar="NAME|FILE...", show_default=False)],
+    against: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="N|FILE", help="The experiment's name if not given."),
+    ] = None,
+    budget: BudgetOption = "5m",
+    allow: AllowOption = None,
+    effect: EffectOption = 2.0,
+    quick: Annotated[bool, typer.Option("--quick", help="Shorter holds.")] = False,
+    junit: JunitOption = None,
+    markdown: MarkdownOption = None,
+    json_file: JsonFileOption = None,
+    output: OutputOption = None,
+    results: ResultsOption = Path("results"),
+) -> None:
+    """Measure until it is certain whether anything got worse than the baseline.
+
+    What looks regressed is measured again before it is told. Exit status 1 if a metric
+    regressed, 3 if nothing can be said.
+    """
+    from cgbench import baseline, experiment, gate
+
+    loaded = [experiment.load(name) for name in names]
+    chosen = [baseline.find(against or one.name, results) for one in loaded]
+    budget_s = _seconds(budget)
+
+    def measured(site: Any) -> list[Any]:
+        return [
+            gate.gate(
+                one.shortened() if quick else one,
+                gate.Terms(kept, tuple(allow or ()), budget_s, effect / 100),
+                site,
+            )
+            for one, kept in zip(loaded, chosen, strict=True)
+        ]
+
+    _tell_comparison(_on_site(measured, results), junit, markdown, json_file, output)
+
+
+@app.command()
+def ab(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", show_default=False)],
+    a: Annotated[str, typer.Option("--a", metavar="COMMAND", help="Puts the host into state A.")],
+    b: Annotated[str, typer.Option("--b", metavar="COMMAND", help="Puts the host into state B.")],
+    budget: BudgetOption = "5m",
+    effect: EffectOption = 2.0,
+    metric: MetricOption = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Shorter holds.")] = False,
+    junit: JunitOption = None,
+    markdown: MarkdownOption = None,
+    json_file: JsonFileOption = None,
+    output: OutputOption = None,
+    results: ResultsOption = Path("results"),
+) -> None:
+    """Compare two states of this host by trials that alternate: the most sensitive comparison.
+
+    Each command runs before each trial of its side. Exit status 1 if B is worse in a metric, 3 if
+    nothing can be said.
+    """
+    from cgbench import baseline, experiment, paired
+
+    loaded = experiment.load(name)
+    shaped = loaded.shortened() if quick else loaded
+    sides = paired.Sides(a, b, baseline.check_metrics(metric or ()), _seconds(budget), effect / 100)
+    found = _on_site(lambda site: [paired.ab(shaped, sides, site)], results)
+    _tell_comparison(found, junit, markdown, json_file, output)
+
+
+def _seconds(text: str) -> float:
+    from cgbench.units import NS_PER_S, parse_duration
+
+    return parse_duration(text) / NS_PER_S
+
+
+def _on_site(measure: Callable[[Any], list[Any]], results: Path) -> list[Any]:
+    """Measure alone on the host, with progress shown."""
+    import secrets
+
+    from cgbench import gate, host, image, live, workload
+    from cgbench.engine import Engine
+
+    host.require_measurable()
+    with host.exclusively(), live.telling() as (tell, _detail):
+        engine = Engine()
+        try:
+            _remove_leftovers(engine)
+            tag = image.tag(workload.directory())
+            _require_image(engine, tag)
+            return measure(gate.Site(engine, tag, results, secrets.randbelow(2**31), tell))
+        finally:
+            engine.close()
+
+
+def _tell_comparison(
+    found: list[Any],
+    junit: Path | None,
+    markdown: Path | None,
+    json_file: Path | None,
+    output: Path | None,
+) -> None:
+    """Print comparisons, write them where asked, and exit with the worst judgement's status."""
+    import os
+
+    from cgbench import comparison_words, live, store
+    from cgbench.comparison import Judgement
+
+    live.print_comparisons(found)
+    if junit is not None:
+        store.write_file(junit, comparison_words.junit(found))
+    if json_file is not None:
+        told = [one.to_json() for one in found]
+        store.write_file(json_file, json.dumps(told, indent=1, allow_nan=False) + "\n")
+    if markdown is not None:
+        store.write_file(markdown, comparison_words.markdown(found))
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        store.append_file(Path(summary), comparison_words.markdown(found))
+    if output is not None:
+        from cgbench.report import write_comparisons
+
+        _print(f"page: {write_comparisons(found, output)}")
+    overall = {one.overall for one in found}
+    if Judgement.REGRESSED in overall:
+        raise typer.Exit(EXIT_FAILED_TRIALS)
+    if overall & {Judgement.INCONCLUSIVE, Judgement.INCOMPARABLE}:
+        raise typer.Exit(EXIT_UNDECIDED)
 
 
 @app.command()

@@ -14,6 +14,7 @@
     ├── ProbeError             the probe's shared file is missing or malformed
     ├── TrialError             a trial failed: a container died, was killed or vanished
     ├── StoreError             results cannot be read or written
+    ├── BaselineError          a baseline that is missing, damaged or unfit to compare with
     ├── ScratchError           a scratch device, swap or cgroup cannot be made or given back
     └── PreconditionError      exit 3: the host lacks something the experiment needs
 
@@ -89,6 +90,10 @@ class TrialError(CgbenchError):
 
 class StoreError(CgbenchError):
     """Results that cannot be found, read or written."""
+
+
+class BaselineError(CgbenchError):
+    """A baseline or candidate that cannot be found, read or compared."""
 
 
 class ScratchError(CgbenchError):

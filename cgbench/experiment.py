@@ -160,6 +160,12 @@ class Verify(_Model):
     advice: str | None = None
 
 
+class Gate(_Model):
+    """By which metrics two runs are compared; those too noisy for a verdict are left out."""
+
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
 class Experiment(_Model):
     """An experiment as its file states it.
 
@@ -181,6 +187,7 @@ class Experiment(_Model):
     sampling: Sampling = Sampling()
     quick: Quick = Quick()
     verify: Verify | None = None
+    gate: Gate | None = None
     device: Size | None = None
     scheduler: Scheduler = "bfq"
     scheduler_attributes: Mapping[str, Whole] = Field(default_factory=dict)

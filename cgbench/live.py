@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from statistics import median
 from typing import IO, Any
 
 from rich.console import Console, Group, RenderableType
@@ -14,12 +15,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from cgbench import runner
+from cgbench import comparison_words, runner
+from cgbench.baseline import Baseline
+from cgbench.comparison import SIGNS as SIGNS_OF_JUDGEMENTS
+from cgbench.comparison import Comparison, Judgement
 from cgbench.container import Snapshot
 from cgbench.findings import Meeting
 from cgbench.plan import PlannedStep, TrialPlan
 from cgbench.record import RunRecord, TrialRecord
 from cgbench.runner import Observer
+from cgbench.stats import relative_spread_pct
 from cgbench.store import RunDirectory
 from cgbench.truth import SIGNS, TruthTable
 from cgbench.units import NS_PER_S, format_duration, format_size
@@ -273,3 +278,60 @@ def _p99(found: dict[str, dict[str, Any]]) -> str:
 
 def _number(value: float | None, form: str) -> str:
     return "–" if value is None else form.format(value)
+
+
+def print_comparisons(many: Sequence[Comparison]) -> None:
+    """Print each comparison's verdict and its findings, the worst first, within 80 columns."""
+    console = Console(highlight=False, width=80)
+    for found in many:
+        console.print(comparison_words.headline(found), soft_wrap=True, markup=False)
+        for one in found.of(Judgement.REGRESSED):
+            told = comparison_words.regression(one, found.level)
+            console.print(f"  {told}", soft_wrap=True, markup=False)
+        if found.findings:
+            console.print(_findings_table(found))
+        for remark in comparison_words.remarks(found):
+            console.print(f"note: {remark}", soft_wrap=True, markup=False)
+        if (advice := comparison_words.advice(found)) is not None:
+            console.print(advice, soft_wrap=True, markup=False)
+
+
+def _findings_table(found: Comparison) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "option", "value", "metric", "change", "interval", "p"):
+        table.add_column(heading, no_wrap=True, justify="right" if heading == "p" else "left")
+    for one in comparison_words.ordered(found):
+        low, high = one.low_pct, one.high_pct
+        table.add_row(
+            f"{SIGNS_OF_JUDGEMENTS[one.judgement]} {one.judgement.value}",
+            f"--{one.option}",
+            one.requested,
+            one.metric,
+            _number(one.change_pct, "{:+.1f} %"),
+            "–" if low is None or high is None else f"{low:+.1f}…{high:+.1f}",
+            _number(one.p, "{:.2g}"),
+        )
+    return table
+
+
+def print_baseline(kept: Baseline) -> None:
+    """Print where a baseline comes from, and the median and spread of each of its series."""
+    console = Console(highlight=False, width=80)
+    host = kept.host
+    console.print(
+        f"{kept.name}: {kept.experiment}, run {kept.run}, {len(kept.repetitions)} trials\n"
+        f"{host.hostname}: kernel {host.kernel}, cgroup {host.cgroup}, Docker {host.docker}, "
+        f"runc {host.runc}",
+        soft_wrap=True, markup=False,
+    )  # fmt: skip
+    table = Table(box=None, pad_edge=False)
+    for heading in ("role", "option", "value", "metric", "median", "spread"):
+        table.add_column(heading, no_wrap=True)
+    for one in kept.series:
+        known = [value for value in one.values if value is not None]
+        spread = relative_spread_pct(known)
+        table.add_row(
+            one.role, f"--{one.option}", one.requested, one.metric,
+            _quantity(median(known), one.unit) if known else "–", _number(spread, "{:.1f} %"),
+        )  # fmt: skip
+    console.print(table)

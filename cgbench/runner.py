@@ -112,14 +112,25 @@ def resumable(directory: RunDirectory, engine: Engine) -> RunRecord:
 
 
 def execute(
-    directory: RunDirectory, record: RunRecord, engine: Engine, observer: Observer
+    directory: RunDirectory,
+    record: RunRecord,
+    engine: Engine,
+    observer: Observer,
+    repetition: int | None = None,
 ) -> RunRecord:
     """Measure every trial of the run that is missing and return its final record.
+
+    With `repetition`, only the trials of that one, and those count as all that were planned: the
+    experiment then says how many there may be at most.
 
     A failed trial is saved with its reason, and the run goes on; on --resume it is measured again.
     KeyboardInterrupt ends the run as `interrupted`, with finished trials on disk, and is raised on.
     """
     plans = record.experiment.plans(record.host.cpus, record.seed)
+    if repetition is not None:
+        plans = [plan for plan in plans if plan.repetition <= repetition]
+        record = record.model_copy(update={"trials_planned": len(plans)})
+        plans = [plan for plan in plans if plan.repetition == repetition]
     finished = {done.number for done in directory.trials() if done.status == "ok"}
     setup = trial.Setup(record.experiment, engine, record.image, record.run)
     observer.run_started(record, plans, len(finished))

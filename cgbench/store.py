@@ -276,6 +276,12 @@ def write_file(path: Path, text: str) -> Path:
     return path
 
 
+def append_file(path: Path, text: str) -> None:
+    """Append to a file that others write to as well. Raises StoreError when it cannot be."""
+    with _explained(path), path.open("a") as file:
+        file.write(text)
+
+
 def read_versioned(path: Path, version: int, advice: str) -> dict[str, Any]:
     """Return the JSON object in `path`, whose key schema_version must be `version`.
 

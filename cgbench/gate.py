@@ -1,0 +1,295 @@
+"""Measure a candidate against a baseline, trial by trial, until a verdict can be defended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cgbench import baseline as baselines
+from cgbench import comparison, host, runner
+from cgbench.baseline import Baseline, Noise
+from cgbench.comparison import ALPHA, EFFECT, Comparison, Disturbance, Finding, Judgement, Key
+from cgbench.engine import Engine
+from cgbench.errors import BaselineError
+from cgbench.experiment import Experiment
+from cgbench.store import RunDirectory
+
+LOOKS = (5, 8, 12, 18, 25)
+"""After so many good trials the comparison is looked at; each look has its part of alpha."""
+FRESH = 5
+"""How many fresh trials must confirm a regression, by themselves, before it is told."""
+MOST = 60
+"""Repetitions of one gate, disturbed and failed ones included."""
+BUDGET_S = 300.0
+
+# A trial is disturbed when more CPU than in the baseline's trials went elsewhere, by so much.
+_STEAL_CPUS = 0.02
+_OTHER_CPUS = 0.1
+# So many disturbed in a row are no disturbance any more: it is how this host is now.
+_PERSISTENT = 3
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a gate is held to: `budget_s` seconds at most, `effect` the smallest share to tell."""
+
+    baseline: Baseline
+    allow: tuple[str, ...] = ()
+    budget_s: float = BUDGET_S
+    effect: float = EFFECT
+    looks: tuple[int, ...] = LOOKS
+    fresh: int = FRESH
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where trials are measured and kept, and who is told."""
+
+    engine: Engine
+    image: str
+    results: Path
+    seed: int
+    tell: Tell
+
+
+@dataclass
+class Candidate:
+    """A run that grows by repetitions: which of them count, and what disturbed the others."""
+
+    directory: RunDirectory
+    site: Site
+    metrics: tuple[str, ...]
+    calm: Noise
+    good: list[int] = field(default_factory=list)
+    disturbances: list[Disturbance] = field(default_factory=list)
+    repetition: int = 0
+    longest_s: float = 0.0
+    persistent: bool = False
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no repetition is left."""
+        return self.repetition >= MOST
+
+    def measure(self) -> None:
+        """Measure one more repetition and note whether it counts."""
+        self.repetition += 1
+        begin = time.monotonic()
+        runner.execute(
+            self.directory, self.directory.run(), self.site.engine, runner.Silent(),
+            self.repetition,
+        )  # fmt: skip
+        self.longest_s = max(self.longest_s, time.monotonic() - begin)
+        reason = self._doubt()
+        if reason is None:
+            self.good.append(self.repetition)
+            return
+        self.disturbances.append(
+            Disturbance(repetition=self.repetition, reason=reason, kept=self.persistent)
+        )
+        self.site.tell(f"trial {self.repetition}: {reason}")
+        if self.persistent:
+            self.good.append(self.repetition)
+        elif self._all_disturbed():
+            self._keep()
+
+    def _doubt(self) -> str | None:
+        """Return why the last repetition is no good, None if it is."""
+        trials = [one for one in self.directory.trials() if one.repetition == self.repetition]
+        failed = [one for one in trials if one.status == "failed"]
+        if failed:
+            return f"failed: {failed[-1].reason}"
+        noise = [baselines.noise(one) for one in trials]
+        steal = max(one.steal_cpus for one in noise) - self.calm.steal_cpus
+        other = max(one.other_cpus for one in noise) - self.calm.other_cpus
+        if steal > _STEAL_CPUS:
+            return f"the hypervisor took {steal:.2f} CPUs more than in the baseline's trials"
+        if other > _OTHER_CPUS:
+            return f"other processes used {other:.2f} CPUs more than in the baseline's trials"
+        return None
+
+    def _all_disturbed(self) -> bool:
+        last = self.disturbances[-_PERSISTENT:]
+        return len(last) == _PERSISTENT and all(
+            one.repetition == self.repetition - _PERSISTENT + 1 + index
+            and not one.reason.startswith("failed")
+            for index, one in enumerate(last)
+        )
+
+    def _keep(self) -> None:
+        """Take the last disturbed repetitions in: what lasts belongs to the host's state."""
+        self.persistent = True
+        kept = [one.model_copy(update={"kept": True}) for one in self.disturbances[-_PERSISTENT:]]
+        self.disturbances[-_PERSISTENT:] = kept
+        self.good += [one.repetition for one in kept]
+
+    def side(self, repetitions: Collection[int] | None = None) -> Baseline:
+        """Return the good repetitions as one side of a comparison, or some of them."""
+        kept = set(self.good if repetitions is None else repetitions)
+        without = set(range(1, self.repetition + 1)) - kept
+        return baselines.of_run(self.directory, names=self.metrics, without=without)
+
+
+def open_candidate(
+    experiment: Experiment, terms_metrics: Sequence[str], calm: Noise, site: Site
+) -> Candidate:
+    """Begin a run that may grow to `MOST` repetitions."""
+    shaped = experiment.model_copy(update={"trials": MOST})
+    request = runner.Request(shaped, site.image, site.results, site.seed)
+    directory = runner.begin(request, site.engine, host.require(experiment.requires))
+    return Candidate(directory, site, tuple(terms_metrics), calm)
+
+
+def calmness(side: Baseline) -> Noise:
+    """Return the most that disturbed any of a baseline's trials."""
+    return Noise(
+        repetition=0,
+        steal_cpus=max((one.steal_cpus for one in side.noise), default=0.0),
+        other_cpus=max((one.other_cpus for one in side.noise), default=0.0),
+    )
+
+
+def gate(experiment: Experiment, terms: Terms, site: Site) -> Comparison:
+    """Measure `experiment` until every metric is decided or the budget is spent, and judge it.
+
+    A regression is told only when fresh trials show it again. Raises BaselineError when every
+    trial fails.
+    """
+    names = tuple(dict.fromkeys(one.metric for one in terms.baseline.series))
+    candidate = open_candidate(experiment, names, calmness(terms.baseline), site)
+    deadline = time.monotonic() + terms.budget_s
+    alpha = ALPHA / len(terms.looks)
+    found, looked = None, 0
+    apart = _before_measuring(candidate, experiment, terms)
+    if apart is not None:
+        return apart
+    for look in terms.looks:
+        if not _grow(candidate, look, deadline):
+            break
+        found, looked = _look(candidate, terms, alpha), len(candidate.good)
+        _told(site, candidate, found)
+        if found.of(Judgement.REGRESSED):
+            confirmed = _confirm(candidate, terms, found, deadline)
+            if confirmed is not None:
+                return _final(candidate, confirmed)
+        elif found.decided:
+            return _final(candidate, found)
+    if not candidate.good:
+        raise _unusable(candidate)
+    if found is None or len(candidate.good) != looked:
+        found = _look(candidate, terms, alpha)
+    return _final(candidate, _unconfirmed(found))
+
+
+def _before_measuring(
+    candidate: Candidate, experiment: Experiment, terms: Terms
+) -> Comparison | None:
+    """Return the comparison if host or schedule forbid one: that needs no measuring."""
+    record = candidate.directory.run()
+    here = terms.baseline.model_copy(
+        update={
+            "name": record.run,
+            "experiment": experiment.name,
+            "host": record.host,
+            "image": record.image,
+            "schedule": baselines.schedule_digest(experiment),
+        }
+    )
+    apart = comparison.differences(terms.baseline, here, terms.allow)
+    if all(one.allowed for one in apart):
+        return None
+    return comparison.compare(terms.baseline, here, allow=terms.allow)
+
+
+def _grow(candidate: Candidate, target: int, deadline: float) -> bool:
+    """Measure until `target` repetitions count; return False when time or repetitions ran out."""
+    while len(candidate.good) < target:
+        if candidate.exhausted or time.monotonic() + candidate.longest_s > deadline:
+            return False
+        candidate.measure()
+    return True
+
+
+def _look(candidate: Candidate, terms: Terms, alpha: float) -> Comparison:
+    return comparison.compare(
+        terms.baseline, candidate.side(), allow=terms.allow, alpha=alpha, effect=terms.effect
+    )
+
+
+def _told(site: Site, candidate: Candidate, found: Comparison) -> None:
+    open_ = len(found.of(Judgement.INCONCLUSIVE))
+    suspect = found.of(Judgement.REGRESSED)
+    told = f"{len(candidate.good)} trials: {len(found.findings) - open_ - len(suspect)} decided"
+    if open_:
+        told += f", {open_} open"
+    if suspect:
+        told += f", {len(suspect)} look regressed: measuring those again"
+    site.tell(told)
+
+
+def _confirm(
+    candidate: Candidate, terms: Terms, found: Comparison, deadline: float
+) -> Comparison | None:
+    """Measure again by fresh trials alone; return the comparison if they show it too."""
+    suspects: set[Key] = {one.key for one in found.of(Judgement.REGRESSED)}
+    before = list(candidate.good)
+    if not _grow(candidate, len(before) + terms.fresh, deadline):
+        return None
+    fresh = candidate.side(candidate.good[len(before) :])
+    again = comparison.compare(
+        terms.baseline, fresh, allow=terms.allow, effect=terms.effect, only=suspects
+    )
+    held = {one.key for one in again.of(Judgement.REGRESSED)}
+    if not held:
+        candidate.site.tell("fresh trials did not show it again")
+        return None
+    pooled = _look(candidate, terms, found.alpha)
+    return _with(pooled, held, f"and again in {terms.fresh} fresh trials")
+
+
+def _with(pooled: Comparison, held: set[Key], words: str) -> Comparison:
+    """Let stand what was confirmed, and leave open what was not."""
+    findings = [
+        one.model_copy(update={"reason": f"{one.reason}, {words}"})
+        if one.key in held and one.judgement is Judgement.REGRESSED
+        else _opened(one)
+        for one in pooled.findings
+    ]
+    return pooled.model_copy(update={"findings": tuple(findings)})
+
+
+def _unconfirmed(found: Comparison) -> Comparison:
+    return found.model_copy(update={"findings": tuple(_opened(one) for one in found.findings)})
+
+
+def _opened(one: Finding) -> Finding:
+    if one.judgement is not Judgement.REGRESSED:
+        return one
+    reason = f"{one.reason}, but fresh trials did not confirm it"
+    return one.model_copy(
+        update={"judgement": Judgement.INCONCLUSIVE, "reason": reason, "more_trials": FRESH}
+    )
+
+
+def _final(candidate: Candidate, found: Comparison) -> Comparison:
+    record = candidate.directory.run()
+    candidate.directory.write_run(record.model_copy(update={"status": "finished"}))
+    notes = list(found.notes)
+    if candidate.persistent:
+        notes.append("the disturbance lasted, so it was judged as this host's state")
+    return found.model_copy(
+        update={"disturbances": tuple(candidate.disturbances), "notes": tuple(notes)}
+    )
+
+
+def _unusable(candidate: Candidate) -> BaselineError:
+    last = candidate.disturbances[-1].reason if candidate.disturbances else "none was measured"
+    return BaselineError(
+        f"{candidate.directory.path}: not one of {candidate.repetition} trials could be used; "
+        f"the last: {last}",
+        "Give it more time (--budget) or a quieter host.",
+    )
