@@ -12,7 +12,7 @@ ARGS ?=
 .PHONY: help setup run test lint bench clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing: Docker, Python packages, the image (needs root)
 	@.ci/setup run
@@ -34,6 +34,10 @@ lint: ## Check style, types and which module may import which
 bench: ## Measure cgbench itself and compare with its bars
 	@.ci/setup bench
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-gate: ## Measure how the regression gate judges, and compare with its bars
+	@.ci/setup bench
+	$(BIN)/python -m tests.bench.gates $(ARGS)
 
 clean: ## Remove containers and build leftovers; results stay
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -185,6 +185,7 @@ def compare(
         candidate=_matrix([after for _before, after in pairs]),
         worse=[GAUGES[before.metric].worse for before, _after in pairs],
         effect=effects,
+        resolution=[GAUGES[before.metric].resolution for before, _after in pairs],
         paired=paired,
     )
     found = contrasts(family) if pairs else []

@@ -34,7 +34,9 @@ _FLOOR = 0.01
 class Family:
     """What is compared at once: rows are trials, columns metrics, NaN where one lacks a value.
 
-    `worse` and `effect` have an entry per column; `effect` is the smallest share that matters.
+    `worse`, `effect` and `resolution` have an entry per column: the direction to fear, the
+    smallest share that matters, and what is added to all values of a column that has zeros, in
+    its own unit, since a ratio of nothing means nothing (0: such a column has no ratio).
     Paired sides have as many rows, row by row measured together.
     """
 
@@ -42,6 +44,7 @@ class Family:
     candidate: Floats
     worse: Sequence[Worse]
     effect: Sequence[float]
+    resolution: Sequence[float]
     paired: bool = False
 
 
@@ -49,9 +52,8 @@ class Family:
 class Contrast:
     """One metric: candidate over baseline with its interval, and p-values of the family.
 
-    `ratio` is None where no ratio exists (a side that is or straddles 0 against one that does
-    not). `p_worse` and `p_better` are None where there are no two trials on each side. `spread`
-    is the standard deviation of a single trial, as a share.
+    `ratio` is None where no ratio exists. `p_worse` and `p_better` are None where there are no
+    two trials on each side. `spread` is the standard deviation of a single trial, as a share.
     """
 
     ratio: float | None
@@ -73,7 +75,10 @@ def contrasts(family: Family, seed: int = 0, level: float = 0.95) -> list[Contra
     if family.paired and before.shape != after.shape:
         raise ValueError("paired sides need equally many trials")
     rng = np.random.default_rng(seed)
-    scaled = [_scaled(before[:, column], after[:, column]) for column in range(before.shape[1])]
+    scaled = [
+        _scaled(before[:, column], after[:, column], family.resolution[column])
+        for column in range(before.shape[1])
+    ]
     usable = [one is not None for one in scaled]
     empty = (np.full(len(before), math.nan), np.full(len(after), math.nan))
     sides = [one if one is not None else empty for one in scaled]
@@ -89,18 +94,17 @@ def contrasts(family: Family, seed: int = 0, level: float = 0.95) -> list[Contra
     ]  # fmt: skip
 
 
-def _scaled(before: Floats, after: Floats) -> tuple[Floats, Floats] | None:
+def _scaled(before: Floats, after: Floats, resolution: float) -> tuple[Floats, Floats] | None:
     """Return logarithms with far values pulled in, None where a ratio would mean nothing."""
-    both = np.concatenate([before, after])
-    known = both[np.isfinite(both)]
-    if not np.isfinite(before).any() or not np.isfinite(after).any():
+    known = np.concatenate([before, after])
+    known = known[np.isfinite(known)]
+    if not np.isfinite(before).any() or not np.isfinite(after).any() or (known < 0).any():
         return None
-    if (known == 0).all():
-        return np.where(np.isfinite(before), 0.0, math.nan), np.where(
-            np.isfinite(after), 0.0, math.nan
-        )
-    if (known <= 0).any():
-        return None
+    if (known == 0).any():
+        start = 1.0 if (known == 0).all() else resolution
+        if start <= 0:
+            return None
+        before, after = before + start, after + start
     sides = (np.log(before), np.log(after))
     middles = [float(np.nanmedian(side)) for side in sides]
     off = np.concatenate([side - middle for side, middle in zip(sides, middles, strict=True)])
@@ -146,7 +150,8 @@ def _statistics(
     chosen = _assignments(len(left), len(right), rng)
     known = np.isfinite(rows)
     # Centred: the variance is a difference of large sums otherwise.
-    values = np.where(known, rows - np.nanmean(np.where(known, rows, math.nan), axis=0), 0.0)
+    centre = np.where(known, rows, 0.0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
+    values = np.where(known, rows - centre, 0.0)
     sums = [known.sum(axis=0), values.sum(axis=0), (values**2).sum(axis=0)]
     parts = [chosen @ known, chosen @ values, chosen @ values**2]
     rest = [total - part for total, part in zip(sums, parts, strict=True)]

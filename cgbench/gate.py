@@ -18,7 +18,7 @@ from cgbench.store import RunDirectory
 
 LOOKS = (5, 8, 12, 18, 25)
 """After so many good trials the comparison is looked at; each look has its part of alpha."""
-FRESH = 5
+FRESH = 4
 """How many fresh trials must confirm a regression, by themselves, before it is told."""
 MOST = 60
 """Repetitions of one gate, disturbed and failed ones included."""

@@ -28,3 +28,8 @@ def at_most(name: str, bar: float, value: float, unit: str = "", digits: int = 2
 def at_least(name: str, bar: float, value: float, unit: str = "", digits: int = 1) -> Figure:
     """Expected rather than promised: never a failure."""
     return Figure(name, f">= {bar:g}{unit}", f"{value:.{digits}f}{unit}", None)
+
+
+def no_less(name: str, bar: float, value: float, unit: str = "", digits: int = 0) -> Figure:
+    """Promised."""
+    return Figure(name, f">= {bar:g}{unit}", f"{value:.{digits}f}{unit}", value >= bar)
