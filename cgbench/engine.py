@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import socket
 import threading
 import time
@@ -16,6 +17,8 @@ import docker
 import docker.errors
 import requests
 
+from cgbench import endpoint
+from cgbench.endpoint import Endpoint
 from cgbench.errors import DockerUnavailable, EngineError, ImageError, UpdateRejected
 from cgbench.options import Settings, update_body
 from cgbench.streams import EventStream, Stats, StatsStream, stats
@@ -37,6 +40,8 @@ SCRATCH_PATH = "/scratch"
 
 _API_TIMEOUT_S = 30
 _REMOVE_TIMEOUT_S = 30
+# A name that no container has.
+_NOBODY = "cgbench-nobody"
 _START_IT = "Start it (systemctl start docker, or run `make setup` in a checkout)."
 
 
@@ -103,24 +108,24 @@ class Engine:
     """A Docker daemon on this host. Raises DockerUnavailable where there is none to use."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        address = environment.get("DOCKER_HOST", "")
-        if address and not address.startswith("unix://"):
-            raise DockerUnavailable(
-                f"DOCKER_HOST={address} is remote",
-                "Sampling needs the local kernel: run cgbench on that host, or unset DOCKER_HOST.",
-            )
-        base_url = address or "unix:///var/run/docker.sock"
-        _require_listener(base_url.removeprefix("unix://"))
+        self.endpoint = endpoint.choose(environment)
+        _require_listener(self.endpoint)
         try:
-            self._api = docker.APIClient(base_url=base_url, version="auto", timeout=_API_TIMEOUT_S)
+            self._api = docker.APIClient(
+                base_url=self.endpoint.url, version="auto", timeout=_API_TIMEOUT_S
+            )
             self._version: Mapping[str, Any] = self._api.version(api_version=False)
         except (docker.errors.DockerException, requests.RequestException) as error:
             raise DockerUnavailable(
-                f"no Docker daemon answers at {base_url}: {_cause(error)}", _START_IT
+                f"no Docker daemon answers at {self.endpoint.words}: {_cause(error)}", _START_IT
             ) from error
         try:
             self._require_new_enough()
-        except DockerUnavailable:
+            self._info: Mapping[str, Any] = self._call(self._api.info)
+            self._require_this_kernel()
+            self._require_limits()
+            self._require_update()
+        except EngineError:
             self._api.close()
             raise
 
@@ -133,13 +138,56 @@ class Engine:
                 "Install Docker Engine 20.10 or newer.",
             )
 
+    def _require_this_kernel(self) -> None:
+        """Refuse a socket behind which is another machine: a virtual one, or a forwarded port."""
+        theirs, ours = self._info.get("KernelVersion"), platform.release()
+        if theirs != ours:
+            raise DockerUnavailable(
+                f"the daemon at {self.endpoint.words} runs on another kernel ({theirs}) than "
+                f"cgbench ({ours})",
+                "Sampling needs the local kernel: run cgbench where that daemon runs.",
+            )
+
+    def _require_limits(self) -> None:
+        """Refuse a daemon that may not limit anything, as a rootless one under cgroup v1."""
+        if self._info.get("CgroupDriver") == "none":
+            rootless = "name=rootless" in (self._info.get("SecurityOptions") or ())
+            raise DockerUnavailable(
+                f"the {'rootless ' * rootless}daemon at {self.endpoint.words} has no cgroups "
+                f"(Cgroup Driver: none), so no limit can be set",
+                "Rootless Docker limits under cgroup v2 with systemd only; use the system's own "
+                "daemon here.",
+            )
+
+    def _require_update(self) -> None:
+        """Refuse a daemon without `docker update`: asked for a container that cannot be there.
+
+        One that knows the request says in JSON that there is no such container.
+        """
+        response = self._post(f"/containers/{_NOBODY}/update", {})
+        try:
+            known = "message" in response.json()
+        except ValueError:
+            known = False
+        if not known:
+            raise DockerUnavailable(
+                f"{self._product()} at {self.endpoint.words} knows no `docker update`: it answers "
+                f"{response.status_code} {response.text.strip()[:60]}",
+                "Changing limits live is what cgbench measures: use a Docker Engine.",
+            )
+
+    def _product(self) -> str:
+        """Return name and version of the daemon, which need not be Docker's."""
+        named = [str(part["Name"]) for part in self._version.get("Components") or ()][:1]
+        return f"{(named or ['Engine'])[0]} {self._version.get('Version')}"
+
     def close(self) -> None:
         """Close the connection."""
         self._api.close()
 
     def describe(self) -> dict[str, str]:
         """Return version, api, runc, driver, storage and architecture of the daemon, as text."""
-        info = self._call(self._api.info)
+        info = self._info
         components = {part["Name"]: part for part in self._version.get("Components", ())}
         return {
             "version": str(self._version.get("Version", "")),
@@ -416,17 +464,18 @@ def _until_it_ends(messages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[st
         return
 
 
-def _require_listener(path: str) -> None:
-    """Raise DockerUnavailable unless something listens on the socket at `path`.
+def _require_listener(endpoint: Endpoint) -> None:
+    """Raise DockerUnavailable unless something listens on the socket.
 
     Asked first, since docker's own client leaks its socket where nothing listens.
     """
     with socket.socket(socket.AF_UNIX) as client:
         try:
-            client.connect(path)
+            client.connect(endpoint.path)
         except OSError as error:
             raise DockerUnavailable(
-                f"no Docker daemon answers at unix://{path}: {error.strerror or error}", _START_IT
+                f"no Docker daemon answers at {endpoint.words}: {error.strerror or error}",
+                _START_IT if endpoint.origin is None else "Start it, or choose another socket.",
             ) from error
 
 
