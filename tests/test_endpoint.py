@@ -86,7 +86,7 @@ def test_what_is_remote_is_refused_with_who_named_it(config: Path, address: str)
     context(config, "far", at(address))
     with pytest.raises(DockerUnavailable, match=f"DOCKER_HOST={address} is remote"):
         chosen(config, DOCKER_HOST=address)
-    with pytest.raises(DockerUnavailable, match="the Docker context far .*is remote") as caught:
+    with pytest.raises(DockerUnavailable, match=r"the Docker context far .*is remote") as caught:
         chosen(config, DOCKER_CONTEXT="far")
     assert address in caught.value.message
     assert caught.value.advice
