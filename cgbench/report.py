@@ -184,6 +184,7 @@ def _environment() -> Environment:
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     environment.filters |= {
         "prose": prose,
+        "breakable": breakable,
         "count": lambda one, noun: wording.count(one if isinstance(one, int) else len(one), noun),
         "css": _css_colour,
         "capitalised": wording.capitalised,
@@ -213,6 +214,11 @@ def prose(text: str) -> Markup:
     return Markup("").join(
         _code(part) if index % 2 else escape(part) for index, part in enumerate(parts)
     )
+
+
+def breakable(name: str) -> Markup:
+    """Return a file's name as HTML, escaped, that a narrow column may break after `_` and `.`."""
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[_.])(?=.)", name))
 
 
 def _code(text: str) -> Markup:

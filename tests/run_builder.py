@@ -128,7 +128,8 @@ def build(results: Path, made: MadeUp | None = None) -> RunDirectory:
     record = RunRecord(
         run=RUN, experiment=shaped, quick=False, seed=7, trials_planned=len(plans),
         image="cgbench/workload:0123456789ab", host=made.host,
-        preconditions={"cpu-bandwidth": True}, status=made.status, started="2026-01-01T00:00:00+00:00", elapsed_s=60.0,
+        preconditions={"cpu-bandwidth": True}, status=made.status,
+        started="2026-01-01T00:00:00+00:00", elapsed_s=60.0,
     )  # fmt: skip
     directory.write_run(record)
     for plan in plans[: made.finished]:
