@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import platform
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -18,6 +17,7 @@ import docker.errors
 import requests
 
 from cgbench import endpoint
+from cgbench.daemon import Daemon
 from cgbench.endpoint import Endpoint
 from cgbench.errors import DockerUnavailable, EngineError, ImageError, UpdateRejected
 from cgbench.options import Settings, update_body
@@ -25,9 +25,6 @@ from cgbench.streams import EventStream, Stats, StatsStream, stats
 
 LABEL = "cgbench.run"
 """Every container carries it, with the run's name; `cgbench clean` finds them by it."""
-
-MINIMUM_API = (1, 41)
-"""Docker 20.10, the first that knows cgroup v2."""
 
 CONTAINER_USER = 65534
 """`nobody`: stress containers never run as root."""
@@ -114,50 +111,18 @@ class Engine:
             self._api = docker.APIClient(
                 base_url=self.endpoint.url, version="auto", timeout=_API_TIMEOUT_S
             )
-            self._version: Mapping[str, Any] = self._api.version(api_version=False)
+            version: Mapping[str, Any] = self._api.version(api_version=False)
         except (docker.errors.DockerException, requests.RequestException) as error:
             raise DockerUnavailable(
                 f"no Docker daemon answers at {self.endpoint.words}: {_cause(error)}", _START_IT
             ) from error
         try:
-            self._require_new_enough()
-            self._info: Mapping[str, Any] = self._call(self._api.info)
-            self._require_this_kernel()
-            self._require_limits()
+            self._daemon = Daemon(version, self._call(self._api.info))
+            self._daemon.require_usable(self.endpoint.words)
             self._require_update()
         except EngineError:
             self._api.close()
             raise
-
-    def _require_new_enough(self) -> None:
-        offered = tuple(int(part) for part in str(self._version["ApiVersion"]).split("."))
-        if offered < MINIMUM_API:
-            raise DockerUnavailable(
-                f"Docker {self._version.get('Version')} is too old: its API is "
-                f"{self._version['ApiVersion']}, cgbench needs {MINIMUM_API[0]}.{MINIMUM_API[1]}",
-                "Install Docker Engine 20.10 or newer.",
-            )
-
-    def _require_this_kernel(self) -> None:
-        """Refuse a socket behind which is another machine: a virtual one, or a forwarded port."""
-        theirs, ours = self._info.get("KernelVersion"), platform.release()
-        if theirs != ours:
-            raise DockerUnavailable(
-                f"the daemon at {self.endpoint.words} runs on another kernel ({theirs}) than "
-                f"cgbench ({ours})",
-                "Sampling needs the local kernel: run cgbench where that daemon runs.",
-            )
-
-    def _require_limits(self) -> None:
-        """Refuse a daemon that may not limit anything, as a rootless one under cgroup v1."""
-        if self._info.get("CgroupDriver") == "none":
-            rootless = "name=rootless" in (self._info.get("SecurityOptions") or ())
-            raise DockerUnavailable(
-                f"the {'rootless ' * rootless}daemon at {self.endpoint.words} has no cgroups "
-                f"(Cgroup Driver: none), so no limit can be set",
-                "Rootless Docker limits under cgroup v2 with systemd only; use the system's own "
-                "daemon here.",
-            )
 
     def _require_update(self) -> None:
         """Refuse a daemon without `docker update`: asked for a container that cannot be there.
@@ -171,32 +136,18 @@ class Engine:
             known = False
         if not known:
             raise DockerUnavailable(
-                f"{self._product()} at {self.endpoint.words} knows no `docker update`: it answers "
-                f"{response.status_code} {response.text.strip()[:60]}",
+                f"{self._daemon.product} at {self.endpoint.words} knows no `docker update`: it "
+                f"answers {response.status_code} {response.text.strip()[:60]}",
                 "Changing limits live is what cgbench measures: use a Docker Engine.",
             )
-
-    def _product(self) -> str:
-        """Return name and version of the daemon, which need not be Docker's."""
-        named = [str(part["Name"]) for part in self._version.get("Components") or ()][:1]
-        return f"{(named or ['Engine'])[0]} {self._version.get('Version')}"
 
     def close(self) -> None:
         """Close the connection."""
         self._api.close()
 
     def describe(self) -> dict[str, str]:
-        """Return version, api, runc, driver, storage and architecture of the daemon, as text."""
-        info = self._info
-        components = {part["Name"]: part for part in self._version.get("Components", ())}
-        return {
-            "version": str(self._version.get("Version", "")),
-            "api": str(self._version.get("ApiVersion", "")),
-            "runc": str(components.get("runc", {}).get("Version", "unknown")),
-            "cgroup_driver": str(info.get("CgroupDriver", "unknown")),
-            "storage_driver": str(info.get("Driver", "unknown")),
-            "os": str(info.get("OperatingSystem", "unknown")),
-        }
+        """Ask the daemon for version, api, runc, driver, storage and system, as text."""
+        return replace(self._daemon, info=self._call(self._api.info)).describe()
 
     # Containers
 
