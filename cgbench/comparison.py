@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
@@ -10,31 +10,44 @@ from typing import Any
 from cgbench import metrics, truth_cells, value_axis, value_plots
 from cgbench.changes import kinds
 from cgbench.effect_plots import effect_times
+from cgbench.experiment import Experiment
 from cgbench.headline import tolerance_pct
 from cgbench.host_names import described, identity
 from cgbench.host_times import STAGES, Lane, host_times
 from cgbench.plot import GROUPS, Plot, Trace
-from cgbench.points import Estimate, Point, judged, points
-from cgbench.record import RunRecord
+from cgbench.points import Estimate, Point, judged, points, row_key
 from cgbench.store import RunDirectory
+from cgbench.truth_cells import listed
 from cgbench.value_axis import Layout
+from cgbench.verdict import judge
 from cgbench.wording import capitalised, count, milliseconds, percent_bound, quantity
 
 # Of the marks of the first, second, ... host.
 _SIZES = (13, 9, 6, 4)
+# These have an error in percent that says all; other metrics are judged by their bands.
+_SHARES_OF_CPU = ("cpus_used", "cpu_share_pct")
 _METRICS = ("answer_ms", "file_ms", "settle_ms")
 
 
 @dataclass(frozen=True)
 class Side:
-    """One host's run of the experiment: `name` is the host's on this page."""
+    """One host's run of the experiment: `name` is the host's on this page.
+
+    `points` are those of the container whose option was changed.
+    """
 
     name: str
     words: str
-    record: RunRecord
+    directory: RunDirectory
+    experiment: Experiment
     points: tuple[Point, ...]
     rows: Sequence[Mapping[str, Any]]
     lane: Lane
+
+    @property
+    def updated(self) -> list[Point]:
+        """The points that were set by updates, which alone are judged; all if there are none."""
+        return [point for point in self.points if point.via == "update"] or list(self.points)
 
     def values(self, metric: str) -> list[float]:
         """Return a metric in every phase in which it was measured."""
@@ -98,7 +111,8 @@ def comparisons(directories: Sequence[RunDirectory], names: Mapping[Any, str]) -
 
 
 def _side(directory: RunDirectory, name: str) -> Side | None:
-    record, many = directory.run(), points(directory)
+    record = directory.run()
+    many = [point for point in points(directory) if point.changed]
     if not many:
         return None
     rows = metrics.rows(directory)
@@ -114,12 +128,12 @@ def _side(directory: RunDirectory, name: str) -> Side | None:
             {stages[metric]: values for metric, values in found.items()}
         for kind, found in times.items()
     }  # fmt: skip
-    return Side(name, words, record, tuple(many), rows, Lane(words, lane))
+    return Side(name, words, directory, record.experiment, tuple(many), rows, Lane(words, lane))
 
 
 def _comparison(anchor: str, sides: Sequence[Side], left_out: int) -> Comparison:
-    first = sides[0].record.experiment
-    metric = judged(first.option, [point for side in sides for point in side.points])
+    first = sides[0].experiment
+    metric = _metric(sides)
     lines = _lines(sides, metric, tolerance_pct(first.option))
     unit = next((one.unit for line in lines for one in line.estimates if one is not None), "")
     return Comparison(
@@ -127,7 +141,7 @@ def _comparison(anchor: str, sides: Sequence[Side], left_out: int) -> Comparison
         experiment=first.name,
         question=f"{first.title}. {first.question}",
         headline=_headline(sides, metric),
-        findings=tuple(found for side in sides if (found := _finding(side)) is not None),
+        findings=tuple(_finding(side) for side in sides),
         sides=tuple(sides),
         lines=tuple(lines),
         unit=unit,
@@ -135,6 +149,14 @@ def _comparison(anchor: str, sides: Sequence[Side], left_out: int) -> Comparison
         figures=tuple(_figures(sides)),
         left_out=left_out,
     )
+
+
+def _metric(sides: Sequence[Side]) -> str | None:
+    """Return the metric by which the experiment judges; None where nothing is expected."""
+    verify = sides[0].experiment.verify
+    if verify is not None and verify.metric is not None:
+        return verify.metric
+    return judged(sides[0].experiment.option, [point for side in sides for point in side.points])
 
 
 def _lines(sides: Sequence[Side], metric: str | None, tolerance: float) -> list[Line]:
@@ -160,24 +182,29 @@ def _lines(sides: Sequence[Side], metric: str | None, tolerance: float) -> list[
 def _worst(side: Side, metric: str | None) -> tuple[float, Point] | None:
     errors = [
         (abs(one.error_pct), point)
-        for point in side.points
+        for point in side.updated
         if (one := point.estimate(metric)) is not None and one.error_pct is not None
     ]
     return max(errors, key=lambda entry: entry[0], default=None)
 
 
 def _headline(sides: Sequence[Side], metric: str | None) -> str:
-    """Say how well each host holds what is declared."""
-    name = sides[0].record.experiment.option
+    """Say how well each host holds what is declared, in percent or by its verdict."""
+    name, verify = sides[0].experiment.option, sides[0].experiment.verify
+    if verify is not None and metric not in _SHARES_OF_CPU:
+        verdicts = [(side.name, judge(side.directory, name).verdict.value) for side in sides]
+        if len({outcome for _, outcome in verdicts}) == 1:
+            return f"`--{name}` is {verdicts[0][1]} on {listed([host for host, _ in verdicts])}."
+        return f"`--{name}` is {listed([f'{outcome} on {host}' for host, outcome in verdicts])}."
     worst = [(side.name, found) for side in sides if (found := _worst(side, metric)) is not None]
     if not worst:
         return f"Nothing is expected of the workload, so no figure judges `--{name}`."
     limit = tolerance_pct(name)
     told = "; ".join(
-        f"on {host} within {percent_bound(error)}"
-        + ("" if error <= limit else f" (at {point.place})")
+        f"on {host} within {percent_bound(error)}" if error <= limit
+        else f"on {host} off by {percent_bound(error)} at {point.place}"
         for host, (error, point) in worst
-    )
+    )  # fmt: skip
     astray = [host for host, (error, _) in worst if error > limit]
     if not astray:
         return f"`--{name}` holds on {count(len(worst), 'host')}: {told}."
@@ -186,34 +213,34 @@ def _headline(sides: Sequence[Side], metric: str | None) -> str:
     return f"`--{name}` does not hold alike: {told}."
 
 
-def _finding(side: Side) -> str | None:
-    """Say how soon a change takes hold on one host."""
-    answered = side.values("answer_ms")
-    settled = side.values("settle_ms")
-    if not answered:
-        return None
-    told = f"{side.words}: Docker answers after {milliseconds(median(answered))}"
-    if not settled:
-        return f"{told}; no workload was seen to settle."
-    return f"{told}, a change takes hold in {milliseconds(median(settled))}."
+def _finding(side: Side) -> str:
+    """Say how soon a change takes hold on one host, and what its verdict rests on."""
+    answered, settled = side.values("answer_ms"), side.values("settle_ms")
+    told = [f"Docker answers after {milliseconds(median(answered))}"] if answered else []
+    if settled:
+        told.append(f"a change takes hold in {milliseconds(median(settled))}")
+    clauses = [", ".join(told)] if told else ["no change was answered"]
+    verify = side.experiment.verify
+    if verify is not None and verify.metric not in _SHARES_OF_CPU:
+        clauses.append(judge(side.directory, side.experiment.option).reason.rstrip("."))
+    return f"{side.words}: {'. '.join(capitalised(clause) for clause in clauses)}."
 
 
 # Plots
 
 
 def _figures(sides: Sequence[Side]) -> list[Plot]:
-    one = _merged(sides)
+    one, metric = _merged(sides), _metric(sides)
     drawn: list[Plot | None] = [
-        value_plots.declared(one),
-        value_plots.error(one),
+        value_plots.declared(one, metric),
+        value_plots.error(one, metric) if _has_errors(one, metric) else None,
         value_plots.against_value(
             one, "stall_p99_ms", "stalls, 99th percentile, ms",
             "A stall is time in which a worker wanted to run and did not.",
         ),
         *value_plots.throttled(one),
     ]  # fmt: skip
-    metric = judged(one.points[0].option, one.points) or ""
-    by_name = {"declared": metric, "stall_p99_ms": "stall_p99_ms"}
+    by_name = {"declared": metric or "", "stall_p99_ms": "stall_p99_ms"}
     titled = [
         replace(plot, title=_apart(sides, by_name.get(plot.name, plot.name)) or plot.title)
         for plot in drawn
@@ -232,22 +259,25 @@ def _nested(plot: Plot) -> Plot:
 
     def sized(trace: Trace) -> Trace:
         marker = trace.get("marker", {})
-        if marker.get("symbol") in (None, "circle-open") or marker["color"] not in sizes:
+        if marker.get("symbol") == "circle-open" or marker.get("color") not in sizes:
             return trace
         return trace | {"marker": marker | {"size": sizes[marker["color"]]}}
 
     return replace(plot, data=[sized(trace) for trace in plot.data])
 
 
+def _has_errors(one: Layout, metric: str | None) -> bool:
+    estimates = [point.estimate(metric) for point in one.points]
+    return any(each is not None and each.error_pct is not None for each in estimates)
+
+
 def _merged(sides: Sequence[Side]) -> Layout:
-    """Return all hosts' points on one axis: a host's name takes the place of the container's."""
-    several = len({point.role for side in sides for point in side.points}) > 1
-
-    def named(side: Side) -> Callable[[str], str]:
-        return lambda role: f"{side.words}, {role}" if several else side.words
-
-    many = [replace(point, role=named(side)(point.role)) for side in sides for point in side.points]
-    rows = [{**row, "role": named(side)(row["role"])} for side in sides for row in side.rows]
+    """Return all hosts' points on one axis: a host takes the place of the container."""
+    many = [replace(point, role=side.words) for side in sides for point in side.updated]
+    rows = []
+    for side in sides:
+        keys = {point.key for point in side.updated}
+        rows += [{**row, "role": side.words} for row in side.rows if row_key(row) in keys]
     return value_axis.layout(many, rows)
 
 
@@ -255,7 +285,7 @@ def _apart(sides: Sequence[Side], metric: str) -> str | None:
     """Say where a metric's medians lie farthest apart, as a share of the larger."""
     known: dict[tuple[str, ...], list[tuple[Side, Point, float]]] = {}
     for side in sides:
-        for point in side.points:
+        for point in side.updated:
             if (value := point.median(metric)) is not None:
                 known.setdefault(point.key, []).append((side, point, value))
     both = [some for some in known.values() if len(some) == len(sides)]

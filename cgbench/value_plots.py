@@ -26,6 +26,7 @@ from cgbench.wording import percent_bound, signed_percent
 
 _AXIS_TITLES = {
     "cpus_used": "CPUs used",
+    "cpu_share_pct": "share of CPU time, %",
     "memory_max_bytes": "most memory, MiB",
     "swap_max_bytes": "most swap, MiB",
     "tasks_max": "most tasks",
@@ -34,9 +35,12 @@ _AXIS_TITLES = {
 _MIB = 2**20
 
 
-def declared(one: Layout) -> Plot | None:
-    """Plot experienced against requested, with the line on which it equals declared."""
-    metric = judged(one.points[0].option, one.points)
+def declared(one: Layout, metric: str | None = None) -> Plot | None:
+    """Plot experienced against requested, with the line on which it equals declared.
+
+    Without a `metric` it is the one that an expectation exists for.
+    """
+    metric = metric or judged(one.points[0].option, one.points)
     if metric is None:
         return None
     data: list[Trace] = []
@@ -94,9 +98,9 @@ def _declared_title(points: Sequence[Point], metric: str) -> str:
     return f"Experienced leaves the declared line by {signed_percent(errors[place])} at {place}"
 
 
-def error(one: Layout) -> Plot | None:
+def error(one: Layout, metric: str | None = None) -> Plot | None:
     """Plot the error in percent of declared at each point, with the band that counts as held."""
-    metric = judged(one.points[0].option, one.points)
+    metric = metric or judged(one.points[0].option, one.points)
     if metric is None:
         return None
     tolerance = tolerance_pct(one.points[0].option)
