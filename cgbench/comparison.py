@@ -191,7 +191,7 @@ def _worst(side: Side, metric: str | None) -> tuple[float, Point] | None:
 def _headline(sides: Sequence[Side], metric: str | None) -> str:
     """Say how well each host holds what is declared, in percent or by its verdict."""
     name, verify = sides[0].experiment.option, sides[0].experiment.verify
-    if verify is not None and metric not in _SHARES_OF_CPU:
+    if verify is not None and verify.metric not in _SHARES_OF_CPU:
         verdicts = [(side.name, judge(side.directory, name).verdict.value) for side in sides]
         if len({outcome for _, outcome in verdicts}) == 1:
             return f"`--{name}` is {verdicts[0][1]} on {listed([host for host, _ in verdicts])}."

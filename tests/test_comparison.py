@@ -71,6 +71,26 @@ def test_two_hosts_that_hold_are_told_so_and_nothing_is_marked(
     assert not any(line.differs for line in one.lines)
 
 
+def unjudged(run: RunDirectory) -> RunDirectory:
+    """Make a run one of an experiment that only its interface files can judge."""
+    record = run.run()
+    assert record.experiment.verify is not None
+    verify = record.experiment.verify.model_copy(update={"metric": None})
+    shaped = record.experiment.model_copy(update={"verify": verify})
+    run.write_run(record.model_copy(update={"experiment": shaped}))
+    return run
+
+
+def test_where_no_share_of_a_cpu_judges_the_verdicts_are_told(tmp_path: Path) -> None:
+    good = unjudged(build(tmp_path / "a", MadeUp(trials=1)))
+    deaf = unjudged(build(tmp_path / "b", MadeUp(trials=1, host=V2, file=lambda _: "-1")))
+    (one,) = compared([good, deaf])
+    assert one.headline == "`--cpu-quota` is effective on made-up and ignored on lab."
+    assert "cpu.cfs_quota_us stayed -1" in one.findings[1]
+    (same,) = compared([good, unjudged(build(tmp_path / "c", MadeUp(trials=1, host=V2)))])
+    assert same.headline == "`--cpu-quota` is effective on made-up and lab."
+
+
 def test_one_plot_holds_the_curves_of_both_hosts(runs: list[RunDirectory]) -> None:
     (one,) = compared(runs)
     plots = {plot.name: plot for plot in one.figures}
