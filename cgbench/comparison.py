@@ -12,7 +12,7 @@ from cgbench.changes import kinds
 from cgbench.effect_plots import effect_times
 from cgbench.experiment import Experiment
 from cgbench.headline import tolerance_pct
-from cgbench.host_names import described, identity
+from cgbench.host_names import caveat, described, identity
 from cgbench.host_times import STAGES, Lane, host_times
 from cgbench.plot import GROUPS, Plot, Trace
 from cgbench.points import Estimate, Point, judged, points, row_key
@@ -38,6 +38,7 @@ class Side:
 
     name: str
     words: str
+    caveat: str | None
     directory: RunDirectory
     experiment: Experiment
     points: tuple[Point, ...]
@@ -82,6 +83,7 @@ class Comparison:
     unit: str
     tolerance: float
     figures: tuple[Plot, ...]
+    caveats: tuple[str, ...]
     left_out: int
 
     def plots(self) -> dict[str, Plot]:
@@ -128,7 +130,16 @@ def _side(directory: RunDirectory, name: str) -> Side | None:
             {stages[metric]: values for metric, values in found.items()}
         for kind, found in times.items()
     }  # fmt: skip
-    return Side(name, words, directory, record.experiment, tuple(many), rows, Lane(words, lane))
+    return Side(
+        name,
+        words,
+        caveat(record.host),
+        directory,
+        record.experiment,
+        tuple(many),
+        rows,
+        Lane(words, lane),
+    )
 
 
 def _comparison(anchor: str, sides: Sequence[Side], left_out: int) -> Comparison:
@@ -147,6 +158,7 @@ def _comparison(anchor: str, sides: Sequence[Side], left_out: int) -> Comparison
         unit=unit,
         tolerance=tolerance_pct(first.option),
         figures=tuple(_figures(sides)),
+        caveats=tuple(f"{side.name}: {side.caveat}" for side in sides if side.caveat),
         left_out=left_out,
     )
 

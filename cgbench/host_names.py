@@ -1,4 +1,4 @@
-"""What hosts are called where several stand side by side."""
+"""What hosts are called where several stand side by side, and what not to compare of them."""
 
 from __future__ import annotations
 
@@ -35,3 +35,16 @@ def described(name: str, host: Host) -> str:
     # A name that already tells the layout need not do so twice.
     parts = [name, f"kernel {host.kernel}"] + [layout] * (f"({host.cgroup}" not in name)
     return ", ".join(parts)
+
+
+def caveat(host: Host) -> str | None:
+    """Return what of a host's figures must not be compared with another's; None if nothing.
+
+    QEMU without KVM names its CPU after the Tiny Code Generator that emulates it.
+    """
+    if "TCG" not in host.cpu_model:
+        return None
+    return (
+        "its CPU is emulated, so its times and stalls say nothing of its kernel or of Docker; "
+        "limits and shares may be compared"
+    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cgbench import truth_cells, truth_words
 from cgbench.host_differences import HostDifference, fact_differences, option_differences
-from cgbench.host_names import described, names
+from cgbench.host_names import caveat, described, names
 from cgbench.host_times import STAGES, Lane, host_times
 from cgbench.interaction_grid import Grid, grid
 from cgbench.options import OPTIONS
@@ -136,6 +136,7 @@ class HostColumn:
     measured: str
     findings: tuple[str, ...]
     headline: str
+    caveat: str | None
     grid: Grid | None
 
 
@@ -199,6 +200,7 @@ def _host_column(table: TruthTable, anchor: str, name: str) -> HostColumn:
         f"{format_duration(table.elapsed_s * 1e9)}",
         findings=tuple(truth_words.findings(table)),
         headline=truth_words.headline(table),
+        caveat=caveat(table.host),
         grid=grid(table.interactions),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cgbench.host_names import described, identity, names
+from cgbench.host_names import caveat, described, identity, names
 from tests.run_builder import HOST
 
 V2 = HOST.model_copy(update={"cgroup": "v2"})
@@ -29,3 +29,9 @@ def test_a_legend_tells_kernel_and_cgroup_version_once() -> None:
 def test_a_host_is_another_by_name_kernel_cgroup_or_docker_and_not_by_memory() -> None:
     assert len({identity(one) for one in (HOST, V2, NEWER)}) == 3
     assert identity(HOST.model_copy(update={"memory_bytes": 1})) == identity(HOST)
+
+
+def test_an_emulated_cpu_is_told_since_its_times_mislead() -> None:
+    emulated = HOST.model_copy(update={"cpu_model": "QEMU TCG CPU version 2.5+"})
+    assert "its CPU is emulated" in (caveat(emulated) or "")
+    assert caveat(HOST) is None
