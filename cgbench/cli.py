@@ -289,31 +289,22 @@ def report(
     ] = None,
     results: ResultsOption = Path("results"),
 ) -> None:
-    """Write one self-contained HTML page from one or many runs.
+    """Write one self-contained HTML page from one or many runs, of one or many hosts.
 
-    A RUN may also be what `cgbench verify` left: truth.json, its directory, or its name.
+    A RUN may also be what `cgbench verify` left: truth.json, its directory, or its name. What
+    several hosts have measured is laid side by side.
     """
-    from cgbench import store
+    from cgbench import store, truth
     from cgbench.report import write
 
     found = [(name, store.find_truth(name, results)) for name in names]
     tables = [path for _name, path in found if path is not None]
-    if tables:
-        runs = [name for name, path in found if path is None]
-        if runs:
-            raise typer.BadParameter(f"{runs[0]} is no truth table; report runs by themselves")
-        _report_truth(tables, output or tables[0].with_name("report.html"))
-        return
-    directories = [store.find_run(name, results) for name in names]
-    target = output or directories[0].path / "report.html"
-    _print(f"report: {write(directories, target)}")
-
-
-def _report_truth(paths: list[Path], output: Path) -> None:
-    from cgbench import truth
-    from cgbench.report import write_truth
-
-    _print(f"report: {write_truth([truth.read(path) for path in paths], output)}")
+    directories = [store.find_run(name, results) for name, path in found if path is None]
+    beside = tables[0].parent if tables else directories[0].path
+    written = write(
+        directories, output or beside / "report.html", [truth.read(path) for path in tables]
+    )
+    _print(f"report: {written}")
 
 
 @app.command()

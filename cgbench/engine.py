@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -16,15 +16,15 @@ import docker
 import docker.errors
 import requests
 
+from cgbench import endpoint
+from cgbench.daemon import Daemon
+from cgbench.endpoint import Endpoint
 from cgbench.errors import DockerUnavailable, EngineError, ImageError, UpdateRejected
 from cgbench.options import Settings, update_body
 from cgbench.streams import EventStream, Stats, StatsStream, stats
 
 LABEL = "cgbench.run"
 """Every container carries it, with the run's name; `cgbench clean` finds them by it."""
-
-MINIMUM_API = (1, 41)
-"""Docker 20.10, the first that knows cgroup v2."""
 
 CONTAINER_USER = 65534
 """`nobody`: stress containers never run as root."""
@@ -37,6 +37,8 @@ SCRATCH_PATH = "/scratch"
 
 _API_TIMEOUT_S = 30
 _REMOVE_TIMEOUT_S = 30
+# A name that no container has.
+_NOBODY = "cgbench-nobody"
 _START_IT = "Start it (systemctl start docker, or run `make setup` in a checkout)."
 
 
@@ -103,34 +105,40 @@ class Engine:
     """A Docker daemon on this host. Raises DockerUnavailable where there is none to use."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        address = environment.get("DOCKER_HOST", "")
-        if address and not address.startswith("unix://"):
-            raise DockerUnavailable(
-                f"DOCKER_HOST={address} is remote",
-                "Sampling needs the local kernel: run cgbench on that host, or unset DOCKER_HOST.",
-            )
-        base_url = address or "unix:///var/run/docker.sock"
-        _require_listener(base_url.removeprefix("unix://"))
+        self.endpoint = endpoint.choose(environment)
+        _require_listener(self.endpoint)
         try:
-            self._api = docker.APIClient(base_url=base_url, version="auto", timeout=_API_TIMEOUT_S)
-            self._version: Mapping[str, Any] = self._api.version(api_version=False)
+            self._api = docker.APIClient(
+                base_url=self.endpoint.url, version="auto", timeout=_API_TIMEOUT_S
+            )
+            version: Mapping[str, Any] = self._api.version(api_version=False)
         except (docker.errors.DockerException, requests.RequestException) as error:
             raise DockerUnavailable(
-                f"no Docker daemon answers at {base_url}: {_cause(error)}", _START_IT
+                f"no Docker daemon answers at {self.endpoint.words}: {_cause(error)}", _START_IT
             ) from error
         try:
-            self._require_new_enough()
-        except DockerUnavailable:
+            self._daemon = Daemon(version, self._call(self._api.info))
+            self._daemon.require_usable(self.endpoint.words)
+            self._require_update()
+        except EngineError:
             self._api.close()
             raise
 
-    def _require_new_enough(self) -> None:
-        offered = tuple(int(part) for part in str(self._version["ApiVersion"]).split("."))
-        if offered < MINIMUM_API:
+    def _require_update(self) -> None:
+        """Refuse a daemon without `docker update`: asked for a container that cannot be there.
+
+        One that knows the request says in JSON that there is no such container.
+        """
+        response = self._post(f"/containers/{_NOBODY}/update", {})
+        try:
+            known = "message" in response.json()
+        except ValueError:
+            known = False
+        if not known:
             raise DockerUnavailable(
-                f"Docker {self._version.get('Version')} is too old: its API is "
-                f"{self._version['ApiVersion']}, cgbench needs {MINIMUM_API[0]}.{MINIMUM_API[1]}",
-                "Install Docker Engine 20.10 or newer.",
+                f"{self._daemon.product} at {self.endpoint.words} knows no `docker update`: it "
+                f"answers {response.status_code} {response.text.strip()[:60]}",
+                "Changing limits live is what cgbench measures: use a Docker Engine.",
             )
 
     def close(self) -> None:
@@ -138,17 +146,8 @@ class Engine:
         self._api.close()
 
     def describe(self) -> dict[str, str]:
-        """Return version, api, runc, driver, storage and architecture of the daemon, as text."""
-        info = self._call(self._api.info)
-        components = {part["Name"]: part for part in self._version.get("Components", ())}
-        return {
-            "version": str(self._version.get("Version", "")),
-            "api": str(self._version.get("ApiVersion", "")),
-            "runc": str(components.get("runc", {}).get("Version", "unknown")),
-            "cgroup_driver": str(info.get("CgroupDriver", "unknown")),
-            "storage_driver": str(info.get("Driver", "unknown")),
-            "os": str(info.get("OperatingSystem", "unknown")),
-        }
+        """Ask the daemon for version, api, runc, driver, storage and system, as text."""
+        return replace(self._daemon, info=self._call(self._api.info)).describe()
 
     # Containers
 
@@ -416,17 +415,18 @@ def _until_it_ends(messages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[st
         return
 
 
-def _require_listener(path: str) -> None:
-    """Raise DockerUnavailable unless something listens on the socket at `path`.
+def _require_listener(endpoint: Endpoint) -> None:
+    """Raise DockerUnavailable unless something listens on the socket.
 
     Asked first, since docker's own client leaks its socket where nothing listens.
     """
     with socket.socket(socket.AF_UNIX) as client:
         try:
-            client.connect(path)
+            client.connect(endpoint.path)
         except OSError as error:
             raise DockerUnavailable(
-                f"no Docker daemon answers at unix://{path}: {error.strerror or error}", _START_IT
+                f"no Docker daemon answers at {endpoint.words}: {error.strerror or error}",
+                _START_IT if endpoint.origin is None else "Start it, or choose another socket.",
             ) from error
 
 

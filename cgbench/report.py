@@ -6,20 +6,23 @@ import base64
 import gzip
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from cgbench import __version__, interaction_grid, truth_cells, wording
+from cgbench import __version__, host_names, interaction_grid, truth_cells, wording
 from cgbench import headline as findings
 from cgbench.errors import StoreError
+from cgbench.host_names import identity
 from cgbench.page import RunPage, run_page
 from cgbench.plot import Plot, fewer
+from cgbench.side_by_side import Comparison, comparisons
 from cgbench.store import RunDirectory, whole
 from cgbench.truth import TruthTable
-from cgbench.truth_page import truth_page
+from cgbench.truth_page import TruthPage, truth_page
 
 MAXIMUM_BYTES = 6_000_000
 """No page is larger."""
@@ -42,12 +45,15 @@ def headline(directories: Sequence[RunDirectory]) -> list[str]:
     ]
 
 
-def write(directories: Sequence[RunDirectory], output: Path) -> Path:
-    """Write the report of the runs to `output`, whole or not at all, and return its path.
+def write(
+    directories: Sequence[RunDirectory], output: Path, tables: Sequence[TruthTable] = ()
+) -> Path:
+    """Write the report of runs and truth tables to `output`, whole or not at all; return its path.
 
+    Truth tables come first. An experiment that several hosts have run is laid side by side.
     Raises StoreError when it cannot be written, or when so many runs do not fit on one page.
     """
-    return _put(output, _fitting(directories))
+    return _put(output, _fitting(_content(directories, tables)))
 
 
 def write_truth(tables: Sequence[TruthTable], output: Path) -> Path:
@@ -55,18 +61,25 @@ def write_truth(tables: Sequence[TruthTable], output: Path) -> Path:
 
     Raises StoreError when it cannot be written.
     """
-    from plotly.offline import get_plotlyjs
+    return write((), output, tables)
 
-    page = truth_page(tables)
-    html = _environment().get_template("truth.html.j2").render(
-        title=f"Truth table · {', '.join(host.name for host in page.hosts)} · cgbench",
-        version=__version__,
-        page=page,
-        tables=[table.to_json() for table in tables],
-        plots={name: _drawable(plot, _MOST_POINTS) for name, plot in page.plots().items()},
-        plotly=get_plotlyjs(),
-    )  # fmt: skip
-    return _put(output, html.encode())
+
+@dataclass(frozen=True)
+class _Content:
+    """All that is on the page: `truth` is None where there is no truth table."""
+
+    tables: Sequence[TruthTable]
+    truth: TruthPage | None
+    compared: Sequence[Comparison]
+    runs: Sequence[RunPage]
+
+    def plots(self) -> dict[str, Plot]:
+        found = {} if self.truth is None else self.truth.plots()
+        for one in self.compared:
+            found |= one.plots()
+        for run in self.runs:
+            found |= run.plots()
+        return found
 
 
 def _put(output: Path, content: bytes) -> Path:
@@ -75,15 +88,15 @@ def _put(output: Path, content: bytes) -> Path:
     return output
 
 
-def _fitting(directories: Sequence[RunDirectory]) -> bytes:
-    pages, size = _pages(directories), 0
+def _fitting(content: _Content) -> bytes:
+    size = 0
     for points, packed in _ATTEMPTS:
-        content = _html(pages, points, packed).encode()
-        size = len(content)
+        html = _html(content, points, packed).encode()
+        size = len(html)
         if size <= MAXIMUM_BYTES:
-            return content
+            return html
     raise StoreError(
-        f"a report of {len(directories)} runs takes {size / 1e6:.1f} MB, over "
+        f"a report of {len(content.runs)} runs takes {size / 1e6:.1f} MB, over "
         f"{MAXIMUM_BYTES / 1e6:.0f} MB",
         "Report fewer runs at once.",
     )
@@ -91,28 +104,39 @@ def _fitting(directories: Sequence[RunDirectory]) -> bytes:
 
 def render(directories: Sequence[RunDirectory], points: int) -> str:
     """Return the page; a line has `points` points at most."""
-    return _html(_pages(directories), points, packed=False)
+    return _html(_content(directories, ()), points, packed=False)
 
 
-def _pages(directories: Sequence[RunDirectory]) -> list[RunPage]:
-    return [
+def _content(directories: Sequence[RunDirectory], tables: Sequence[TruthTable]) -> _Content:
+    pages = [
         run_page(directory, f"run-{number}", _MOST_POINTS)
         for number, directory in enumerate(directories, 1)
     ]
+    # A host has one name on the page, and tables need one each, even of the same host.
+    hosts = {identity(one): one for one in (
+        *(table.host for table in tables), *(page.record.host for page in pages))}  # fmt: skip
+    called = dict(zip(hosts, host_names.names(list(hosts.values())), strict=True))
+    mine = [called[identity(table.host)] for table in tables]
+    if len(set(mine)) < len(mine):
+        mine = host_names.names([table.host for table in tables])
+    truth = truth_page(tables, mine) if tables else None
+    return _Content(tables, truth, comparisons(directories, called), pages)
 
 
-def _html(pages: Sequence[RunPage], points: int, packed: bool) -> str:
+def _html(content: _Content, points: int, packed: bool) -> str:
     """Return the page; `packed` compresses the library, which old browsers cannot undo."""
     from plotly.offline import get_plotlyjs
 
     library = get_plotlyjs()
-    plots = {name: plot for page in pages for name, plot in page.plots().items()}
     return _environment().get_template("report.html.j2").render(
-        title=_title(pages),
+        title=_title(content),
         version=__version__,
-        runs=pages,
-        summaries=_summaries(pages),
-        plots={name: _drawable(plot, points) for name, plot in plots.items()},
+        page=content.truth,
+        tables=[table.to_json() for table in content.tables],
+        compared_runs=content.compared,
+        runs=content.runs,
+        summaries=_summaries(content.runs),
+        plots={name: _drawable(plot, points) for name, plot in content.plots().items()},
         plotly=library,
         packed=_packed(library) if packed else "",
     )  # fmt: skip
@@ -122,7 +146,11 @@ def _packed(text: str) -> str:
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
-def _title(pages: Sequence[RunPage]) -> str:
+def _title(content: _Content) -> str:
+    if content.truth is not None:
+        hosts = ", ".join(host.name for host in content.truth.hosts)
+        return f"Truth table · {hosts} · cgbench"
+    pages = content.runs
     names = list(dict.fromkeys(page.record.experiment.name for page in pages))
     where = pages[0].record.run if len(pages) == 1 else wording.count(len(pages), "run")
     return f"{', '.join(names)} · {where} · cgbench"
@@ -156,7 +184,8 @@ def _environment() -> Environment:
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     environment.filters |= {
         "prose": prose,
-        "count": wording.count,
+        "breakable": breakable,
+        "count": lambda one, noun: wording.count(one if isinstance(one, int) else len(one), noun),
         "css": _css_colour,
         "capitalised": wording.capitalised,
         "amount": wording.amount,
@@ -185,6 +214,11 @@ def prose(text: str) -> Markup:
     return Markup("").join(
         _code(part) if index % 2 else escape(part) for index, part in enumerate(parts)
     )
+
+
+def breakable(name: str) -> Markup:
+    """Return a file's name as HTML, escaped, that a narrow column may break after `_` and `.`."""
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[_.])(?=.)", name))
 
 
 def _code(text: str) -> Markup:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cgbench import truth_cells, truth_words
+from cgbench.host_differences import HostDifference, fact_differences, option_differences
+from cgbench.host_names import caveat, described, names
+from cgbench.host_times import STAGES, Lane, host_times
 from cgbench.interaction_grid import Grid, grid
 from cgbench.options import OPTIONS
 from cgbench.plot import Plot
@@ -101,7 +104,7 @@ class Cell:
 class Line:
     """One option: a cell per host, None where it was not measured there.
 
-    `place` is its place in the registry.
+    `place` is its place in the registry, `differences` what is not the same on all hosts.
     """
 
     option: str
@@ -109,7 +112,12 @@ class Line:
     summary: str
     place: int
     cells: tuple[Cell | None, ...]
-    differs: bool
+    differences: tuple[HostDifference, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether the hosts come to different verdicts."""
+        return any(one.verdict for one in self.differences)
 
     @property
     def tone(self) -> str:
@@ -128,37 +136,49 @@ class HostColumn:
     measured: str
     findings: tuple[str, ...]
     headline: str
-    plot: Plot | None
+    caveat: str | None
     grid: Grid | None
 
 
 @dataclass(frozen=True)
 class TruthPage:
-    """The page: `filters` are tone, words and number of options."""
+    """The page: `filters` are tone, words and number of options.
+
+    `facts` are what differs between the hosts themselves, `times` the times to effect of all.
+    """
 
     headline: str
     hosts: tuple[HostColumn, ...]
+    facts: tuple[HostDifference, ...]
+    times: Plot | None
     lines: tuple[Line, ...]
     filters: tuple[tuple[str, str, int], ...]
     legend: tuple[Term, ...]
 
     def plots(self) -> dict[str, Plot]:
         """Return every plot by the identity of its element on the page."""
-        return {f"{host.anchor}-{host.plot.name}": host.plot for host in self.hosts if host.plot}
+        return {} if self.times is None else {f"truth-{self.times.name}": self.times}
+
+    @property
+    def differing(self) -> int:
+        """How many options have more than one verdict."""
+        return sum(line.differs for line in self.lines)
 
 
-def truth_page(tables: Sequence[TruthTable]) -> TruthPage:
-    """Gather what the page says about one or many truth tables."""
-    names = _names(tables)
+def truth_page(tables: Sequence[TruthTable], named: Sequence[str] | None = None) -> TruthPage:
+    """Gather what the page says about one or many truth tables; `named` are the hosts' names."""
+    called = list(named or names([table.host for table in tables]))
     hosts = tuple(
         _host_column(table, f"host-{number}", name)
-        for number, (table, name) in enumerate(zip(tables, names, strict=True), 1)
+        for number, (table, name) in enumerate(zip(tables, called, strict=True), 1)
     )
     lines = sorted(_lines(tables), key=_rank)
     tones = [line.tone for line in lines]
     return TruthPage(
-        headline=hosts[0].headline if len(tables) == 1 else truth_words.compared(tables, names),
+        headline=hosts[0].headline if len(tables) == 1 else truth_words.compared(tables, called),
         hosts=hosts,
+        facts=tuple(fact_differences([table.host for table in tables])),
+        times=_times(tables, called),
         lines=tuple(lines),
         filters=tuple(
             (tone, words, tones.count(tone)) for tone, words in _TONE_WORDS.items() if tone in tones
@@ -171,19 +191,7 @@ def truth_page(tables: Sequence[TruthTable]) -> TruthPage:
     )
 
 
-def _names(tables: Sequence[TruthTable]) -> list[str]:
-    """Return a name per table; equal host names get the cgroup version or a number."""
-    by_host = [table.host.hostname for table in tables]
-    if len(set(by_host)) == len(by_host):
-        return by_host
-    longer = [f"{name} ({one.host.cgroup})" for name, one in zip(by_host, tables, strict=True)]
-    if len(set(longer)) == len(longer):
-        return longer
-    return [f"{name} ({number})" for number, name in enumerate(by_host, 1)]
-
-
 def _host_column(table: TruthTable, anchor: str, name: str) -> HostColumn:
-    times = [(f"--{row.verdict.option}", truth_cells.times(row.verdict)) for row in table.rows]
     return HostColumn(
         anchor=anchor,
         name=name,
@@ -192,16 +200,40 @@ def _host_column(table: TruthTable, anchor: str, name: str) -> HostColumn:
         f"{format_duration(table.elapsed_s * 1e9)}",
         findings=tuple(truth_words.findings(table)),
         headline=truth_words.headline(table),
-        plot=time_to_effect(times, "effect"),
+        caveat=caveat(table.host),
         grid=grid(table.interactions),
     )
+
+
+def _times(tables: Sequence[TruthTable], called: Sequence[str]) -> Plot | None:
+    """Plot the times to effect: of one host, or of several side by side."""
+    known = [
+        [(f"--{row.verdict.option}", truth_cells.times(row.verdict)) for row in table.rows]
+        for table in tables
+    ]
+    if len(known) == 1:
+        return time_to_effect(known[0], "effect")
+    lanes = [
+        Lane(described(name, table.host), {label: _stages(one) for label, one in times})
+        for name, table, times in zip(called, tables, known, strict=True)
+    ]
+    return host_times(lanes, "effect")
+
+
+def _stages(one: TimeToEffect) -> dict[str, list[float]]:
+    values = (one.answer, one.enforced, one.experienced)
+    return {
+        words: [value]
+        for (words, _), value in zip(STAGES, values, strict=True)
+        if value is not None
+    }
 
 
 def host_facts(host: Host) -> str:
     """Return what a verdict depends on, in one line."""
     swap = f"{format_size(host.swap_bytes)} swap" if host.swap_bytes else "no swap"
     return (
-        f"{host.hostname}: cgroup {host.cgroup} with the {host.cgroup_driver} driver, kernel "
+        f"cgroup {host.cgroup} with the {host.cgroup_driver} driver, kernel "
         f"{host.kernel}, Docker {host.docker}, runc {host.runc}, {host.os}, {host.cpus} × "
         f"{host.cpu_model}, {format_size(host.memory_bytes)} and {swap}"
     )
@@ -209,7 +241,7 @@ def host_facts(host: Host) -> str:
 
 def _lines(tables: Sequence[TruthTable]) -> list[Line]:
     by_host = [{row.verdict.option: row for row in table.rows} for table in tables]
-    differing = truth_words.differing_options(tables)
+    differing = {one.option: one.found for one in option_differences(tables)}
     return [
         Line(
             option=option.name,
@@ -219,7 +251,7 @@ def _lines(tables: Sequence[TruthTable]) -> list[Line]:
             cells=tuple(
                 _cell(rows[option.name]) if option.name in rows else None for rows in by_host
             ),
-            differs=option.name in differing,
+            differences=differing.get(option.name, ()),
         )
         for place, option in enumerate(OPTIONS.values())
         if any(option.name in rows for rows in by_host)

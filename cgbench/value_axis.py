@@ -141,7 +141,8 @@ def named(what: str, label: str) -> str:
 def told(one: Layout, metric: str) -> str:
     """Return the medians of a metric as words, for those who do not see the plot."""
     return "; ".join(
-        f"{point.words}: {significant(point.estimates[metric].median, 3)} "
-        f"{point.estimates[metric].unit}"
-        for point in one.having(one.points, metric)
+        f"{label}{': ' * bool(label)}{point.words}: "
+        f"{significant(point.estimates[metric].median, 3)} {point.estimates[metric].unit}"
+        for label, some in one.groups()
+        for point in one.having(some, metric)
     )

@@ -26,6 +26,7 @@ from cgbench.wording import percent_bound, signed_percent
 
 _AXIS_TITLES = {
     "cpus_used": "CPUs used",
+    "cpu_share_pct": "share of CPU time, %",
     "memory_max_bytes": "most memory, MiB",
     "swap_max_bytes": "most swap, MiB",
     "tasks_max": "most tasks",
@@ -34,9 +35,12 @@ _AXIS_TITLES = {
 _MIB = 2**20
 
 
-def declared(one: Layout) -> Plot | None:
-    """Plot experienced against requested, with the line on which it equals declared."""
-    metric = judged(one.points[0].option, one.points)
+def declared(one: Layout, metric: str | None = None) -> Plot | None:
+    """Plot experienced against requested, with the line on which it equals declared.
+
+    Without a `metric` it is the one that an expectation exists for.
+    """
+    metric = metric or judged(one.points[0].option, one.points)
     if metric is None:
         return None
     data: list[Trace] = []
@@ -94,9 +98,9 @@ def _declared_title(points: Sequence[Point], metric: str) -> str:
     return f"Experienced leaves the declared line by {signed_percent(errors[place])} at {place}"
 
 
-def error(one: Layout) -> Plot | None:
+def error(one: Layout, metric: str | None = None) -> Plot | None:
     """Plot the error in percent of declared at each point, with the band that counts as held."""
-    metric = judged(one.points[0].option, one.points)
+    metric = metric or judged(one.points[0].option, one.points)
     if metric is None:
         return None
     tolerance = tolerance_pct(one.points[0].option)
@@ -148,12 +152,12 @@ def _median_errors(
 def throttled(one: Layout) -> list[Plot]:
     """Plot throttled periods and throttled time, which are two different numbers."""
     plots = (
-        _against_value(
+        against_value(
             one, "throttled_periods_pct", "throttled periods, % of periods",
             "Of all periods, those in which the group ran out of quota. It says how often, not "
             "for how long.",
         ),
-        _against_value(
+        against_value(
             one, "throttled_time_pct", "throttled time, % of time",
             "Time that run queues of the group stood still, in percent of the time that passed. "
             "The kernel adds it up over CPUs, so two such queues make 200 %.",
@@ -162,7 +166,8 @@ def throttled(one: Layout) -> list[Plot]:
     return [plot for plot in plots if plot is not None]
 
 
-def _against_value(one: Layout, metric: str, axis: str, reading: str) -> Plot | None:
+def against_value(one: Layout, metric: str, axis: str, reading: str) -> Plot | None:
+    """Plot a metric's medians against the value; None where it was not measured or always 0."""
     measured = one.ordered(one.having(one.points, metric))
     if not any(point.median(metric) for point in measured):
         # Not measured, or nothing was ever throttled.
@@ -179,8 +184,9 @@ def _against_value(one: Layout, metric: str, axis: str, reading: str) -> Plot | 
         ]
         keys.append(Key(named("median", label), colour, mark))
     own = [point for point in measured if point.changed] or measured
-    ends = [f"{end.median(metric) or 0:.3g} % at {end.short}" for end in (own[0], own[-1])]
-    distinct = {f"{point.median(metric) or 0:.3g} %" for point in own}
+    unit = measured[0].estimates[metric].unit
+    ends = [f"{end.median(metric) or 0:.3g} {unit} at {end.short}" for end in (own[0], own[-1])]
+    distinct = {f"{point.median(metric) or 0:.3g} {unit}" for point in own}
     if len(distinct) == 1 < len(own):
         ends = [f"{distinct.pop()} at every value"]
     what = axis.partition(",")[0]

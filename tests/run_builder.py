@@ -79,6 +79,7 @@ class MadeUp:
     other_cpu_s: float = 0.0
     status: str = "finished"
     finished: int | None = None
+    host: Host = HOST
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,9 @@ def build(results: Path, made: MadeUp | None = None) -> RunDirectory:
     directory = RunDirectory.create(results, shaped.name, RUN)
     record = RunRecord(
         run=RUN, experiment=shaped, quick=False, seed=7, trials_planned=len(plans),
-        image="cgbench/workload:0123456789ab", host=HOST, preconditions={"cpu-bandwidth": True},
-        status=made.status, started="2026-01-01T00:00:00+00:00", elapsed_s=60.0,
+        image="cgbench/workload:0123456789ab", host=made.host,
+        preconditions={"cpu-bandwidth": True}, status=made.status,
+        started="2026-01-01T00:00:00+00:00", elapsed_s=60.0,
     )  # fmt: skip
     directory.write_run(record)
     for plan in plans[: made.finished]:

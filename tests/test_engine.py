@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import http.server
 import json
+import platform
 import socketserver
+import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,13 +33,28 @@ def test_no_daemon_is_told_with_its_address_and_what_to_do(tmp_path: Path) -> No
         Engine({"DOCKER_HOST": f"unix://{tmp_path}/none"})
 
 
-class OldDaemon(http.server.BaseHTTPRequestHandler):
-    """Answers as a Docker of 2017 would."""
+OLD = {"Version": "17.03.2", "ApiVersion": "1.27", "MinAPIVersion": "1.12"}
+PRESENT: dict[str, object] = {"Version": "4.3.1", "ApiVersion": "1.41", "MinAPIVersion": "1.24",
+                              "Components": [{"Name": "Podman Engine"}]}  # fmt: skip
+HERE = {"KernelVersion": platform.release(), "CgroupDriver": "cgroupfs"}
+
+
+class MadeUpDaemon(http.server.BaseHTTPRequestHandler):
+    """Answers with `version` and `info`, and knows no other request."""
+
+    version: Mapping[str, object] = OLD
+    info: Mapping[str, object] = HERE
 
     def do_GET(self) -> None:
-        answer = {"Version": "17.03.2", "ApiVersion": "1.27", "MinAPIVersion": "1.12"}
+        self._answer(200, self.info if self.path.endswith("/info") else self.version)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_error(404)
+
+    def _answer(self, status: int, answer: Mapping[str, object]) -> None:
         body = json.dumps(answer).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -49,19 +67,73 @@ class OldDaemon(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def old_daemon(tmp_path: Path) -> Iterator[str]:
-    with socketserver.ThreadingUnixStreamServer(str(tmp_path / "sock"), OldDaemon) as server:
+@contextmanager
+def listening(socket: Path, daemon: type[MadeUpDaemon]) -> Iterator[str]:
+    """Let a made-up daemon answer at a socket, and yield its address."""
+    with socketserver.ThreadingUnixStreamServer(str(socket), daemon) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"unix://{tmp_path}/sock"
+        yield f"unix://{socket}"
         server.shutdown()
         thread.join()
 
 
-def test_a_daemon_that_is_too_old_is_told_with_both_versions(old_daemon: str) -> None:
-    with pytest.raises(DockerUnavailable, match=r"too old: its API is 1\.27, cgbench needs 1\.41"):
-        Engine({"DOCKER_HOST": old_daemon})
+def refusal(socket: Path, version: Mapping[str, object], info: Mapping[str, object]) -> str:
+    """Return why an engine refuses a daemon that says this of itself."""
+    daemon = type("Daemon", (MadeUpDaemon,), {"version": version, "info": info})
+    with listening(socket, daemon) as address, pytest.raises(DockerUnavailable) as caught:
+        Engine({"DOCKER_HOST": address})
+    assert caught.value.advice
+    return caught.value.message
+
+
+def test_a_daemon_that_is_too_old_is_told_with_both_versions(tmp_path: Path) -> None:
+    told = refusal(tmp_path / "sock", OLD, HERE)
+    assert "too old: its API is 1.27, cgbench needs 1.41" in told
+
+
+def test_a_daemon_on_another_kernel_is_refused_since_its_cgroups_are_not_here(
+    tmp_path: Path,
+) -> None:
+    told = refusal(tmp_path / "sock", PRESENT, HERE | {"KernelVersion": "5.15.49-linuxkit"})
+    assert "another kernel (5.15.49-linuxkit)" in told
+
+
+def test_a_daemon_without_cgroups_is_refused(tmp_path: Path) -> None:
+    lacking = HERE | {"CgroupDriver": "none", "SecurityOptions": ["name=rootless"]}
+    told = refusal(tmp_path / "sock", PRESENT, lacking)
+    assert told.startswith(f"the rootless daemon at unix://{tmp_path}/sock (DOCKER_HOST) has no")
+
+
+def test_a_daemon_without_update_is_refused_with_its_name_and_answer(tmp_path: Path) -> None:
+    told = refusal(tmp_path / "sock", PRESENT, HERE)
+    assert told.startswith("Podman Engine 4.3.1 at unix://")
+    assert "knows no `docker update`: it answers 404" in told
+
+
+@pytest.mark.docker
+def test_a_second_daemon_with_a_socket_elsewhere_is_used(tmp_path: Path) -> None:
+    socket = tmp_path / "docker.sock"
+    options = [f"--data-root={tmp_path}/data", f"--exec-root={tmp_path}/exec",
+               f"--pidfile={tmp_path}/pid", f"--host=unix://{socket}",
+               "--bridge=none", "--iptables=false"]  # fmt: skip
+    with (tmp_path / "log").open("wb") as log:
+        daemon = subprocess.Popen(["dockerd", *options], stdout=log, stderr=log)
+    try:
+        limit = time.monotonic() + 30
+        while True:
+            try:
+                second = Engine({"DOCKER_HOST": f"unix://{socket}"})
+                break
+            except DockerUnavailable:
+                assert time.monotonic() < limit, (tmp_path / "log").read_text()[-2000:]
+                time.sleep(0.1)
+        assert not second.has_image(image.tag(workload.directory()))
+        assert second.endpoint.path == str(socket)
+        second.close()
+    finally:
+        daemon.terminate()
+        daemon.wait(30)
 
 
 @pytest.fixture

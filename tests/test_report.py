@@ -269,6 +269,13 @@ def test_prose_turns_backticks_into_code_and_keeps_numbers_with_their_units() ->
     assert str(report.prose("after `--cpus <1> x`")) == "after <code>--cpus &lt;1&gt; x</code>"
 
 
+def test_the_name_of_a_file_breaks_between_its_words_only() -> None:
+    assert str(report.breakable("memory.limit_in_bytes")) == (
+        "memory.<wbr>limit_<wbr>in_<wbr>bytes"
+    )
+    assert str(report.breakable("<b>_")) == "&lt;b&gt;_"
+
+
 def test_rows_that_were_never_written_are_derived_once(tmp_path: Path) -> None:
     directory = build(tmp_path, MadeUp(trials=1))
     (directory.path / "phases.parquet").unlink()

@@ -11,6 +11,7 @@ import pytest
 from cgbench import report
 from cgbench.options import OPTIONS
 from cgbench.verdict import Outcome
+from tests.run_builder import HOST, MadeUp, build
 from tests.test_report_browser import THEMES, WIDTHS, Visit, browser
 from tests.truth_tables import table
 
@@ -132,6 +133,40 @@ def test_the_first_screen_names_the_fictions(wide: Visit) -> None:
         box = wide.page.get_by_text(text).first.bounding_box()
         assert box is not None
         assert box["y"] + box["height"] < 900
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    where = tmp_path_factory.mktemp("mixed")
+    other = HOST.model_copy(update={"hostname": "other", "kernel": "6.12.0", "cgroup": "v2"})
+    runs = [build(where / name, MadeUp(trials=1, host=host))
+            for name, host in (("a", HOST), ("b", other))]  # fmt: skip
+    tables = [PAGES["two"][0], PAGES["two"][1].model_copy(update={"host": other})]
+    return report.write(runs, where / "report.html", tables)
+
+
+@pytest.mark.parametrize("width", [1400, 1200, 400])
+@pytest.mark.parametrize("theme", THEMES)
+def test_two_hosts_tables_and_curves_fit_on_one_page(
+    browser: Browser, mixed: Path, width: int, theme: str
+) -> None:
+    visit = Visit(browser, mixed, width, theme)
+    widths = visit.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert widths[0] <= widths[1]
+    charts = {chart["id"]: chart for chart in visit.charts()}
+    assert all(chart["width"] <= widths[1] for chart in charts.values())
+    for name in ("truth-effect", "compared-1-declared", "compared-1-effect"):
+        assert charts[name]["drawn"] > 0, name
+    visit.page.get_by_text("Verdicts differ").first.click()
+    differing = {
+        one.verdict.option
+        for one, two in zip(PAGES["two"][0].rows, PAGES["two"][1].rows, strict=True)
+        if one.verdict.verdict is not two.verdict.verdict
+    }
+    assert set(shown(visit)) == differing
+    assert visit.complaints == []
+    assert len(visit.requests) == 1
+    visit.page.context.close()
 
 
 def test_it_filters_without_scripts(browser: Browser, files: dict[str, Path]) -> None:

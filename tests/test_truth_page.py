@@ -217,8 +217,19 @@ def test_several_hosts_stand_side_by_side_with_differences_marked(tmp_path: Path
     assert [line.differs for line in page.lines] == [True, False]
     assert page.lines[1].cells[1] is None
     text = Page(written(tmp_path, one, other)).text
-    assert text.count("hosts differ") == 1
+    assert text.count("≠ verdicts differ") == 1
     assert "not measured" in text
+
+
+def test_several_hosts_share_one_plot_of_times() -> None:
+    page = truth_page([table(EFFECTIVE, hostname="a"), table(EFFECTIVE, hostname="b")])
+    assert page.times is not None
+    assert [key.label for key in page.times.keys[:2]] == [
+        "a, kernel 6.1.0, cgroup v1", "b, kernel 6.1.0, cgroup v1",
+    ]  # fmt: skip
+    alone = truth_page([table(EFFECTIVE)])
+    assert list(alone.plots()) == ["truth-effect"]
+    assert alone.facts == ()
 
 
 def test_hosts_of_one_name_are_told_apart() -> None:
@@ -298,11 +309,11 @@ def test_the_command_writes_the_page_beside_the_table(tmp_path: Path) -> None:
     assert embedded((tmp_path / "report.html").read_text(), "cgbench-truth") == [one.to_json()]
 
 
-def test_runs_and_tables_are_not_mixed(tmp_path: Path) -> None:
+def test_a_run_that_is_neither_table_nor_run_is_named(tmp_path: Path) -> None:
     path = store.write_file(tmp_path / "truth.json", json.dumps(table(EFFECTIVE).to_json()))
     done = cgbench("report", path, "cpu-quota-sweep")
     assert done.returncode == 2
-    assert "no truth table" in done.stderr
+    assert "no run called cpu-quota-sweep" in done.stderr
 
 
 def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
