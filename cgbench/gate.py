@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from cgbench import baseline as baselines
 from cgbench import comparison, host, runner
@@ -54,6 +55,25 @@ class Site:
     results: Path
     seed: int
     tell: Tell
+
+
+class Growing(Protocol):
+    """A candidate that grows by one repetition at a time; `good` are those that count."""
+
+    good: list[int]
+    disturbances: list[Disturbance]
+    longest_s: float
+    persistent: bool
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no repetition is left."""
+
+    def measure(self) -> None:
+        """Measure one more repetition and note whether it counts."""
+
+    def side(self, repetitions: Collection[int] | None = None) -> Baseline:
+        """Return the good repetitions as one side of a comparison, or some of them."""
 
 
 @dataclass
@@ -156,33 +176,42 @@ def calmness(side: Baseline) -> Noise:
 def gate(experiment: Experiment, terms: Terms, site: Site) -> Comparison:
     """Measure `experiment` until every metric is decided or the budget is spent, and judge it.
 
-    A regression is told only when fresh trials show it again. Raises BaselineError when every
-    trial fails.
+    Raises BaselineError when not one trial can be used.
     """
     names = tuple(dict.fromkeys(one.metric for one in terms.baseline.series))
     candidate = open_candidate(experiment, names, calmness(terms.baseline), site)
+    apart = _before_measuring(candidate, experiment, terms)
+    found = decide(candidate, terms, site.tell) if apart is None else apart
+    record = candidate.directory.run()
+    candidate.directory.write_run(record.model_copy(update={"status": "finished"}))
+    return found
+
+
+def decide(candidate: Growing, terms: Terms, tell: Tell) -> Comparison:
+    """Let a candidate grow until every metric is decided or the budget is spent, and judge it.
+
+    It is looked at after each number of trials in `terms.looks`. A regression is told only when
+    fresh trials show it again. Raises BaselineError when not one trial can be used.
+    """
     deadline = time.monotonic() + terms.budget_s
     alpha = ALPHA / len(terms.looks)
     found, looked = None, 0
-    apart = _before_measuring(candidate, experiment, terms)
-    if apart is not None:
-        return apart
     for look in terms.looks:
         if not _grow(candidate, look, deadline):
             break
         found, looked = _look(candidate, terms, alpha), len(candidate.good)
-        _told(site, candidate, found)
+        _told(tell, looked, found)
         if found.of(Judgement.REGRESSED):
-            confirmed = _confirm(candidate, terms, found, deadline)
+            confirmed = _confirm(candidate, terms, found, deadline, tell)
             if confirmed is not None:
-                return _final(candidate, confirmed)
+                return _with_remarks(candidate, confirmed)
         elif found.decided:
-            return _final(candidate, found)
+            return _with_remarks(candidate, found)
     if not candidate.good:
         raise _unusable(candidate)
     if found is None or len(candidate.good) != looked:
         found = _look(candidate, terms, alpha)
-    return _final(candidate, _unconfirmed(found))
+    return _with_remarks(candidate, _unconfirmed(found))
 
 
 def _before_measuring(
@@ -205,7 +234,7 @@ def _before_measuring(
     return comparison.compare(terms.baseline, here, allow=terms.allow)
 
 
-def _grow(candidate: Candidate, target: int, deadline: float) -> bool:
+def _grow(candidate: Growing, target: int, deadline: float) -> bool:
     """Measure until `target` repetitions count; return False when time or repetitions ran out."""
     while len(candidate.good) < target:
         if candidate.exhausted or time.monotonic() + candidate.longest_s > deadline:
@@ -214,25 +243,25 @@ def _grow(candidate: Candidate, target: int, deadline: float) -> bool:
     return True
 
 
-def _look(candidate: Candidate, terms: Terms, alpha: float) -> Comparison:
+def _look(candidate: Growing, terms: Terms, alpha: float) -> Comparison:
     return comparison.compare(
         terms.baseline, candidate.side(), allow=terms.allow, alpha=alpha, effect=terms.effect
     )
 
 
-def _told(site: Site, candidate: Candidate, found: Comparison) -> None:
+def _told(tell: Tell, trials: int, found: Comparison) -> None:
     open_ = len(found.of(Judgement.INCONCLUSIVE))
     suspect = found.of(Judgement.REGRESSED)
-    told = f"{len(candidate.good)} trials: {len(found.findings) - open_ - len(suspect)} decided"
+    told = f"{trials} trials: {len(found.findings) - open_ - len(suspect)} decided"
     if open_:
         told += f", {open_} open"
     if suspect:
         told += f", {len(suspect)} look regressed: measuring those again"
-    site.tell(told)
+    tell(told)
 
 
 def _confirm(
-    candidate: Candidate, terms: Terms, found: Comparison, deadline: float
+    candidate: Growing, terms: Terms, found: Comparison, deadline: float, tell: Tell
 ) -> Comparison | None:
     """Measure again by fresh trials alone; return the comparison if they show it too."""
     suspects: set[Key] = {one.key for one in found.of(Judgement.REGRESSED)}
@@ -245,7 +274,7 @@ def _confirm(
     )
     held = {one.key for one in again.of(Judgement.REGRESSED)}
     if not held:
-        candidate.site.tell("fresh trials did not show it again")
+        tell("fresh trials did not show it again")
         return None
     pooled = _look(candidate, terms, found.alpha)
     return _with(pooled, held, f"and again in {terms.fresh} fresh trials")
@@ -275,9 +304,7 @@ def _opened(one: Finding) -> Finding:
     )
 
 
-def _final(candidate: Candidate, found: Comparison) -> Comparison:
-    record = candidate.directory.run()
-    candidate.directory.write_run(record.model_copy(update={"status": "finished"}))
+def _with_remarks(candidate: Growing, found: Comparison) -> Comparison:
     notes = list(found.notes)
     if candidate.persistent:
         notes.append("the disturbance lasted, so it was judged as this host's state")
@@ -286,10 +313,9 @@ def _final(candidate: Candidate, found: Comparison) -> Comparison:
     )
 
 
-def _unusable(candidate: Candidate) -> BaselineError:
+def _unusable(candidate: Growing) -> BaselineError:
     last = candidate.disturbances[-1].reason if candidate.disturbances else "none was measured"
     return BaselineError(
-        f"{candidate.directory.path}: not one of {candidate.repetition} trials could be used; "
-        f"the last: {last}",
+        f"not one of {len(candidate.disturbances)} trials could be used; the last: {last}",
         "Give it more time (--budget) or a quieter host.",
     )

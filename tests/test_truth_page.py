@@ -311,7 +311,7 @@ def test_the_command_writes_the_page_beside_the_table(tmp_path: Path) -> None:
 
 def test_a_run_that_is_neither_table_nor_run_is_named(tmp_path: Path) -> None:
     path = store.write_file(tmp_path / "truth.json", json.dumps(table(EFFECTIVE).to_json()))
-    done = cgbench("report", path, "cpu-quota-sweep")
+    done = cgbench("report", path, "cpu-quota-sweep", "--results", tmp_path)
     assert done.returncode == 2
     assert "no run called cpu-quota-sweep" in done.stderr
 
