@@ -50,11 +50,16 @@ class Series(_Model):
 
 
 class Noise(_Model):
-    """What disturbed one repetition, in CPUs taken by the hypervisor and by other processes."""
+    """What disturbed one repetition, in CPUs taken by the hypervisor and by other processes.
+
+    `mhz` and `thermal_throttles` are None where the kernel does not tell.
+    """
 
     repetition: int
     steal_cpus: float
     other_cpus: float
+    mhz: float | None = None
+    thermal_throttles: int | None = None
 
 
 class Baseline(_Model):
@@ -156,6 +161,8 @@ def noise(trial: TrialRecord) -> Noise:
         repetition=trial.repetition,
         steal_cpus=round(used.steal_cpu_s / used.elapsed_s, 4),
         other_cpus=round(used.other_cpu_s / used.elapsed_s, 4),
+        mhz=used.mhz,
+        thermal_throttles=used.thermal_throttles,
     )
 
 

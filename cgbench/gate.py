@@ -130,7 +130,8 @@ class Candidate:
             return f"the hypervisor took {steal:.2f} CPUs more than in the baseline's trials"
         if other > _OTHER_CPUS:
             return f"other processes used {other:.2f} CPUs more than in the baseline's trials"
-        return None
+        hot = sum(one.thermal_throttles or 0 for one in noise)
+        return f"heat slowed a core {hot} times" if hot else None
 
     def _all_disturbed(self) -> bool:
         last = self.disturbances[-_PERSISTENT:]

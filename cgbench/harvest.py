@@ -141,13 +141,21 @@ def harness(
         for samples, container in zip(measured.samples, progress.containers, strict=False)
     )
     other = after.busy_s - before.busy_s - own - (daemon or 0.0) - used
+    waited = _grown(before.state.waited_us, after.state.waited_us)
     return Harness(
         cgbench_cpu_s=own,
         daemon_cpu_s=daemon,
         steal_cpu_s=after.steal_s - before.steal_s,
         other_cpu_s=max(0.0, other),
         elapsed_s=elapsed,
+        mhz=after.state.mhz,
+        thermal_throttles=_grown(before.state.thermal_throttles, after.state.thermal_throttles),
+        waited_s=None if waited is None else waited * NS_PER_US / NS_PER_S,
     )
+
+
+def _grown(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else after - before
 
 
 def _used_s(samples: Samples, container: ContainerRecord) -> float:

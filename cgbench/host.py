@@ -16,7 +16,8 @@ from pathlib import Path
 
 import psutil
 
-from cgbench import __version__, cgroupfs
+from cgbench import __version__, cgroupfs, cpu_state
+from cgbench.cpu_state import CpuState
 from cgbench.engine import Engine
 from cgbench.errors import CgroupError, PreconditionError
 from cgbench.experiment import Precondition
@@ -241,6 +242,7 @@ class CpuTimes:
     steal_s: float
     cgbench_s: float
     daemon_s: float | None
+    state: CpuState
 
 
 def daemon_processes() -> list[psutil.Process]:
@@ -273,4 +275,5 @@ def cpu_times(daemons: Iterable[psutil.Process]) -> CpuTimes:
         times.steal,
         own.user + own.system + own.children_user + own.children_system,
         daemon or None,
+        cpu_state.read(),
     )

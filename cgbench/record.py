@@ -166,13 +166,21 @@ class ProbeFigures(_Model):
 
 
 class Harness(_Model):
-    """What else cgbench and the host's other tenants used during a trial, in CPU-seconds."""
+    """What else cgbench and the host's other tenants used during a trial, in CPU-seconds.
+
+    Also how the CPUs fared, None where the kernel does not tell or an older cgbench did not ask:
+    `mhz` at the trial's end, how often heat slowed a core in it, and for how many seconds some
+    task waited for a CPU (a throttled one among them).
+    """
 
     cgbench_cpu_s: float
     daemon_cpu_s: float | None
     steal_cpu_s: float
     other_cpu_s: float
     elapsed_s: float
+    mhz: float | None = None
+    thermal_throttles: int | None = None
+    waited_s: float | None = None
 
 
 class TrialRecord(_Model):

@@ -8,7 +8,7 @@ import pytest
 
 from cgbench import baseline, gate, host, image, runner, workload
 from cgbench.baseline import Baseline, Noise
-from cgbench.comparison import Disturbance, Judgement
+from cgbench.comparison import Comparison, Disturbance, Finding, Judgement
 from cgbench.engine import Engine
 from cgbench.errors import BaselineError
 from tests.bench.real_gate import Stingy, short_sweep
@@ -45,7 +45,7 @@ class MadeUp:
 BEFORE = side({"cpus_used": around(0.5)})
 
 
-def _decide(candidate: MadeUp, budget_s: float = 60) -> tuple[gate.Comparison, list[str]]:
+def _decide(candidate: MadeUp, budget_s: float = 60) -> tuple[Comparison, list[str]]:
     told: list[str] = []
     return gate.decide(candidate, gate.Terms(BEFORE, budget_s=budget_s), told.append), told
 
@@ -103,7 +103,7 @@ def test_failed_trials_are_repeated_and_told() -> None:
 
 
 def test_a_candidate_whose_every_trial_fails_is_an_error() -> None:
-    with pytest.raises(BaselineError, match="not one of 60 trials could be used.*killed"):
+    with pytest.raises(BaselineError, match=r"not one of 60 trials could be used.*killed"):
         _decide(MadeUp(lambda _number: None))
 
 
@@ -156,7 +156,7 @@ def test_real_trials_pass_as_themselves_and_fail_with_less_quota(tmp_path: Path)
     assert other.change_pct == pytest.approx(-5, abs=1)
 
 
-def _judged(findings: Sequence[gate.Finding]) -> list[gate.Finding]:
+def _judged(findings: Sequence[Finding]) -> list[Finding]:
     return [one for one in findings if one.requested == "50000"]
 
 
