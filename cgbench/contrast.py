@@ -3,7 +3,9 @@
 The unit is the trial, which carries all metrics at once. Evidence is a permutation test whose
 statistic is the largest Welch t of the whole family (Westfall and Young 1993, single-step maxT):
 its p-values are corrected for the number of metrics, keep their correlation, and need no
-assumption on the tails. The interval is a BCa bootstrap of the ratio (Efron 1987).
+assumption on the tails. The interval is a percentile bootstrap of the ratio, widened for few
+trials after Hesterberg 2015 (What Teachers Should Know About the Bootstrap, section 3.4): plain,
+or as BCa, it covers the truth in 80 to 90 % of cases with 5 to 8 trials, not in 95 %.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice, product
+from itertools import combinations, product
 from typing import Literal
 
 import numpy as np
@@ -74,7 +76,6 @@ def contrasts(family: Family, seed: int = 0, level: float = 0.95) -> list[Contra
         raise ValueError("both sides need rows of trials with the same columns")
     if family.paired and before.shape != after.shape:
         raise ValueError("paired sides need equally many trials")
-    rng = np.random.default_rng(seed)
     scaled = [
         _scaled(before[:, column], after[:, column], family.resolution[column])
         for column in range(before.shape[1])
@@ -85,10 +86,11 @@ def contrasts(family: Family, seed: int = 0, level: float = 0.95) -> list[Contra
     left = np.column_stack([one[0] for one in sides])
     right = np.column_stack([one[1] for one in sides])
     floor = np.array([_FLOOR * math.log1p(effect) for effect in family.effect])
-    p_worse, p_better = _evidence(left, right, floor, family, rng)
+    p_worse, p_better = _evidence(left, right, floor, family, seed)
+    bounds = _intervals((right - left,) if family.paired else (left, right), level, seed)
     return [
-        _contrast(left[:, j], right[:, j], float(p_worse[j]), float(p_better[j]),
-                  family.paired, level, rng)
+        _contrast(left[:, j], right[:, j], (float(p_worse[j]), float(p_better[j])),
+                  (float(bounds[0][j]), float(bounds[1][j])), family.paired)
         if usable[j] else Contrast(None, None, None, None, None, None)
         for j in range(len(sides))
     ]  # fmt: skip
@@ -117,13 +119,13 @@ def _scaled(before: Floats, after: Floats, resolution: float) -> tuple[Floats, F
 
 
 def _evidence(
-    left: Floats, right: Floats, floor: Floats, family: Family, rng: np.random.Generator
+    left: Floats, right: Floats, floor: Floats, family: Family, seed: int
 ) -> tuple[Floats, Floats]:
     """Return family-wise p-values that the candidate is worse, and that it is better."""
     if family.paired:
-        observed, permuted = _paired_statistics(right - left, floor, rng)
+        observed, permuted = _paired_statistics(right - left, floor, seed)
     else:
-        observed, permuted = _statistics(left, right, floor, rng)
+        observed, permuted = _statistics(left, right, floor, seed)
     sign = np.array([-1.0 if one == "lower" else 1.0 for one in family.worse])
     either = np.array([one == "either" for one in family.worse])
     seen = np.where(either, np.abs(observed), sign * observed)
@@ -142,18 +144,16 @@ def _corrected(seen: Floats, drawn: Floats) -> Floats:
     return np.where(np.isnan(seen), math.nan, np.minimum(1.0, reached / len(largest)))
 
 
-def _statistics(
-    left: Floats, right: Floats, floor: Floats, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
+def _statistics(left: Floats, right: Floats, floor: Floats, seed: int) -> tuple[Floats, Floats]:
     """Return Welch's t of every column, and of every column in every permutation of the rows."""
     rows = np.vstack([left, right])
-    chosen = _assignments(len(left), len(right), rng)
+    chosen = _assignments(len(left), len(right), seed)
     known = np.isfinite(rows)
     # Centred: the variance is a difference of large sums otherwise.
     centre = np.where(known, rows, 0.0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
     values = np.where(known, rows - centre, 0.0)
     sums = [known.sum(axis=0), values.sum(axis=0), (values**2).sum(axis=0)]
-    parts = [chosen @ known, chosen @ values, chosen @ values**2]
+    parts = np.split(chosen @ np.hstack([known, values, values**2]), 3, axis=1)
     rest = [total - part for total, part in zip(sums, parts, strict=True)]
     mean_b, square_b = _moments(*rest)
     mean_c, square_c = _moments(*parts)
@@ -173,7 +173,7 @@ def _moments(count: Floats, total: Floats, squares: Floats) -> tuple[Floats, Flo
     return np.where(enough, mean, math.nan), np.where(enough, error, math.nan)
 
 
-def _assignments(left: int, right: int, rng: np.random.Generator) -> Floats:
+def _assignments(left: int, right: int, seed: int) -> Floats:
     """Return which rows are called candidate: all ways if they are few, else a random lot.
 
     The first is the one measured, which counts among the random ones (Phipson and Smyth 2010).
@@ -184,22 +184,17 @@ def _assignments(left: int, right: int, rng: np.random.Generator) -> Floats:
         chosen = np.zeros((len(ways), total))
         chosen[np.arange(len(ways))[:, None], np.array(ways)] = 1.0
         return chosen[::-1]
-    order = rng.random((PERMUTATIONS, total)).argsort(axis=1)
-    chosen = (order >= left).astype(float)
-    chosen[0] = np.arange(total) >= left
-    return chosen
+    measured = np.arange(total) >= left
+    chosen = np.tile(measured, (PERMUTATIONS, 1))
+    np.random.default_rng(seed).permuted(chosen, axis=1, out=chosen)
+    chosen[0] = measured
+    return chosen.astype(float)
 
 
-def _paired_statistics(
-    differences: Floats, floor: Floats, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
+def _paired_statistics(differences: Floats, floor: Floats, seed: int) -> tuple[Floats, Floats]:
     """Return the t of every column of differences, and those with signs turned at random."""
     count = len(differences)
-    if 2**count <= PERMUTATIONS:
-        signs = np.array(list(islice(product((1.0, -1.0), repeat=count), 2**count)))
-    else:
-        signs = rng.choice((1.0, -1.0), (PERMUTATIONS, count))
-        signs[0] = 1.0
+    signs = _signs(count, seed)
     known = np.isfinite(differences)
     values = np.where(known, differences, 0.0)
     number = known.sum(axis=0)
@@ -211,53 +206,96 @@ def _paired_statistics(
     return t[0], t
 
 
+def _signs(count: int, seed: int) -> Floats:
+    """Return which differences are turned round: all ways if they are few, else a random lot."""
+    if 2**count <= PERMUTATIONS:
+        return np.array(list(product((1.0, -1.0), repeat=count)))
+    signs = np.random.default_rng(seed).choice((1.0, -1.0), (PERMUTATIONS, count))
+    signs[0] = 1.0
+    return signs
+
+
 def _contrast(
-    left: Floats, right: Floats, p_worse: float, p_better: float, paired: bool, level: float,
-    rng: np.random.Generator,
-) -> Contrast:  # fmt: skip
-    before, after = left[np.isfinite(left)], right[np.isfinite(right)]
+    left: Floats, right: Floats, p: tuple[float, float], bounds: tuple[float, float], paired: bool
+) -> Contrast:
     if paired:
-        differences = right - left
-        differences = differences[np.isfinite(differences)]
-        middle, spread = float(np.mean(differences)), _deviation(differences) / math.sqrt(2)
-        low, high = _interval((differences,), level, rng)
+        differences = _known(right - left)
+        middle = float(np.mean(differences)) if len(differences) else math.nan
+        spread = _deviation(differences) / math.sqrt(2)
     else:
+        before, after = _known(left), _known(right)
         middle = float(np.mean(after) - np.mean(before))
         spread = math.sqrt((_deviation(before) ** 2 + _deviation(after) ** 2) / 2)
-        low, high = _interval((before, after), level, rng)
-    return Contrast(
-        math.exp(middle),
-        None if low is None else math.exp(low),
-        None if high is None else math.exp(high),
-        None if math.isnan(p_worse) else p_worse,
-        None if math.isnan(p_better) else p_better,
-        None if math.isnan(spread) else math.expm1(spread),
-    )
+    ratio, low, high = (None if math.isnan(one) else math.exp(one) for one in (middle, *bounds))
+    p_worse, p_better = (None if math.isnan(one) else one for one in p)
+    width = None if math.isnan(spread) else math.expm1(spread)
+    return Contrast(ratio, low, high, p_worse, p_better, width)
+
+
+def _known(values: Floats) -> Floats:
+    known: Floats = values[np.isfinite(values)]
+    return known
 
 
 def _deviation(values: Floats) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
-def _interval(
-    samples: tuple[Floats, ...], level: float, rng: np.random.Generator
-) -> tuple[float | None, float | None]:
-    """Return the bootstrap interval of the mean, or of the last mean less the first."""
-    from scipy import stats
+def _intervals(sides: tuple[Floats, ...], level: float, seed: int) -> tuple[Floats, Floats]:
+    """Return each column's bounds of the mean, or of the last side's mean less the first's.
 
-    if min(len(one) for one in samples) < 3:
-        return None, None
-    if all(np.ptp(one) == 0 for one in samples):
-        # Nothing varies: resampling would only say so again.
-        middle = float(np.mean(samples[-1]) - (np.mean(samples[0]) if len(samples) > 1 else 0.0))
-        return middle, middle
+    NaN where a side has fewer than three values.
+    """
+    columns = sides[0].shape[1]
+    low, high = np.full(columns, math.nan), np.full(columns, math.nan)
+    known = np.vstack([np.isfinite(one) for one in sides])
+    # Columns that lack the same trials share their resamples.
+    for pattern in {known[:, j].tobytes(): known[:, j] for j in range(columns)}.values():
+        alike = np.flatnonzero((known == pattern[:, None]).all(axis=0))
+        parts = np.split(pattern, np.cumsum([len(one) for one in sides])[:-1])
+        samples = [one[np.ix_(part, alike)] for one, part in zip(sides, parts, strict=True)]
+        if min(len(one) for one in samples) >= 3:
+            low[alike], high[alike] = _bounds(samples, level, seed)
+    return low, high
 
-    def statistic(*parts: Floats, axis: int = -1) -> Floats:
-        last: Floats = np.mean(parts[-1], axis=axis)
-        return last if len(parts) == 1 else last - np.mean(parts[0], axis=axis)
 
-    found = stats.bootstrap(
-        samples, statistic, n_resamples=RESAMPLES, vectorized=True, confidence_level=level,
-        method="BCa", rng=rng,
-    )  # fmt: skip
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+def _bounds(samples: Sequence[Floats], level: float, seed: int) -> tuple[Floats, Floats]:
+    """Return the widened percentile interval of every column; no value is NaN.
+
+    A resample of n varies by √((n−1)/n) too little, and its quantiles are those of a known
+    spread, not of an estimated one: both are made up for, the second with Welch's degrees of
+    freedom.
+    """
+    from scipy import special
+
+    middle, errors, spans = 0.0, [], []
+    strayed = np.zeros((RESAMPLES, samples[0].shape[1]))
+    for number, sample in enumerate(samples):
+        sign = 1.0 if number == len(samples) - 1 else -1.0
+        count = len(sample)
+        mean = sample.mean(axis=0)
+        draws = _resamples(count, seed + number)
+        strayed += sign * math.sqrt(count / (count - 1)) * (draws @ (sample - mean) / count)
+        middle = middle + sign * mean
+        errors.append(sample.var(axis=0, ddof=1) / count)
+        spans.append(count - 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        freedom = sum(errors) ** 2 / sum(
+            error**2 / span for error, span in zip(errors, spans, strict=True)
+        )
+    # Nothing varies where this is NaN: resamples all say the same.
+    freedom = np.where(np.isfinite(freedom), freedom, float(sum(spans)))
+    tail = (1 - level) / 2
+    wider = special.stdtrit(freedom, 1 - tail) / special.ndtri(1 - tail)
+    below, above = np.quantile(strayed, (tail, 1 - tail), axis=0)
+    return middle + below * wider, middle + above * wider
+
+
+def _resamples(count: int, seed: int) -> Floats:
+    """Return how often each of `count` trials is drawn in each resample."""
+    # Parted from the permutations, which have seeds of one number.
+    rng = np.random.default_rng((seed, count))
+    drawn = rng.integers(0, count, (RESAMPLES, count))
+    places = drawn + count * np.arange(RESAMPLES)[:, None]
+    counts = np.bincount(places.ravel(), minlength=count * RESAMPLES)
+    return counts.reshape(RESAMPLES, count).astype(float)
