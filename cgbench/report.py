@@ -14,6 +14,8 @@ from markupsafe import Markup, escape
 
 from cgbench import __version__, interaction_grid, truth_cells, wording
 from cgbench import headline as findings
+from cgbench.comparison import Comparison
+from cgbench.comparison_page import ComparisonPage, comparison_page
 from cgbench.errors import StoreError
 from cgbench.page import RunPage, run_page
 from cgbench.plot import Plot, fewer
@@ -69,6 +71,40 @@ def write_truth(tables: Sequence[TruthTable], output: Path) -> Path:
     return _put(output, html.encode())
 
 
+def write_comparisons(many: Sequence[Comparison], output: Path) -> Path:
+    """Write the page of one or many comparisons to `output`; return its path.
+
+    Raises StoreError when it cannot be written, or when so many do not fit on one page.
+    """
+    page, told = comparison_page(many), [one.to_json() for one in many]
+    for packed in (False, True):
+        content = _comparisons(page, told, packed).encode()
+        if len(content) <= MAXIMUM_BYTES:
+            return _put(output, content)
+    what = f"a page of {wording.count(len(many), 'comparison')}"
+    raise _too_large(len(content), what, "Compare fewer at once.")
+
+
+def _comparisons(page: ComparisonPage, told: Sequence[dict[str, Any]], packed: bool) -> str:
+    from plotly.offline import get_plotlyjs
+
+    library = get_plotlyjs()
+    return _environment().get_template("comparison.html.j2").render(
+        title=page.title,
+        version=__version__,
+        page=page,
+        comparisons=told,
+        plots={name: _drawable(plot, _MOST_POINTS) for name, plot in page.plots().items()},
+        plotly=library,
+        packed=_packed(library) if packed else "",
+    )  # fmt: skip
+
+
+def _too_large(size: int, what: str, advice: str) -> StoreError:
+    most = MAXIMUM_BYTES / 1e6
+    return StoreError(f"{what} takes {size / 1e6:.1f} MB, over {most:.0f} MB", advice)
+
+
 def _put(output: Path, content: bytes) -> Path:
     with whole(output, "Choose another place with -o FILE.") as partial:
         partial.write_bytes(content)
@@ -82,11 +118,7 @@ def _fitting(directories: Sequence[RunDirectory]) -> bytes:
         size = len(content)
         if size <= MAXIMUM_BYTES:
             return content
-    raise StoreError(
-        f"a report of {len(directories)} runs takes {size / 1e6:.1f} MB, over "
-        f"{MAXIMUM_BYTES / 1e6:.0f} MB",
-        "Report fewer runs at once.",
-    )
+    raise _too_large(size, f"a report of {len(directories)} runs", "Report fewer runs at once.")
 
 
 def render(directories: Sequence[RunDirectory], points: int) -> str:
@@ -158,6 +190,7 @@ def _environment() -> Environment:
         "prose": prose,
         "count": wording.count,
         "css": _css_colour,
+        "breakable": _breakable,
         "capitalised": wording.capitalised,
         "amount": wording.amount,
         "significant": wording.significant,
@@ -191,6 +224,11 @@ def _code(text: str) -> Markup:
     # One word is not broken at its dashes; a whole command line may be.
     kind = "" if " " in text else ' class="word"'
     return Markup("<code" + kind + ">{}</code>").format(text)
+
+
+def _breakable(name: str) -> Markup:
+    """Return a metric's name as HTML that a narrow column may break between its words."""
+    return Markup("_<wbr>").join(escape(part) for part in name.split("_"))
 
 
 def _css_colour(name: str) -> str:
