@@ -5,14 +5,15 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
+from cgbench.baseline import Series
 from cgbench.comparison import SIGNS, Comparison, Finding, Judgement
 
 _NOT_TOLD = (Judgement.INCONCLUSIVE, Judgement.INCOMPARABLE)
 _ROWS = 40
 
 
-def where(one: Finding) -> str:
-    """Return option, value and metric of a finding, as one names them."""
+def where(one: Finding | Series) -> str:
+    """Return option, value, container and metric of a finding, as one names them."""
     how = "" if one.via == "update" else f" ({one.via})"
     return f"--{one.option} {one.requested}{how} · {one.role} · {one.metric}"
 
@@ -51,7 +52,7 @@ def advice(found: Comparison) -> str | None:
 def regression(one: Finding, level: float) -> str:
     """Return a regression as one sentence: option, step, size and confidence."""
     trials = f"{len(one.baseline)} against {len(one.candidate)} trials"
-    p = "" if one.p is None else f", p = {one.p:.2g}"
+    p = "" if one.p is None or " p = " in one.reason else f", p = {one.p:.2g}"
     return f"{where(one)}: {change(one)} at {100 * level:.0f} %{p}, {trials}; {one.reason}"
 
 

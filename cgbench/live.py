@@ -298,15 +298,15 @@ def print_comparisons(many: Sequence[Comparison]) -> None:
 
 def _findings_table(found: Comparison) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading in ("", "option", "value", "metric", "change", "interval", "p"):
-        table.add_column(heading, no_wrap=True, justify="right" if heading == "p" else "left")
+    for heading in ("", "option, container, metric", "change", "interval", "p"):
+        # Names are what may take two lines: a number that is cut short is another number.
+        wraps = heading.startswith("option")
+        table.add_column(heading, no_wrap=not wraps, justify="right" if heading == "p" else "left")
     for one in comparison_words.ordered(found):
         low, high = one.low_pct, one.high_pct
         table.add_row(
             f"{SIGNS_OF_JUDGEMENTS[one.judgement]} {one.judgement.value}",
-            f"--{one.option}",
-            one.requested,
-            one.metric,
+            Text(comparison_words.where(one)),
             _number(one.change_pct, "{:+.1f} %"),
             "–" if low is None or high is None else f"{low:+.1f}…{high:+.1f}",
             _number(one.p, "{:.2g}"),
@@ -325,13 +325,13 @@ def print_baseline(kept: Baseline) -> None:
         soft_wrap=True, markup=False,
     )  # fmt: skip
     table = Table(box=None, pad_edge=False)
-    for heading in ("role", "option", "value", "metric", "median", "spread"):
-        table.add_column(heading, no_wrap=True)
+    for heading in ("option, container, metric", "median", "spread"):
+        table.add_column(heading, no_wrap=heading != "option, container, metric")
     for one in kept.series:
         known = [value for value in one.values if value is not None]
         spread = relative_spread_pct(known)
         table.add_row(
-            one.role, f"--{one.option}", one.requested, one.metric,
+            Text(comparison_words.where(one)),
             _quantity(median(known), one.unit) if known else "–", _number(spread, "{:.1f} %"),
         )  # fmt: skip
     console.print(table)

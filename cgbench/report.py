@@ -15,11 +15,13 @@ from markupsafe import Markup, escape
 
 from cgbench import __version__, host_names, interaction_grid, truth_cells, wording
 from cgbench import headline as findings
+from cgbench.comparison import Comparison
+from cgbench.comparison_page import ComparisonPage, comparison_page
 from cgbench.errors import StoreError
 from cgbench.host_names import identity
 from cgbench.page import RunPage, run_page
 from cgbench.plot import Plot, fewer
-from cgbench.side_by_side import Comparison, comparisons
+from cgbench.side_by_side import SideBySide, on_several_hosts
 from cgbench.store import RunDirectory, whole
 from cgbench.truth import TruthTable
 from cgbench.truth_page import TruthPage, truth_page
@@ -70,7 +72,7 @@ class _Content:
 
     tables: Sequence[TruthTable]
     truth: TruthPage | None
-    compared: Sequence[Comparison]
+    compared: Sequence[SideBySide]
     runs: Sequence[RunPage]
 
     def plots(self) -> dict[str, Plot]:
@@ -80,6 +82,40 @@ class _Content:
         for run in self.runs:
             found |= run.plots()
         return found
+
+
+def write_comparisons(many: Sequence[Comparison], output: Path) -> Path:
+    """Write the page of one or many comparisons to `output`; return its path.
+
+    Raises StoreError when it cannot be written, or when so many do not fit on one page.
+    """
+    page, told = comparison_page(many), [one.to_json() for one in many]
+    for packed in (False, True):
+        content = _comparisons(page, told, packed).encode()
+        if len(content) <= MAXIMUM_BYTES:
+            return _put(output, content)
+    what = f"a page of {wording.count(len(many), 'comparison')}"
+    raise _too_large(len(content), what, "Compare fewer at once.")
+
+
+def _comparisons(page: ComparisonPage, told: Sequence[dict[str, Any]], packed: bool) -> str:
+    from plotly.offline import get_plotlyjs
+
+    library = get_plotlyjs()
+    return _environment().get_template("comparison.html.j2").render(
+        title=page.title,
+        version=__version__,
+        page=page,
+        comparisons=told,
+        plots={name: _drawable(plot, _MOST_POINTS) for name, plot in page.plots().items()},
+        plotly=library,
+        packed=_packed(library) if packed else "",
+    )  # fmt: skip
+
+
+def _too_large(size: int, what: str, advice: str) -> StoreError:
+    most = MAXIMUM_BYTES / 1e6
+    return StoreError(f"{what} takes {size / 1e6:.1f} MB, over {most:.0f} MB", advice)
 
 
 def _put(output: Path, content: bytes) -> Path:
@@ -95,11 +131,7 @@ def _fitting(content: _Content) -> bytes:
         size = len(html)
         if size <= MAXIMUM_BYTES:
             return html
-    raise StoreError(
-        f"a report of {len(content.runs)} runs takes {size / 1e6:.1f} MB, over "
-        f"{MAXIMUM_BYTES / 1e6:.0f} MB",
-        "Report fewer runs at once.",
-    )
+    raise _too_large(size, f"a report of {len(content.runs)} runs", "Report fewer runs at once.")
 
 
 def render(directories: Sequence[RunDirectory], points: int) -> str:
@@ -120,7 +152,7 @@ def _content(directories: Sequence[RunDirectory], tables: Sequence[TruthTable]) 
     if len(set(mine)) < len(mine):
         mine = host_names.names([table.host for table in tables])
     truth = truth_page(tables, mine) if tables else None
-    return _Content(tables, truth, comparisons(directories, called), pages)
+    return _Content(tables, truth, on_several_hosts(directories, called), pages)
 
 
 def _html(content: _Content, points: int, packed: bool) -> str:
@@ -217,7 +249,7 @@ def prose(text: str) -> Markup:
 
 
 def breakable(name: str) -> Markup:
-    """Return a file's name as HTML, escaped, that a narrow column may break after `_` and `.`."""
+    """Return a file's or metric's name as HTML, escaped, that a narrow column may break after `_` and `.`."""
     return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[_.])(?=.)", name))
 
 

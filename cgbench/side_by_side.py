@@ -70,7 +70,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SideBySide:
     """Everything that the page says of one experiment on several hosts."""
 
     anchor: str
@@ -91,7 +91,9 @@ class Comparison:
         return {f"{self.anchor}-{plot.name}": plot for plot in self.figures}
 
 
-def comparisons(directories: Sequence[RunDirectory], names: Mapping[Any, str]) -> list[Comparison]:
+def on_several_hosts(
+    directories: Sequence[RunDirectory], names: Mapping[Any, str]
+) -> list[SideBySide]:
     """Return a comparison for each experiment that several hosts have run.
 
     `names` are those of the hosts by `host_names.identity`. Of several runs on one host the last
@@ -142,12 +144,12 @@ def _side(directory: RunDirectory, name: str) -> Side | None:
     )
 
 
-def _comparison(anchor: str, sides: Sequence[Side], left_out: int) -> Comparison:
+def _comparison(anchor: str, sides: Sequence[Side], left_out: int) -> SideBySide:
     first = sides[0].experiment
     metric = _metric(sides)
     lines = _lines(sides, metric, tolerance_pct(first.option))
     unit = next((one.unit for line in lines for one in line.estimates if one is not None), "")
-    return Comparison(
+    return SideBySide(
         anchor=anchor,
         experiment=first.name,
         question=f"{first.title}. {first.question}",

@@ -9,8 +9,8 @@ from cgbench import baseline, experiment
 from cgbench.errors import BaselineError, CgbenchError, StoreError
 from cgbench.gauge import GAUGES
 from cgbench.metrics import UNITS
+from tests.plain_sides import side
 from tests.run_builder import MadeUp, build
-from tests.sides import side
 
 
 def test_a_run_becomes_a_baseline_with_a_value_per_trial(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from cgbench.comparison import KEYS, Finding, Judgement, compare
 from cgbench.errors import BaselineError
-from tests.sides import around, side
+from tests.plain_sides import around, side
 
 
 def _only(found: tuple[Finding, ...]) -> Finding:

@@ -12,7 +12,7 @@ from cgbench.comparison import Comparison, Disturbance, Finding, Judgement
 from cgbench.engine import Engine
 from cgbench.errors import BaselineError
 from tests.bench.real_gate import Stingy, short_sweep
-from tests.sides import around, side
+from tests.plain_sides import around, side
 
 
 class MadeUp:

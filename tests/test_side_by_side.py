@@ -10,7 +10,7 @@ from cgbench import report
 from cgbench.host_names import identity
 from cgbench.host_times import STAGES, Lane, host_times
 from cgbench.options import Settings, bandwidth
-from cgbench.side_by_side import Comparison, comparisons
+from cgbench.side_by_side import SideBySide, on_several_hosts
 from cgbench.store import RunDirectory
 from cgbench.verdict import Outcome
 from tests.run_builder import HOST, MadeUp, build
@@ -36,9 +36,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[RunDirectory]:
     ]
 
 
-def compared(runs: list[RunDirectory]) -> list[Comparison]:
+def compared(runs: list[RunDirectory]) -> list[SideBySide]:
     hosts = [run.run().host for run in runs]
-    return comparisons(runs, {identity(host): host.hostname for host in hosts})
+    return on_several_hosts(runs, {identity(host): host.hostname for host in hosts})
 
 
 def test_the_headline_says_who_holds_and_who_does_not(runs: list[RunDirectory]) -> None:

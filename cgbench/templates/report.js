@@ -54,6 +54,10 @@
       if (/^[xy]axis\d*$/.test(name)) full[name] = axis(full[name], full.font.size);
     }
     if (narrow && full.annotations && full.annotations.length > 6) full.annotations = [];
+    // What a plot wants otherwise where there is no room for it.
+    for (const [name, inner] of Object.entries((narrow && full.meta && full.meta.narrow) || {})) {
+      full[name] = Array.isArray(inner) ? inner : { ...full[name], ...inner };
+    }
     return full;
   }
 
@@ -66,14 +70,17 @@
   const redraw = () => drawn.forEach(draw);
 
   const charts = [...document.querySelectorAll(".chart")].filter((chart) => plots[chart.id]);
+  // What is folded has no width yet; it comes near when it is unfolded.
+  const unfolded = charts.filter((chart) => !chart.closest("details:not([open])"));
   function drawAll() {
-    charts.slice(0, AT_ONCE).forEach(draw);
+    const first = new Set(unfolded.slice(0, AT_ONCE));
+    first.forEach(draw);
     const near = new IntersectionObserver((entries) => {
       for (const { isIntersecting, target } of entries) {
         if (isIntersecting && !drawn.has(target)) draw(target);
       }
     }, { rootMargin: "1500px" });
-    charts.slice(AT_ONCE).forEach((chart) => near.observe(chart));
+    charts.filter((chart) => !first.has(chart)).forEach((chart) => near.observe(chart));
   }
 
   // Where runs are so many that the page would grow too large, the library comes packed.
