@@ -308,6 +308,43 @@ def report(
 
 
 @app.command()
+def history(
+    metric: Annotated[str, typer.Argument(metavar="METRIC", show_default=False)],
+    name: Annotated[
+        str | None, typer.Option("--experiment", metavar="NAME", help="Only this experiment.")
+    ] = None,
+    role: Annotated[
+        str | None, typer.Option(metavar="ROLE", help="Only containers of this role.")
+    ] = None,
+    requested: Annotated[
+        str | None, typer.Option(metavar="VALUE", help="Only this value of the option.")
+    ] = None,
+    as_json: JsonOption = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where the page goes.")
+    ] = None,
+    results: ResultsOption = Path("results"),
+) -> None:
+    """Show a metric across all runs: when it changed, and what changed beneath it.
+
+    Needs the extra: pip install 'cgbench[history]'.
+    """
+    from cgbench import history as trends
+
+    found = trends.read(results, trends.Wanted(metric, name, role, requested))
+    from cgbench.report import write_history
+
+    page = write_history(found, output or results / f"history-{metric}.html")
+    if as_json:
+        _print(json.dumps(found.to_json() | {"report": str(page)}, indent=1, allow_nan=False))
+        return
+    from cgbench import live
+
+    live.print_history(found)
+    _print(f"\nreport: {page}")
+
+
+@app.command()
 def verify(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="OPTION...", show_default=False)

@@ -15,6 +15,7 @@
     ├── TrialError             a trial failed: a container died, was killed or vanished
     ├── StoreError             results cannot be read or written
     ├── BaselineError          a baseline that is missing, damaged or unfit to compare with
+    ├── HistoryError           the runs there are make no trend
     ├── ScratchError           a scratch device, swap or cgroup cannot be made or given back
     └── PreconditionError      exit 3: the host lacks something the experiment needs
 
@@ -94,6 +95,10 @@ class StoreError(CgbenchError):
 
 class BaselineError(CgbenchError):
     """A baseline or candidate that cannot be found, read or compared."""
+
+
+class HistoryError(CgbenchError):
+    """No trend can be made: no such metric, no or too few runs, or Otava is missing."""
 
 
 class ScratchError(CgbenchError):

@@ -21,6 +21,8 @@ from cgbench.comparison import SIGNS as SIGNS_OF_JUDGEMENTS
 from cgbench.comparison import Comparison, Judgement
 from cgbench.container import Snapshot
 from cgbench.findings import Meeting
+from cgbench.history import History, Trend
+from cgbench.history_page import change_words, headline, parted, rules, title
 from cgbench.plan import PlannedStep, TrialPlan
 from cgbench.record import RunRecord, TrialRecord
 from cgbench.runner import Observer
@@ -231,6 +233,40 @@ def print_truth(table: TruthTable) -> None:
         if pair.outcome == Meeting.DISTURBED:
             what = f"--{pair.b} {pair.b_value} undid --{pair.a} {pair.a_value}"
             console.print(what, soft_wrap=True)
+
+
+def print_history(history: History) -> None:
+    """Print a metric's trends, a row per series and a line per change point, in 80 columns."""
+    console = Console(highlight=False, width=79)
+    console.print(Text(headline(history).replace("`", "")))
+    for trends in parted(history):
+        console.print(Text(f"\n{title(trends[0])}"))
+        table = Table(box=None, pad_edge=False)
+        for heading in ("role", "requested", "runs", "first", "last", "change points"):
+            table.add_column(heading, justify="left" if heading == "role" else "right")
+        for trend in trends:
+            table.add_row(
+                trend.key.container, trend.key.value, str(len(trend.entries)),
+                _quantity(trend.entries[0].value, trend.unit),
+                _quantity(trend.entries[-1].value, trend.unit),
+                "too few" if trend.too_short else str(len(trend.changes) or "–"),
+            )  # fmt: skip
+        console.print(table)
+        for trend in trends:
+            _print_changes(console, trend)
+    console.print(Text(f"\n{rules()}"))
+    for one in history.left_out:
+        console.print(Text(f"left out {one.run}: {one.reason}"))
+
+
+def _print_changes(console: Console, trend: Trend) -> None:
+    for change in trend.changes:
+        words = change_words(trend, change)
+        since = f"lasting {words.since}"
+        console.print(Text(f"{trend.key.value} ({trend.key.container}), {words.date}:"))
+        console.print(Text(f"  {words.levels}  {words.percent}  {words.p}  {since}"))
+        if words.beneath:
+            console.print(Text(f"  beneath: {words.beneath}"))
 
 
 def print_summary(

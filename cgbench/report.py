@@ -18,6 +18,8 @@ from cgbench import headline as findings
 from cgbench.comparison import Comparison
 from cgbench.comparison_page import ComparisonPage, comparison_page
 from cgbench.errors import StoreError
+from cgbench.history import History
+from cgbench.history_page import history_page
 from cgbench.host_names import identity
 from cgbench.page import RunPage, run_page
 from cgbench.plot import Plot, fewer
@@ -116,6 +118,34 @@ def _comparisons(page: ComparisonPage, told: Sequence[dict[str, Any]], packed: b
 def _too_large(size: int, what: str, advice: str) -> StoreError:
     most = MAXIMUM_BYTES / 1e6
     return StoreError(f"{what} takes {size / 1e6:.1f} MB, over {most:.0f} MB", advice)
+
+
+def write_history(history: History, output: Path) -> Path:
+    """Write the page of a metric's history to `output`; return its path.
+
+    Raises StoreError when it cannot be written, or when so many series do not fit on one page.
+    """
+    from plotly.offline import get_plotlyjs
+
+    page, library, size = history_page(history), get_plotlyjs(), 0
+    for packed in (False, True):
+        html = _environment().get_template("history.html.j2").render(
+            title=f"History of {history.metric} · cgbench",
+            version=__version__,
+            page=page,
+            history=history.to_json(),
+            plots={name: _drawable(plot, _MOST_POINTS) for name, plot in page.plots().items()},
+            plotly=library,
+            packed=_packed(library) if packed else "",
+        )  # fmt: skip
+        size = len(html.encode())
+        if size <= MAXIMUM_BYTES:
+            return _put(output, html.encode())
+    raise StoreError(
+        f"a history of {len(history.trends)} series takes {size / 1e6:.1f} MB, over "
+        f"{MAXIMUM_BYTES / 1e6:.0f} MB",
+        "Narrow it: --experiment NAME, --role ROLE or --requested VALUE.",
+    )
 
 
 def _put(output: Path, content: bytes) -> Path:
@@ -249,7 +279,7 @@ def prose(text: str) -> Markup:
 
 
 def breakable(name: str) -> Markup:
-    """Return a file's or metric's name as HTML, escaped, that a narrow column may break after `_` and `.`."""
+    """Return a name as HTML, escaped, that a narrow column may break after `_` and `.`."""
     return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[_.])(?=.)", name))
 
 

@@ -1,0 +1,96 @@
+"""action.yml: every input it uses is declared, and every option its script uses exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.short_experiment import cgbench
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "action.yml").read_text()
+ACTION: dict[str, Any] = yaml.safe_load(TEXT)
+SCRIPT = (ROOT / ".github" / "gate.sh").read_text()
+README = (ROOT / "README.md").read_text()
+SNIPPET = re.search(r"uses: OWNER/cgbench.*?```", README, re.DOTALL)
+
+
+def with_keys(text: str) -> set[str]:
+    """Return the inputs that a workflow's text gives to the action."""
+    return set(re.findall(r"^ {10}([a-z-]+):", text, re.MULTILINE))
+
+
+def options_of(*command: str) -> set[str]:
+    helped = cgbench(*command, "--help", environment={"COLUMNS": "200", "NO_COLOR": "1"})
+    assert helped.returncode == 0, helped.stdout + helped.stderr
+    return set(re.findall(r"(?<![\w-])(--?[a-z][a-z-]*)", helped.stdout))
+
+
+def test_inputs_are_used_where_they_are_declared_and_nowhere_else() -> None:
+    assert set(re.findall(r"inputs\.([a-z-]+)", TEXT)) == set(ACTION["inputs"])
+    assert all(one["description"] for one in ACTION["inputs"].values())
+    assert [name for name, one in ACTION["inputs"].items() if one.get("required")] == [
+        "experiments"
+    ]
+
+
+def test_the_script_reads_every_variable_that_the_action_sets() -> None:
+    (step,) = [one for one in ACTION["runs"]["steps"] if one.get("id") == "gate"]
+    read = set(re.findall(r"\$\{?(CGBENCH_[A-Z]+)", SCRIPT))
+    assert set(step["env"]) | {"CGBENCH_PROGRAM"} == read
+    assert step["env"]["CGBENCH_OUTPUT"] == ACTION["runs"]["steps"][-1]["with"]["path"]
+    assert "gate.sh" in step["run"]
+    assert (ROOT / ".github" / "gate.sh").stat().st_mode & 0o111
+
+
+def test_no_step_puts_an_input_into_a_shell_command() -> None:
+    # Whoever may start a job could otherwise run anything in it.
+    assert all("inputs." not in one.get("run", "") for one in ACTION["runs"]["steps"])
+
+
+def test_examples_give_declared_inputs_only() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/gate-example.yml").read_text())
+    (step,) = [one for one in workflow["jobs"]["gate"]["steps"] if one["uses"] == "./"]
+    assert SNIPPET is not None
+    for given in (set(step["with"]), with_keys(SNIPPET[0])):
+        assert "experiments" in given
+        assert given <= set(ACTION["inputs"])
+
+
+def test_the_manual_lists_every_input_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (.*?) \|", README.split("## The job")[1], re.M))
+    for name, one in ACTION["inputs"].items():
+        default = one.get("default", "")
+        assert name in rows
+        assert not default or rows[name] == f"`{default}`"
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        (("gate",), ("--baseline", "--allow", "--quick", "--results", "--budget", "--effect",
+                     "--junit", "--markdown", "--json", "-o")),
+        (("baseline", "set"), ("--name", "--results")),
+        (("run",), ("--quick", "--results")),
+        (("show",), ("--json",)),
+    ],
+)  # fmt: skip
+def test_the_options_of_the_script_exist(
+    command: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    assert set(options) <= options_of(*command)
+    assert all(re.search(rf"(?<![\w-]){option}(?![\w-])", SCRIPT) for option in options)
+
+
+def test_no_other_option_of_cgbench_is_in_the_script() -> None:
+    known = set().union(*(options_of(*one) for one in
+                          (("gate",), ("baseline", "set"), ("run",), ("show",))))  # fmt: skip
+    calls = re.findall(r'"\$program" (?:.*\\\n)*.*|arguments\+?=\(.*\)|quick=\(.*\)', SCRIPT)
+    assert len(calls) >= 6
+    used = set(re.findall(r"(?<=[ (])(--?[a-z][a-z-]*)(?=[ )])", "\n".join(calls)))
+    assert {"--budget", "--allow", "--quick", "--name"} <= used
+    assert used - {"-n", "-f", "-p", "-d"} <= known
