@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import select
 import shlex
 import shutil
 import signal
@@ -96,17 +97,18 @@ class Machine:
         return pid if os.fsencode(self.state / "qemu.pid") in command else None
 
     def ssh(
-        self, command: str, timeout_s: float, **how: object
+        self, command: str, timeout_s: float, *, shown: bool = False
     ) -> subprocess.CompletedProcess[str]:
         """Run a shell command in the guest as root, whatever its exit status.
 
-        Raises LabError when it takes longer than `timeout_s`.
+        What it prints is captured, or `shown` as it comes. Raises LabError when it takes longer
+        than `timeout_s`.
         """
         arguments = [*self._ssh("ssh"), "-p", self._port(), "root@127.0.0.1", command]
         try:
             return subprocess.run(
                 arguments, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL, check=False,
-                **({"capture_output": True} | how),  # type: ignore[call-overload]
+                capture_output=not shown,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise LabError(f"not done within {timeout_s:g} s in the lab: {command}") from None
@@ -122,9 +124,10 @@ class Machine:
     def fetch(self, source: str, into: Path, timeout_s: float = 120.0) -> None:
         """Copy a directory of the guest into the directory `into`."""
         into.mkdir(parents=True, exist_ok=True)
-        command = [*self._ssh("scp"), "-P", self._port(), "-qr", f"root@127.0.0.1:{source}", into]
+        command = [*self._ssh("scp"), "-P", self._port(), "-qr", f"root@127.0.0.1:{source}"]
         try:
-            subprocess.run(command, check=True, timeout=timeout_s, stdin=subprocess.DEVNULL)
+            subprocess.run([*command, str(into)], check=True, timeout=timeout_s,
+                           stdin=subprocess.DEVNULL)  # fmt: skip
         except subprocess.SubprocessError as error:
             raise LabError(f"{source} could not be copied out of the lab: {error}") from None
 
@@ -283,8 +286,6 @@ def _run(*command: str | Path) -> None:
 
 
 def _ended(descriptor: int, wait_s: float) -> bool:
-    import select
-
     return bool(select.select([descriptor], [], [], wait_s)[0])
 
 
@@ -304,7 +305,7 @@ def main(arguments: Sequence[str]) -> int:
             return 0 if pid is not None else 1
         case ["ssh", *words] if words:
             command = words[0] if len(words) == 1 else shlex.join(words)
-            return machine().ssh(command, 3600.0, capture_output=False).returncode
+            return machine().ssh(command, 3600.0, shown=True).returncode
         case _:
             print(__doc__, file=sys.stderr)
             return 2
