@@ -239,6 +239,12 @@ def _v2_swap_max(settings: Settings) -> str | None:
     return "max" if swap < 0 else str(swap - _size(settings.get("memory", 0)))
 
 
+def _v2_io_weight(settings: Settings) -> str | None:
+    # Read back, v2 tells the weight for all devices from those for single ones (kernel:
+    # block/bfq-cgroup.c); written, it takes the same words.
+    return f"default {settings['blkio-weight']}" if "blkio-weight" in settings else None
+
+
 def _v2_pids(settings: Settings) -> str | None:
     if "pids-limit" not in settings:
         return None
@@ -380,7 +386,7 @@ _OPTIONS = (
         "share of a contended block device, where its scheduler heeds weights",
         _integer,
         Interface("blkio", "blkio.bfq.weight", _text("blkio-weight")),
-        Interface("io", "io.bfq.weight", _text("blkio-weight")),
+        Interface("io", "io.bfq.weight", _v2_io_weight),
         lowest=10, highest=1000,
         example=300, other=700,
     ),

@@ -27,7 +27,7 @@ from cgbench.container import (
     text,
 )
 from cgbench.engine import Answer, Engine
-from cgbench.errors import ProbeError, TrialError, UpdateRejected
+from cgbench.errors import ProbeError, SamplerError, TrialError, UpdateRejected
 from cgbench.experiment import Experiment
 from cgbench.harvest import Harvest
 from cgbench.lookout import Lookout, Watcher
@@ -68,7 +68,7 @@ def run_trial(plan: TrialPlan, setup: Setup, watcher: Watcher) -> tuple[TrialRec
     folder.mkdir(mode=0o711)
     try:
         _measure(plan, setup, watcher, progress, folder)
-    except (TrialError, ProbeError) as error:
+    except (TrialError, ProbeError, SamplerError) as error:
         reason = error.message
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -116,14 +116,17 @@ def _measure(
         # rival waiting for the disk, and a process that waits for the disk cannot die.
         stack.callback(kill, running)
         progress.streams = {container.spec.role: container.stats for container in running}
-        # Where a restart policy is measured, containers are meant to end.
-        if setup.experiment.option != "restart":
+        # Where a restart policy is measured, containers are meant to end, on a slow host even
+        # before their sampling begins.
+        ending = setup.experiment.option == "restart"
+        if not ending:
             await_probes(setup.engine, running)
         progress.targets = [target for container in running for target in targets(container, plan)]
         progress.containers = [describe(container) for container in running]
         sampler = Sampler(
-            progress.targets, setup.experiment.sampling, folder / "spool", birth.deadline_s
-        )
+            progress.targets, setup.experiment.sampling, folder / "spool", birth.deadline_s,
+            forgiving=ending,
+        )  # fmt: skip
         stack.callback(sampler.close)
         sampler.start()
         try:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cgbench import checks, metrics
 from cgbench.experiment import Band, Experiment
-from cgbench.options import bandwidth
+from cgbench.options import bandwidth, option
 from cgbench.record import Phase, RunRecord
 from cgbench.store import RunDirectory
 from cgbench.units import format_size
@@ -189,7 +189,7 @@ def _decide(evidence: _Evidence, points: Sequence[Point]) -> tuple[Outcome, str]
     refusals = [phase.change.error for phase in evidence.phases if phase.change.error is not None]
     if not evidence.accepted:
         return Outcome.REJECTED, f"{count(len(refusals), 'update')} refused: {refusals[0]}"
-    without_effect = _never_in_force(evidence)
+    without_effect = _nowhere(evidence, points) or _never_in_force(evidence)
     if without_effect is not None:
         return without_effect
     reverted = _reverted(evidence)
@@ -199,6 +199,22 @@ def _decide(evidence: _Evidence, points: Sequence[Point]) -> tuple[Outcome, str]
     if not judged:
         return _unfelt(evidence)
     return _felt(evidence, judged)
+
+
+def _nowhere(evidence: _Evidence, points: Sequence[Point]) -> tuple[Outcome, str] | None:
+    """Say that the kernel has no interface file where an accepted value could be, None if it has.
+
+    Options that no kernel has a file for are Docker's own to obey, and felt if at all.
+    """
+    one = option(evidence.option)
+    kept = any(one.interface(version) is not None for version in (1, 2))
+    if points or not kept or any(phase.change.files for phase in evidence.accepted):
+        return None
+    warned = sorted({text for phase in evidence.accepted for text in phase.change.warnings})
+    nowhere = "this kernel has no interface file for it"
+    if warned:
+        return Outcome.DISCARDED, f"accepted with the warning {warned[0]!r}; {nowhere}"
+    return Outcome.IGNORED, f"{count(len(evidence.accepted), 'update')} answered ok; {nowhere}"
 
 
 def _never_in_force(evidence: _Evidence) -> tuple[Outcome, str] | None:
@@ -312,12 +328,14 @@ def _points(evidence: _Evidence, experiment: Experiment) -> Iterable[Point]:
     verify = experiment.verify
     if verify is None or verify.metric is None:
         return
+    measured = {row["metric"] for row in evidence.rows}
+    metric = verify.metric if verify.metric in measured else (verify.otherwise or verify.metric)
     workers = {one.role: one.workers for one in experiment.containers}
     settings = {phase.requested: phase for phase in evidence.accepted}
     groups: dict[str, list[Row]] = {}
     for row in evidence.rows:
         phase = settings.get(row["requested"])
-        if phase is None or row["via"] != "update" or row["metric"] != verify.metric:
+        if phase is None or row["via"] != "update" or row["metric"] != metric:
             continue
         if row["role"] == phase.role:
             groups.setdefault(row["requested"], []).append(row)
@@ -333,7 +351,7 @@ def _points(evidence: _Evidence, experiment: Experiment) -> Iterable[Point]:
             within = abs(value - expected) <= tolerance
         yield Point(
             requested=requested,
-            metric=verify.metric,
+            metric=metric,
             unit=rows[0]["unit"],
             expected=expected,
             value=value,

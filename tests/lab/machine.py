@@ -1,7 +1,7 @@
 """The lab's machine: QEMU booted from an untouched disk, reached over the loopback interface.
 
-`python -m tests.lab.machine start|stop|status|ssh COMMAND`. Standard library only, so that it runs
-before anything is installed. Every boot writes to an overlay of its own, which `stop` removes.
+`python3 -m tests.lab.machine start|stop|status|ssh COMMAND`. Every boot writes to an overlay of its
+own, which `stop` removes.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ BOOT_TIMEOUT_S = 170.0
 """A boot takes 25 to 60 s where KVM cannot be used; later than this it has failed."""
 
 _BUILD_TIMEOUT_S = 900.0
+_LOAD_TIMEOUT_S = 300.0
 _KEPT_LINES = 25
 _DISKS = ("scratch.img", "swap.img", "carried.img")
 _SCRATCH_BYTES = 4 * 2**30
+_SCRATCH_BYTES_PER_S = 40_000_000
 _SWAP_BYTES = 2 * 2**30
 
 
@@ -132,7 +134,7 @@ class Machine:
             raise LabError(f"{source} could not be copied out of the lab: {error}") from None
 
     def start(self, cargo: Path) -> None:
-        """Boot it with the files in the directory `cargo` under /carried, and wait for Docker.
+        """Boot it with the files in the directory `cargo` under /carried, and load the image.
 
         Raises LabError, with the console's last lines, when Docker does not answer in time.
         """
@@ -152,6 +154,7 @@ class Machine:
                 raise LabError(f"QEMU did not start: {errors.read_text().strip()}") from None
         try:
             self._await(began + BOOT_TIMEOUT_S)
+            self.read("docker load --quiet --input /carried/image.tar", _LOAD_TIMEOUT_S)
         except LabError:
             self.stop(keep_logs=True)
             raise
@@ -197,6 +200,7 @@ class Machine:
         with carried.open("wb") as file:
             file.truncate(2 * used + 256 * 2**20)
         _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1", "-d", cargo, carried)
+        (self.state / "disk").write_text(str(self.disk))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             (self.state / "port").write_text(str(probe.getsockname()[1]))
@@ -208,7 +212,12 @@ class Machine:
             *((self.state / name, "raw") for name in _DISKS),
         ):
             # Nothing here is kept, so that nothing needs to be safe from a power cut.
-            drives += ["-drive", f"file={path},format={kind},if=virtio,cache=unsafe"]
+            drive = f"file={path},format={kind},if=virtio,cache=unsafe"
+            if path.name == "scratch.img":
+                # Else the emulated CPU is slower than the disk, and a scheduler has nothing to
+                # share out.
+                drive += f",throttling.bps-total={_SCRATCH_BYTES_PER_S}"
+            drives += ["-drive", drive]
         return [
             "qemu-system-x86_64", "-name", "cgbench-lab", "-nodefaults", "-no-user-config",
             "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
@@ -270,8 +279,22 @@ class Machine:
 
 
 def machine(disk: Path | None = None) -> Machine:
-    """Return this user's one machine; `disk` defaults to that of the build inputs as they are."""
-    return Machine(disk or cache() / digest(), cache() / "running")
+    """Return this user's one machine; `disk` defaults to the one it was booted from."""
+    state = cache() / "running"
+    if disk is None:
+        booted = state / "disk"
+        disk = Path(booted.read_text()) if booted.exists() else cache() / digest()
+    return Machine(disk, state)
+
+
+def packed() -> Path:
+    """Return the directory of what the guest is to get, brought up to date now."""
+    cargo = cache() / "cargo"
+    try:
+        subprocess.run([HERE / "pack", cargo], check=True, timeout=_BUILD_TIMEOUT_S)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise LabError(f"what the guest needs could not be packed: {error}") from None
+    return cargo
 
 
 def _run(*command: str | Path) -> None:
@@ -292,11 +315,9 @@ def _ended(descriptor: int, wait_s: float) -> bool:
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line asks for and return the exit status."""
     match list(arguments):
-        case ["start", cargo]:
-            booted = machine(built())
-            booted.start(Path(cargo))
-            print(f"the lab is up; look around: python3 -m tests.lab.machine ssh 'COMMAND' "
-                  f"(port {booted._port()} of 127.0.0.1)")  # fmt: skip
+        case ["start"]:
+            machine(built()).start(packed())
+            print("the lab is up; try: python3 -m tests.lab.machine ssh cgbench doctor")
         case ["stop"]:
             print("the lab has ended" if machine().stop() else "no lab was running")
         case ["status"]:
