@@ -23,7 +23,7 @@ from cgbench.engine import (
 from cgbench.errors import CgroupError, TrialError
 from cgbench.experiment import Container
 from cgbench.loop_device import BlockDevice
-from cgbench.options import Settings, Value, option
+from cgbench.options import Interface, Settings, Value, option
 from cgbench.plan import TrialPlan
 from cgbench.probe import ProbeFile, Task
 from cgbench.record import ContainerRecord, Source
@@ -192,15 +192,15 @@ def interface_path(cgroup: cgroupfs.Cgroup, name: str) -> Path | None:
         return None
 
 
-def interface_paths(cgroup: cgroupfs.Cgroup, settings: Settings) -> dict[Path, str | None]:
-    """Return the interface files of the given options, each with the text expected in it."""
-    found: dict[Path, str | None] = {}
+def interface_paths(cgroup: cgroupfs.Cgroup, settings: Settings) -> dict[Path, Interface]:
+    """Return the interface files of the given options that this kernel has."""
+    found: dict[Path, Interface] = {}
     for name in settings:
         path = interface_path(cgroup, name)
         if path is not None and path.exists():
             interface = option(name).interface(cgroup.version(option(name).controller))
             assert interface is not None
-            found[path] = interface.expected(settings)
+            found[path] = interface
     return found
 
 

@@ -135,13 +135,14 @@ def in_force(first: Moment, second: Moment, versions: Versions) -> bool:
     for interface in () if version is None else a.interfaces(version):
         was = first.limits.enforced.get(interface.file)
         now = second.limits.enforced.get(interface.file)
-        if was is None or was != interface.expected(first.settings):
+        if was is None or was != interface.agreed(first.settings, was):
             intact = now == was
         else:
-            intact = now == interface.expected(both)
+            intact = now == interface.agreed(both, now)
             if intact and both is second.settings and interface is own:
                 # A file that would say the same with another value of a no longer holds a's.
-                intact = now != interface.expected({**both, a.name: a.other})
+                other = {**both, a.name: a.other}
+                intact = now != interface.agreed(other, now)
         if not intact:
             return False
     return True
@@ -156,7 +157,8 @@ def _took(moment: Moment, versions: Versions) -> bool:
     interface = None if version is None else one.interface(version)
     if interface is None or interface.file not in moment.limits.enforced:
         return True
-    return moment.limits.enforced[interface.file] == interface.expected(moment.settings)
+    now = moment.limits.enforced[interface.file]
+    return now == interface.agreed(moment.settings, now)
 
 
 def born_vs_changed(one: Option, supply: Supply) -> tuple[BornVsChanged, ...]:

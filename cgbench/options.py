@@ -22,6 +22,9 @@ Value = int | float | str
 Settings = Mapping[str, Value]
 """The options in force on one container, by flag without dashes."""
 
+CPU_WEIGHT = "cpu.weight"
+"""The file that shares are converted for."""
+
 DEFAULT_PERIOD_US = 100_000
 """The kernel's default bandwidth period (kernel: Documentation/scheduler/sched-bwc.rst)."""
 
@@ -31,12 +34,19 @@ class Interface:
     """Where the kernel keeps a limit: controller, file, and the text expected in it.
 
     `expected` gets every option set on the container, since one file may hold several
-    (`cpu.max` is quota and period). It returns None where nothing is expected.
+    (`cpu.max` is quota and period). It returns None where nothing is expected. `otherwise` is what
+    runtimes that convert differently write for the same settings.
     """
 
     controller: str
     file: str
     expected: Callable[[Settings], str | None]
+    otherwise: Callable[[Settings], str | None] | None = None
+
+    def agreed(self, settings: Settings, found: str | None) -> str | None:
+        """Return the text expected where `found` was read: of two that are right, that one."""
+        other = None if self.otherwise is None else self.otherwise(settings)
+        return other if other is not None and other == found else self.expected(settings)
 
 
 @dataclass(frozen=True)
@@ -198,6 +208,17 @@ def shares_to_weight_quadratic(shares: int) -> int:
     return math.ceil(10 ** ((exponent * exponent + 125 * exponent) / 612 - 7 / 34))
 
 
+def conversion(shares: int, weight: str | None) -> str | None:
+    """Say by which formula a runtime made `shares` a `cpu.weight`, None where that is not told."""
+    linear = str(shares_to_weight(shares)) == weight
+    quadratic = str(shares_to_weight_quadratic(shares)) == weight
+    if linear == quadratic:
+        return None
+    if linear:
+        return "linear, as in runc before 1.3.2 and crun before 1.23"
+    return "quadratic, as in runc since 1.3.2 and crun since 1.23"
+
+
 def _cpu_max(settings: Settings) -> str:
     quota, period = bandwidth(settings)
     return f"{'max' if quota is None else quota} {period}"
@@ -230,6 +251,12 @@ def _v1_shares(settings: Settings) -> str | None:
 
 def _v2_weight(settings: Settings) -> str | None:
     return str(shares_to_weight(int(settings["cpu-shares"]))) if "cpu-shares" in settings else None
+
+
+def _v2_weight_quadratic(settings: Settings) -> str | None:
+    if "cpu-shares" not in settings:
+        return None
+    return str(shares_to_weight_quadratic(int(settings["cpu-shares"])))
 
 
 def _v2_swap_max(settings: Settings) -> str | None:
@@ -296,7 +323,7 @@ _OPTIONS = (
         "share of a contended CPU, relative to other groups",
         _integer,
         Interface("cpu", "cpu.shares", _v1_shares),
-        Interface("cpu", "cpu.weight", _v2_weight),
+        Interface("cpu", CPU_WEIGHT, _v2_weight, _v2_weight_quadratic),
         lowest=2, highest=262144,
         example=512, other=2048,
     ),

@@ -228,11 +228,15 @@ def _change(engine: Engine, container: Running, step: PlannedStep) -> Change:
         container.settings |= step.settings
     except UpdateRejected as refusal:
         answer, error = Answer(begin, time.monotonic_ns(), ()), refusal.message
+    settings = container.settings | dict(step.settings)
     files = tuple(
-        FileChange(file=path.name, before=before[path], after=text(path), expected=expected)
-        for path, expected in interface_paths(
-            container.cgroup, container.settings | dict(step.settings)
-        ).items()
+        FileChange(
+            file=path.name,
+            before=before[path],
+            after=(now := text(path)),
+            expected=interface.agreed(settings, now),
+        )
+        for path, interface in interface_paths(container.cgroup, settings).items()
         if path in before
     )
     return Change(
@@ -270,7 +274,8 @@ def _write(cgroup: cgroupfs.Cgroup, settings: Settings, step: PlannedStep) -> An
     Raises UpdateRejected when the kernel refuses.
     """
     begin = time.monotonic_ns()
-    for path, expected in interface_paths(cgroup, settings).items():
+    for path, interface in interface_paths(cgroup, settings).items():
+        expected = interface.expected(settings)
         names = [name for name in step.settings if interface_path(cgroup, name) == path]
         if names and expected is not None:
             try:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cgbench import checks, metrics
 from cgbench.experiment import Band, Experiment
-from cgbench.options import bandwidth, option
+from cgbench.options import CPU_WEIGHT, bandwidth, conversion, option
 from cgbench.record import Phase, RunRecord
 from cgbench.store import RunDirectory
 from cgbench.units import format_size
@@ -129,6 +129,8 @@ def judge(directory: RunDirectory, option: str) -> Verdict:
     experiment = evidence.run.experiment
     points = tuple(_points(evidence, experiment))
     outcome, reason = _decide(evidence, points)
+    if converted := _conversion(evidence):
+        reason += f"; {CPU_WEIGHT} shows which conversion of shares the runtime has: {converted}"
     return Verdict(
         option=option,
         verdict=outcome,
@@ -141,6 +143,17 @@ def judge(directory: RunDirectory, option: str) -> Verdict:
         time_to_effect_ms=_time_to_effect(evidence),
         evidence=(evidence.run.run,),
     )
+
+
+def _conversion(evidence: _Evidence) -> str | None:
+    """Say how shares became weights, if they did: a formula that rounds or bends alters ratios."""
+    told = {
+        conversion(int(phase.settings[evidence.option]), file.after)
+        for phase in evidence.accepted
+        for file in phase.change.files
+        if file.file == CPU_WEIGHT and evidence.option in phase.settings
+    }
+    return next(iter(sorted(one for one in told if one is not None)), None)
 
 
 def unsupported(experiment: Experiment, option: str, reason: str) -> Verdict:
