@@ -186,8 +186,8 @@ def describe(container: Running) -> ContainerRecord:
 def interface_path(cgroup: cgroupfs.Cgroup, name: str) -> Path | None:
     """Return the interface file of an option, None where this kernel has none."""
     try:
-        interface = option(name).interface(cgroup.version(option(name).controller))
-        return None if interface is None else cgroup.path(interface.controller, interface.file)
+        files = option(name).kept_in(cgroup)
+        return cgroup.path(files[0].controller, files[0].file) if files else None
     except CgroupError:
         return None
 
@@ -198,9 +198,7 @@ def interface_paths(cgroup: cgroupfs.Cgroup, settings: Settings) -> dict[Path, I
     for name in settings:
         path = interface_path(cgroup, name)
         if path is not None and path.exists():
-            interface = option(name).interface(cgroup.version(option(name).controller))
-            assert interface is not None
-            found[path] = interface
+            found[path] = option(name).kept_in(cgroup)[0]
     return found
 
 

@@ -12,6 +12,7 @@ import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from cgbench.errors import OptionError, UnitError
 from cgbench.units import parse_cpu_list, parse_nanocpus, parse_size
@@ -47,6 +48,13 @@ class Interface:
         """Return the text expected where `found` was read: of two that are right, that one."""
         other = None if self.otherwise is None else self.otherwise(settings)
         return other if other is not None and other == found else self.expected(settings)
+
+
+class Hierarchies(Protocol):
+    """What knows which cgroup version a controller lives on: a cgroup."""
+
+    def version(self, controller: str) -> int:
+        """Return 1 or 2. Raises CgroupError where the controller is nowhere."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,15 @@ class Option:
         """Return every interface file whose content the value decides, its own first."""
         files = (self.v1, self.v1_also) if version == 1 else (self.v2,)
         return tuple(interface for interface in files if interface is not None)
+
+    def kept_in(self, group: Hierarchies) -> tuple[Interface, ...]:
+        """Return `interfaces` by the version that the controller lives on in a cgroup."""
+        return self.interfaces(group.version(self.controller))
+
+    @property
+    def in_kernel(self) -> bool:
+        """Whether any kernel has an interface file for it."""
+        return self.v1 is not None or self.v2 is not None
 
     def check(self, value: Value) -> None:
         """Raise OptionError unless `value` is in the domain the daemon documents."""

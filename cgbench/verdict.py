@@ -25,6 +25,10 @@ from cgbench.wording import count, quantity
 RESPONSE_WANTED = 0.25
 """A workload whose metric moves by less than this part of what it should has not noticed."""
 
+# What is less where others use the CPUs, too. They take from both sides of a share of the CPUs, and
+# nothing from bytes or counts.
+_TAKEN_AWAY = ("cpus_used", "probe_cpus", "io_share_pct", "off_mask_cpu_ms")
+
 # The kernel charges memory in batches of this many pages per CPU (mm/memcontrol.c).
 _PAGE = 4096
 
@@ -220,8 +224,7 @@ def _nowhere(evidence: _Evidence, points: Sequence[Point]) -> tuple[Outcome, str
     Options that no kernel has a file for are Docker's own to obey, and felt if at all.
     """
     one = option(evidence.option)
-    kept = any(one.interface(version) is not None for version in (1, 2))
-    if points or not kept or any(phase.change.files for phase in evidence.accepted):
+    if points or not one.in_kernel or any(phase.change.files for phase in evidence.accepted):
         return None
     warned = sorted({text for phase in evidence.accepted for text in phase.change.warnings})
     nowhere = "this kernel has no interface file for it"
@@ -297,7 +300,7 @@ def _felt(evidence: _Evidence, judged: Sequence[Point]) -> tuple[Outcome, str]:
         )
     wrong = _wrong_files(evidence)
     told = _told(worst)
-    if astray and evidence.disturbed is not None:
+    if astray and evidence.disturbed is not None and worst.metric in _TAKEN_AWAY:
         return Outcome.INCONCLUSIVE, f"{told}, but {evidence.disturbed}"
     if astray:
         return (

@@ -30,7 +30,7 @@ _LOAD_TIMEOUT_S = 300.0
 _KEPT_LINES = 25
 _DISKS = ("scratch.img", "swap.img", "carried.img")
 _SCRATCH_BYTES = 4 * 2**30
-_SCRATCH_BYTES_PER_S = 40_000_000
+_SCRATCH_BYTES_PER_S = 16_000_000
 _SWAP_BYTES = 2 * 2**30
 
 
@@ -216,7 +216,7 @@ class Machine:
             if path.name == "scratch.img":
                 # Else the emulated CPU is slower than the disk, and a scheduler has nothing to
                 # share out.
-                drive += f",throttling.bps-total={_SCRATCH_BYTES_PER_S}"
+                drive += f",throttling.bps-read={_SCRATCH_BYTES_PER_S}"
             drives += ["-drive", drive]
         return [
             "qemu-system-x86_64", "-name", "cgbench-lab", "-nodefaults", "-no-user-config",
