@@ -314,7 +314,7 @@ def verify(
         bool, typer.Option("--interactions", help="Also set every option after every other.")
     ] = False,
     disturb_daemon: Annotated[
-        bool, typer.Option("--disturb-daemon", help="Also restart the Docker daemon.")
+        bool, typer.Option("--disturb-daemon", help="Also reload systemd, restart Docker.")
     ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the table as JSON.")
