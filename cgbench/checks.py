@@ -112,7 +112,7 @@ def _emulated(evidence: Evidence) -> Iterator[Check]:
     if "TCG" in evidence.run.host.cpu_model:
         yield Check(
             "emulated CPU", "note",
-            "this host's CPUs are emulated (QEMU without KVM), many times slower than real ones",
+            "this host's CPUs are emulated, and what is taken from the emulator is not seen here",
             "Trust limits and ratios; times to effect, stalls and speeds are the emulator's.",
         )  # fmt: skip
 

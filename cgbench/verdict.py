@@ -25,6 +25,8 @@ from cgbench.wording import count, quantity
 RESPONSE_WANTED = 0.25
 """A workload whose metric moves by less than this part of what it should has not noticed."""
 
+_DISTURBANCES = ("steal", "other tenants", "emulated CPU")
+
 # What is less where others use the CPUs, too. They take from both sides of a share of the CPUs, and
 # nothing from bytes or counts.
 _TAKEN_AWAY = ("cpus_used", "probe_cpus", "io_share_pct", "off_mask_cpu_ms")
@@ -117,6 +119,7 @@ class _Evidence:
     control: Sequence[Phase]
     rows: Sequence[Row]
     disturbed: str | None
+    unseen: str | None
 
     @property
     def accepted(self) -> list[Phase]:
@@ -185,18 +188,20 @@ def _evidence(directory: RunDirectory, option: str) -> _Evidence:
         for phase in trial.phases
         if phase.option == option and not phase.prepares
     ]
-    doubts = [
-        check.reason
+    doubts = {
+        check.name: check.reason
         for check in checks.examine(directory)
-        if check.name in ("steal", "other tenants")
-    ]
+        if check.name in _DISTURBANCES
+    }
+    unseen = doubts.pop("emulated CPU", None)
     return _Evidence(
         run=run,
         option=option,
         phases=[phase for phase in phases if phase.change.via == "update"],
         control=[phase for phase in phases if phase.change.via == "cgroupfs"],
         rows=[row for row in metrics.rows(directory) if row["option"] == option],
-        disturbed=doubts[0] if doubts else None,
+        disturbed=next(iter(doubts.values()), None),
+        unseen=unseen,
     )
 
 
@@ -300,8 +305,9 @@ def _felt(evidence: _Evidence, judged: Sequence[Point]) -> tuple[Outcome, str]:
         )
     wrong = _wrong_files(evidence)
     told = _told(worst)
-    if astray and evidence.disturbed is not None and worst.metric in _TAKEN_AWAY:
-        return Outcome.INCONCLUSIVE, f"{told}, but {evidence.disturbed}"
+    doubt = _doubt(evidence, astray)
+    if doubt is not None:
+        return Outcome.INCONCLUSIVE, f"{told}, but {doubt}"
     if astray:
         return (
             Outcome.IMPRECISE,
@@ -310,6 +316,17 @@ def _felt(evidence: _Evidence, judged: Sequence[Point]) -> tuple[Outcome, str]:
     if wrong:
         return Outcome.IMPRECISE, f"the workload felt it, but {wrong[0]}"
     return Outcome.EFFECTIVE, f"{len(judged)} of {len(judged)} values held; the worst: {told}"
+
+
+def _doubt(evidence: _Evidence, astray: Sequence[Point]) -> str | None:
+    """Return what else than the limit may have led values astray, None if nothing."""
+    if not astray or astray[0].metric not in _TAKEN_AWAY:
+        return None
+    if evidence.disturbed is not None:
+        return evidence.disturbed
+    # CPU time that is taken unseen makes a value too low, and none too high.
+    low = all(point.value < (point.expected or 0.0) for point in astray)
+    return evidence.unseen if low else None
 
 
 def _told(point: Point) -> str:
