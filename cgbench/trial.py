@@ -38,8 +38,10 @@ from cgbench.sampler import Sampler
 from cgbench.store import TrialData
 from cgbench.units import NS_PER_S
 
-# Beyond the schedule: starting, warming up and slow answers on a loaded host.
+# Beyond the schedule: starting, warming up and slow answers on a loaded host; on an emulated one
+# Docker takes seconds for each.
 _DEADLINE_MARGIN_S = 30
+_DEADLINE_MARGIN_PER_CHANGE_S = 3
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def run_trial(plan: TrialPlan, setup: Setup, watcher: Watcher) -> tuple[TrialRec
 
 def deadline_s(plan: TrialPlan, experiment: Experiment) -> int:
     """Return after how many seconds a trial's containers end by themselves."""
-    return math.ceil((plan.hold_ns + experiment.warmup) * 1.1 / NS_PER_S) + _DEADLINE_MARGIN_S
+    margin_s = _DEADLINE_MARGIN_S + _DEADLINE_MARGIN_PER_CHANGE_S * len(plan.steps)
+    return math.ceil((plan.hold_ns + experiment.warmup) * 1.1 / NS_PER_S) + margin_s
 
 
 def _measure(
