@@ -322,11 +322,9 @@ def _doubt(evidence: _Evidence, astray: Sequence[Point]) -> str | None:
     """Return what else than the limit may have led values astray, None if nothing."""
     if not astray or astray[0].metric not in _TAKEN_AWAY:
         return None
-    if evidence.disturbed is not None:
-        return evidence.disturbed
-    # CPU time that is taken unseen makes a value too low, and none too high.
-    low = all(point.value < (point.expected or 0.0) for point in astray)
-    return evidence.unseen if low else None
+    # Time that is taken from an emulator is charged to whatever ran in it, and its ticks come late:
+    # with the host beneath at a load of 5, quotas were missed by -50 to +39 %, in quiet by 1 %.
+    return evidence.unseen if evidence.disturbed is None else evidence.disturbed
 
 
 def _told(point: Point) -> str:

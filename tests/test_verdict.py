@@ -13,17 +13,12 @@ from cgbench.record import Change, Ending, TrialRecord
 from cgbench.store import RunDirectory
 from cgbench.verdict import Outcome
 from tests import run_builder
-from tests.run_builder import MadeUp
+from tests.run_builder import MadeUp, obedient
 
 
 def more_than_declared(settings: Settings) -> tuple[int | None, int]:
     quota, period = bandwidth(settings)
     return (None if quota is None else round(quota * 1.1)), period
-
-
-def less_than_declared(settings: Settings) -> tuple[int | None, int]:
-    quota, period = bandwidth(settings)
-    return (None if quota is None else round(quota * 0.9)), period
 
 
 def deaf(_settings: Settings) -> tuple[int | None, int]:
@@ -171,12 +166,13 @@ def test_an_ending_is_kept_with_its_phase() -> None:
     assert Ending.model_validate_json(ending.model_dump_json()) == ending
 
 
-def test_an_emulated_cpu_excuses_what_is_too_low_and_nothing_else(
+def test_an_emulated_cpu_makes_a_miss_inconclusive_since_its_steal_is_not_seen(
     tmp_path: Path,
 ) -> None:
     for kernel, outcome in (
-        (less_than_declared, Outcome.INCONCLUSIVE),
-        (more_than_declared, Outcome.IMPRECISE),
+        (more_than_declared, Outcome.INCONCLUSIVE),
+        (obedient, Outcome.EFFECTIVE),
+        (deaf, Outcome.INEFFECTIVE),
     ):
         directory = run_builder.build(tmp_path / outcome, MadeUp(kernel=kernel))
         record = directory.run()
