@@ -9,10 +9,10 @@ ARGS ?=
 
 # `lint` and `test` in one call share the set-up; apt and pip want it one at a time.
 .NOTPARALLEL:
-.PHONY: help setup run test lint bench clean
+.PHONY: help setup run test lint bench bench-gate lab lab-stop test-v2 clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing: Docker, Python packages, the image (needs root)
 	@.ci/setup run
@@ -38,6 +38,17 @@ bench: ## Measure cgbench itself and compare with its bars
 bench-gate: ## Measure how the regression gate judges, and compare with its bars
 	@.ci/setup bench
 	$(BIN)/python -m tests.bench.gates $(ARGS)
+
+lab: ## Boot a machine with cgroup v2, systemd and Docker 26 (needs root); 4 minutes at first
+	@.ci/setup lab
+	$(BIN)/python -m tests.lab.machine start
+
+lab-stop: ## End that machine
+	$(BIN)/python -m tests.lab.machine stop
+
+test-v2: ## Measure cgroup v2 in that machine, against `cat` there; some 20 minutes
+	@.ci/setup lab
+	$(BIN)/pytest -m lab tests/lab $(ARGS)
 
 clean: ## Remove containers and build leftovers; results stay
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -159,6 +159,16 @@ class Cgroup:
                 return parse_cpu_list(text)
         raise CgroupError(f"{self.path('cpuset', f'cpuset.{what}')}: nothing is offered")
 
+    def offers(self, controller: str, *files: str) -> bool:
+        """Say whether groups here may have one of the `files`, v1's or v2's, of a controller.
+
+        v2 keeps most files from the top group, so those right below it are looked at, too. Raises
+        CgroupError when the controller is nowhere.
+        """
+        here = self.path(controller, ".")
+        below = here.glob("*/") if self.version(controller) == 2 else ()
+        return any((group / file).exists() for group in (here, *below) for file in files)
+
     def everywhere(self) -> list[Path]:
         """Return the group's directory in each hierarchy, existing or not, each one once."""
         unified = () if self.unified is None else (self.unified,)

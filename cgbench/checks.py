@@ -108,6 +108,15 @@ def _neighbours(evidence: Evidence) -> Iterator[Check]:
         )  # fmt: skip
 
 
+def _emulated(evidence: Evidence) -> Iterator[Check]:
+    if "TCG" in evidence.run.host.cpu_model:
+        yield Check(
+            "emulated CPU", "note",
+            "this host's CPUs are emulated, and what is taken from the emulator is not seen here",
+            "Trust limits and ratios; times to effect, stalls and speeds are the emulator's.",
+        )  # fmt: skip
+
+
 def _drift(evidence: Evidence) -> Iterator[Check]:
     spread = relative_spread_pct(evidence.values("work_per_cpu_s"))
     if spread is not None and spread > DRIFT_PCT:
@@ -223,6 +232,7 @@ _LOOKS: tuple[Callable[[Evidence], Iterator[Check]], ...] = (
     _sampler,
     _read_back,
     _agreement,
+    _emulated,
     _drift,
     _periods,
 )

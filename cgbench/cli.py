@@ -42,6 +42,9 @@ ResultsOption = Annotated[
     Path, typer.Option("--results", metavar="DIR", help="Where runs are kept.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+NoReportOption = Annotated[
+    bool, typer.Option("--no-report", help="Leave the page to `cgbench report`, on any machine.")
+]
 
 MetricOption = Annotated[
     list[str] | None,
@@ -182,6 +185,7 @@ def run(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per run at the end.")
     ] = False,
+    no_report: NoReportOption = False,
 ) -> None:
     """Run experiments and write a report for each.
 
@@ -194,26 +198,32 @@ def run(
 
     loaded = [experiment.load(name) for name in names or ()]
     host.require_measurable()
-    failed = False
-    with host.exclusively():
-        engine = Engine()
-        try:
-            # Nobody else holds the lock, so whatever is there was left by a cgbench that died.
-            _remove_leftovers(engine)
-            if resume is not None:
-                from cgbench import store
+    measured: list[tuple[RunDirectory, RunRecord]] = []
+    try:
+        with host.exclusively():
+            engine = Engine()
+            try:
+                # Nobody else holds the lock, so what is there was left by a cgbench that died.
+                _remove_leftovers(engine)
+                if resume is not None:
+                    from cgbench import store
 
-                directory = store.find_run(resume, results)
-                record = runner.resumable(directory, engine)
-                _require_image(engine, record.image)
-                failed = _execute(directory, record, engine, as_json)
-            for one in loaded:
-                request = _request(one, engine, results, quick, trials, seed)
-                directory = runner.begin(request, engine, host.require(one.requires))
-                failed |= _execute(directory, directory.run(), engine, as_json)
-        finally:
-            engine.close()
-    if failed:
+                    directory = store.find_run(resume, results)
+                    record = runner.resumable(directory, engine)
+                    _require_image(engine, record.image)
+                    measured.append((directory, _measure(directory, record, engine, as_json)))
+                for one in loaded:
+                    request = _request(one, engine, results, quick, trials, seed)
+                    directory = runner.begin(request, engine, host.require(one.requires))
+                    record = directory.run()
+                    measured.append((directory, _measure(directory, record, engine, as_json)))
+            finally:
+                engine.close()
+    finally:
+        # After all measuring, since figures and pages need much that must not weigh on it; and
+        # also when a later experiment cannot be measured.
+        failed = [_present(*one, as_json, no_report) for one in measured]
+    if any(failed):
         raise typer.Exit(EXIT_FAILED_TRIALS)
 
 
@@ -241,31 +251,44 @@ def _require_image(engine: Engine, tag: str) -> None:
         raise ImageError(f"the image {tag} is missing", "Build it: cgbench image build.")
 
 
-def _execute(directory: RunDirectory, record: RunRecord, engine: Engine, as_json: bool) -> bool:
-    """Measure a run, write its figures and report, say where; return whether a trial failed."""
-    from cgbench import live, metrics, runner
+def _measure(
+    directory: RunDirectory, record: RunRecord, engine: Engine, as_json: bool
+) -> RunRecord:
+    """Measure a run and return its final record."""
+    from cgbench import live, runner
 
     with live.display(quiet=as_json) as observer:
-        record = runner.execute(directory, record, engine, observer)
+        return runner.execute(directory, record, engine, observer)
+
+
+def _present(directory: RunDirectory, record: RunRecord, as_json: bool, no_report: bool) -> bool:
+    """Write a run's figures and report, say where; return whether a trial failed."""
     trials = _latest(directory.trials())
     failures = [trial for trial in trials if trial.status == "failed"]
-    metrics.write(directory)
-    from cgbench.report import headline, write
+    page: Path | None = None
+    told: list[str] = []
+    if not no_report:
+        from cgbench import metrics
+        from cgbench.report import headline, write
 
-    page = write([directory], directory.path / "report.html")
+        metrics.write(directory)
+        page = write([directory], directory.path / "report.html")
+        told = headline([directory])
     if as_json:
         document = {
             "run": record.run,
             "path": str(directory.path),
-            "report": str(page),
+            "report": None if page is None else str(page),
             "trials": len(trials),
             "failed": [{"trial": trial.number, "reason": trial.reason} for trial in failures],
-            "headline": headline([directory]),
+            "headline": told,
         }
         _print(json.dumps(document))
+    elif page is None:
+        _print(f"\nmeasured: {directory.path}\nIts page: cgbench report {record.run}")
     else:
         _print_run(directory, record, metrics.summary(directory))
-        _print("\n" + "\n".join(headline([directory])))
+        _print("\n" + "\n".join(told))
         _print(f"\nreport: {page}")
     return bool(failures)
 
@@ -353,7 +376,7 @@ def verify(
         bool, typer.Option("--interactions", help="Also set every option after every other.")
     ] = False,
     disturb_daemon: Annotated[
-        bool, typer.Option("--disturb-daemon", help="Also restart the Docker daemon.")
+        bool, typer.Option("--disturb-daemon", help="Also reload systemd, restart Docker.")
     ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the table as JSON.")
@@ -364,14 +387,16 @@ def verify(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where the page goes.")
     ] = None,
+    no_report: NoReportOption = False,
     results: ResultsOption = Path("results"),
 ) -> None:
     """Measure what every option of docker update really does: the truth table of this host.
 
     Exit status 1 if a limit that Docker says it set is not in force.
     """
+    if no_report and output is not None:
+        raise typer.BadParameter("--no-report writes no page, so --output has nothing to name")
     from cgbench import host, live, options, store, survival
-    from cgbench.report import write_truth
 
     chosen = [options.option(name).name for name in names] if names else list(options.OPTIONS)
     if disturb_daemon:
@@ -386,8 +411,11 @@ def verify(
     if junit is not None:
         store.write_file(junit, table.to_junit())
     live.print_truth(table)
-    page = write_truth([table], output or directory / "report.html")
-    _print(f"\ntable: {kept}\nreport: {page}")
+    _print(f"\ntable: {kept}")
+    if not no_report:
+        from cgbench.report import write_truth
+
+        _print(f"report: {write_truth([table], output or directory / 'report.html')}")
     if table.not_in_force:
         raise typer.Exit(EXIT_FAILED_TRIALS)
 

@@ -23,7 +23,7 @@ from cgbench.engine import (
 from cgbench.errors import CgroupError, TrialError
 from cgbench.experiment import Container
 from cgbench.loop_device import BlockDevice
-from cgbench.options import Settings, Value, option
+from cgbench.options import Interface, Settings, Value, option
 from cgbench.plan import TrialPlan
 from cgbench.probe import ProbeFile, Task
 from cgbench.record import ContainerRecord, Source
@@ -186,21 +186,19 @@ def describe(container: Running) -> ContainerRecord:
 def interface_path(cgroup: cgroupfs.Cgroup, name: str) -> Path | None:
     """Return the interface file of an option, None where this kernel has none."""
     try:
-        interface = option(name).interface(cgroup.version(option(name).controller))
-        return None if interface is None else cgroup.path(interface.controller, interface.file)
+        files = option(name).kept_in(cgroup)
+        return cgroup.path(files[0].controller, files[0].file) if files else None
     except CgroupError:
         return None
 
 
-def interface_paths(cgroup: cgroupfs.Cgroup, settings: Settings) -> dict[Path, str | None]:
-    """Return the interface files of the given options, each with the text expected in it."""
-    found: dict[Path, str | None] = {}
+def interface_paths(cgroup: cgroupfs.Cgroup, settings: Settings) -> dict[Path, Interface]:
+    """Return the interface files of the given options that this kernel has."""
+    found: dict[Path, Interface] = {}
     for name in settings:
         path = interface_path(cgroup, name)
         if path is not None and path.exists():
-            interface = option(name).interface(cgroup.version(option(name).controller))
-            assert interface is not None
-            found[path] = interface.expected(settings)
+            found[path] = option(name).kept_in(cgroup)[0]
     return found
 
 

@@ -4,10 +4,11 @@ Run as a script, alone: it imports nothing of cgbench and little of Python, so t
 milliseconds and has no garbage to collect. It gets one JSON object on standard input,
 
     {"files": [path, ...], "slow": [index, ...], "period_ns": n, "slow_every": n,
-     "spool": path, "priority": n, "limit_s": n}
+     "spool": path, "priority": n, "limit_s": n, "forgiving": bool}
 
 answers with one JSON line when it is ready, samples until it gets SIGTERM, its parent dies or
-`limit_s` passes, and answers with a second JSON line of its own figures.
+`limit_s` passes, and answers with a second JSON line of its own figures. A file that is not there
+ends it at once, unless it is forgiving: then that file is one that could not be read.
 
 The spool is a sequence of records, each `<u4 tick><u2 file><u2 length>` and `length` bytes:
 a file's content, written only where it differs from the reading before, so nothing is lost and
@@ -53,6 +54,17 @@ def _become_exact(priority: int) -> str:
     return f"SCHED_OTHER nice {os.getpriority(os.PRIO_PROCESS, 0)}"
 
 
+def _open(path: str, forgiving: bool) -> tuple[int, int]:
+    """Return a file's descriptor and size; -1, of which nothing is read, for one forgiven."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return descriptor, len(os.pread(descriptor, 4096, 0))
+    except OSError:
+        if not forgiving:
+            raise
+        return -1, 0
+
+
 def main() -> int:
     """Sample until told to stop; return the exit status."""
     spec = json.loads(sys.stdin.readline())
@@ -60,15 +72,15 @@ def main() -> int:
     stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _frame: stop.append(number))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    descriptors = [os.open(path, os.O_RDONLY | os.O_CLOEXEC) for path in spec["files"]]
+    opened = [_open(path, spec.get("forgiving", False)) for path in spec["files"]]
     spool = os.open(spec["spool"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     slow_set = set(spec["slow"])
     fast = [
-        (file, descriptor, 2 * len(os.pread(descriptor, 4096, 0)) + 64)
-        for file, descriptor in enumerate(descriptors)
+        (file, descriptor, 2 * size + 64)
+        for file, (descriptor, size) in enumerate(opened)
         if file not in slow_set
     ]
-    slow = [(file, descriptors[file], SLOW_BYTES) for file in sorted(slow_set)]
+    slow = [(file, opened[file][0], SLOW_BYTES) for file in sorted(slow_set)]
     scheduling = _become_exact(spec["priority"])
     gc.collect()
     gc.disable()

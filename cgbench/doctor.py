@@ -6,11 +6,12 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cgbench import checks, host, image, scratch, workload
+from cgbench import checks, host, idle, image, options, scratch, workload
 from cgbench.engine import Engine
 from cgbench.errors import CgbenchError
 from cgbench.experiment import Precondition
 from cgbench.record import Host
+from cgbench.store import new_run_name
 from cgbench.units import format_size
 
 Status = Literal["ok", "note", "bad"]
@@ -106,6 +107,7 @@ def _docker(engine: Engine, described: Host) -> list[Finding]:
     tag = image.tag(workload.directory())
     if engine.has_image(tag):
         findings.append(Finding("image", "ok", tag))
+        findings += _conversion(engine, tag)
     else:
         findings.append(
             Finding("image", "bad", f"{tag} is missing", "Build it: cgbench image build.")
@@ -119,6 +121,26 @@ def _docker(engine: Engine, described: Host) -> list[Finding]:
             )
         )  # fmt: skip
     return findings
+
+
+def _conversion(engine: Engine, tag: str) -> list[Finding]:
+    """Ask the runtime for a container with shares, and see what weight it makes of them."""
+    one = options.option("cpu-shares")
+    world = idle.World(engine, tag, run=new_run_name())
+    try:
+        with (
+            idle.Supply(world, ahead=0) as supply,
+            supply.born(options.update_body({one.name: one.example})) as (_answer, born),
+        ):
+            held = None if born is None else born.held(one).enforced
+            file = None if born is None else born.file(one)
+    except CgbenchError as error:
+        return [Finding("shares", "note", error.message, error.advice)]
+    told = options.conversion(int(one.example), held)
+    if file is None or told is None:
+        return []
+    text = f"{one.flag} {one.example} became {file} {held}: the conversion is {told}"
+    return [Finding("shares", "ok", text)]
 
 
 def _scratch() -> list[Finding]:

@@ -8,6 +8,7 @@ from statistics import median
 
 from cgbench import experiment
 from cgbench.errors import CgbenchError
+from cgbench.options import CPU_WEIGHT, conversion
 from cgbench.points import Point
 from cgbench.record import RunRecord, TrialRecord
 from cgbench.units import NS_PER_S, format_size
@@ -75,7 +76,20 @@ def measuring_facts(record: RunRecord, trials: Sequence[TrialRecord]) -> Facts:
         ("Containers", containers),
         ("Image", record.image),
     ]
+    facts += [("Shares to cpu.weight", told) for told in _conversions(good)]
     return facts + _sampler(good) + _harness(good)
+
+
+def _conversions(good: Sequence[TrialRecord]) -> list[str]:
+    """Say by which formula shares became weights, as far as the weights that were read tell it."""
+    told = (
+        conversion(int(phase.settings["cpu-shares"]), file.after)
+        for trial in good
+        for phase in trial.phases
+        for file in phase.change.files
+        if "cpu-shares" in phase.settings and file.file == CPU_WEIGHT
+    )
+    return sorted({one for one in told if one is not None})
 
 
 def _holds(good: Sequence[TrialRecord]) -> str:

@@ -97,7 +97,7 @@ class Stage(_Model):
     not come back; `message` is what the daemon said then.
     """
 
-    stage: Literal["pause", "restart", "daemon restart"]
+    stage: Literal["pause", "restart", "daemon reload", "daemon restart"]
     before: Held
     after: Held
     survived: bool | None

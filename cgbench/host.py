@@ -91,27 +91,25 @@ def timer_hz(boot: Path = Path("/boot"), proc: Path = Path("/proc")) -> int | No
 # Preconditions
 
 
+# Asked of the top groups: which controllers cgbench's own group was given is its parent's choice.
+
+
 def _has_cpu_bandwidth() -> bool:
-    group = cgroupfs.find(os.getpid())
-    # The root group of v2 has no cpu.max, but a cpu controller there always has bandwidth
-    # control if the kernel does; v1's root group has the file itself.
-    quota = group.path("cpu", "cpu.cfs_quota_us")
-    return quota.exists() or "cpu" in (group.read("cpu", "cgroup.controllers") or "").split()
+    top = cgroupfs.at("/")
+    # v2 has no list of features, but a cpu controller there has bandwidth control if the kernel
+    # does, and may not have been given to any group yet.
+    listed = (top.read("cpu", "cgroup.controllers") or "").split()
+    return top.offers("cpu", "cpu.cfs_quota_us", "cpu.max") or "cpu" in listed
 
 
 def _has_memory_controller() -> bool:
-    group = cgroupfs.find(os.getpid())
-    limit = group.path("memory", "memory.limit_in_bytes")
-    return limit.exists() or "memory" in (group.read("memory", "cgroup.controllers") or "").split()
+    top = cgroupfs.at("/")
+    listed = (top.read("memory", "cgroup.controllers") or "").split()
+    return top.offers("memory", "memory.limit_in_bytes", "memory.max") or "memory" in listed
 
 
 def _has_swap_accounting() -> bool:
-    group = cgroupfs.find(os.getpid())
-    # v2 keeps the files away from the root group, but not from the ones below it.
-    return (
-        group.path("memory", "memory.memsw.limit_in_bytes").exists()
-        or bool(list(group.path("memory", ".").glob("*/memory.swap.max")))
-    )  # fmt: skip
+    return cgroupfs.at("/").offers("memory", "memory.memsw.limit_in_bytes", "memory.swap.max")
 
 
 def _has_bfq() -> bool:
@@ -128,7 +126,7 @@ def _has_two_nodes() -> bool:
 
 
 def _has_real_time_groups() -> bool:
-    return cgroupfs.find(os.getpid()).path("cpu", "cpu.rt_runtime_us").exists()
+    return cgroupfs.at("/").offers("cpu", "cpu.rt_runtime_us")
 
 
 _CHECKS: Mapping[Precondition, tuple[Callable[[], bool], str]] = {

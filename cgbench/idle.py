@@ -26,7 +26,7 @@ from cgbench import cgroupfs
 from cgbench.engine import Answer, ContainerSpec, Engine
 from cgbench.errors import CgroupError, EngineError
 from cgbench.findings import Difference, Held, Outcome
-from cgbench.options import Option, update_body
+from cgbench.options import Interface, Option, update_body
 
 DEADLINE_S = 600
 """An idle container ends by itself after this many seconds, whatever becomes of cgbench."""
@@ -143,18 +143,17 @@ class Idle:
             raise CgroupError(f"the container {self.container_id[:12]} does not run")
         return self._cgroup
 
-    def version(self, option: Option) -> int | None:
-        """Return the cgroup version of an option's controller, None where there is none."""
+    def interfaces(self, option: Option) -> tuple[Interface, ...]:
+        """Return the interface files of an option, its own first; none without its controller."""
         try:
-            return self.cgroup.version(option.controller)
+            return option.kept_in(self.cgroup)
         except CgroupError:
-            return None
+            return ()
 
     def file(self, option: Option) -> str | None:
         """Return the name of an option's own interface file, None where this kernel has none."""
-        version = self.version(option)
-        interface = None if version is None else option.interface(version)
-        return None if interface is None or interface.file not in self._files else interface.file
+        own = self.interfaces(option)[:1]
+        return own[0].file if own and own[0].file in self._files else None
 
     def limits(self) -> Limits:
         """Read everything that limits it now; no files where it does not run."""

@@ -13,10 +13,10 @@ from typing import Literal
 from cgbench.engine import Answer
 from cgbench.findings import BornVsChanged, Difference, Interaction, Meeting
 from cgbench.idle import Idle, Limits, Supply, words
-from cgbench.options import Option, Settings, update_body
+from cgbench.options import Interface, Option, Settings, update_body
 
-Versions = Callable[[Option], int | None]
-"""Gives the cgroup version that an option's controller lives on, None where there is none."""
+Files = Callable[[Option], tuple[Interface, ...]]
+"""Gives the interface files of an option on the kernel at hand, its own first."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def pair(a: Option, b: Option, supply: Supply, b_alone: Answer | None = None) ->
         b_answer = engine.update_raw(idle.container_id, update_body(needed))
         accepted = needed if b_answer.refusal is None else {}
         second = Moment(b, {**settings, **accepted}, idle.limits())
-        if not in_force(first, second, idle.version):
+        if not in_force(first, second, idle.interfaces):
             outcome = Meeting.DISTURBED
         elif b_answer.refusal is None:
             outcome = Meeting.INDEPENDENT
@@ -109,8 +109,7 @@ def _interaction(first: Moment, b: Option, outcome: Meeting, message: str) -> In
 
 def _belonging(a: Option, traces: Sequence[Difference], idle: Idle) -> set[tuple[str, str]]:
     """Return the fields and files that are a's: its own, and those that setting it changed."""
-    version = idle.version(a)
-    files = () if version is None else a.interfaces(version)
+    files = idle.interfaces(a)
     return (
         {("declared", a.field)}
         | {("enforced", interface.file) for interface in files}
@@ -118,7 +117,7 @@ def _belonging(a: Option, traces: Sequence[Difference], idle: Idle) -> set[tuple
     )
 
 
-def in_force(first: Moment, second: Moment, versions: Versions) -> bool:
+def in_force(first: Moment, second: Moment, files: Files) -> bool:
     """Say whether the value set at the `first` moment is in force at the `second` as it was.
 
     It is where Docker still declares it and each of its interface files says what it should. Where
@@ -129,34 +128,34 @@ def in_force(first: Moment, second: Moment, versions: Versions) -> bool:
     a = first.option
     if first.limits.declared.get(a.field) != second.limits.declared.get(a.field):
         return False
-    version = versions(a)
-    both = second.settings if _took(second, versions) else first.settings
-    own = None if version is None else a.interface(version)
-    for interface in () if version is None else a.interfaces(version):
+    both = second.settings if _took(second, files) else first.settings
+    for number, interface in enumerate(files(a)):
         was = first.limits.enforced.get(interface.file)
         now = second.limits.enforced.get(interface.file)
-        if was is None or was != interface.expected(first.settings):
+        if was is None or was != interface.agreed(first.settings, was):
             intact = now == was
         else:
-            intact = now == interface.expected(both)
-            if intact and both is second.settings and interface is own:
+            intact = now == interface.agreed(both, now)
+            if intact and both is second.settings and number == 0:
                 # A file that would say the same with another value of a no longer holds a's.
-                intact = now != interface.expected({**both, a.name: a.other})
+                other = {**both, a.name: a.other}
+                intact = now != interface.agreed(other, now)
         if not intact:
             return False
     return True
 
 
-def _took(moment: Moment, versions: Versions) -> bool:
+def _took(moment: Moment, files: Files) -> bool:
     """Say whether the option set last is in force: its own file says what all settings ask for."""
     one = moment.option
     if one.name not in moment.settings:
         return False
-    version = versions(one)
-    interface = None if version is None else one.interface(version)
-    if interface is None or interface.file not in moment.limits.enforced:
+    own = files(one)[:1]
+    if not own or own[0].file not in moment.limits.enforced:
         return True
-    return moment.limits.enforced[interface.file] == interface.expected(moment.settings)
+    interface = own[0]
+    now = moment.limits.enforced[interface.file]
+    return now == interface.agreed(moment.settings, now)
 
 
 def born_vs_changed(one: Option, supply: Supply) -> tuple[BornVsChanged, ...]:

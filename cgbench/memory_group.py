@@ -89,8 +89,7 @@ def _group(path: PurePosixPath, root: Path) -> Cgroup:
 
 def _make(parent: str, limit: int, root: Path) -> None:
     group = _group(_path(parent), root)
-    interface = option("memory").interface(group.version("memory"))
-    assert interface is not None
+    interface = option("memory").kept_in(group)[0]
     file = group.path(interface.controller, interface.file)
     if parent.endswith(_SLICE):
         # MemoryMax is turned into the older limit where systemd runs on v1 (systemd.resource-

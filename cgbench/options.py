@@ -12,6 +12,7 @@ import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from cgbench.errors import OptionError, UnitError
 from cgbench.units import parse_cpu_list, parse_nanocpus, parse_size
@@ -22,6 +23,9 @@ Value = int | float | str
 Settings = Mapping[str, Value]
 """The options in force on one container, by flag without dashes."""
 
+CPU_WEIGHT = "cpu.weight"
+"""The file that shares are converted for."""
+
 DEFAULT_PERIOD_US = 100_000
 """The kernel's default bandwidth period (kernel: Documentation/scheduler/sched-bwc.rst)."""
 
@@ -31,12 +35,26 @@ class Interface:
     """Where the kernel keeps a limit: controller, file, and the text expected in it.
 
     `expected` gets every option set on the container, since one file may hold several
-    (`cpu.max` is quota and period). It returns None where nothing is expected.
+    (`cpu.max` is quota and period). It returns None where nothing is expected. `otherwise` is what
+    runtimes that convert differently write for the same settings.
     """
 
     controller: str
     file: str
     expected: Callable[[Settings], str | None]
+    otherwise: Callable[[Settings], str | None] | None = None
+
+    def agreed(self, settings: Settings, found: str | None) -> str | None:
+        """Return the text expected where `found` was read: of two that are right, that one."""
+        other = None if self.otherwise is None else self.otherwise(settings)
+        return other if other is not None and other == found else self.expected(settings)
+
+
+class Hierarchies(Protocol):
+    """What knows which cgroup version a controller lives on: a cgroup."""
+
+    def version(self, controller: str) -> int:
+        """Return 1 or 2. Raises CgroupError where the controller is nowhere."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +110,15 @@ class Option:
         """Return every interface file whose content the value decides, its own first."""
         files = (self.v1, self.v1_also) if version == 1 else (self.v2,)
         return tuple(interface for interface in files if interface is not None)
+
+    def kept_in(self, group: Hierarchies) -> tuple[Interface, ...]:
+        """Return `interfaces` by the version that the controller lives on in a cgroup."""
+        return self.interfaces(group.version(self.controller))
+
+    @property
+    def in_kernel(self) -> bool:
+        """Whether any kernel has an interface file for it."""
+        return self.v1 is not None or self.v2 is not None
 
     def check(self, value: Value) -> None:
         """Raise OptionError unless `value` is in the domain the daemon documents."""
@@ -198,6 +225,17 @@ def shares_to_weight_quadratic(shares: int) -> int:
     return math.ceil(10 ** ((exponent * exponent + 125 * exponent) / 612 - 7 / 34))
 
 
+def conversion(shares: int, weight: str | None) -> str | None:
+    """Say by which formula a runtime made `shares` a `cpu.weight`, None where that is not told."""
+    linear = str(shares_to_weight(shares)) == weight
+    quadratic = str(shares_to_weight_quadratic(shares)) == weight
+    if linear == quadratic:
+        return None
+    if linear:
+        return "linear, as in runc before 1.3.2 and crun before 1.23"
+    return "quadratic, as in runc since 1.3.2 and crun since 1.23"
+
+
 def _cpu_max(settings: Settings) -> str:
     quota, period = bandwidth(settings)
     return f"{'max' if quota is None else quota} {period}"
@@ -232,11 +270,23 @@ def _v2_weight(settings: Settings) -> str | None:
     return str(shares_to_weight(int(settings["cpu-shares"]))) if "cpu-shares" in settings else None
 
 
+def _v2_weight_quadratic(settings: Settings) -> str | None:
+    if "cpu-shares" not in settings:
+        return None
+    return str(shares_to_weight_quadratic(int(settings["cpu-shares"])))
+
+
 def _v2_swap_max(settings: Settings) -> str | None:
     if "memory-swap" not in settings:
         return None
     swap = _size(settings["memory-swap"])
     return "max" if swap < 0 else str(swap - _size(settings.get("memory", 0)))
+
+
+def _v2_io_weight(settings: Settings) -> str | None:
+    # Read back, v2 tells the weight for all devices from those for single ones (kernel:
+    # block/bfq-cgroup.c); written, it takes the same words.
+    return f"default {settings['blkio-weight']}" if "blkio-weight" in settings else None
 
 
 def _v2_pids(settings: Settings) -> str | None:
@@ -290,7 +340,7 @@ _OPTIONS = (
         "share of a contended CPU, relative to other groups",
         _integer,
         Interface("cpu", "cpu.shares", _v1_shares),
-        Interface("cpu", "cpu.weight", _v2_weight),
+        Interface("cpu", CPU_WEIGHT, _v2_weight, _v2_weight_quadratic),
         lowest=2, highest=262144,
         example=512, other=2048,
     ),
@@ -380,7 +430,7 @@ _OPTIONS = (
         "share of a contended block device, where its scheduler heeds weights",
         _integer,
         Interface("blkio", "blkio.bfq.weight", _text("blkio-weight")),
-        Interface("io", "io.bfq.weight", _text("blkio-weight")),
+        Interface("io", "io.bfq.weight", _v2_io_weight),
         lowest=10, highest=1000,
         example=300, other=700,
     ),

@@ -94,16 +94,24 @@ class Readings:
 class Sampler:
     """A running sampler process; `start` it, `stop` it, then take what it read.
 
-    `limit_s` ends it even if nobody else does; the death of its parent ends it as well.
+    `limit_s` ends it even if nobody else does; the death of its parent ends it as well. A file
+    that is not there keeps it from starting, unless it is `forgiving`: then it reads as gone.
     """
 
     def __init__(
-        self, targets: Sequence[Target], sampling: Sampling, spool: Path, limit_s: float
+        self,
+        targets: Sequence[Target],
+        sampling: Sampling,
+        spool: Path,
+        limit_s: float,
+        *,
+        forgiving: bool = False,
     ) -> None:
         self._targets = tuple(targets)
         self._sampling = sampling
         self._spool = spool
         self._limit_s = limit_s
+        self._forgiving = forgiving
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -117,6 +125,7 @@ class Sampler:
             "spool": str(self._spool),
             "priority": PRIORITY,
             "limit_s": self._limit_s,
+            "forgiving": self._forgiving,
         }
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", str(loop)],

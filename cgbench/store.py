@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
+from cgbench import arrays
 from cgbench.errors import StoreError
 from cgbench.record import SCHEMA_VERSION, RunRecord, TrialRecord
 from cgbench.units import format_size
@@ -160,7 +161,9 @@ class RunDirectory:
         """Write phases.parquet from its columns."""
         import pyarrow as pa
 
-        self._write_table("phases.parquet", pa.table({k: list(v) for k, v in columns.items()}))
+        self._write_table(
+            "phases.parquet", pa.table({k: arrays.listed(v) for k, v in columns.items()})
+        )
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a text file of the run, and return its path."""
@@ -215,7 +218,6 @@ class RunDirectory:
         Columns with gaps come as floats with NaN, text columns as objects with None; a column
         that was never recorded is absent. A `*` in a name stands for anything.
         """
-        import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
         path = self._table(trial, "")
@@ -225,8 +227,9 @@ class RunDirectory:
             for pattern in columns:
                 wanted += [name for name in present if fnmatch.fnmatchcase(name, pattern)]
             wanted = list(dict.fromkeys(wanted))
-            table = pq.read_table(path, columns=wanted, filters=pc.field("role") == role)
-        return {name: _numpy(table.column(name)) for name in wanted}
+            table = _read_table(path, [*wanted, "role"])
+        table = arrays.where(table, "role", role)
+        return {name: arrays.numpy(table.column(name)) for name in wanted}
 
     def probe(self, trial: int, role: str) -> dict[str, Any]:
         """Return worker, t_ns and units of every bucket of one container's probe."""
@@ -242,26 +245,24 @@ class RunDirectory:
 
     def phases(self) -> dict[str, list[Any]] | None:
         """Return the columns of phases.parquet, None where it was not written yet."""
-        import pyarrow.parquet as pq
 
         path = self.path / "phases.parquet"
         if not path.exists():
             return None
         with _readable(path):
-            columns: dict[str, list[Any]] = pq.read_table(path).to_pydict()
+            columns: dict[str, list[Any]] = _read_table(path).to_pydict()
         return columns
 
     def _table(self, trial: int, kind: str) -> Path:
         return self.path / "samples" / f"trial-{trial:04}{kind}.parquet"
 
     def _columns(self, trial: int, kind: str, role: str, names: Sequence[str]) -> dict[str, Any]:
-        import pyarrow.compute as pc
-        import pyarrow.parquet as pq
 
         path = self._table(trial, kind)
         with _readable(path):
-            table = pq.read_table(path, columns=list(names), filters=pc.field("role") == role)
-        return {name: _numpy(table.column(name)) for name in names}
+            table = _read_table(path, [*names, "role"])
+        table = arrays.where(table, "role", role)
+        return {name: arrays.numpy(table.column(name)) for name in names}
 
 
 def write_file(path: Path, text: str) -> Path:
@@ -402,13 +403,16 @@ def _readable(path: Path) -> Iterator[None]:
         raise StoreError(f"{path}: {error}", "The file is damaged.") from error
 
 
-def _numpy(column: pa.ChunkedArray) -> Any:
+def _read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    if pa.types.is_dictionary(column.type):
-        # to_numpy() of a dictionary (pyarrow 26) puts some value of it where there is none.
-        column = column.cast(column.type.value_type)
-    return column.to_numpy()
+    # Not pq.read_table(), whose data sets import pandas. This one passes over missing columns.
+    with pq.ParquetFile(path) as file:
+        lacking = set(columns or ()) - set(file.schema_arrow.names)
+        if lacking:
+            raise pa.ArrowInvalid(f"it has no column {min(lacking)}")
+        return file.read(columns=columns)
 
 
 def _samples_table(samples: Sequence[Samples]) -> pa.Table:
@@ -416,24 +420,24 @@ def _samples_table(samples: Sequence[Samples]) -> pa.Table:
 
     tables = []
     for part in samples:
-        arrays: dict[str, Any] = {
-            "role": pa.array([part.role])
+        columns: dict[str, Any] = {
+            "role": arrays.listed([part.role])
             .dictionary_encode()
-            .take(pa.array(np.zeros(len(part.t_ns), np.int32))),
-            "t_ns": pa.array(part.t_ns),
-            "late_ns": pa.array(part.late_ns),
+            .take(arrays.numbers(np.zeros(len(part.t_ns), np.int32))),
+            "t_ns": arrays.numbers(part.t_ns),
+            "late_ns": arrays.numbers(part.late_ns),
         }
         for column in part.columns:
-            index = pa.array(column.index, mask=column.index < 0)
-            values = pa.array(column.values)
+            index = arrays.numbers(column.index, column.index >= 0)
+            values = arrays.listed(column.values)
             if pa.types.is_string(values.type):
                 # The same text may stand in it twice, when a limit came back to its old value.
                 values = values.dictionary_encode()
-            arrays[column.name] = values.take(index)
-        tables.append(pa.table(arrays))
+            columns[column.name] = values.take(index)
+        tables.append(pa.table(columns))
     if not tables:
-        return pa.table({"role": pa.array([], pa.string()), "t_ns": pa.array([], pa.int64()),
-                         "late_ns": pa.array([], pa.int64())})  # fmt: skip
+        none = arrays.listed([], pa.int64())
+        return pa.table({"role": arrays.listed([], pa.string()), "t_ns": none, "late_ns": none})
     return pa.concat_tables(tables, promote_options="default").unify_dictionaries()
 
 
@@ -469,15 +473,15 @@ def _long_table(
 ) -> pa.Table:
     import pyarrow as pa
 
-    arrays: dict[str, Any] = {}
+    columns: dict[str, Any] = {}
     for name, repeats in keys.items():
         items = [item for item, _ in repeats]
         index = np.repeat(np.arange(len(items)), [count for _, count in repeats])
         kind = pa.string() if name == "role" else pa.int64()
-        arrays[name] = pa.array(items, kind).take(pa.array(index, pa.int64()))
+        columns[name] = arrays.listed(items, kind).take(arrays.numbers(index.astype(np.int64)))
     for name, parts in values.items():
-        arrays[name] = pa.array(np.concatenate(parts) if parts else np.empty(0, np.int64))
-    return pa.table(arrays)
+        columns[name] = arrays.numbers(np.concatenate(parts) if parts else np.empty(0, np.int64))
+    return pa.table(columns)
 
 
 def _stats_table(points: Sequence[StatsPoint]) -> pa.Table:
@@ -485,9 +489,9 @@ def _stats_table(points: Sequence[StatsPoint]) -> pa.Table:
 
     return pa.table(
         {
-            "role": pa.array([point.role for point in points], pa.string()),
-            "t_ns": pa.array([point.t_ns for point in points], pa.int64()),
-            "cpus": pa.array([point.cpus for point in points], pa.float64()),
-            "memory_bytes": pa.array([point.memory_bytes for point in points], pa.int64()),
+            "role": arrays.listed([point.role for point in points], pa.string()),
+            "t_ns": arrays.listed([point.t_ns for point in points], pa.int64()),
+            "cpus": arrays.listed([point.cpus for point in points], pa.float64()),
+            "memory_bytes": arrays.listed([point.memory_bytes for point in points], pa.int64()),
         }
     )

@@ -1,11 +1,11 @@
-"""Does a value survive pause and unpause, a container's restart, and the daemon's restart?"""
+"""Does a value survive pause, a container's restart, systemd's reload and the daemon's restart?"""
 
 from __future__ import annotations
 
 import subprocess
 import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,8 @@ from cgbench.idle import Idle, Supply, World, words
 from cgbench.options import Option, update_body
 
 _DAEMON_TIMEOUT_S = 60.0
+
+StageName = Literal["pause", "restart", "daemon reload", "daemon restart"]
 
 Restart = Callable[[], None]
 """Restarts the Docker daemon, and returns once it was asked to."""
@@ -58,7 +60,7 @@ def _set(one: Option, idle: Idle, world: World) -> tuple[Survival, Held]:
 
 
 def _stage(
-    name: Literal["pause", "restart", "daemon restart"],
+    name: StageName,
     one: Option, idle: Idle, born: Held, before: Held, answers: Iterable[Answer],
 ) -> Stage:  # fmt: skip
     running = idle.find()
@@ -78,35 +80,60 @@ def _stage(
     )
 
 
+@dataclass
+class _Kept:
+    """A container with one option's example in force, and the stages it went through."""
+
+    one: Option
+    idle: Idle
+    born: Held
+    now: Held
+    stages: tuple[Stage, ...] = ()
+
+    def goes_through(self, name: StageName, answers: Iterable[Answer] = ()) -> None:
+        """Read back after a stage."""
+        stage = _stage(name, self.one, self.idle, self.born, self.now, answers)
+        self.now, self.stages = stage.after, (*self.stages, stage)
+
+
 def across_daemon_restart(
-    options: Iterable[Option], world: World, restart: Restart | None = None
-) -> dict[str, Stage]:
+    options: Iterable[Option],
+    world: World,
+    restart: Restart | None = None,
+    reload: Callable[[], None] | None = None,
+) -> dict[str, tuple[Stage, ...]]:
     """Set each option on a container of its own, restart the daemon once, and read back.
 
-    This stops every container on the host unless the daemon keeps them alive (`live-restore`);
-    one that was stopped is started again. `restart` defaults to `by_systemd`. Options that cannot
-    be set are left out. Call it while no Supply is open: its containers would be stopped, too.
-    Raises PreconditionError where the daemon cannot be restarted as it was started.
+    Before that, `reload` has systemd read its units anew, and with them what it set on the scopes
+    of containers; it is left out where only `restart` is given. The restart stops every container
+    on the host unless the daemon keeps them alive (`live-restore`); one that was stopped is started
+    again. `restart` defaults to `by_systemd`. Options that cannot be set are left out. Call it
+    while no Supply is open: its containers would be stopped, too. Raises PreconditionError where
+    the daemon cannot be restarted as it was started.
     """
-    restart = by_systemd() if restart is None else restart
-    with ExitStack() as stack:
-        kept: list[tuple[Option, Idle, Survival, Held]] = []
-        supply = stack.enter_context(Supply(world, ahead=0))
+    if restart is None:
+        restart, reload = by_systemd(), systemd_reload
+    with Supply(world, ahead=0) as supply:
+        kept: list[_Kept] = []
         for one in options:
             idle = supply.take()
             survival, held = _set(one, idle, world)
             if survival.refusal is None:
-                kept.append((one, idle, survival, held))
+                kept.append(_Kept(one, idle, survival.born, held))
+        if reload is not None:
+            world.progress("systemd reads its units anew")
+            reload()
+            for each in kept:
+                each.goes_through("daemon reload")
         world.progress("the daemon restarts")
         restart()
         _await(world)
-        stages = {}
-        for one, idle, survival, held in kept:
-            answers = []
-            if not idle.find():
-                answers.append(world.engine.tell(idle.container_id, "start"))
-            stages[one.name] = _stage("daemon restart", one, idle, survival.born, held, answers)
-        return stages
+        for each in kept:
+            stopped = not each.idle.find()
+            engine, container = world.engine, each.idle.container_id
+            answers = [engine.tell(container, "start")] if stopped else []
+            each.goes_through("daemon restart", answers)
+    return {each.one.name: each.stages for each in kept}
 
 
 def _await(world: World) -> None:
@@ -121,6 +148,20 @@ def _await(world: World) -> None:
             time.sleep(0.2)
         else:
             return
+
+
+def systemd_reload(
+    execute: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run,
+) -> None:
+    """Have systemd read its units anew (`systemctl daemon-reload`), as installing packages does.
+
+    Raises EngineError when it cannot.
+    """
+    done = execute(
+        ["systemctl", "daemon-reload"], capture_output=True, text=True, check=False, timeout=120
+    )
+    if done.returncode != 0:
+        raise EngineError(f"systemctl daemon-reload failed: {done.stderr.strip()}")
 
 
 def by_systemd(

@@ -87,7 +87,8 @@ def _measured(
 def verify(options: Sequence[str], bench: Bench, *, disturb_daemon: bool = False) -> TruthTable:
     """Measure what each of the given options really does here; in the registry's order.
 
-    `disturb_daemon` restarts the daemon, to see which values survive that.
+    `disturb_daemon` has systemd read its units anew and restarts the daemon, to see which values
+    survive that.
     """
     started, begin = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     chosen = [OPTIONS[name] for name in OPTIONS if name in options]
@@ -104,7 +105,7 @@ def verify(options: Sequence[str], bench: Bench, *, disturb_daemon: bool = False
             )
     if disturb_daemon:
         stages = survival.across_daemon_restart(chosen, _world(bench))
-        rows = {name: _with_stage(row, stages.get(name)) for name, row in rows.items()}
+        rows = {name: _with_stages(row, stages.get(name, ())) for name, row in rows.items()}
     return TruthTable(
         host=host.describe(bench.engine),
         started=started,
@@ -126,8 +127,8 @@ def _world(bench: Bench) -> World:
     return World(bench.engine, bench.image, run=new_run_name(), progress=bench.detail)
 
 
-def _with_stage(row: Row, stage: Stage | None) -> Row:
-    if stage is None or row.survival is None:
+def _with_stages(row: Row, stages: Sequence[Stage]) -> Row:
+    if not stages or row.survival is None:
         return row
-    survived = row.survival.model_copy(update={"stages": (*row.survival.stages, stage)})
+    survived = row.survival.model_copy(update={"stages": (*row.survival.stages, *stages)})
     return row.model_copy(update={"survival": survived})

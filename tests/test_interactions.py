@@ -32,7 +32,7 @@ def moment(
 
 
 def kept(version: int, first: Moment, second: Moment) -> bool:
-    return in_force(first, second, lambda _: version)
+    return in_force(first, second, lambda one: one.interfaces(version))
 
 
 @relaxed

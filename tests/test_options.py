@@ -16,6 +16,7 @@ from cgbench.options import (
     Settings,
     Value,
     bandwidth,
+    conversion,
     expected_cpus,
     option,
     shares_to_weight,
@@ -220,7 +221,7 @@ def test_bandwidth_is_quota_and_period_in_two_files_on_v1_and_one_on_v2(
         ("memory-swap", 2, {"memory": "64m", "memory-swap": "128m"}, "67108864"),
         ("memory-swap", 2, {"memory": "64m", "memory-swap": -1}, "max"),
         ("blkio-weight", 1, {"blkio-weight": 500}, "500"),
-        ("blkio-weight", 2, {"blkio-weight": 500}, "500"),
+        ("blkio-weight", 2, {"blkio-weight": 500}, "default 500"),
         ("pids-limit", 1, {"pids-limit": 32}, "32"),
         ("pids-limit", 2, {"pids-limit": -1}, "max"),
     ],
@@ -294,3 +295,30 @@ def test_a_cpu_list_bounds_what_a_workload_can_use(
     settings: Settings, capacity: float, cpus: float
 ) -> None:
     assert expected_cpus(settings, capacity) == cpus
+
+
+@pytest.mark.parametrize(
+    ("shares", "weight", "told"),
+    [
+        (512, "20", "linear"), (512, "59", "quadratic"), (2048, "79", "linear"),
+        (2048, "174", "quadratic"), (1024, "100", "quadratic"), (512, "21", None),
+        (512, None, None),
+        # Both say 1 and 10000 at the ends.
+        (2, "1", None), (262144, "10000", None),
+    ],
+)  # fmt: skip
+def test_a_weight_tells_by_which_formula_it_was_made(
+    shares: int, weight: str | None, told: str | None
+) -> None:
+    found = conversion(shares, weight)
+    assert (None if found is None else found.partition(",")[0]) == told
+
+
+def test_either_conversion_of_shares_is_expected_where_it_is_read() -> None:
+    interface = option("cpu-shares").interface(2)
+    assert interface is not None
+    settings = {"cpu-shares": 512}
+    assert [interface.agreed(settings, found) for found in ("20", "59", "77", None)] == [
+        "20", "59", "20", "20"
+    ]  # fmt: skip
+    assert interface.agreed({}, "59") is None

@@ -78,10 +78,13 @@ def test_a_container_that_the_daemon_stopped_is_started_and_read_again() -> None
             subprocess.run(["docker", "kill", *ids], check=True)
 
         chosen = [option("cpu-shares"), option("pids-limit")]
-        stages = survival.across_daemon_restart(chosen, place, restart)
+        reloads: list[int] = []
+        stages = survival.across_daemon_restart(chosen, place, restart, lambda: reloads.append(1))
     assert sorted(seen.values()) == ["64", "max"]
     assert set(stages) == {"cpu-shares", "pids-limit"}
-    stage = stages["pids-limit"]
+    assert reloads == [1]
+    reloaded, stage = stages["pids-limit"]
+    assert (reloaded.stage, reloaded.survived) == ("daemon reload", True)
     assert (stage.stage, stage.running) == ("daemon restart", True)
     assert stage.before.enforced == stage.after.enforced == "64"
     assert stage.survived is True
@@ -125,6 +128,14 @@ def test_a_daemon_of_systemd_is_restarted_by_it_when_asked(tmp_path: Path) -> No
     assert [command[1] for command in systemctl.asked] == ["is-active"]
     restart()
     assert systemctl.asked[1:] == [["systemctl", "restart", "docker.service"]]
+
+
+def test_systemd_is_asked_to_read_its_units_anew() -> None:
+    systemctl = Systemctl()
+    survival.systemd_reload(systemctl)
+    assert systemctl.asked == [["systemctl", "daemon-reload"]]
+    with pytest.raises(EngineError, match="daemon-reload failed: masked"):
+        survival.systemd_reload(Systemctl(daemon_reload=1))
 
 
 def test_a_restart_that_fails_is_told_with_its_reason(tmp_path: Path) -> None:

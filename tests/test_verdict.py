@@ -13,7 +13,7 @@ from cgbench.record import Change, Ending, TrialRecord
 from cgbench.store import RunDirectory
 from cgbench.verdict import Outcome
 from tests import run_builder
-from tests.run_builder import MadeUp
+from tests.run_builder import MadeUp, obedient
 
 
 def more_than_declared(settings: Settings) -> tuple[int | None, int]:
@@ -164,3 +164,57 @@ def test_a_verdict_survives_json() -> None:
 def test_an_ending_is_kept_with_its_phase() -> None:
     ending = Ending(role="a", t_ns=1, exit_code=137, oom_killed=True, reason="killed")
     assert Ending.model_validate_json(ending.model_dump_json()) == ending
+
+
+def test_an_emulated_cpu_makes_a_miss_inconclusive_since_its_steal_is_not_seen(
+    tmp_path: Path,
+) -> None:
+    for kernel, outcome in (
+        (more_than_declared, Outcome.INCONCLUSIVE),
+        (obedient, Outcome.EFFECTIVE),
+        (deaf, Outcome.INEFFECTIVE),
+    ):
+        directory = run_builder.build(tmp_path / outcome, MadeUp(kernel=kernel))
+        record = directory.run()
+        emulated = record.host.model_copy(update={"cpu_model": "QEMU TCG CPU version 2.5+"})
+        directory.write_run(record.model_copy(update={"host": emulated}))
+        found = verdict.judge(directory, "cpu-quota")
+        assert found.verdict is outcome
+        assert ("CPUs are emulated" in found.reason) == (outcome is Outcome.INCONCLUSIVE)
+
+
+def test_a_value_with_no_interface_file_is_ignored_or_discarded(tmp_path: Path) -> None:
+    bare = rewritten(
+        run_builder.build(tmp_path / "a"), lambda one: one.model_copy(update={"files": ()})
+    )
+    directory = unjudged(bare)
+    found = verdict.judge(directory, "cpu-quota")
+    assert found.verdict is Outcome.IGNORED
+    assert "no interface file" in found.reason
+    warned = rewritten(directory, lambda one: one.model_copy(update={"warnings": ("dropped",)}))
+    found = verdict.judge(warned, "cpu-quota")
+    assert found.verdict is Outcome.DISCARDED
+    assert "dropped" in found.reason
+
+
+def test_another_metric_is_judged_where_the_first_was_not_counted(tmp_path: Path) -> None:
+    directory = run_builder.build(tmp_path)
+    record = directory.run()
+    assert record.experiment.verify is not None
+    both = record.experiment.verify.model_copy(
+        update={"metric": "off_mask_cpu_ms", "otherwise": "cpus_used"}
+    )
+    shaped = record.experiment.model_copy(update={"verify": both})
+    directory.write_run(record.model_copy(update={"experiment": shaped}))
+    found = verdict.judge(directory, "cpu-quota")
+    assert {point.metric for point in found.experienced} == {"cpus_used"}
+
+
+def unjudged(directory: RunDirectory) -> RunDirectory:
+    """Let an experiment's verdict rest on the interface file alone."""
+    record = directory.run()
+    assert record.experiment.verify is not None
+    without = record.experiment.verify.model_copy(update={"metric": None})
+    shaped = record.experiment.model_copy(update={"verify": without})
+    directory.write_run(record.model_copy(update={"experiment": shaped}))
+    return directory

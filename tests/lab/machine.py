@@ -1,0 +1,340 @@
+"""The lab's machine: QEMU booted from an untouched disk, reached over the loopback interface.
+
+`python3 -m tests.lab.machine start|stop|status|ssh COMMAND`. Every boot writes to an overlay of its
+own, which `stop` removes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import select
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+BOOT_TIMEOUT_S = 170.0
+"""A boot takes 25 to 60 s where KVM cannot be used; later than this it has failed."""
+
+_BUILD_TIMEOUT_S = 900.0
+_LOAD_TIMEOUT_S = 300.0
+_KEPT_LINES = 25
+_DISKS = ("scratch.img", "swap.img", "carried.img")
+_SCRATCH_BYTES = 4 * 2**30
+_SCRATCH_BYTES_PER_S = 8_000_000
+_SWAP_BYTES = 2 * 2**30
+
+
+class LabError(Exception):
+    """The lab cannot do it; the message says why and what to do."""
+
+
+def cache() -> Path:
+    """Return where disks are kept between boots, outside any checkout."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "cgbench" / "lab"
+
+
+def build_inputs() -> list[Path]:
+    """Return the files that decide what is on the disk."""
+    return sorted(path for path in (HERE / "build_disk", *(HERE / "guest").rglob("*"))
+                  if path.is_file())  # fmt: skip
+
+
+def digest() -> str:
+    """Return the name of the disk that the build inputs give."""
+    total = hashlib.sha256(os.environ.get("LAB_MIRROR", "").encode())
+    for path in build_inputs():
+        total.update(f"{path.relative_to(HERE)}\0".encode() + path.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def built() -> Path:
+    """Return the directory of the disk, which is made now unless it is there.
+
+    Raises LabError when it cannot be made.
+    """
+    folder = cache() / digest()
+    if (folder / "disk.img").exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        subprocess.run([HERE / "build_disk", folder], check=True, timeout=_BUILD_TIMEOUT_S)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise LabError(f"the disk could not be made: {error}") from None
+    return folder
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One machine: `disk` is what `build_disk` left, `state` what this boot needs and writes."""
+
+    disk: Path
+    state: Path
+
+    @property
+    def console(self) -> Path:
+        """What the guest's kernel and systemd printed."""
+        return self.state / "console.log"
+
+    def pid(self) -> int | None:
+        """Return the process of this machine's QEMU, None if it does not run.
+
+        A pid that now belongs to another program is not taken for it.
+        """
+        try:
+            pid = int((self.state / "qemu.pid").read_text())
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return None
+        return pid if os.fsencode(self.state / "qemu.pid") in command else None
+
+    def ssh(
+        self, command: str, timeout_s: float, *, shown: bool = False
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a shell command in the guest as root, whatever its exit status.
+
+        What it prints is captured, or `shown` as it comes. Raises LabError when it takes longer
+        than `timeout_s`.
+        """
+        arguments = [*self._ssh("ssh"), "-p", self._port(), "root@127.0.0.1", command]
+        try:
+            return subprocess.run(
+                arguments, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL, check=False,
+                capture_output=not shown,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise LabError(f"not done within {timeout_s:g} s in the lab: {command}") from None
+
+    def read(self, command: str, timeout_s: float = 60.0) -> str:
+        """Return what a shell command in the guest prints. Raises LabError if it fails."""
+        done = self.ssh(command, timeout_s)
+        if done.returncode != 0:
+            said = (done.stderr or done.stdout).strip()
+            raise LabError(f"in the lab, {command!r} ended with {done.returncode}: {said}")
+        return done.stdout
+
+    def fetch(self, source: str, into: Path, timeout_s: float = 120.0) -> None:
+        """Copy a directory of the guest into the directory `into`."""
+        into.mkdir(parents=True, exist_ok=True)
+        command = [*self._ssh("scp"), "-P", self._port(), "-qr", f"root@127.0.0.1:{source}"]
+        try:
+            subprocess.run([*command, str(into)], check=True, timeout=timeout_s,
+                           stdin=subprocess.DEVNULL)  # fmt: skip
+        except subprocess.SubprocessError as error:
+            raise LabError(f"{source} could not be copied out of the lab: {error}") from None
+
+    def start(self, cargo: Path) -> None:
+        """Boot it with the files in the directory `cargo` under /carried, and load the image.
+
+        Raises LabError, with the console's last lines, when Docker does not answer in time.
+        """
+        if self.pid() is not None:
+            raise LabError(f"it runs already (process {self.pid()}); make lab-stop ends it")
+        self._prepare(cargo)
+        began = time.monotonic()
+        errors = self.state / "qemu.log"
+        with errors.open("wb") as log:
+            try:
+                # Its own session and no descriptor of ours: it outlives this process by design.
+                subprocess.run(
+                    self._qemu(), check=True, timeout=30, stdin=subprocess.DEVNULL, stdout=log,
+                    stderr=log, start_new_session=True,
+                )  # fmt: skip
+            except (OSError, subprocess.SubprocessError):
+                raise LabError(f"QEMU did not start: {errors.read_text().strip()}") from None
+        try:
+            self._await(began + BOOT_TIMEOUT_S)
+            self.read("docker load --quiet --input /carried/image.tar", _LOAD_TIMEOUT_S)
+        except LabError:
+            self.stop(keep_logs=True)
+            raise
+
+    def stop(self, *, keep_logs: bool = False) -> bool:
+        """End the machine, wait until it has gone, remove its disks; say whether it ran.
+
+        It is not shut down: nothing on the overlay is needed again.
+        """
+        pid = self.pid()
+        if pid is not None:
+            descriptor = os.pidfd_open(pid)
+            try:
+                for number in (signal.SIGTERM, signal.SIGKILL):
+                    signal.pidfd_send_signal(descriptor, number)
+                    if _ended(descriptor, 10.0):
+                        break
+                else:
+                    raise LabError(f"QEMU (process {pid}) does not end")
+            finally:
+                os.close(descriptor)
+        if keep_logs:
+            for name in ("overlay.qcow2", "qemu.pid", *_DISKS):
+                (self.state / name).unlink(missing_ok=True)
+        else:
+            shutil.rmtree(self.state, ignore_errors=True)
+        return pid is not None
+
+    def _prepare(self, cargo: Path) -> None:
+        shutil.rmtree(self.state, ignore_errors=True)
+        self.state.mkdir(parents=True)
+        overlay = self.state / "overlay.qcow2"
+        _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw",
+             "-b", self.disk / "disk.img", overlay)  # fmt: skip
+        scratch, swap, carried = (self.state / name for name in _DISKS)
+        for path, size in ((scratch, _SCRATCH_BYTES), (swap, _SWAP_BYTES)):
+            with path.open("wb") as file:
+                file.truncate(size)
+        _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1", scratch)
+        swap.chmod(0o600)
+        _run("mkswap", swap)
+        used = sum(path.stat().st_size for path in cargo.rglob("*") if path.is_file())
+        with carried.open("wb") as file:
+            file.truncate(2 * used + 256 * 2**20)
+        _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1", "-d", cargo, carried)
+        (self.state / "disk").write_text(str(self.disk))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            (self.state / "port").write_text(str(probe.getsockname()[1]))
+
+    def _qemu(self) -> Sequence[str | Path]:
+        drives = []
+        for path, kind in (
+            (self.state / "overlay.qcow2", "qcow2"),
+            *((self.state / name, "raw") for name in _DISKS),
+        ):
+            # Nothing here is kept, so that nothing needs to be safe from a power cut.
+            drive = f"file={path},format={kind},if=virtio,cache=unsafe"
+            if path.name == "scratch.img":
+                # Else the emulated CPU would be slower than the disk, and nothing to share out: at
+                # 40 MB/s two readers of equal weight got 1 : 4, at 16 MB/s 1 : 1.7 to 1 : 1.
+                drive += f",throttling.bps-read={_SCRATCH_BYTES_PER_S}"
+            drives += ["-drive", drive]
+        return [
+            "qemu-system-x86_64", "-name", "cgbench-lab", "-nodefaults", "-no-user-config",
+            "-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
+            "-m", "3072", "-display", "none", "-serial", f"file:{self.console}",
+            "-monitor", f"unix:{self.state / 'monitor'},server,nowait",
+            "-kernel", self.disk / "vmlinuz", "-initrd", self.disk / "initrd.img",
+            "-append", "root=/dev/vda rw console=ttyS0 mitigations=off panic=-1",
+            "-no-reboot", "-device", "virtio-rng-pci",
+            # restrict: the guest reaches nothing at all, and is reached at one port of loopback.
+            "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self._port()}-:22",
+            "-device", "virtio-net-pci,netdev=net", *drives,
+            "-daemonize", "-pidfile", self.state / "qemu.pid",
+        ]  # fmt: skip
+
+    def _await(self, deadline: float) -> None:
+        """Wait until ssh and then Docker answer in the guest."""
+        step = "no login by ssh"
+        while time.monotonic() < deadline:
+            if self.pid() is None:
+                raise LabError(f"QEMU ended ({step} yet). {self._last_words()}")
+            try:
+                done = self.ssh("docker version --format '{{.Server.Version}}'", 20.0)
+            except LabError:
+                continue
+            if done.returncode == 0:
+                return
+            # 255 is ssh's own failure (ssh(1)).
+            if done.returncode != 255:
+                step = f"ssh answers, Docker does not: {done.stderr.strip()}"
+            time.sleep(1.0)
+        raise LabError(f"not up after {BOOT_TIMEOUT_S:g} s: {step}. {self._last_words()}")
+
+    def _last_words(self) -> str:
+        try:
+            lines = self.console.read_text(errors="replace").splitlines()
+        except OSError:
+            lines = []
+        if not lines:
+            return "The guest printed nothing: its kernel did not start."
+        reached = "systemd was started" if any("systemd[1]" in line for line in lines) else (
+            "the kernel ran, systemd was not reached")  # fmt: skip
+        quoted = "\n".join(f"  {line}" for line in lines[-_KEPT_LINES:])
+        return f"On the console, {reached}. {self.console} ends:\n{quoted}"
+
+    def _port(self) -> str:
+        try:
+            return (self.state / "port").read_text().strip()
+        except OSError:
+            raise LabError("the lab is not running; make lab boots it") from None
+
+    def _ssh(self, program: str) -> list[str]:
+        options = (
+            "BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=yes",
+            f"UserKnownHostsFile={self.disk / 'host_key'}", "HostKeyAlias=cgbench-lab",
+            "ConnectTimeout=10", "ServerAliveInterval=15", "LogLevel=ERROR",
+        )  # fmt: skip
+        return [program, "-F", "none", "-i", str(self.disk / "key"),
+                *(word for option in options for word in ("-o", option))]  # fmt: skip
+
+
+def machine(disk: Path | None = None) -> Machine:
+    """Return this user's one machine; `disk` defaults to the one it was booted from."""
+    state = cache() / "running"
+    if disk is None:
+        booted = state / "disk"
+        disk = Path(booted.read_text()) if booted.exists() else cache() / digest()
+    return Machine(disk, state)
+
+
+def packed() -> Path:
+    """Return the directory of what the guest is to get, brought up to date now."""
+    cargo = cache() / "cargo"
+    try:
+        subprocess.run([HERE / "pack", cargo], check=True, timeout=_BUILD_TIMEOUT_S)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise LabError(f"what the guest needs could not be packed: {error}") from None
+    return cargo
+
+
+def _run(*command: str | Path) -> None:
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=120,
+                       env={**os.environ, "PATH": path})  # fmt: skip
+    except FileNotFoundError:
+        raise LabError(f"{command[0]} is not installed: .ci/setup lab installs it") from None
+    except subprocess.CalledProcessError as error:
+        raise LabError(f"{command[0]} failed: {error.stderr.strip()}") from None
+
+
+def _ended(descriptor: int, wait_s: float) -> bool:
+    return bool(select.select([descriptor], [], [], wait_s)[0])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line asks for and return the exit status."""
+    match list(arguments):
+        case ["start"]:
+            machine(built()).start(packed())
+            print("the lab is up; try: python3 -m tests.lab.machine ssh cgbench doctor")
+        case ["stop"]:
+            print("the lab has ended" if machine().stop() else "no lab was running")
+        case ["status"]:
+            pid = machine().pid()
+            print("no lab is running" if pid is None else f"the lab runs as process {pid}")
+            return 0 if pid is not None else 1
+        case ["ssh", *words] if words:
+            command = words[0] if len(words) == 1 else shlex.join(words)
+            return machine().ssh(command, 3600.0, shown=True).returncode
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except LabError as error:
+        sys.exit(f"lab: {error}")

@@ -1,0 +1,199 @@
+"""The truth table of a machine with pure cgroup v2, against what `cat` says there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cgbench import metrics, store, truth
+from cgbench.options import OPTIONS
+from cgbench.report import write_truth
+from cgbench.verdict import Outcome
+from tests.lab.machine import Machine, built, machine, packed
+
+# The build of the disk, the boot and all measuring, with room for a slow machine.
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500)]
+
+FOLDER = Path(os.environ.get("LAB_RESULTS", "results/lab"))
+
+# By hand, not from the registry: what `docker update` is given, and what `cat` should say then.
+# Both conversions of shares that runtimes know are right.
+SET = {
+    "cpus": ("--cpus 0.5", "cpu.max", {"50000 100000"}),
+    "cpu-quota": ("--cpu-quota 25000", "cpu.max", {"25000 100000"}),
+    "cpu-period": ("--cpu-period 50000 --cpu-quota 20000", "cpu.max", {"20000 50000"}),
+    "cpu-shares": ("--cpu-shares 512", "cpu.weight", {"20", "59"}),
+    "cpuset-cpus": ("--cpuset-cpus 1", "cpuset.cpus.effective", {"1"}),
+    "cpuset-mems": ("--cpuset-mems 0", "cpuset.mems", {"0"}),
+    "cpu-rt-period": ("--cpu-rt-period 500000", "cpu.rt_period_us", {"500000"}),
+    "cpu-rt-runtime": ("--cpu-rt-runtime 100000", "cpu.rt_runtime_us", {"100000"}),
+    "memory": ("--memory 64m --memory-swap 512m", "memory.max", {"67108864"}),
+    "memory-reservation": ("--memory-reservation 32m", "memory.low", {"33554432"}),
+    "memory-swap": ("--memory 64m --memory-swap 96m", "memory.swap.max", {"33554432"}),
+    "kernel-memory": ("--kernel-memory 64m", "memory.kmem.limit_in_bytes", {"67108864"}),
+    "blkio-weight": ("--blkio-weight 300", "io.bfq.weight", {"default 300"}),
+    "pids-limit": ("--pids-limit 77", "pids.max", {"77"}),
+}
+
+IN_FORCE = (Outcome.EFFECTIVE, Outcome.IMPRECISE, Outcome.INEFFECTIVE)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a shell in the guest saw around one `docker update`."""
+
+    status: int
+    said: str
+    before: str | None
+    after: str | None
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Machine]:
+    """The machine, ended whatever happens; one that runs already is somebody else's."""
+    folder = built()
+    booted = machine(folder)
+    booted.start(packed())
+    try:
+        yield booted
+    finally:
+        booted.stop()
+
+
+@pytest.fixture(scope="module")
+def doctor(lab: Machine) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(lab.read("cgbench doctor --json", 120))
+    return found
+
+
+@pytest.fixture(scope="module")
+def readings(lab: Machine) -> dict[str, Reading]:
+    """Every option set by Docker's own client on a sleeping container of its own, and read."""
+    return {name: _read(lab, *SET[name][:2]) for name in SET}
+
+
+@pytest.fixture(scope="module")
+def sweep(lab: Machine) -> store.RunDirectory:
+    lab.read("cgbench run cpu-quota-sweep --quick --no-report --results /root/results", 400)
+    lab.fetch("/root/results/cpu-quota-sweep", FOLDER)
+    (found,) = store.runs(FOLDER)
+    return found
+
+
+@pytest.fixture(scope="module")
+def table(lab: Machine, sweep: store.RunDirectory) -> truth.TruthTable:
+    """The guest's truth table; it and its page stay as an artifact."""
+    done = lab.ssh(
+        "cgbench verify --no-report --results /root/results --json /root/truth.json", 1200
+    )
+    assert done.returncode in (0, 1), done.stdout + done.stderr
+    lab.fetch("/root/results", FOLDER)
+    lab.fetch("/root/truth.json", FOLDER)
+    found = truth.read(FOLDER / "truth.json")
+    write_truth([found], FOLDER / "truth.html")
+    return found
+
+
+def _read(lab: Machine, options: str, file: str) -> Reading:
+    tag = lab.read("docker images -q cgbench/workload").split()[0]
+    script = f"""
+        c=$(docker run --detach --network none {tag} sleep 300)
+        g=/sys/fs/cgroup$(sed 's/^0:://' /proc/$(docker inspect -f '{{{{.State.Pid}}}}' $c)/cgroup)
+        cat $g/{file} 2>/dev/null || echo absent
+        echo ----
+        docker update {options} $c 2>&1; status=$?
+        echo ----
+        cat $g/{file} 2>/dev/null || echo absent
+        echo ----
+        docker rm --force $c >/dev/null
+        echo $status
+    """
+    before, said, after, status = lab.read(f"bash -c {shlex.quote(script)}", 120).split("----\n")
+    held = [None if text.strip() == "absent" else text.strip() for text in (before, after)]
+    return Reading(int(status), said.strip(), *held)
+
+
+def test_the_guest_is_the_machine_that_it_should_be(doctor: dict[str, Any]) -> None:
+    host = doctor["host"]
+    assert doctor["able"]
+    assert (host["cgroup"], host["cgroup_driver"], host["cpus"]) == ("v2", "systemd", 2)
+    assert host["kernel"].startswith("6.12.")
+    assert host["docker"].startswith("26.1.")
+    status = {one["name"]: one["status"] for one in doctor["findings"]}
+    assert [status[name] for name in ("swap", "bfq", "cpu-bandwidth")] == ["ok", "ok", "ok"]
+
+
+def test_measuring_does_without_the_packages_that_only_judging_needs(lab: Machine) -> None:
+    for name in ("pandas", "plotly", "scipy"):
+        assert lab.ssh(f"cgbench --help && ls -d /carried/packages/{name}", 60).returncode != 0
+
+
+def test_every_point_of_the_quota_sweep_holds_within_3_percent(sweep: store.RunDirectory) -> None:
+    assert [trial.status for trial in sweep.trials()] == ["ok", "ok"]
+    points = [one for one in metrics.summary(sweep) if one["metric"] == "cpus_used"]
+    assert sorted(int(one["requested"]) for one in points) == [
+        10_000, 25_000, 50_000, 75_000, 100_000, 150_000
+    ]  # fmt: skip
+    for one in points:
+        assert abs(one["error_pct"]) < 3, one
+
+
+def test_every_option_is_judged_on_v2(table: truth.TruthTable) -> None:
+    assert [row.verdict.option for row in table.rows] == list(OPTIONS)
+    unclear = {
+        row.verdict.option: row.verdict.reason
+        for row in table.rows
+        if row.verdict.verdict is Outcome.INCONCLUSIVE
+    }
+    assert unclear == {}
+
+
+@pytest.mark.parametrize("name", SET)
+def test_a_verdict_agrees_with_what_cat_says(
+    name: str, table: truth.TruthTable, readings: dict[str, Reading]
+) -> None:
+    (verdict,) = (row.verdict for row in table.rows if row.verdict.option == name)
+    read, should = readings[name], SET[name][2]
+    if verdict.verdict in IN_FORCE:
+        assert read.status == 0, read
+        assert read.after in should, read
+    elif verdict.verdict in (Outcome.IGNORED, Outcome.DISCARDED):
+        assert read.status == 0, read
+        assert read.after == read.before, read
+    elif verdict.verdict is Outcome.REJECTED:
+        assert read.status != 0, read
+        assert read.after == read.before, read
+    elif verdict.verdict is Outcome.UNSUPPORTED:
+        # No file, or one that is set as asked and has nothing to act on.
+        assert read.after is None or read.after in should, read
+    else:
+        pytest.fail(f"{name} is {verdict.verdict}: {verdict.reason}")
+
+
+def test_a_restart_policy_is_what_docker_inspect_says(
+    lab: Machine, table: truth.TruthTable
+) -> None:
+    (verdict,) = (row.verdict for row in table.rows if row.verdict.option == "restart")
+    assert verdict.verdict is Outcome.EFFECTIVE, verdict.reason
+    tag = lab.read("docker images -q cgbench/workload").split()[0]
+    script = (
+        f"c=$(docker run --detach --network none {tag} sh -c 'sleep 4; exit 3');"
+        "docker update --restart on-failure:1 $c >/dev/null; sleep 20;"
+        "docker inspect -f '{{.RestartCount}} {{.State.Status}} {{.State.ExitCode}}' $c;"
+        "docker rm --force $c >/dev/null"
+    )
+    assert lab.read(f"bash -c {shlex.quote(script)}", 90).strip() == "1 exited 3"
+
+
+def test_nothing_of_cgbench_is_left_in_the_guest(lab: Machine, table: truth.TruthTable) -> None:
+    assert table.rows
+    assert lab.read("docker ps --all --quiet") == ""
+    assert lab.read("losetup --list --noheadings") == ""
+    assert lab.read("ls /dev/shm") == ""
