@@ -27,7 +27,7 @@ from cgbench.plot import (
 )
 from cgbench.wording import amount, count, signed_percent
 
-BAD, GOOD = "@bad", "@good"
+BAD, GOOD, GRID = "@bad", "@good", "@grid"
 MARKS: Mapping[Judgement, tuple[str, Mark]] = {
     Judgement.REGRESSED: (BAD, "square"),
     Judgement.INCOMPARABLE: (MUTED, "triangle-up"),
@@ -42,7 +42,7 @@ Labelled = Sequence[tuple[str, Finding]]
 
 # A change of 300 % would squeeze all others to a line: what lies farther stands at the edge.
 _FARTHEST_PCT = 30.0
-_ROW = 42
+_ROW = 46
 _MIB = 2**20
 _TICKS = 5
 
@@ -169,7 +169,8 @@ def _forest_layout(known: Labelled, reach: float) -> dict[str, Any]:
         "yaxis": {"tickvals": rows, "ticktext": [_two_lines(label) for label, _ in known],
                   "range": [len(known) - 0.4, -0.6], "zeroline": False, "showgrid": False,
                   "fixedrange": True},
-        "shapes": [_matters(row, one) for row, (_, one) in enumerate(known)],
+        "shapes": [*(_matters(row, one) for row, (_, one) in enumerate(known)),
+                   *(_rule(row - 0.5) for row in rows[1:])],
         # Names beside the rows would leave no place for the rows.
         "meta": {"narrow": {
             "yaxis": {"showticklabels": False, "ticks": ""}, "margin": {"l": 8},
@@ -189,14 +190,21 @@ def _named_inside(row: int, label: str) -> dict[str, Any]:
 
 def _two_lines(label: str) -> str:
     first, _, rest = label.partition(" · ")
-    return f"{first}<br>{rest}" if rest else first
+    return f"<b>{first}</b><br>{rest}" if rest else first
+
+
+def _rule(y: float) -> dict[str, Any]:
+    return {
+        "type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "layer": "below",
+        "line": {"width": 1, "color": GRID},
+    }  # fmt: skip
 
 
 def _matters(row: int, one: Finding) -> dict[str, Any]:
     share = 1 + one.effect_pct / 100
     return {
         "type": "rect", "x0": round(100 * (1 / share - 1), 4), "x1": round(one.effect_pct, 4),
-        "y0": row - 0.44, "y1": row + 0.44, "layer": "below", "fillcolor": HELD,
+        "y0": row - 0.5, "y1": row + 0.5, "layer": "below", "fillcolor": HELD,
         "line": {"width": 0},
     }  # fmt: skip
 
