@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from cgbench import comparison_plots, comparison_words
-from cgbench.comparison import SIGNS, Comparison, Difference, Finding, Judgement
+from cgbench.comparison import FEWEST, SIGNS, Comparison, Difference, Finding, Judgement
 from cgbench.plot import Plot
 from cgbench.wording import count, signed_percent
 
@@ -170,7 +170,7 @@ def _headline(found: Comparison) -> str:
 
 
 def method(found: Comparison) -> tuple[str, ...]:
-    """Return how findings were judged, in two sentences or three; none without findings."""
+    """Return how findings were judged, in two sentences and what was special; else none."""
     if not found.findings:
         return ()
     dealt, statistic = (
@@ -184,9 +184,21 @@ def method(found: Comparison) -> tuple[str, ...]:
         f"random (a maxT permutation test, so it is corrected for their number); a change counts "
         f"if it is at least the smallest that matters and p is at most {found.alpha:.2g}.",
         f"The change is the ratio of the sides' geometric means, with a "
-        f"{100 * found.level:.0f} % BCa bootstrap interval over trials, so that it need not be "
-        f"the ratio of the medians shown; unchanged takes a whole interval too small to matter.",
+        f"{100 * found.level:.0f} % bootstrap interval over trials, widened because they are few "
+        f"(Hesterberg), so that it need not be the ratio of the medians shown; unchanged takes a "
+        f"whole interval too small to matter.",
     ]
-    if any(one.change_pct is None and one.baseline and one.candidate for one in found.findings):
-        told.append("Values around 0 have no ratio: there, every single trial must agree.")
+    if any(one.change_pct is not None and _partly_zero(one) for one in found.findings):
+        told.append("Where a trial shows 0, the metric's resolution is added before dividing.")
+    if any(one.change_pct is None and _enough(one) for one in found.findings):
+        told.append("Where there is no ratio, every single trial must agree.")
     return tuple(told)
+
+
+def _partly_zero(one: Finding) -> bool:
+    values = (*one.baseline, *one.candidate)
+    return 0 in values and any(values)
+
+
+def _enough(one: Finding) -> bool:
+    return min(len(one.baseline), len(one.candidate)) >= FEWEST

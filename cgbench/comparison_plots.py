@@ -115,8 +115,9 @@ def _forest_title(known: Labelled) -> str:
 
 
 def _coded(label: str) -> str:
-    step, _, rest = label.partition(" · ")
-    return f"`{step}` · {rest}" if rest else f"`{step}`"
+    # A single word is not broken at its dashes.
+    flag, _, rest = label.partition(" ")
+    return f"`{flag}` {rest}".rstrip()
 
 
 def _left_out(known: Labelled, lacking: int, reach: float) -> str:
@@ -125,7 +126,7 @@ def _left_out(known: Labelled, lacking: int, reach: float) -> str:
         told += f" Arrows at the edge stand for changes of more than {reach:.0f} %."
     if lacking:
         verb = "has" if lacking == 1 else "have"
-        told += f" {count(lacking, 'metric')} {verb} no ratio and no row here."
+        told += f" {count(lacking, 'metric')} of the table {verb} no ratio, and so no row here."
     return told
 
 

@@ -168,7 +168,7 @@ def test_the_method_names_level_alpha_and_the_number_of_metrics(mixed: Compariso
     assert "all 6 metrics" in first
     assert "0.002" in first
     assert "dealt to the two sides" in first
-    assert "90 % BCa bootstrap" in second
+    assert "90 % bootstrap interval" in second
 
 
 def test_the_method_of_pairs_turns_signs() -> None:
@@ -176,7 +176,17 @@ def test_the_method_of_pairs_turns_signs() -> None:
 
 
 def test_the_method_tells_of_values_without_a_ratio(mixed: Comparison) -> None:
-    assert "no ratio" in comparison_page.method(without_ratio(mixed))[-1]
+    found = without_ratio(mixed)
+    assert "no ratio" in comparison_page.method(found)[-1]
+    few = found.findings[0].model_copy(update={"candidate": (0.5, 0.5)})
+    assert len(comparison_page.method(found.model_copy(update={"findings": (few,)}))) == 2
+
+
+def test_the_method_tells_of_zeros_that_were_lifted(mixed: Comparison) -> None:
+    some = mixed.findings[0].model_copy(update={"baseline": (0.0, 0.1, 0.2)})
+    found = mixed.model_copy(update={"findings": (some,)})
+    assert "resolution is added" in comparison_page.method(found)[-1]
+    assert len(comparison_page.method(zeros())) == 2
 
 
 def test_the_titles_first_word_is_the_worst_verdict() -> None:
@@ -244,7 +254,7 @@ def test_a_metric_without_a_ratio_is_counted_below_the_forest(mixed: Comparison)
     (bare,) = without_ratio(mixed).findings
     plot = comparison_plots.forest([("bare", bare), ("it", mixed.findings[1])])
     assert plot is not None
-    assert "1 metric has no ratio" in plot.reading
+    assert "1 metric of the table has no ratio" in plot.reading
 
 
 def test_trials_are_shown_in_order_beside_each_other_with_medians(mixed: Comparison) -> None:
