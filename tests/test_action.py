@@ -75,7 +75,7 @@ def test_the_manual_lists_every_input_with_its_default() -> None:
         (("gate",), ("--baseline", "--allow", "--quick", "--results", "--budget", "--effect",
                      "--junit", "--markdown", "--json", "-o")),
         (("baseline", "set"), ("--name", "--results")),
-        (("run",), ("--quick", "--results")),
+        (("run",), ("--quick", "--trials", "--results")),
         (("show",), ("--json",)),
     ],
 )  # fmt: skip
