@@ -153,7 +153,8 @@ def _statistics(left: Floats, right: Floats, floor: Floats, seed: int) -> tuple[
     centre = np.where(known, rows, 0.0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
     values = np.where(known, rows - centre, 0.0)
     sums = [known.sum(axis=0), values.sum(axis=0), (values**2).sum(axis=0)]
-    parts = np.split(chosen @ np.hstack([known, values, values**2]), 3, axis=1)
+    parts = [chosen @ known if not known.all() else np.full(known.shape[1], float(len(right)))]
+    parts += np.split(chosen @ np.hstack([values, values**2]), 2, axis=1)
     rest = [total - part for total, part in zip(sums, parts, strict=True)]
     mean_b, square_b = _moments(*rest)
     mean_c, square_c = _moments(*parts)
