@@ -26,7 +26,8 @@ def family(
     paired: bool = False,
 ) -> Family:
     left, right = np.array(before, dtype=float), np.array(after, dtype=float)
-    return Family(left, right, [worse] * left.shape[1], [0.02] * left.shape[1], paired)
+    count = left.shape[1]
+    return Family(left, right, [worse] * count, [0.02] * count, [0.0] * count, paired)
 
 
 def column(

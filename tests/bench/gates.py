@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cgbench import host
 from cgbench.engine import Engine
-from tests.bench import real_gate
+from tests.bench import real_gate, synthetic_gate
 from tests.bench.figure import Figure
 
 
@@ -25,6 +25,7 @@ def main() -> int:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, host.exclusively():
         parts: dict[str, Callable[[], Iterator[Figure]]] = {
+            "synthetic": lambda: synthetic_gate.figures(Path(folder)),
             "real": lambda: _real(Path(folder), chosen.gates),
         }
         print(f"{'figure':<46} {'bar':>9} {'reached':>12}  verdict", flush=True)
