@@ -699,6 +699,7 @@ def clean(
 
 def _remove_leftovers(engine: Engine) -> tuple[int, int, int]:
     """Remove containers, scratch directories, and what was lent; return how many of each."""
+    import contextlib
     import shutil
 
     from cgbench import host, image, scratch
@@ -708,7 +709,9 @@ def _remove_leftovers(engine: Engine) -> tuple[int, int, int]:
     for container in containers:
         engine.remove(container)
     for path in directories:
-        shutil.rmtree(path)
+        # Whoever made it may remove it just now.
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(path)
     # Last: devices and cgroups are free only when no container uses them.
     return len(containers), len(directories), len(scratch.give_back())
 

@@ -21,12 +21,19 @@ ALPHA = 0.01
 EFFECT = 0.02
 """The smallest share that matters, where the metric's own resolution is no coarser."""
 LEVEL = 0.95
+HOPELESS = 200
+"""Nobody measures more trials than this to decide one metric."""
+DRIFT_P = 0.05
+"""Trials that follow one another more alike than this are said to drift."""
 FEWEST = 3
 """Trials a side needs before anything is said."""
 
 HOST_KEYS = ("hostname", "kernel", "cpu_model", "cpus", "cgroup", "cgroup_driver", "docker", "runc")
 KEYS = ("experiment", "schedule", "image", *HOST_KEYS)
 """What must agree, or be allowed to differ, before two sides are compared."""
+
+# A drift explains no change of more than so many standard deviations of a trial.
+_STRAYS = 3.0
 
 Key = tuple[PointKey, str]
 
@@ -179,7 +186,7 @@ def compare(
         return head
     pairs = _pairs(baseline, candidate, only)
     gone = [one for one in _unmatched(baseline, candidate) if only is None or one.key in only]
-    effects = [_effect(before, effect) for before, _after in pairs]
+    effects = [_effect(before, after, effect) for before, after in pairs]
     family = Family(
         baseline=_matrix([before for before, _after in pairs]),
         candidate=_matrix([after for _before, after in pairs]),
@@ -218,11 +225,15 @@ def _matrix(series: Sequence[Series]) -> Floats:
     return np.array(columns, dtype=float).T
 
 
-def _effect(before: Series, effect: float) -> float:
+def _effect(before: Series, after: Series, effect: float) -> float:
     """Return the smallest share that matters: `effect`, or the resolution if that is coarser."""
-    known = [abs(value) for value in before.values if value is not None]
-    middle = float(np.median(known)) if known else 0.0
-    return max(effect, GAUGES[before.metric].resolution / middle) if middle else effect
+    known = [value for value in before.values if value is not None]
+    middle = abs(float(np.median(known))) if known else 0.0
+    resolution = GAUGES[before.metric].resolution
+    if 0.0 in known or 0.0 in after.values:
+        # `contrast` adds the resolution to all values of such a column.
+        middle += resolution
+    return max(effect, resolution / middle) if middle else effect
 
 
 def _base(before: Series, after: Sequence[float | None]) -> dict[str, Any]:
@@ -259,7 +270,10 @@ def _finding(
     }
     judgement, reason, p = _judged(found, effect, alpha, GAUGES[before.metric].worse)
     more = _more_trials(found, effect, min(sides)) if judgement is Judgement.INCONCLUSIVE else None
-    if more is not None:
+    if more is not None and more > HOPELESS:
+        reason += "; too noisy here to be decided by more trials"
+        more = None
+    elif more is not None:
         reason += f"; about {more} more trials a side would decide"
     return Finding(**base, **numbers, judgement=judgement, reason=reason, p=p, more_trials=more)
 
@@ -298,6 +312,13 @@ def _judged(
     p = found.p_worse if bad else found.p_better
     if max(abs(math.log(found.low)), abs(math.log(found.high))) <= reach:
         return Judgement.UNCHANGED, f"the whole interval lies within ±{100 * effect:.3g} %", p
+    if abs(change) >= reach and p is not None and p <= alpha and _drifts(found):
+        return (
+            Judgement.INCONCLUSIVE,
+            f"beyond ±{100 * effect:.3g} %, but trials drift by as much (p = {found.p_drift:.2g}): "
+            "`cgbench ab` measures both sides together",
+            p,
+        )
     if abs(change) >= reach and p is not None and p <= alpha:
         what = Judgement.REGRESSED if bad else Judgement.IMPROVED
         return what, f"beyond ±{100 * effect:.3g} % with p = {p:.2g}", p
@@ -305,6 +326,17 @@ def _judged(
         told = "unknown" if p is None else f"{p:.2g}"
         return Judgement.INCONCLUSIVE, f"beyond ±{100 * effect:.3g} %, but p is {told}", p
     return Judgement.INCONCLUSIVE, f"the interval reaches beyond ±{100 * effect:.3g} %", p
+
+
+def _drifts(found: Contrast) -> bool:
+    """Say whether trials hang on the ones before, and stray far enough to explain the change.
+
+    Shuffling trials then proves nothing: two sessions on one host differ by themselves.
+    """
+    if found.p_drift is None or found.spread is None or found.ratio is None:
+        return False
+    strays = abs(math.log(found.ratio)) < _STRAYS * math.log1p(found.spread)
+    return strays and found.p_drift <= DRIFT_P
 
 
 def _more_trials(found: Contrast, effect: float, trials: int) -> int:

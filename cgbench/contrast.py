@@ -30,6 +30,9 @@ _CLIP = 5.0
 _MAD_TO_SIGMA = 1.4826
 # Below this share of the smallest effect a spread is rounding, not noise.
 _FLOOR = 0.01
+# How far apart trials are asked whether they hang on one another, and how often shuffled for it.
+_LAGS = 4
+_SHUFFLES = 999
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Contrast:
 
     `ratio` is None where no ratio exists. `p_worse` and `p_better` are None where there are no
     two trials on each side. `spread` is the standard deviation of a single trial, as a share.
+    `p_drift` is the probability that trials which follow one another would be so much alike if
+    none hung on the last; None for pairs, whose sides drift together.
     """
 
     ratio: float | None
@@ -64,6 +69,7 @@ class Contrast:
     p_worse: float | None
     p_better: float | None
     spread: float | None
+    p_drift: float | None = None
 
 
 def contrasts(family: Family, seed: int = 0, level: float = 0.95) -> list[Contrast]:
@@ -90,7 +96,7 @@ def contrasts(family: Family, seed: int = 0, level: float = 0.95) -> list[Contra
     bounds = _intervals((right - left,) if family.paired else (left, right), level, seed)
     return [
         _contrast(left[:, j], right[:, j], (float(p_worse[j]), float(p_better[j])),
-                  (float(bounds[0][j]), float(bounds[1][j])), family.paired)
+                  (float(bounds[0][j]), float(bounds[1][j])), family.paired, seed)
         if usable[j] else Contrast(None, None, None, None, None, None)
         for j in range(len(sides))
     ]  # fmt: skip
@@ -217,8 +223,10 @@ def _signs(count: int, seed: int) -> Floats:
 
 
 def _contrast(
-    left: Floats, right: Floats, p: tuple[float, float], bounds: tuple[float, float], paired: bool
-) -> Contrast:
+    left: Floats, right: Floats, p: tuple[float, float], bounds: tuple[float, float],
+    paired: bool, seed: int,
+) -> Contrast:  # fmt: skip
+    drift: float | None = None
     if paired:
         differences = _known(right - left)
         middle = float(np.mean(differences)) if len(differences) else math.nan
@@ -227,10 +235,28 @@ def _contrast(
         before, after = _known(left), _known(right)
         middle = float(np.mean(after) - np.mean(before))
         spread = math.sqrt((_deviation(before) ** 2 + _deviation(after) ** 2) / 2)
+        drift = _drift((before, after), seed)
     ratio, low, high = (None if math.isnan(one) else math.exp(one) for one in (middle, *bounds))
     p_worse, p_better = (None if math.isnan(one) else one for one in p)
     width = None if math.isnan(spread) else math.expm1(spread)
-    return Contrast(ratio, low, high, p_worse, p_better, width)
+    return Contrast(ratio, low, high, p_worse, p_better, width, drift)
+
+
+def _drift(sides: Sequence[Floats], seed: int) -> float:
+    """Return the p-value of a portmanteau test: how alike are neighbours up to `_LAGS` apart?
+
+    The statistic is the sum of products of deviations so far apart, over both sides; its
+    distribution comes from shuffling the trials of each side.
+    """
+    rng = np.random.default_rng(seed)
+    seen, drawn = 0.0, np.zeros(_SHUFFLES)
+    for side in sides:
+        off = side - side.mean()
+        shuffled = off[rng.random((_SHUFFLES, len(off))).argsort(axis=1)]
+        for lag in range(1, min(_LAGS, len(off) - 1) + 1):
+            seen += float((off[lag:] * off[:-lag]).sum())
+            drawn += (shuffled[:, lag:] * shuffled[:, :-lag]).sum(axis=1)
+    return float((1 + (drawn >= seen * (1 - 1e-9)).sum()) / (1 + _SHUFFLES))
 
 
 def _known(values: Floats) -> Floats:

@@ -19,8 +19,12 @@ from cgbench.store import RunDirectory
 
 LOOKS = (5, 8, 12, 18, 25)
 """After so many good trials the comparison is looked at; each look has its part of alpha."""
+SUSPECT = 0.05
+"""How often all looks together may suspect a regression where there is none."""
+CONFIRM = 0.05
+"""How often fresh trials may seem to confirm one where there is none: both are needed to alarm."""
 FRESH = 4
-"""How many fresh trials must confirm a regression, by themselves, before it is told."""
+"""Fresh trials that must show a regression by themselves: so many, or half the look's if more."""
 MOST = 60
 """Repetitions of one gate, disturbed and failed ones included."""
 BUDGET_S = 300.0
@@ -195,7 +199,7 @@ def decide(candidate: Growing, terms: Terms, tell: Tell) -> Comparison:
     fresh trials show it again. Raises BaselineError when not one trial can be used.
     """
     deadline = time.monotonic() + terms.budget_s
-    alpha = ALPHA / len(terms.looks)
+    alpha = SUSPECT / len(terms.looks)
     found, looked = None, 0
     for look in terms.looks:
         if not _grow(candidate, look, deadline):
@@ -245,9 +249,18 @@ def _grow(candidate: Growing, target: int, deadline: float) -> bool:
 
 
 def _look(candidate: Growing, terms: Terms, alpha: float) -> Comparison:
-    return comparison.compare(
+    """Compare what there is; only a regression is suspected as easily as `alpha` says."""
+    found = comparison.compare(
         terms.baseline, candidate.side(), allow=terms.allow, alpha=alpha, effect=terms.effect
     )
+    strict = ALPHA / len(terms.looks)
+    findings = tuple(
+        one.model_copy(update={"judgement": Judgement.INCONCLUSIVE})
+        if one.judgement is Judgement.IMPROVED and (one.p is None or one.p > strict)
+        else one
+        for one in found.findings
+    )
+    return found.model_copy(update={"findings": findings})
 
 
 def _told(tell: Tell, trials: int, found: Comparison) -> None:
@@ -267,18 +280,20 @@ def _confirm(
     """Measure again by fresh trials alone; return the comparison if they show it too."""
     suspects: set[Key] = {one.key for one in found.of(Judgement.REGRESSED)}
     before = list(candidate.good)
-    if not _grow(candidate, len(before) + terms.fresh, deadline):
+    number = max(terms.fresh, len(before) // 2)
+    if not _grow(candidate, len(before) + number, deadline):
         return None
     fresh = candidate.side(candidate.good[len(before) :])
     again = comparison.compare(
-        terms.baseline, fresh, allow=terms.allow, effect=terms.effect, only=suspects
-    )
+        terms.baseline, fresh, allow=terms.allow, effect=terms.effect, only=suspects,
+        alpha=CONFIRM,
+    )  # fmt: skip
     held = {one.key for one in again.of(Judgement.REGRESSED)}
     if not held:
         tell("fresh trials did not show it again")
         return None
     pooled = _look(candidate, terms, found.alpha)
-    return _with(pooled, held, f"and again in {terms.fresh} fresh trials")
+    return _with(pooled, held, f"and again in {number} fresh trials")
 
 
 def _with(pooled: Comparison, held: set[Key], words: str) -> Comparison:

@@ -61,7 +61,7 @@ def test_the_metrics_own_resolution_is_the_least_that_matters() -> None:
 
 def test_much_noise_is_inconclusive_and_says_how_many_trials_would_decide() -> None:
     found = compare(
-        side({"cpus_used": around(0.5, 20)}), side({"cpus_used": around(0.505, 20)}, "after")
+        side({"cpus_used": around(0.5, 6)}), side({"cpus_used": around(0.505, 6)}, "after")
     )
     one = _only(found.findings)
     assert found.overall is Judgement.INCONCLUSIVE
