@@ -372,6 +372,9 @@ def verify(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="OPTION...", show_default=False)
     ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Verdicts only: no bounds, births, survival.")
+    ] = False,
     interactions: Annotated[
         bool, typer.Option("--interactions", help="Also set every option after every other.")
     ] = False,
@@ -394,6 +397,8 @@ def verify(
 
     Exit status 1 if a limit that Docker says it set is not in force.
     """
+    if quick and disturb_daemon:
+        raise typer.BadParameter("--quick leaves out survival, which --disturb-daemon is part of")
     if no_report and output is not None:
         raise typer.BadParameter("--no-report writes no page, so --output has nothing to name")
     from cgbench import host, live, options, store, survival
@@ -403,7 +408,7 @@ def verify(
         # Refused before anything is measured, where nobody knows how to restart the daemon.
         survival.by_systemd()
     host.require_measurable()
-    table = _verified(chosen, results, interactions, disturb_daemon)
+    table = _verified(chosen, results, interactions, disturb_daemon, quick)
     directory = results / "verify" / store.new_run_name()
     kept = store.write_file(directory / store.TRUTH, json.dumps(table.to_json(), indent=1))
     if json_file is not None:
@@ -421,7 +426,7 @@ def verify(
 
 
 def _verified(
-    chosen: list[str], results: Path, interactions: bool, disturb_daemon: bool
+    chosen: list[str], results: Path, interactions: bool, disturb_daemon: bool, quick: bool
 ) -> TruthTable:
     """Measure the truth table, alone on the host and with progress shown."""
     import secrets
@@ -437,7 +442,7 @@ def _verified(
             _require_image(engine, tag)
             seed = secrets.randbelow(2**31)
             bench = verification.Bench(engine, tag, results, seed, tell, detail)
-            table = verification.verify(chosen, bench, disturb_daemon=disturb_daemon)
+            table = verification.verify(chosen, bench, disturb_daemon=disturb_daemon, quick=quick)
             return verification.with_interactions(table, bench) if interactions else table
         finally:
             engine.close()
