@@ -13,11 +13,11 @@ from unittest import mock
 import numpy as np
 import numpy.typing as npt
 
-from cgbench import baseline, contrast, experiment, gate, paired
+from cgbench import contrast, experiment, gate, paired
 from cgbench.baseline import Baseline, Noise, Series, schedule_digest
 from cgbench.comparison import Comparison
 from cgbench.engine import Engine
-from cgbench.gate import Candidate, Site, Terms
+from cgbench.gate import Candidate, Site
 from cgbench.record import RunRecord
 from cgbench.store import RunDirectory
 from tests.run_builder import HOST
@@ -75,7 +75,7 @@ _RECORD = RunRecord(
 
 
 class _Sheet:
-    """The part of a run directory that gate and pairs use beside trials."""
+    """The part of a run directory that pairs use beside trials."""
 
     path = Path("on-paper")
 
@@ -134,29 +134,26 @@ def paper(weather: Iterator[float], factor: float) -> Paper:
 
 @contextmanager
 def _opening(*candidates: Paper) -> Iterator[None]:
-    """Let gate and pairs open these candidates, in turn, and switch nothing."""
+    """Let pairs open these candidates, in turn, and switch nothing."""
     waiting = iter(candidates)
 
     def opened(*_arguments: object) -> Candidate:
         return next(waiting)
 
     with (
-        mock.patch.object(gate, "open_candidate", opened),
         mock.patch.object(paired, "open_candidate", opened),
         mock.patch.object(paired, "switch", return_value=None),
-        mock.patch.object(baseline, "schedule_digest", return_value=_digest()),
     ):
         yield
 
 
 def gated(weather: Weather, factor: float, trials: int, rng: np.random.Generator) -> Outcome:
-    """Let `gate.gate` judge a candidate of another session against a baseline of `trials`."""
+    """Let `gate.decide` judge a candidate of another session against a baseline of `trials`."""
     before = weather.session(rng)
     kept = side({number: next(before) for number in range(1, trials + 1)})
     candidate = paper(weather.session(rng), factor)
-    with _opening(candidate):
-        found = gate.gate(_RECORD.experiment, Terms(kept, budget_s=float("inf")), SITE)
-    return Outcome(found, candidate.repetition)
+    terms = gate.Terms(kept, budget_s=float("inf"))
+    return Outcome(gate.decide(candidate, terms, SITE.tell), candidate.repetition)
 
 
 def alternated(weather: Weather, factor: float, rng: np.random.Generator) -> Outcome:
