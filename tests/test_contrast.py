@@ -274,3 +274,30 @@ def test_the_interval_of_few_trials_covers_the_truth_as_often_as_it_says(
 def test_the_same_sides_give_the_same_numbers() -> None:
     sides = family(noisy(30, 3), noisy(20, 3, seed=1))
     assert contrasts(sides) == contrasts(sides)
+
+
+# Drift
+
+
+def test_trials_that_follow_a_drift_are_told_from_shuffled_ones() -> None:
+    drift = np.linspace(1, 1.2, 20)
+    rng = np.random.default_rng(5)
+    before, after = (noisy(20, seed=one, share=0.01)[:, 0] * drift for one in (0, 1))
+    drifting = column(before, after).p_drift
+    shuffled = column(rng.permutation(before), rng.permutation(after)).p_drift
+    assert drifting is not None
+    assert shuffled is not None
+    assert drifting <= 0.01 < shuffled
+
+
+def test_independent_trials_seem_to_drift_as_often_as_the_p_value_says() -> None:
+    rounds = 400
+    sides = [(noisy(12, seed=n)[:, 0], noisy(8, seed=9000 + n)[:, 0]) for n in range(rounds)]
+    found = [column(before, after).p_drift for before, after in sides]
+    seeming = sum(one is not None and one <= 0.05 for one in found)
+    low, high = stats.binom.ppf((0.001, 0.999), rounds, 0.05)
+    assert low <= seeming <= high
+
+
+def test_pairs_are_not_asked_whether_they_drift() -> None:
+    assert column(noisy(8)[:, 0], noisy(8, seed=1)[:, 0], paired=True).p_drift is None

@@ -34,6 +34,8 @@ from tests.run_builder import MadeUp, build
 SLOWER = 0.95
 BASELINE = 30
 """Trials of the baseline: what the bar's fixed rule has as well."""
+USUAL = 10
+"""Trials of a first baseline that the job takes if not told otherwise."""
 FIXED = 30
 MANY, SOME = 10_000, 2_000
 
@@ -41,6 +43,9 @@ CALM = Weather()
 HEAVY = Weather(tails=3, broken=0.02)
 ROUGH = Weather(tails=3, broken=0.02, drift=paper.NOISE, memory=0.9)
 """Drift as large as the noise, which lasts for about ten trials: sessions truly differ."""
+
+BRIEF = Weather(tails=3, broken=0.02, drift=paper.NOISE, memory=0.5)
+SLIGHT = Weather(tails=3, broken=0.02, drift=paper.NOISE / 3, memory=0.9)
 
 _MADE = 20
 _PROCESSES = 2
@@ -96,13 +101,18 @@ def _false_alarms() -> Iterator[Figure]:
         yield at_most(f"A/A false alarms: {name}", 1, tally.regressed, " %")
         for judgement in (Judgement.UNCHANGED, Judgement.INCONCLUSIVE, Judgement.IMPROVED):
             yield told(f"  {judgement}", tally.pct(judgement))
+    for name, weather in (("of two trials", BRIEF), ("a third of the noise", SLIGHT)):
+        tally = run(weather, 1.0, BASELINE, SOME)
+        yield told(f"A/A false alarms: gate, drift {name}", tally.regressed)
 
 
 def _power() -> Iterator[Figure]:
     whole = fixed(SLOWER, SOME // 4)
-    for trials in (5, 10, 20):
+    for trials in (5, 20):
         tally = run(CALM, SLOWER, trials, SOME)
         yield told(f"power at 5 %, 3 % noise: gate, baseline of {trials}", tally.regressed)
+    usual = run(CALM, SLOWER, USUAL, SOME)
+    yield _reached(f"power at 5 %, 3 % noise: gate, baseline of {USUAL}", 95, usual.regressed)
     gate = run(CALM, SLOWER, BASELINE, SOME)
     pairs = run(CALM, SLOWER, None, SOME)
     yield _reached(f"power at 5 %, 3 % noise: gate, baseline of {BASELINE}", 95, gate.regressed)
