@@ -11,8 +11,8 @@ import cgbench
 
 KNOW = {"options", "cgroupfs"}
 MODULES = sorted(Path(cgbench.__file__).parent.glob("*.py"))
-# Facts about a host, told as they are; nothing depends on them.
-TOLD = {'Literal["v1", "v2", "hybrid"]'}
+# Facts about a host, told as they are; nothing depends on them. The daemon's version is Docker's.
+TOLD = {'Literal["v1", "v2", "hybrid"]', "self.version"}
 
 
 def _asked(source: str) -> list[str]:
