@@ -124,7 +124,7 @@ def of_run(
     Raises BaselineError when no trial ended well, or none of the metrics was measured.
     """
     record, trials = directory.run(), directory.trials()
-    good = {one.number: one for one in metrics.finished(directory)}
+    good = {one.number: one for one in metrics.ended_well(trials)}
     kept = [one for one in good.values() if one.repetition not in without]
     if not kept:
         reasons = [one.reason for one in trials if one.reason]
@@ -132,7 +132,7 @@ def of_run(
         raise BaselineError(f"{directory.path}: {why}", "Measure it again.")
     wanted = check_metrics(names) or gated_metrics(record.experiment)
     repetitions = sorted({one.repetition for one in kept})
-    series = _series(metrics.rows(directory), wanted, good, repetitions)
+    series = _series(metrics.rows(directory, list(good.values())), wanted, good, repetitions)
     if not series:
         raise BaselineError(
             f"{directory.path}: none of its trials measured {', '.join(wanted)}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -23,7 +24,9 @@ EFFECT = 0.02
 LEVEL = 0.95
 HOPELESS = 200
 """Nobody measures more trials than this to decide one metric."""
-DRIFT_P = 0.05
+MARGIN = 0.5
+"""How much of half the interval a change of two sessions must lie beyond what matters."""
+DRIFT_P = 0.01
 """Trials that follow one another more alike than this are said to drift."""
 FEWEST = 3
 """Trials a side needs before anything is said."""
@@ -172,8 +175,12 @@ def compare(
     effect: float = EFFECT,
     only: Collection[Key] | None = None,
     paired: bool = False,
+    margin: float = MARGIN,
 ) -> Comparison:
     """Compare two sides; `alpha` is shared by all metrics, `only` picks some.
+
+    Two sessions differ by themselves, so a change must lie beyond what matters by `margin` of half
+    its interval; pairs need none.
 
     Sides that may not be compared have differences and no findings.
     """
@@ -197,7 +204,7 @@ def compare(
     )
     found = contrasts(family) if pairs else []
     findings = [
-        _finding(before, after, matters, one, alpha)
+        _finding(before, after, matters, one, Bar(alpha, 0.0 if paired else margin))
         for (before, after), matters, one in zip(pairs, effects, found, strict=True)
     ]
     return head.model_copy(update={"findings": (*findings, *(_one_sided(one) for one in gone))})
@@ -251,9 +258,15 @@ def _one_sided(before: Series) -> Finding:
     )  # fmt: skip
 
 
-def _finding(
-    before: Series, after: Series, effect: float, found: Contrast, alpha: float
-) -> Finding:
+@dataclass(frozen=True)
+class Bar:
+    """What a change must pass to be told: a p-value, and a share of half its interval."""
+
+    alpha: float
+    margin: float
+
+
+def _finding(before: Series, after: Series, effect: float, found: Contrast, bar: Bar) -> Finding:
     base = _base(before, after.values) | {"effect_pct": 100 * effect}
     sides = (len(base["baseline"]), len(base["candidate"]))
     if min(sides) < FEWEST:
@@ -268,7 +281,7 @@ def _finding(
         "low_pct": 100 * (found.low - 1),
         "high_pct": 100 * (found.high - 1),
     }
-    judgement, reason, p = _judged(found, effect, alpha, GAUGES[before.metric].worse)
+    judgement, reason, p = _judged(found, effect, bar, GAUGES[before.metric].worse)
     more = _more_trials(found, effect, min(sides)) if judgement is Judgement.INCONCLUSIVE else None
     if more is not None and more > HOPELESS:
         reason += "; too noisy here to be decided by more trials"
@@ -300,7 +313,7 @@ def _without_ratio(base: dict[str, Any], resolution: float) -> Finding:
 
 
 def _judged(
-    found: Contrast, effect: float, alpha: float, worse: str
+    found: Contrast, effect: float, bar: Bar, worse: str
 ) -> tuple[Judgement, str, float | None]:
     """Return the judgement, why, and the p-value of the direction seen."""
     assert found.ratio is not None
@@ -312,20 +325,20 @@ def _judged(
     p = found.p_worse if bad else found.p_better
     if max(abs(math.log(found.low)), abs(math.log(found.high))) <= reach:
         return Judgement.UNCHANGED, f"the whole interval lies within ±{100 * effect:.3g} %", p
-    if abs(change) >= reach and p is not None and p <= alpha and _drifts(found):
-        return (
-            Judgement.INCONCLUSIVE,
-            f"beyond ±{100 * effect:.3g} %, but trials drift by as much (p = {found.p_drift:.2g}): "
-            "`cgbench ab` measures both sides together",
-            p,
-        )
-    if abs(change) >= reach and p is not None and p <= alpha:
-        what = Judgement.REGRESSED if bad else Judgement.IMPROVED
-        return what, f"beyond ±{100 * effect:.3g} % with p = {p:.2g}", p
-    if abs(change) >= reach:
+    beyond = f"beyond ±{100 * effect:.3g} %"
+    if abs(change) < reach:
+        return Judgement.INCONCLUSIVE, f"the interval reaches {beyond}", p
+    if p is None or p > bar.alpha:
         told = "unknown" if p is None else f"{p:.2g}"
-        return Judgement.INCONCLUSIVE, f"beyond ±{100 * effect:.3g} %, but p is {told}", p
-    return Judgement.INCONCLUSIVE, f"the interval reaches beyond ±{100 * effect:.3g} %", p
+        return Judgement.INCONCLUSIVE, f"{beyond}, but p is {told}", p
+    half = math.log(found.high / found.low) / 2
+    if abs(change) < reach + bar.margin * half:
+        return Judgement.INCONCLUSIVE, f"{beyond}, but not clearly", p
+    if _drifts(found):
+        told = f"{beyond}, but trials drift by as much (p = {found.p_drift:.2g})"
+        return Judgement.INCONCLUSIVE, f"{told}: `cgbench ab` measures both sides together", p
+    what = Judgement.REGRESSED if bad else Judgement.IMPROVED
+    return what, f"{beyond} with p = {p:.2g}", p
 
 
 def _drifts(found: Contrast) -> bool:

@@ -286,7 +286,7 @@ def _confirm(
     fresh = candidate.side(candidate.good[len(before) :])
     again = comparison.compare(
         terms.baseline, fresh, allow=terms.allow, effect=terms.effect, only=suspects,
-        alpha=CONFIRM,
+        alpha=CONFIRM, margin=0.0,
     )  # fmt: skip
     held = {one.key for one in again.of(Judgement.REGRESSED)}
     if not held:

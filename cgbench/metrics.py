@@ -7,7 +7,7 @@ The formulas stand in the README's section of the same name.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -222,7 +222,12 @@ def _docker_stats(data: ContainerData, window: Window) -> float | None:
 
 def finished(directory: RunDirectory) -> list[TrialRecord]:
     """Return the trials that ended well, by number; the last record of each counts."""
-    latest = {trial.number: trial for trial in directory.trials()}
+    return ended_well(directory.trials())
+
+
+def ended_well(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Return those of a run's records that `finished` does."""
+    latest = {trial.number: trial for trial in trials}
     return [latest[number] for number in sorted(latest) if latest[number].status == "ok"]
 
 
@@ -338,10 +343,16 @@ def write(directory: RunDirectory) -> None:
     directory.write_phases({column: [row[column] for row in computed] for column in PHASE_COLUMNS})
 
 
-def rows(directory: RunDirectory) -> list[dict[str, Any]]:
-    """Return the rows of phases.parquet, computed anew where it lacks a finished trial."""
+def rows(
+    directory: RunDirectory, known: Sequence[TrialRecord] | None = None
+) -> list[dict[str, Any]]:
+    """Return the rows of phases.parquet, computed anew where it lacks a finished trial.
+
+    `known` are the finished trials, where the caller has read them already.
+    """
     stored = directory.phases()
-    if stored is not None and set(stored["trial"]) == {one.number for one in finished(directory)}:
+    done = {one.number for one in (finished(directory) if known is None else known)}
+    if stored is not None and set(stored["trial"]) == done:
         return [
             dict(zip(stored, values, strict=True)) for values in zip(*stored.values(), strict=True)
         ]
