@@ -18,6 +18,10 @@ class Gauge:
     resolution: float = 0.0
 
 
+# The kernel hands a group's quota to its CPUs in slices (sched_cfs_bandwidth_slice_us): which worker
+# gets the last one of a period is chance, and moves its stall by as much.
+_SLICE_MS = 5.0
+
 GAUGES: Mapping[str, Gauge] = {
     "cpus_used": Gauge("lower", 0.002),
     "probe_cpus": Gauge("lower", 0.004),
@@ -25,9 +29,9 @@ GAUGES: Mapping[str, Gauge] = {
     "throttled_time_pct": Gauge("higher", 1.0),
     "stall_time_pct": Gauge("higher", 0.5),
     "stalls_per_s": Gauge("higher", 1.0),
-    "stall_p50_ms": Gauge("higher", 1.0),
-    "stall_p99_ms": Gauge("higher", 1.0),
-    "stall_max_ms": Gauge("higher", 1.0),
+    "stall_p50_ms": Gauge("higher", _SLICE_MS),
+    "stall_p99_ms": Gauge("higher", _SLICE_MS),
+    "stall_max_ms": Gauge("higher", _SLICE_MS),
     "work_per_cpu_s": Gauge("lower"),
     "work_per_s": Gauge("lower"),
     "answer_ms": Gauge("higher", 1.0),

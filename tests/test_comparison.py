@@ -52,7 +52,7 @@ def test_a_sure_change_below_what_matters_is_unchanged() -> None:
 
 def test_the_metrics_own_resolution_is_the_least_that_matters() -> None:
     found = compare(
-        side({"stall_p99_ms": around(10.0)}), side({"stall_p99_ms": around(10.8)}, "after")
+        side({"stall_p99_ms": around(50.0)}), side({"stall_p99_ms": around(54.0)}, "after")
     )
     one = _only(found.findings)
     assert one.effect_pct == pytest.approx(10, abs=0.1)
