@@ -18,16 +18,18 @@ class Gauge:
     resolution: float = 0.0
 
 
-# The kernel hands a group's quota to its CPUs in slices (sched_cfs_bandwidth_slice_us): which worker
-# gets the last one of a period is chance, and moves its stall by as much.
+# The kernel hands a group's quota to its CPUs in slices (sched_cfs_bandwidth_slice_us): which
+# worker gets the last one of a period is chance, and moves its stall by as much.
 _SLICE_MS = 5.0
+# A tick's overrun of 1 ms in a period of 100 ms, of one worker and summed over two.
+_OVERRUN_PCT = 1.0
 
 GAUGES: Mapping[str, Gauge] = {
     "cpus_used": Gauge("lower", 0.002),
     "probe_cpus": Gauge("lower", 0.004),
     "throttled_periods_pct": Gauge("higher", 1.0),
-    "throttled_time_pct": Gauge("higher", 1.0),
-    "stall_time_pct": Gauge("higher", 0.5),
+    "throttled_time_pct": Gauge("higher", 2 * _OVERRUN_PCT),
+    "stall_time_pct": Gauge("higher", _OVERRUN_PCT),
     "stalls_per_s": Gauge("higher", 1.0),
     "stall_p50_ms": Gauge("higher", _SLICE_MS),
     "stall_p99_ms": Gauge("higher", _SLICE_MS),
