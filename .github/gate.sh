@@ -5,7 +5,7 @@
 #   CGBENCH_BASELINE      a name or file; each experiment's own name if empty
 #   CGBENCH_RESULTS       results    CGBENCH_OUTPUT  cgbench-gate: the page and what else is written
 #   CGBENCH_BUDGET        5m         CGBENCH_EFFECT  2, in percent
-#   CGBENCH_TRIALS        10: trials of a first baseline; the gate needs 3 at least
+#   CGBENCH_TRIALS        30: trials of a first baseline; the gate needs 3 at least
 #   CGBENCH_ALLOW         keys that may differ from the baseline's
 #   CGBENCH_QUICK         false      CGBENCH_INCONCLUSIVE  fail, or warn to end with 0
 #   CGBENCH_PROGRAM       a cgbench to use instead of this checkout's own
@@ -75,7 +75,7 @@ begin() {
     local name
     [ "$(dirname "$2")" = "$results/baselines" ] || die "there is no baseline $2"
     note "no baseline $2 yet: measuring one"
-    "$program" run "$1" "${quick[@]}" --trials "${CGBENCH_TRIALS:-10}" --results "$results" ||
+    "$program" run "$1" "${quick[@]}" --trials "${CGBENCH_TRIALS:-30}" --results "$results" ||
         die "$1 could not be measured"
     name="$(name_of "$1")"
     "$program" baseline set "$name" --name "$(basename "$2" .json)" --results "$results" ||

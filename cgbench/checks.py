@@ -109,7 +109,7 @@ def _neighbours(evidence: Evidence) -> Iterator[Check]:
 
 
 def _emulated(evidence: Evidence) -> Iterator[Check]:
-    if "TCG" in evidence.run.host.cpu_model:
+    if evidence.run.host.emulated:
         yield Check(
             "emulated CPU", "note",
             "this host's CPUs are emulated, and what is taken from the emulator is not seen here",

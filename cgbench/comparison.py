@@ -24,7 +24,7 @@ EFFECT = 0.02
 LEVEL = 0.95
 HOPELESS = 200
 """Nobody measures more trials than this to decide one metric."""
-MARGIN = 0.5
+MARGIN = 0.9
 """How much of half the interval a change of two sessions must lie beyond what matters."""
 DRIFT_P = 0.01
 """Trials that follow one another more alike than this are said to drift."""

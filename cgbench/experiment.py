@@ -29,6 +29,11 @@ from cgbench.options import Settings, Value, bandwidth, option
 from cgbench.plan import PlannedStep, Scheduler, TrialPlan, Via
 from cgbench.units import NS_PER_S, format_duration
 
+EMULATED_TIMES = 5
+"""How many times as long an emulated CPU is given where a workload must get somewhere."""
+
+_GROWING = ("memory", "cache", "fork", "end")
+
 
 class Precondition(StrEnum):
     """What a host must offer; `host` knows how to tell."""
@@ -243,6 +248,26 @@ class Experiment(_Model):
         if self.verify is None:
             raise ExperimentError(f"{self.name} has no table [verify]")
         return self._held_for(self.verify.hold, 1)
+
+    def slowed(self) -> Experiment:
+        """Return the experiment as an emulated CPU needs it: time for workloads to get somewhere.
+
+        Those that fill, read, fork or end are given EMULATED_TIMES the hold, and as long a life.
+        """
+        kinds = {one.role: workloads.load(one.workload).probe for one in self.containers}
+        steps = tuple(
+            step.model_copy(update={"hold": EMULATED_TIMES * step.hold})
+            if not step.prepares and kinds[step.role or self.containers[0].role] in _GROWING
+            else step
+            for step in self.steps
+        )
+        containers = tuple(
+            one.model_copy(update={"pace": EMULATED_TIMES * one.pace})
+            if kinds[one.role] == "end" and one.pace is not None
+            else one
+            for one in self.containers
+        )
+        return self.model_copy(update={"steps": steps, "containers": containers})
 
     def _held_for(self, hold_ns: int, trials: int) -> Experiment:
         steps = tuple(

@@ -156,6 +156,8 @@ def how_to_run_again(record: RunRecord) -> Again:
     shaped = (built_in.shortened() if record.quick else built_in).model_copy(
         update={"trials": trials}
     )
+    if record.host.emulated:
+        shaped = shaped.slowed()
     words = (
         "The seed gives the trials the same order."
         if shaped == record.experiment

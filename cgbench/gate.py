@@ -185,7 +185,7 @@ def gate(experiment: Experiment, terms: Terms, site: Site) -> Comparison:
     """
     names = tuple(dict.fromkeys(one.metric for one in terms.baseline.series))
     candidate = open_candidate(experiment, names, calmness(terms.baseline), site)
-    apart = _before_measuring(candidate, experiment, terms)
+    apart = _before_measuring(candidate, terms)
     found = decide(candidate, terms, site.tell) if apart is None else apart
     record = candidate.directory.run()
     candidate.directory.write_run(record.model_copy(update={"status": "finished"}))
@@ -219,18 +219,16 @@ def decide(candidate: Growing, terms: Terms, tell: Tell) -> Comparison:
     return _with_remarks(candidate, _unconfirmed(found))
 
 
-def _before_measuring(
-    candidate: Candidate, experiment: Experiment, terms: Terms
-) -> Comparison | None:
+def _before_measuring(candidate: Candidate, terms: Terms) -> Comparison | None:
     """Return the comparison if host or schedule forbid one: that needs no measuring."""
     record = candidate.directory.run()
     here = terms.baseline.model_copy(
         update={
             "name": record.run,
-            "experiment": experiment.name,
+            "experiment": record.experiment.name,
             "host": record.host,
             "image": record.image,
-            "schedule": baselines.schedule_digest(experiment),
+            "schedule": baselines.schedule_digest(record.experiment),
         }
     )
     apart = comparison.differences(terms.baseline, here, terms.allow)

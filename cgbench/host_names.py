@@ -38,11 +38,8 @@ def described(name: str, host: Host) -> str:
 
 
 def caveat(host: Host) -> str | None:
-    """Return what of a host's figures must not be compared with another's; None if nothing.
-
-    QEMU without KVM names its CPU after the Tiny Code Generator that emulates it.
-    """
-    if "TCG" not in host.cpu_model:
+    """Return what of a host's figures must not be compared with another's; None if nothing."""
+    if not host.emulated:
         return None
     return (
         "its CPU is emulated, so its times and stalls say nothing of its kernel or of Docker; "

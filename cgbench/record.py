@@ -225,6 +225,11 @@ class Host(_Model):
     python: str
     cgbench: str
 
+    @property
+    def emulated(self) -> bool:
+        """Whether its CPUs are: QEMU without KVM names them after its Tiny Code Generator."""
+        return "TCG" in self.cpu_model
+
 
 class RunRecord(_Model):
     """run.json: the whole experiment, where and how it ran, and how far it came."""

@@ -69,18 +69,20 @@ def begin(request: Request, engine: Engine, met: Mapping[str, bool]) -> RunDirec
     Raises ExperimentError when the schedule does not fit the host, StoreError when results cannot
     be written.
     """
-    plans = request.experiment.plans(host.cpus(), request.seed)
+    here = host.describe(engine)
+    shaped = request.experiment.slowed() if here.emulated else request.experiment
+    plans = shaped.plans(here.cpus, request.seed)
     name = new_run_name()
-    directory = RunDirectory.create(request.results, request.experiment.name, name)
+    directory = RunDirectory.create(request.results, shaped.name, name)
     directory.write_run(
         RunRecord(
             run=name,
-            experiment=request.experiment,
+            experiment=shaped,
             quick=request.quick,
             seed=request.seed,
             trials_planned=len(plans),
             image=request.image,
-            host=host.describe(engine),
+            host=here,
             preconditions=met,
             status="running",
             started=_now(),

@@ -442,6 +442,18 @@ def test_quick_leaves_room_for_four_of_a_steps_longest_periods() -> None:
     assert [step.hold for step in mine.shortened().steps] == [4 * 10**9]
 
 
+def test_an_emulated_cpu_gets_time_for_workloads_to_get_somewhere() -> None:
+    mine, slowed = experiment.load("restart-policy"), experiment.load("restart-policy").slowed()
+    assert [one.pace for one in slowed.containers] == [4 * 10**9] * 2
+    for before, after in zip(mine.steps, slowed.steps, strict=True):
+        assert after.hold == before.hold * (1 if before.prepares else experiment.EMULATED_TIMES)
+
+
+def test_an_emulated_cpu_changes_nothing_for_workloads_that_are_there_at_once() -> None:
+    mine = experiment.load("cpu-quota-sweep")
+    assert mine.slowed() == mine
+
+
 def test_an_explanation_names_question_roles_and_every_step() -> None:
     mine = with_steps(
         'set = { cpu-quota = 20000 }\nhold = "1s"',

@@ -66,6 +66,16 @@ def test_a_built_in_experiment_is_run_again_by_its_name(tmp_path: Path) -> None:
     assert again.words == "The seed gives the trials the same order."
 
 
+def test_an_emulated_host_ran_the_same_experiment_for_longer(tmp_path: Path) -> None:
+    record = build(tmp_path, MadeUp(finished=0)).run()
+    emulated = record.host.model_copy(update={"cpu_model": "QEMU TCG CPU version 2.5+"})
+    slowed = experiment.load("pids-limit-sweep").slowed()
+    again = facts.how_to_run_again(
+        record.model_copy(update={"experiment": slowed, "host": emulated})
+    )
+    assert again.words == "The seed gives the trials the same order."
+
+
 def test_an_experiment_that_changed_since_is_told(tmp_path: Path) -> None:
     again = facts.how_to_run_again(build(tmp_path, MadeUp(finished=0)).run())
     assert "differs from the one that ran" in again.words

@@ -97,7 +97,7 @@ def test_without_a_baseline_one_is_measured_kept_and_no_pass(job: Job) -> None:
     summary = job.place / "summary"
     done = job.run("quota", GITHUB_STEP_SUMMARY=str(summary))
     assert done.returncode == 3, done.stderr
-    assert job.calls("run") == ["run quota --trials 10 --results results"]
+    assert job.calls("run") == ["run quota --trials 30 --results results"]
     assert job.calls("baseline") == ["baseline set quota --name quota --results results"]
     assert job.calls("gate") == []
     assert (job.place / "cgbench-gate" / "quota.json").is_file()
