@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cgbench.history import Shift, Trend
+from cgbench.history import Trend
+from cgbench.history_words import shifted
 from cgbench.plot import DECLARED, INK, MUTED, SHOWN, USED, Key, Plot, Trace, bars, dots, vertical
 from cgbench.units import format_size
 from cgbench.wording import count, quantity, signed_percent
@@ -61,11 +62,6 @@ def _reading(one: Trend) -> str:
     return "One point a run, oldest first. Beneath them: " + "; ".join(
         f"{one.entries[shift.index].started:%Y-%m-%d} {shifted(shift)}" for shift in one.shifts
     ) + "."  # fmt: skip
-
-
-def shifted(shift: Shift) -> str:
-    """Return a shift in words: `kernel 6.12.1 → 6.18.0`."""
-    return f"{shift.what} {shift.before} → {shift.after}"
 
 
 def _unit(one: Trend) -> str:

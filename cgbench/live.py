@@ -22,7 +22,7 @@ from cgbench.comparison import Comparison, Judgement
 from cgbench.container import Snapshot
 from cgbench.findings import Meeting
 from cgbench.history import History, Trend
-from cgbench.history_page import change_words, headline, parted, rules, title
+from cgbench.history_words import change_words, headline, parted, rules, title
 from cgbench.plan import PlannedStep, TrialPlan
 from cgbench.record import RunRecord, TrialRecord
 from cgbench.runner import Observer

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cgbench import history, history_page, report
+from cgbench import history, history_page, history_words, report
 from cgbench.errors import HistoryError
 from cgbench.history import History, Wanted
 from tests.histories import Night, keep, steady
@@ -101,7 +101,7 @@ def test_a_short_series_beside_a_long_one_is_shown_and_not_judged(tmp_path: Path
     keep(tmp_path, [*steady(0.5, 6), Night({"7000": [0.07]})])
     found = history.read(tmp_path, QUOTA)
     assert [trend.too_short for trend in found.trends] == [False, True]
-    assert history_page.headline(found) == "`cpus_used` shows no change point in 1 series."
+    assert history_words.headline(found) == "`cpus_used` shows no change point in 1 series."
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,15 @@ from tests import run_builder, sides
 @pytest.fixture
 def directory(tmp_path: Path) -> store.RunDirectory:
     return run_builder.build(tmp_path)
+
+
+def test_measuring_and_telling_load_nothing_that_only_judging_and_drawing_need() -> None:
+    program = (
+        "import sys; from cgbench import gate, live, runner, verification\n"
+        "heavy = {'pandas', 'plotly', 'scipy', 'tsdownsample', 'pyarrow', 'otava'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def finished(number: int, reason: str | None = None) -> TrialRecord:

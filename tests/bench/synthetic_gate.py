@@ -40,8 +40,8 @@ MANY, SOME = 10_000, 2_000
 CALM = Weather()
 HEAVY = Weather(tails=3, broken=0.02)
 ROUGH = Weather(tails=3, broken=0.02, drift=paper.NOISE, memory=0.9)
-"""Drift as large as the noise, which lasts for about ten trials: sessions truly differ, by 2.7 % in
-the middle, where 2 % matters. Of 30 such trials some three are independent."""
+"""Drift as large as the noise, which lasts for about ten trials: half of all pairs of
+sessions truly differ by more than 2 %. Of 30 such trials some three are independent."""
 
 BRIEF = Weather(tails=3, broken=0.02, drift=paper.NOISE, memory=0.5)
 SLIGHT = Weather(tails=3, broken=0.02, drift=paper.NOISE / 3, memory=0.9)
