@@ -74,6 +74,12 @@ _V2_COUNTERS = (
     Counter("tasks", "pids", "pids.current", None, 1, "pids"),
     Counter("io_bytes", "io", "io.stat", "*bytes", 1, "io"),
 )
+PROCESS_STAT = "stat"
+"""A process's file that says on which CPU it runs: what v2 has instead of usage by CPU."""
+RUNNING_ON = "running_on"
+"""The name of what is read there, as counters have one."""
+RUNNING_ON_COLUMN = f"{PROCESS_STAT}:*.processor"
+
 # Read slowly beside the counters, where the kernel offers them.
 _SLOW_FILES = (
     ("unified", "cpu.pressure"),
@@ -168,6 +174,15 @@ class Cgroup:
         here = self.path(controller, ".")
         below = here.glob("*/") if self.version(controller) == 2 else ()
         return any((group / file).exists() for group in (here, *below) for file in files)
+
+    def processes(self) -> tuple[int, ...]:
+        """Return the processes in this cgroup; none if it is gone."""
+        for folder in self.everywhere():
+            try:
+                return tuple(int(line) for line in (folder / "cgroup.procs").read_text().split())
+            except OSError:
+                continue
+        return ()
 
     def everywhere(self) -> list[Path]:
         """Return the group's directory in each hierarchy, existing or not, each one once."""
@@ -286,7 +301,8 @@ def _below(place: tuple[str, str], inside: str) -> str:
 def parse(file: str, content: bytes, *, text: bool = False) -> dict[str, Reading]:
     """Return the values in an interface file's content, by column name.
 
-    `text` keeps the content as it is, as one value: limits may read `max`. Otherwise one number,
+    `text` keeps the content as it is, as one value: limits may read `max`. Of a process's `stat`
+    the CPU it runs on is kept (`stat:PID.processor`). Otherwise one number,
     numbers in a row (one per CPU), flat-keyed lines (`key number`), v1's lines per device (`7:0
     Read number`), pressure lines (`some avg10=… total=n`, of which the total is kept) and
     nested-keyed lines (`7:0 rbytes=n …`) are understood. An empty file gives nothing. Raises
@@ -295,6 +311,8 @@ def parse(file: str, content: bytes, *, text: bool = False) -> dict[str, Reading
     decoded = content.decode(errors="replace").strip()
     if text:
         return {file: decoded}
+    if file == PROCESS_STAT:
+        return _running_on(decoded)
     if not decoded:
         return {}
     values: dict[str, Reading] = {}
@@ -325,6 +343,18 @@ def parse(file: str, content: bytes, *, text: bool = False) -> dict[str, Reading
     except ValueError as error:
         raise CgroupError(f"{file}: not understood: {decoded[:80]!r}") from error
     return values
+
+
+def _running_on(stat: str) -> dict[str, Reading]:
+    """Return the CPU that a process runs or waits on, nothing while it sleeps.
+
+    The format is that of proc_pid_stat(5); a name may hold blanks and parentheses.
+    """
+    pid, _, rest = stat.partition(" (")
+    words = rest.rpartition(") ")[2].split()
+    if not pid.isdigit() or len(words) < 37:
+        raise CgroupError(f"{PROCESS_STAT}: not understood: {stat[:80]!r}")
+    return {f"{PROCESS_STAT}:{pid}.processor": int(words[36])} if words[0] == "R" else {}
 
 
 def layout(proc: Path = Path("/proc")) -> Literal["v1", "v2", "hybrid"]:

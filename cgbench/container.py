@@ -162,14 +162,25 @@ def targets(container: Running, plan: TrialPlan) -> Iterator[Target]:
         if path not in seen:
             seen.add(path)
             yield Target(role, path, slow=not counter.fast(controllers))
+    if "cpuset" in controllers:
+        for path in _process_files(cgroup):
+            yield Target(role, path)
     for path in cgroup.slow_files():
         if path not in seen:
             seen.add(path)
             yield Target(role, path, slow=True)
 
 
+def _process_files(cgroup: cgroupfs.Cgroup) -> list[Path]:
+    """Return the files that tell which CPUs are used, where no counter does."""
+    if any(counter.name == "usage_per_cpu_ns" for counter in cgroup.counters()):
+        return []
+    return [Path(f"/proc/{pid}/{cgroupfs.PROCESS_STAT}") for pid in cgroup.processes()]
+
+
 def describe(container: Running) -> ContainerRecord:
     """Return what the trial's record says of a container."""
+    running_on = Source(column=cgroupfs.RUNNING_ON_COLUMN, scale=1)
     return ContainerRecord(
         role=container.spec.role,
         container_id=container.container_id,
@@ -179,7 +190,8 @@ def describe(container: Running) -> ContainerRecord:
         sources={
             counter.name: Source(column=counter.column, scale=counter.scale)
             for counter in container.cgroup.counters()
-        },
+        }
+        | ({cgroupfs.RUNNING_ON: running_on} if _process_files(container.cgroup) else {}),
     )
 
 

@@ -52,7 +52,7 @@ class Situation:
             shares = self._cpus()
             total = sum(shares.get(rival, 0.0) for rival in self.rivals(role))
             return 100 * shares[role] / total if role in shares and total else None
-        if metric == "off_mask_cpu_ms":
+        if metric in ("off_mask_cpu_ms", "off_mask_pct"):
             return 0.0 if settings.get("cpuset-cpus") else None
         if metric == "memory_max_bytes":
             limit = _bytes(settings.get("memory"))

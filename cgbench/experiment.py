@@ -252,7 +252,8 @@ class Experiment(_Model):
     def slowed(self) -> Experiment:
         """Return the experiment as an emulated CPU needs it: time for workloads to get somewhere.
 
-        Those that fill, read, fork or end are given EMULATED_TIMES the hold, and as long a life.
+        Those that fill, read, fork or end are given EMULATED_TIMES the hold, at as slow a pace:
+        Docker's answers take so long there that a fast one would pass a limit before it is set.
         """
         kinds = {one.role: workloads.load(one.workload).probe for one in self.containers}
         steps = tuple(
@@ -263,7 +264,7 @@ class Experiment(_Model):
         )
         containers = tuple(
             one.model_copy(update={"pace": EMULATED_TIMES * one.pace})
-            if kinds[one.role] == "end" and one.pace is not None
+            if kinds[one.role] in _GROWING and one.pace is not None
             else one
             for one in self.containers
         )

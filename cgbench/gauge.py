@@ -43,6 +43,7 @@ GAUGES: Mapping[str, Gauge] = {
     "cpu_pressure_pct": Gauge("higher", 1.0),
     "cpu_share_pct": Gauge("either", 0.5),
     "off_mask_cpu_ms": Gauge("higher", 1.0),
+    "off_mask_pct": Gauge("higher", 1.0),
     "memory_max_bytes": Gauge("either", 64 * 4096),
     "swap_max_bytes": Gauge("either", 64 * 4096),
     "memory_swap_max_bytes": Gauge("either", 64 * 4096),

@@ -45,6 +45,7 @@ UNITS: Mapping[str, str] = {
     "cpu_pressure_pct": "%",
     "cpu_share_pct": "%",
     "off_mask_cpu_ms": "ms",
+    "off_mask_pct": "%",
     "work_per_s": "units/s",
     "memory_max_bytes": "bytes",
     "swap_max_bytes": "bytes",
@@ -150,6 +151,22 @@ def off_mask_ms(data: ContainerData, window: Window, settings: Settings) -> floa
     used = [_difference(usage, window) for cpu, usage in data.per_cpu.items() if cpu not in mask]
     known = [one for one in used if one is not None]
     return sum(known) / NS_PER_MS if len(known) == len(used) else None
+
+
+def off_mask_pct(data: ContainerData, window: Window, settings: Settings) -> float | None:
+    """Return the share of a window's readings of running processes on CPUs outside the set.
+
+    None where no set is declared, or no process was seen running. It says which CPUs are used where
+    the kernel keeps no usage by CPU.
+    """
+    text = str(settings.get("cpuset-cpus") or "")
+    if not text or not data.running_on:
+        return None
+    seen = np.concatenate([one[window.first : window.last + 1] for one in data.running_on])
+    seen = seen[~np.isnan(seen)]
+    if not seen.size:
+        return None
+    return 100 * float(np.mean(~np.isin(seen, parse_cpu_list(text))))
 
 
 def _stall_metrics(data: ContainerData, window: Window) -> dict[str, float | None]:
@@ -303,6 +320,7 @@ def _measured(
         return found, 0
     found |= steady(data, window)
     found["off_mask_cpu_ms"] = off_mask_ms(data, window, settings)
+    found["off_mask_pct"] = off_mask_pct(data, window, settings)
     return found, window.last - window.first + 1
 
 

@@ -21,6 +21,7 @@ SETTLING_PERIODS = 2
 _MINIMUM_SETTLING_NS = 200 * NS_PER_MS
 _PRESSURE = "cpu.pressure:some.total"
 _PER_CPU = "usage_per_cpu_ns"
+_RUNNING_ON = "running_on"
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -50,7 +51,8 @@ class ContainerData:
     """One container's readings in one trial.
 
     `counters` maps the names of `record.ContainerRecord.sources` to arrays in SI units, one
-    value per entry of `t_ns`, NaN where nothing was read; `per_cpu` has the usage of each CPU.
+    value per entry of `t_ns`, NaN where nothing was read; `per_cpu` has the usage of each CPU,
+    `running_on` the CPU of each process that was seen running, NaN while it was not.
     `stalls` has one (begin, length) pair of arrays per worker (of a `wake` probe: deadline and
     lateness), `units` the probe's buckets as (begin, units) of all workers.
     """
@@ -59,6 +61,7 @@ class ContainerData:
     t_ns: Integers
     counters: Mapping[str, Floats]
     per_cpu: Mapping[int, Floats]
+    running_on: Sequence[Floats]
     pressure_us: Floats | None
     stalls: Sequence[tuple[Integers, Integers]]
     units: tuple[Integers, Integers]
@@ -84,6 +87,11 @@ def load(directory: RunDirectory, trial: TrialRecord, container: ContainerRecord
             for name, values in columns.items()
             if _PER_CPU in sources and fnmatch.fnmatchcase(name, sources[_PER_CPU].column)
         },
+        running_on=[
+            values.astype(float)
+            for name, values in columns.items()
+            if _RUNNING_ON in sources and fnmatch.fnmatchcase(name, sources[_RUNNING_ON].column)
+        ],
         pressure_us=columns.get(_PRESSURE),
         stalls=[
             (
@@ -106,7 +114,7 @@ def _counters(container: ContainerRecord, columns: Mapping[str, Any]) -> dict[st
             for column, values in columns.items()
             if fnmatch.fnmatchcase(column, source.column)
         ]
-        if parts and name != _PER_CPU:
+        if parts and name not in (_PER_CPU, _RUNNING_ON):
             found[name] = np.sum(parts, axis=0)
     if "memory_swap_bytes" not in found and {"memory_bytes", "swap_bytes"} <= set(found):
         # v2 keeps the two apart.

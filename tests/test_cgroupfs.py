@@ -521,6 +521,41 @@ def test_an_interface_file_reads_as_columns_under_the_kernels_names(
     assert cgroupfs.parse(file, content.encode()) == values
 
 
+STAT = (
+    "4242 (a (strange) name) {state} 4200 4242 4242 0 -1 4194304 100 0 0 0 12 3 0 0 20 0 1 0 99 "
+    "19000000 900 18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 {cpu} 0 0 0 0 0 0 0 0 0 0 0 0 0"
+)
+
+
+def test_a_running_process_is_seen_on_its_cpu() -> None:
+    content = STAT.format(state="R", cpu=1).encode()
+    assert cgroupfs.parse("stat", content) == {"stat:4242.processor": 1}
+
+
+@pytest.mark.parametrize("state", ["S", "D", "T", "Z"])
+def test_a_process_that_does_not_run_is_seen_nowhere(state: str) -> None:
+    assert cgroupfs.parse("stat", STAT.format(state=state, cpu=1).encode()) == {}
+
+
+def test_this_very_process_is_seen_on_one_of_its_cpus() -> None:
+    (cpu,) = cgroupfs.parse("stat", Path("/proc/self/stat").read_bytes()).values()
+    assert cpu in os.sched_getaffinity(0)
+
+
+@pytest.mark.parametrize(
+    "content", ["4242 (cut off) R 1 2 3", "nonsense", "x (name) R " + "1 " * 50]
+)
+def test_a_malformed_stat_of_a_process_is_refused(content: str) -> None:
+    with pytest.raises(CgroupError, match="stat: not understood"):
+        cgroupfs.parse("stat", content.encode())
+
+
+def test_the_processes_of_a_cgroup_are_those_it_lists(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.procs").write_text("12\n34\n")
+    assert cgroupfs.Cgroup({}, tmp_path).processes() == (12, 34)
+    assert cgroupfs.Cgroup({}, tmp_path / "gone").processes() == ()
+
+
 def test_each_device_of_io_stat_has_its_own_columns() -> None:
     values = cgroupfs.parse("io.stat", IO_STAT.encode())
     assert len(values) == 12

@@ -449,6 +449,17 @@ def test_an_emulated_cpu_gets_time_for_workloads_to_get_somewhere() -> None:
         assert after.hold == before.hold * (1 if before.prepares else experiment.EMULATED_TIMES)
 
 
+def test_an_emulated_cpu_lets_memory_grow_more_slowly() -> None:
+    (before, _), (after, _) = (
+        one.containers
+        for one in (
+            experiment.load("memory-limit-sweep"),
+            experiment.load("memory-limit-sweep").slowed(),
+        )
+    )
+    assert (before.pace, after.pace) == (10_000_000, 50_000_000)
+
+
 def test_an_emulated_cpu_changes_nothing_for_workloads_that_are_there_at_once() -> None:
     mine = experiment.load("cpu-quota-sweep")
     assert mine.slowed() == mine

@@ -477,7 +477,11 @@ def moving(usage: Mapping[str, Column], cpuset: str) -> tuple[TrialRecord, Trial
     moved = phase.model_copy(
         update={"option": "cpuset-cpus", "change": change, "settings": change.settings}
     )
-    sources = {**V1_SOURCES, "usage_per_cpu_ns": Source(column="cpuacct.usage_percpu:*", scale=1)}
+    sources = {
+        **V1_SOURCES,
+        "usage_per_cpu_ns": Source(column="cpuacct.usage_percpu:*", scale=1),
+        "running_on": Source(column="stat:*.processor", scale=1),
+    }
     samples = ideal.samples("worker")
     columns = [*samples.columns, *(replace(one, name=name) for name, one in usage.items())]
     return (
@@ -535,6 +539,33 @@ def test_usage_by_cpu_that_could_not_be_read_is_absent_and_never_nought(tmp_path
     directory.write_run(run_record())
     directory.write_trial(*moving(usage, "1"))
     assert not {"settle_ms", "off_mask_cpu_ms"} & set(values(directory))
+
+
+def seen_on(
+    folder: Path, cpu: Integers, present: npt.NDArray[np.bool_] | None = None
+) -> dict[str, float]:
+    """Return the figures of a worker told to keep to CPU 1 that was seen on `cpu` per sample."""
+    usage = {"stat:77.processor": column("x", cpu, present)}
+    directory = RunDirectory.create(folder, "mine", "run")
+    directory.write_run(run_record())
+    directory.write_trial(*moving(usage, "1"))
+    return values(directory)
+
+
+def test_readings_off_the_mask_are_a_share_of_those_in_the_steady_window(tmp_path: Path) -> None:
+    elapsed = Ideal([None]).times - T0
+    soon = seen_on(tmp_path / "soon", (elapsed > 40 * MS).astype(np.int64))
+    assert soon["off_mask_pct"] == 0
+    never = seen_on(tmp_path / "never", np.zeros_like(elapsed))
+    assert never["off_mask_pct"] == 100
+    half = seen_on(tmp_path / "half", np.arange(len(elapsed)) % 2)
+    assert half["off_mask_pct"] == pytest.approx(50, abs=1)
+
+
+def test_a_worker_that_was_never_seen_running_was_on_no_cpu(tmp_path: Path) -> None:
+    times = Ideal([None]).times
+    found = seen_on(tmp_path, np.zeros_like(times), np.zeros(len(times), dtype=np.bool_))
+    assert "off_mask_pct" not in found
 
 
 def with_memory(folder: Path, kills: Sequence[int | None]) -> dict[str, float]:
