@@ -19,7 +19,7 @@ from cgbench.experiment import Band, Experiment
 from cgbench.options import CPU_WEIGHT, bandwidth, conversion, option
 from cgbench.record import Phase, RunRecord
 from cgbench.store import RunDirectory
-from cgbench.units import format_size
+from cgbench.units import NS_PER_MS, format_size
 from cgbench.wording import count, quantity
 
 RESPONSE_WANTED = 0.25
@@ -33,6 +33,12 @@ _TAKEN_AWAY = ("cpus_used", "probe_cpus", "io_share_pct", "off_mask_cpu_ms")
 
 # Ceilings that a workload grows up to, which takes it a while on a slow host.
 _FILLED = ("memory_max_bytes", "memory_swap_max_bytes")
+
+# Whoever ends this soon after the answer was above the limit before it was set, and did not grow.
+_AT_ONCE_NS = 250 * NS_PER_MS
+
+# Floors: what a group has beyond them is no fault of theirs.
+_KEPT = ("memory_bytes",)
 
 # The kernel charges memory in batches of this many pages per CPU (mm/memcontrol.c).
 _PAGE = 4096
@@ -366,7 +372,11 @@ def _points(evidence: _Evidence, experiment: Experiment) -> Iterable[Point]:
     metric = verify.metric if verify.metric in measured else (verify.otherwise or verify.metric)
     workers = {one.role: one.workers for one in experiment.containers}
     settings = {phase.requested: phase for phase in evidence.accepted}
-    ended = {one.requested for one in evidence.accepted if one.ending is not None}
+    grown = {
+        one.requested
+        for one in evidence.accepted
+        if one.ending is not None and one.ending.t_ns - one.change.t_answer_ns > _AT_ONCE_NS
+    }
     groups: dict[str, list[Row]] = {}
     for row in evidence.rows:
         phase = settings.get(row["requested"])
@@ -383,9 +393,7 @@ def _points(evidence: _Evidence, experiment: Experiment) -> Iterable[Point]:
             tolerance = _tolerance(
                 verify.band, expected, phase, workers[phase.role], evidence.run.host.cpus
             )
-            within = abs(value - expected) <= tolerance
-            if metric in _FILLED and value < expected and not within and requested not in ended:
-                within = None  # It had not come as far as its limit: that tells nothing.
+            within = holds(metric, value, expected, tolerance, grown=requested in grown)
         yield Point(
             requested=requested,
             metric=metric,
@@ -395,6 +403,20 @@ def _points(evidence: _Evidence, experiment: Experiment) -> Iterable[Point]:
             error_pct=None if not expected else 100 * (value - expected) / expected,
             within=within,
         )
+
+
+def holds(
+    metric: str, value: float, expected: float, tolerance: float, *, grown: bool
+) -> bool | None:
+    """Say whether a value is as expected; None where it tells nothing.
+
+    What a workload fills tells nothing below its limit, unless it has `grown` until it was ended.
+    """
+    if abs(value - expected) <= tolerance:
+        return True
+    if value < expected:
+        return None if metric in _FILLED and not grown else False
+    return metric in _KEPT
 
 
 def _tolerance(band: Band, expected: float, phase: Phase, workers: int, cpus: int) -> float:

@@ -210,6 +210,28 @@ def test_another_metric_is_judged_where_the_first_was_not_counted(tmp_path: Path
     assert {point.metric for point in found.experienced} == {"cpus_used"}
 
 
+@pytest.mark.parametrize(
+    ("metric", "value", "grown", "told"),
+    [
+        ("cpus_used", 104, False, True),
+        ("cpus_used", 106, True, False),
+        ("cpus_used", 94, True, False),
+        ("memory_max_bytes", 96, True, True),
+        ("memory_max_bytes", 106, False, False),
+        # Ended below its limit: the limit came too early. Not ended, or at once: it never got there.
+        ("memory_max_bytes", 50, True, False),
+        ("memory_max_bytes", 50, False, None),
+        # A reservation is a floor.
+        ("memory_bytes", 130, False, True),
+        ("memory_bytes", 94, False, False),
+    ],
+)
+def test_a_value_holds_within_its_band_where_it_tells_anything(
+    metric: str, value: float, grown: bool, told: bool | None
+) -> None:
+    assert verdict.holds(metric, value, 100, 5, grown=grown) is told
+
+
 def unjudged(directory: RunDirectory) -> RunDirectory:
     """Let an experiment's verdict rest on the interface file alone."""
     record = directory.run()
