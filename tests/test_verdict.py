@@ -218,7 +218,7 @@ def test_another_metric_is_judged_where_the_first_was_not_counted(tmp_path: Path
         ("cpus_used", 94, True, False),
         ("memory_max_bytes", 96, True, True),
         ("memory_max_bytes", 106, False, False),
-        # Ended below its limit: the limit came too early. Not ended, or at once: it never got there.
+        # Ended below its limit: that was too early. Not ended, or at once: it never got there.
         ("memory_max_bytes", 50, True, False),
         ("memory_max_bytes", 50, False, None),
         # A reservation is a floor.
