@@ -21,6 +21,9 @@ Reading = int | str
 
 _DEVICE = re.compile(r"^[0-9]+:[0-9]+$")
 
+USAGE_PER_CPU = "usage_per_cpu_ns"
+"""The name of the one counter that has a value for each CPU, where the kernel keeps it."""
+
 
 @dataclass(frozen=True)
 class Counter:
@@ -53,7 +56,7 @@ _V1_COUNTERS = (
     Counter("periods", "cpu", "cpu.stat", "nr_periods", 1, "*"),
     Counter("throttled_periods", "cpu", "cpu.stat", "nr_throttled", 1, "*"),
     Counter("throttled_ns", "cpu", "cpu.stat", "throttled_time", 1, "*"),
-    Counter("usage_per_cpu_ns", "cpuacct", "cpuacct.usage_percpu", "*", 1, "cpuset"),
+    Counter(USAGE_PER_CPU, "cpuacct", "cpuacct.usage_percpu", "*", 1, "cpuset"),
     Counter("memory_bytes", "memory", "memory.usage_in_bytes", None, 1, "memory"),
     Counter("memory_peak_bytes", "memory", "memory.max_usage_in_bytes", None, 1, "memory"),
     Counter("oom_kills", "memory", "memory.oom_control", "oom_kill", 1, "memory"),
@@ -77,7 +80,7 @@ _V2_COUNTERS = (
 PROCESS_STAT = "stat"
 """A process's file that says on which CPU it runs: what v2 has instead of usage by CPU."""
 RUNNING_ON = "running_on"
-"""The name of what is read there, as counters have one."""
+"""The name of what is read there, as counters have one, and its column."""
 RUNNING_ON_COLUMN = f"{PROCESS_STAT}:*.processor"
 
 # Read slowly beside the counters, where the kernel offers them.

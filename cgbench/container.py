@@ -162,20 +162,22 @@ def targets(container: Running, plan: TrialPlan) -> Iterator[Target]:
         if path not in seen:
             seen.add(path)
             yield Target(role, path, slow=not counter.fast(controllers))
-    if "cpuset" in controllers:
-        for path in _process_files(cgroup):
-            yield Target(role, path)
+    if "cpuset" in controllers and _seen_running(container):
+        for pid in cgroup.processes():
+            yield Target(role, Path(f"/proc/{pid}/{cgroupfs.PROCESS_STAT}"))
     for path in cgroup.slow_files():
         if path not in seen:
             seen.add(path)
             yield Target(role, path, slow=True)
 
 
-def _process_files(cgroup: cgroupfs.Cgroup) -> list[Path]:
-    """Return the files that tell which CPUs are used, where no counter does."""
-    if any(counter.name == "usage_per_cpu_ns" for counter in cgroup.counters()):
-        return []
-    return [Path(f"/proc/{pid}/{cgroupfs.PROCESS_STAT}") for pid in cgroup.processes()]
+def _seen_running(container: Running) -> bool:
+    """Say whether its processes must tell which CPUs are used, since no counter does.
+
+    Only those of a workload that neither sleeps nor begins and ends processes can.
+    """
+    counted = any(one.name == cgroupfs.USAGE_PER_CPU for one in container.cgroup.counters())
+    return container.workload.probe == "spin" and not counted
 
 
 def describe(container: Running) -> ContainerRecord:
@@ -191,7 +193,7 @@ def describe(container: Running) -> ContainerRecord:
             counter.name: Source(column=counter.column, scale=counter.scale)
             for counter in container.cgroup.counters()
         }
-        | ({cgroupfs.RUNNING_ON: running_on} if _process_files(container.cgroup) else {}),
+        | ({cgroupfs.RUNNING_ON: running_on} if _seen_running(container) else {}),
     )
 
 

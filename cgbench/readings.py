@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cgbench.cgroupfs import RUNNING_ON, USAGE_PER_CPU
 from cgbench.options import Settings, bandwidth
 from cgbench.record import ContainerRecord, Phase, TrialRecord
 from cgbench.store import RunDirectory
@@ -20,8 +21,6 @@ SETTLING_PERIODS = 2
 
 _MINIMUM_SETTLING_NS = 200 * NS_PER_MS
 _PRESSURE = "cpu.pressure:some.total"
-_PER_CPU = "usage_per_cpu_ns"
-_RUNNING_ON = "running_on"
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -85,12 +84,12 @@ def load(directory: RunDirectory, trial: TrialRecord, container: ContainerRecord
         per_cpu={
             int(name.rpartition(":")[2]): values.astype(float)
             for name, values in columns.items()
-            if _PER_CPU in sources and fnmatch.fnmatchcase(name, sources[_PER_CPU].column)
+            if USAGE_PER_CPU in sources and fnmatch.fnmatchcase(name, sources[USAGE_PER_CPU].column)
         },
         running_on=[
             values.astype(float)
             for name, values in columns.items()
-            if _RUNNING_ON in sources and fnmatch.fnmatchcase(name, sources[_RUNNING_ON].column)
+            if RUNNING_ON in sources and fnmatch.fnmatchcase(name, sources[RUNNING_ON].column)
         ],
         pressure_us=columns.get(_PRESSURE),
         stalls=[
@@ -114,7 +113,7 @@ def _counters(container: ContainerRecord, columns: Mapping[str, Any]) -> dict[st
             for column, values in columns.items()
             if fnmatch.fnmatchcase(column, source.column)
         ]
-        if parts and name not in (_PER_CPU, _RUNNING_ON):
+        if parts and name not in (USAGE_PER_CPU, RUNNING_ON):
             found[name] = np.sum(parts, axis=0)
     if "memory_swap_bytes" not in found and {"memory_bytes", "swap_bytes"} <= set(found):
         # v2 keeps the two apart.
