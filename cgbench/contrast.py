@@ -33,8 +33,9 @@ _MAD_TO_SIGMA = 1.4826
 _FLOOR = 0.01
 # How far apart trials are asked whether they hang on one another, and how often shuffled for it.
 _LAGS = 4
-_CALM = 2.0
 _SHUFFLES = 999
+# Beyond so many (normal-consistent) median deviations a trial says no more of a drift.
+_CALM = 2.0
 
 
 @dataclass(frozen=True)
@@ -261,7 +262,7 @@ def _drift(sides: Sequence[Floats], seed: int) -> float:
 
 
 def _calmed(side: Floats) -> Floats:
-    """Return deviations from the mean, far ones pulled in.
+    """Return deviations that add up to nothing, far ones pulled in.
 
     One broken trial would hide that its neighbours drift; order, not size, is what is asked for.
     """
