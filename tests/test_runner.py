@@ -76,6 +76,16 @@ def test_a_schedule_that_does_not_fit_leaves_no_run_behind(engine: Engine, tmp_p
     assert not (tmp_path / "results").exists()
 
 
+def test_a_host_with_an_emulated_cpu_gets_the_slowed_experiment(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emulated = host.describe(engine).model_copy(update={"cpu_model": "QEMU TCG CPU version 2.5+"})
+    monkeypatch.setattr(host, "describe", lambda _engine: emulated)
+    mine = experiment.load("pids-limit-sweep")
+    request = runner.Request(mine, image.tag(workload.directory()), tmp_path, seed=5)
+    assert runner.begin(request, engine, {}).run().experiment == mine.slowed() != mine
+
+
 def test_the_containers_deadline_covers_the_schedule(tmp_path: Path) -> None:
     loaded = request_for(tmp_path).experiment
     (plan,) = loaded.plans(host.cpus(), seed=1)
