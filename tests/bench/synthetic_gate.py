@@ -79,7 +79,7 @@ class Tally:
 
 
 def figures(scratch: Path) -> Iterator[Figure]:
-    """Compute every figure; some eight minutes on two CPUs."""
+    """Compute every figure; six minutes on two CPUs."""
     try:
         yield from _false_alarms()
         yield from _power()
