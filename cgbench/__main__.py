@@ -1,6 +1,6 @@
 """`python -m cgbench` is the command `cgbench`."""
 
-from cgbench.cli import main
+from cgbench.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from cgbench import image
-from cgbench.engine import Engine
+from cgbench.engine import image
+from cgbench.engine.engine import Engine
 from cgbench.errors import EngineError
 
 CONTEXT = Path(__file__).parent.parent / "workloads"

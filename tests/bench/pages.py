@@ -8,10 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-from cgbench import experiment
+from cgbench.spec import experiment
 from cgbench.units import NS_PER_S
 from tests.bench.figure import Figure, at_most
-from tests.run_builder import MadeUp, build
+from tests.made.run_builder import MadeUp, build
 
 SAMPLES = 10**7
 TRIALS = 20

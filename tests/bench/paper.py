@@ -13,14 +13,16 @@ from unittest import mock
 import numpy as np
 import numpy.typing as npt
 
-from cgbench import contrast, experiment, gate, paired
-from cgbench.baseline import Baseline, Noise, Series, schedule_digest
-from cgbench.comparison import Comparison
-from cgbench.engine import Engine
-from cgbench.gate import Candidate, Site
-from cgbench.record import RunRecord
-from cgbench.store import RunDirectory
-from tests.run_builder import HOST
+from cgbench.commands import ab, gate
+from cgbench.commands.gate import Candidate, Site
+from cgbench.engine.engine import Engine
+from cgbench.judging import contrast
+from cgbench.judging.comparison import Comparison
+from cgbench.records.baseline import Baseline, Noise, Series, schedule_digest
+from cgbench.records.run import RunRecord
+from cgbench.records.run_directory import RunDirectory
+from cgbench.spec import experiment
+from tests.made.run_builder import HOST
 
 Floats = npt.NDArray[np.float64]
 
@@ -141,8 +143,8 @@ def _opening(*candidates: Paper) -> Iterator[None]:
         return next(waiting)
 
     with (
-        mock.patch.object(paired, "open_candidate", opened),
-        mock.patch.object(paired, "switch", return_value=None),
+        mock.patch.object(ab, "open_candidate", opened),
+        mock.patch.object(ab, "switch", return_value=None),
     ):
         yield
 
@@ -161,8 +163,8 @@ def alternated(weather: Weather, factor: float, rng: np.random.Generator) -> Out
     session = weather.session(rng)
     before, after = paper(session, 1.0), paper(session, factor)
     with _opening(before, after):
-        sides = paired.Sides("a", "b", (METRIC,), budget_s=float("inf"))
-        found = paired.ab(_RECORD.experiment, sides, SITE)
+        sides = ab.Sides("a", "b", (METRIC,), budget_s=float("inf"))
+        found = ab.ab(_RECORD.experiment, sides, SITE)
     return Outcome(found, before.repetition + after.repetition)
 
 

@@ -10,12 +10,17 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from cgbench import baseline, experiment, gate, host, image, runner, workload
-from cgbench.baseline import Baseline
-from cgbench.comparison import Comparison, Judgement
-from cgbench.engine import Answer, Engine
-from cgbench.experiment import Experiment, Step
-from cgbench.options import Settings
+from cgbench.commands import gate
+from cgbench.engine import image
+from cgbench.engine.engine import Answer, Engine
+from cgbench.host import description
+from cgbench.judging.comparison import Comparison, Judgement
+from cgbench.measuring import run
+from cgbench.records import baseline
+from cgbench.records.baseline import Baseline
+from cgbench.spec import experiment, workload
+from cgbench.spec.experiment import Experiment, Step
+from cgbench.spec.options import Settings
 from cgbench.units import NS_PER_MS
 from tests.bench.figure import Figure, at_most, no_less
 
@@ -75,10 +80,10 @@ def figures(engine: Engine, folder: Path, gates: int = GATES) -> Iterator[Figure
 
 def _baseline(sweep: Experiment, engine: Engine, tag: str, folder: Path) -> Baseline:
     shaped = sweep.model_copy(update={"trials": BASELINE_TRIALS})
-    directory = runner.begin(
-        runner.Request(shaped, tag, folder, 1), engine, host.require(sweep.requires)
+    directory = run.begin(
+        run.Request(shaped, tag, folder, 1), engine, description.require(sweep.requires)
     )
-    runner.execute(directory, directory.run(), engine, runner.Silent())
+    run.execute(directory, directory.run(), engine, run.Silent())
     return baseline.of_run(directory, "before")
 
 

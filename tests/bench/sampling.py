@@ -15,12 +15,14 @@ from pathlib import Path
 
 import psutil
 
-from cgbench import cgroupfs, host, image, workload
-from cgbench.engine import CONTAINER_USER, PROBE_PATH, ContainerSpec, Engine
-from cgbench.experiment import Sampling
-from cgbench.probe import ProbeFile
-from cgbench.record import SamplerFigures
-from cgbench.sampler import PRIORITY, Sampler, Target
+from cgbench.engine import image
+from cgbench.engine.engine import CONTAINER_USER, PROBE_PATH, ContainerSpec, Engine
+from cgbench.host import cgroups, description
+from cgbench.measuring.probe import ProbeFile
+from cgbench.measuring.sampler import PRIORITY, Sampler, Target
+from cgbench.records.run import SamplerFigures
+from cgbench.spec import workload
+from cgbench.spec.experiment import Sampling
 from tests.bench.figure import Figure, at_least, at_most
 
 HZ = 1000
@@ -55,13 +57,13 @@ class Bed:
 def saturated(engine: Engine, scratch: Path) -> Iterator[Bed]:
     """Start one worker more than there are CPUs, and find the files the quota sweep reads."""
     folder = workload.directory()
-    workers = host.cpus() + 1
+    workers = description.cpus() + 1
     placeholders = workload.Placeholders(workers, probe=PROBE_PATH)
     with ProbeFile(scratch / "probe", workers, 180, CONTAINER_USER) as probe:
         spec = ContainerSpec(
-            name=f"{host.SCRATCH_PREFIX}bench", image=image.tag(folder),
+            name=f"{description.SCRATCH_PREFIX}bench", image=image.tag(folder),
             argv=workload.load("spin").argv(placeholders), run="bench",
-            options={"cpu-quota": 100_000 * host.cpus()}, memory=256 * 2**20, pids=32,
+            options={"cpu-quota": 100_000 * description.cpus()}, memory=256 * 2**20, pids=32,
             deadline_s=180, probe=probe.path,
         )  # fmt: skip
         with engine.container(spec) as container_id:
@@ -69,7 +71,7 @@ def saturated(engine: Engine, scratch: Path) -> Iterator[Bed]:
                 time.sleep(0.01)
             state = engine.state(container_id)
             assert state is not None
-            cgroup = cgroupfs.find(state.pid)
+            cgroup = cgroups.find(state.pid)
             counters = [cgroup.path(one.controller, one.file) for one in cgroup.counters()]
             wanted = [*dict.fromkeys(counters)][:2]
             limits = ("cpu.cfs_quota_us", "cpu.cfs_period_us", "cpu.max", "cpu.weight")
@@ -109,7 +111,7 @@ def open_read_close(bed: Bed) -> float:
 
 def docker_stats(bed: Bed, readings: int = 20) -> float:
     """Ask the stats API; return CPU time of client and daemon per answer in µs."""
-    daemons = host.daemon_processes()
+    daemons = description.daemon_processes()
 
     def used() -> float:
         own = time.process_time()
@@ -136,7 +138,9 @@ def figures(engine: Engine) -> list[Figure]:
     with ExitStack() as stack:
         scratch = Path(
             stack.enter_context(
-                tempfile.TemporaryDirectory(prefix=host.SCRATCH_PREFIX, dir=host.SCRATCH)
+                tempfile.TemporaryDirectory(
+                    prefix=description.SCRATCH_PREFIX, dir=description.SCRATCH
+                )
             )
         )
         program = compiled(scratch)

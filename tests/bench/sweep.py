@@ -9,10 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench import experiment, host, image, metrics, readings, runner, workload
-from cgbench.engine import Engine
-from cgbench.options import bandwidth
-from cgbench.store import RunDirectory
+from cgbench.engine import image
+from cgbench.engine.engine import Engine
+from cgbench.host import description
+from cgbench.judging import container_data, rows
+from cgbench.measuring import run
+from cgbench.records.run_directory import RunDirectory
+from cgbench.spec import experiment, workload
+from cgbench.spec.options import bandwidth
 from tests.bench.figure import Figure, at_most
 
 TRIALS = 2
@@ -35,9 +39,9 @@ hold = "6s"
 
 def measure(loaded: experiment.Experiment, engine: Engine, results: Path) -> RunDirectory:
     """Run an experiment without display and return its directory."""
-    request = runner.Request(loaded, image.tag(workload.directory()), results, seed=1)
-    directory = runner.begin(request, engine, host.require(loaded.requires))
-    runner.execute(directory, directory.run(), engine, runner.Silent())
+    request = run.Request(loaded, image.tag(workload.directory()), results, seed=1)
+    directory = run.begin(request, engine, description.require(loaded.requires))
+    run.execute(directory, directory.run(), engine, run.Silent())
     return directory
 
 
@@ -57,7 +61,7 @@ def figures(engine: Engine, results: Path) -> list[Figure]:
 
 def _held(sweep: RunDirectory) -> list[Figure]:
     errors = defaultdict(list)
-    for row in metrics.rows(sweep):
+    for row in rows.rows(sweep):
         if row["metric"] == "cpus_used":
             errors[int(row["requested"])].append(abs(row["error_pct"]))
     return [
@@ -72,17 +76,17 @@ def _held(sweep: RunDirectory) -> list[Figure]:
 def _agreement(directory: RunDirectory) -> list[Figure]:
     """Compare, phase by phase, stalls over 1 ms with nr_throttled, and their sum with its time."""
     counts, times = [], []
-    for trial in metrics.finished(directory):
-        data = readings.load(directory, trial, trial.containers[0])
+    for trial in rows.finished(directory):
+        data = container_data.load(directory, trial, trial.containers[0])
         for phase in trial.phases:
-            window = readings.steady_window(phase, data, phase.settings)
+            window = container_data.steady_window(phase, data, phase.settings)
             assert window is not None
             part = slice(window.first, window.last + 1)
             begin, length = data.stalls[0]
             inside = (begin >= window.t_begin_ns) & (begin < window.t_end_ns) & (length > 1_000_000)
             throttled = np.ptp(data.counters["throttled_periods"][part])
             counts.append(100 * abs(inside.sum() / throttled - 1))
-            busy = readings.busy_ns(data, np.array([window.t_begin_ns, window.t_end_ns]))
+            busy = container_data.busy_ns(data, np.array([window.t_begin_ns, window.t_end_ns]))
             stalled = window.t_end_ns - window.t_begin_ns - (busy[1] - busy[0])
             times.append(100 * abs(stalled / np.ptp(data.counters["throttled_ns"][part]) - 1))
             assert bandwidth(phase.settings)[1] == 100_000

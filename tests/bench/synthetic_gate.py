@@ -21,15 +21,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cgbench import comparison, gate
-from cgbench.baseline import Baseline
-from cgbench.comparison import Judgement
+from cgbench.commands import gate
+from cgbench.judging import comparison
+from cgbench.judging.comparison import Judgement
+from cgbench.records.baseline import Baseline
 from cgbench.units import NS_PER_MS
 from tests.bench import paper
 from tests.bench.figure import Figure, at_most
 from tests.bench.paper import Weather
 from tests.bench.rules import RULES, Floats
-from tests.run_builder import MadeUp, build
+from tests.made.run_builder import MadeUp, build
 
 SLOWER = 0.95
 BASELINE = 30

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from cgbench import metrics, store, truth
-from cgbench.options import OPTIONS
-from cgbench.report import write_truth
-from cgbench.verdict import Outcome
+from cgbench.judging import rows
+from cgbench.judging.verdict import Outcome
+from cgbench.records import run_directory, truth
+from cgbench.reporting.render import write_truth
+from cgbench.spec.options import OPTIONS
 from tests.lab.machine import Machine, built, machine, packed
 
 # The build of the disk, the boot and all measuring, with room for a slow machine.
@@ -81,15 +82,15 @@ def readings(lab: Machine) -> dict[str, Reading]:
 
 
 @pytest.fixture(scope="module")
-def sweep(lab: Machine) -> store.RunDirectory:
+def sweep(lab: Machine) -> run_directory.RunDirectory:
     lab.read("cgbench run cpu-quota-sweep --quick --no-report --results /root/results", 400)
     lab.fetch("/root/results/cpu-quota-sweep", FOLDER)
-    (found,) = store.runs(FOLDER)
+    (found,) = run_directory.runs(FOLDER)
     return found
 
 
 @pytest.fixture(scope="module")
-def table(lab: Machine, sweep: store.RunDirectory) -> truth.TruthTable:
+def table(lab: Machine, sweep: run_directory.RunDirectory) -> truth.TruthTable:
     """The guest's truth table; it and its page stay as an artifact."""
     done = lab.ssh(
         "cgbench verify --quick --no-report --results /root/results --json /root/truth.json", 1200
@@ -137,9 +138,11 @@ def test_measuring_does_without_the_packages_that_only_judging_needs(lab: Machin
         assert lab.ssh(f"cgbench --help && ls -d /carried/packages/{name}", 60).returncode != 0
 
 
-def test_every_point_of_the_quota_sweep_holds_within_3_percent(sweep: store.RunDirectory) -> None:
+def test_every_point_of_the_quota_sweep_holds_within_3_percent(
+    sweep: run_directory.RunDirectory,
+) -> None:
     assert [trial.status for trial in sweep.trials()] == ["ok", "ok"]
-    points = [one for one in metrics.summary(sweep) if one["metric"] == "cpus_used"]
+    points = [one for one in rows.summary(sweep) if one["metric"] == "cpus_used"]
     assert sorted(int(one["requested"]) for one in points) == [
         10_000, 25_000, 50_000, 75_000, 100_000, 150_000
     ]  # fmt: skip

@@ -1,0 +1,120 @@
+"""A against B on one host now: trials of both alternate, so that drift meets both alike."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from dataclasses import dataclass
+
+from cgbench.commands.gate import BUDGET_S, Candidate, Site, open_candidate
+from cgbench.errors import BaselineError
+from cgbench.judging import comparison
+from cgbench.judging.comparison import ALPHA, EFFECT, KEYS, Comparison
+from cgbench.records.baseline import Noise, gated_metrics
+from cgbench.spec.experiment import Experiment
+
+LOOKS = (10, 14, 20, 28)
+"""Pairs after which the comparison is looked at: with fewer no sign test could be sure enough."""
+
+_COMMAND_TIMEOUT_S = 120
+# Both sides meet the same neighbours: pairs are not sorted out by noise.
+_ANY_NOISE = Noise(repetition=0, steal_cpus=float("inf"), other_cpus=float("inf"))
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The commands that put the host into one state each, and what the comparison is held to."""
+
+    a: str
+    b: str
+    metrics: tuple[str, ...] = ()
+    budget_s: float = BUDGET_S
+    effect: float = EFFECT
+    looks: tuple[int, ...] = LOOKS
+
+
+def switch(command: str) -> None:
+    """Put the host into one state. Raises BaselineError when the command fails."""
+    try:
+        done = subprocess.run(
+            command, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=_COMMAND_TIMEOUT_S, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise BaselineError(
+            f"`{command}` did not end within {_COMMAND_TIMEOUT_S} s",
+            "Let it start what it needs in the background.",
+        ) from None
+    if done.returncode != 0:
+        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        told = f": {last[0]}" if last else ""
+        raise BaselineError(
+            f"`{command}` ended with exit status {done.returncode}{told}",
+            "Neither side was measured with it; try it in a shell.",
+        )
+
+
+def ab(experiment: Experiment, sides: Sides, site: Site) -> Comparison:
+    """Alternate trials of A and B until every metric is decided or the budget is spent.
+
+    The order within a pair turns round each time. Raises BaselineError when a command or every
+    trial fails.
+    """
+    metrics = sides.metrics or gated_metrics(experiment)
+    switch(sides.a)
+    before = open_candidate(experiment, metrics, _ANY_NOISE, site)
+    switch(sides.b)
+    after = open_candidate(experiment, metrics, _ANY_NOISE, site)
+    deadline = time.monotonic() + sides.budget_s
+    alpha = ALPHA / len(sides.looks)
+    found: Comparison | None = None
+    for look in sides.looks:
+        complete = _pairs(before, after, sides, look, deadline)
+        found = _look(before, after, sides, alpha)
+        site.tell(f"{len(_both(before, after))} pairs: {found.overall}")
+        if found.decided or not complete:
+            break
+    assert found is not None
+    _finish(before, after)
+    failed = (*before.disturbances, *after.disturbances)
+    return found.model_copy(update={"disturbances": failed})
+
+
+def _pairs(before: Candidate, after: Candidate, sides: Sides, target: int, deadline: float) -> bool:
+    """Measure pairs until `target` are good; return False when time or repetitions ran out."""
+    states = [(sides.a, before), (sides.b, after)]
+    while len(_both(before, after)) < target:
+        left = deadline - time.monotonic()
+        if before.exhausted or before.longest_s + after.longest_s > left:
+            return False
+        for command, side in states if before.repetition % 2 == 0 else states[::-1]:
+            switch(command)
+            side.measure()
+    return True
+
+
+def _both(before: Candidate, after: Candidate) -> list[int]:
+    return sorted(set(before.good) & set(after.good))
+
+
+def _look(before: Candidate, after: Candidate, sides: Sides, alpha: float) -> Comparison:
+    both = _both(before, after)
+    if not both:
+        raise BaselineError(
+            f"{before.directory.path}: no pair of trials ended well",
+            "Give it more time (--budget); the runs' reports tell why trials failed.",
+        )
+    left, right = (
+        side.side(both).model_copy(update={"name": name})
+        for side, name in ((before, f"A: {sides.a}"), (after, f"B: {sides.b}"))
+    )
+    # Whatever differs was made to differ by the commands.
+    return comparison.compare(
+        left, right, allow=KEYS, alpha=alpha, effect=sides.effect, paired=True
+    )
+
+
+def _finish(*sides: Candidate) -> None:
+    for side in sides:
+        record = side.directory.run()
+        side.directory.write_run(record.model_copy(update={"status": "finished"}))

@@ -1,0 +1,1 @@
+"""What is lent by the host for a trial and given back: devices, swap, cgroups."""

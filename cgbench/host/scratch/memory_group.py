@@ -1,0 +1,209 @@
+"""A parent cgroup of our own, which caps the memory of all containers below it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+
+from cgbench.engine.engine import Engine
+from cgbench.errors import CgroupError, PreconditionError, ScratchError
+from cgbench.host import cgroups
+from cgbench.host.cgroups import Cgroup
+from cgbench.host.scratch import commands, headroom, ownership
+from cgbench.host.scratch.commands import ROOT
+from cgbench.host.scratch.ownership import Leftover
+from cgbench.spec.options import option
+
+PREFIX = "cgbench-"
+
+_SLICE = ".slice"
+# systemd.slice(5): the dash says that `cgbench-x.slice` lies inside of this one.
+_ALL_SLICES = "cgbench.slice"
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+_PAGE = 4096
+
+
+@contextmanager
+def memory_group(
+    name: str, limit: int, driver: str | None = None, root: Path = ROOT
+) -> Iterator[str]:
+    """Lend a cgroup that holds at most `limit` bytes; the value is for Docker's `CgroupParent`.
+
+    Swap is not capped by it. Docker makes a directory of the same name in every v1 hierarchy; all
+    of them go in the end, when the containers are gone. `driver` is the daemon's cgroup driver,
+    asked for where it is None.
+
+    Raises PreconditionError if it exists already, or the host would not keep enough memory.
+    """
+    commands.require_root()
+    if not _NAME.match(name):
+        raise PreconditionError(
+            f"not a name for a memory group: {name!r}", "Use letters, digits, _, . and -."
+        )
+    headroom.require_memory(limit, "a memory group", root)
+    parent = _parent(name, _driver() if driver is None else driver)
+    existing = _directories(parent, root)
+    if existing:
+        raise PreconditionError(
+            f"the memory group {parent} exists already: {existing[-1]}",
+            "`cgbench clean` removes what a killed cgbench left.",
+        )
+    held = ownership.take("group", parent, memory=limit, root=root)
+    try:
+        _make(parent, limit, root)
+        yield parent
+    finally:
+        with commands.undisturbed():
+            # Dropped first: should a container still be in it, `cgbench clean` may remove it later.
+            held.drop()
+            _remove(parent, root)
+
+
+def _driver() -> str:
+    engine = Engine()
+    try:
+        return engine.describe()["cgroup_driver"]
+    finally:
+        engine.close()
+
+
+def _parent(name: str, driver: str) -> str:
+    """Return what Docker calls the group: a path, or a slice that systemd knows."""
+    if driver == "systemd":
+        # A dash in a slice's name would open yet another level.
+        return f"{PREFIX}{name.replace('-', '_')}{_SLICE}"
+    return f"/{PREFIX}{name}"
+
+
+def _path(parent: str) -> PurePosixPath:
+    """Return where a group is, from the top of each hierarchy."""
+    if parent.endswith(_SLICE):
+        return PurePosixPath("/", _ALL_SLICES, parent)
+    return PurePosixPath(parent)
+
+
+def _group(path: PurePosixPath, root: Path) -> Cgroup:
+    return cgroups.at(str(path), proc=root / "proc", root=root)
+
+
+def _make(parent: str, limit: int, root: Path) -> None:
+    group = _group(_path(parent), root)
+    interface = option("memory").kept_in(group)[0]
+    file = group.path(interface.controller, interface.file)
+    if parent.endswith(_SLICE):
+        # MemoryMax is turned into the older limit where systemd runs on v1 (systemd.resource-
+        # control(5)). Runtime: nothing of it survives a boot.
+        commands.run("systemctl", "set-property", "--runtime", parent, f"MemoryMax={limit}")
+        commands.run("systemctl", "start", parent)
+    else:
+        try:
+            file.parent.mkdir()
+        except OSError as error:
+            raise ScratchError(f"cannot make {file.parent}: {error.strerror}") from error
+        _require_interface(file)
+        group.cover_descendants()
+        commands.write(file, str(limit))
+    held = file.read_text().strip() if file.exists() else "nothing"
+    # The kernel counts whole pages.
+    if held != str(limit // _PAGE * _PAGE):
+        raise ScratchError(f"{file} holds {held} after {limit} was written to it")
+
+
+def _require_interface(file: Path) -> None:
+    if not file.exists():
+        raise PreconditionError(
+            f"{file} is missing: the memory controller is off for groups of the first level",
+            "Start any container: Docker enables it for all of them.",
+        )
+
+
+# Giving back
+
+
+def _directories(parent: str, root: Path) -> list[Path]:
+    """Return the group's directory in every hierarchy that has one."""
+    return [place for place in _group(_path(parent), root).everywhere() if place.is_dir()]
+
+
+def _tree(directories: list[Path]) -> list[Path]:
+    """Return the directories and all below them, the deepest first."""
+    below = [path for top in directories for path in top.rglob("*") if path.is_dir()]
+    return sorted([*directories, *below], key=lambda path: -len(path.parts))
+
+
+def _is_empty(parent: str, root: Path) -> bool:
+    """Say whether no process is in the group, nor in any group below it."""
+    for directory in _tree(_directories(parent, root)):
+        try:
+            if (directory / "cgroup.procs").read_text().strip():
+                return False
+        except FileNotFoundError:
+            continue
+        except OSError:
+            # The processes of a threaded group cannot be read, but there are some.
+            return False
+    return True
+
+
+def _remove(parent: str, root: Path) -> None:
+    """Remove a group from every hierarchy. Raises CgroupError if a process is still in it."""
+
+    def gone() -> bool:
+        for directory in _tree(_directories(parent, root)):
+            with suppress(OSError):
+                directory.rmdir()
+        return not _directories(parent, root)
+
+    # The kernel lets a group go a moment after its last process has ended.
+    if not commands.until(lambda: _is_empty(parent, root)):
+        raise CgroupError(
+            f"the memory group {parent} still holds processes",
+            "Remove its containers, then run `cgbench clean`.",
+        )
+    if parent.endswith(_SLICE) and commands.program("systemctl"):
+        commands.run("systemctl", "stop", parent)
+        commands.run("systemctl", "revert", parent)
+    if not commands.until(gone):
+        raise CgroupError(
+            f"cannot remove {_directories(parent, root)[-1]}: it is busy",
+            "Run `cgbench clean` once nothing uses it.",
+        )
+    if parent.endswith(_SLICE) and not _names(root):
+        _remove_slice_of_all(root)
+
+
+def _remove_slice_of_all(root: Path) -> None:
+    if commands.program("systemctl"):
+        commands.run("systemctl", "stop", _ALL_SLICES)
+    for place in _group(PurePosixPath("/", _ALL_SLICES), root).everywhere():
+        with suppress(OSError):
+            place.rmdir()
+
+
+def _names(root: Path) -> list[str]:
+    """Return every group of ours that has a directory in some hierarchy."""
+    try:
+        places = _group(PurePosixPath("/"), root).everywhere()
+    except CgroupError:
+        return []
+    found = set()
+    for place in places:
+        found |= {f"/{path.name}" for path in place.glob(f"{PREFIX}*") if path.is_dir()}
+        found |= {path.name for path in (place / _ALL_SLICES).glob(f"{PREFIX}*{_SLICE}")}
+    return sorted(found)
+
+
+def leftovers(root: Path = ROOT) -> list[Leftover]:
+    """Return the memory groups that nobody holds and nothing is in."""
+    held = {one.subject for one in ownership.every(root) if one.owner.lives(root)}
+    return [
+        Leftover(f"memory group {name}", _giving_back(name, root))
+        for name in _names(root)
+        if name not in held and _is_empty(name, root)
+    ]
+
+
+def _giving_back(name: str, root: Path) -> Callable[[], None]:
+    return lambda: _remove(name, root)

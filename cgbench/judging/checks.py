@@ -1,0 +1,238 @@
+"""Why a number of a run should not be trusted, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Literal
+
+from cgbench.judging import rows as metrics
+from cgbench.judging.intervals import relative_spread_pct
+from cgbench.records.run import RunRecord, TrialRecord
+from cgbench.records.run_directory import RunDirectory
+from cgbench.spec.options import bandwidth
+from cgbench.units import NS_PER_US
+
+Severity = Literal["note", "warning"]
+
+# What is told, and from where on. They judge the measurement, never a limit.
+STEAL_PCT = 1.0
+OTHERS_CPUS = 0.1
+MISSED_PCT = 0.2
+LATE_P99_US = 150.0
+DRIFT_PCT = 10.0
+PERIODS_WANTED = 50
+DISAGREEMENT_PCT = 5.0
+TRIALS_WANTED = 5
+
+
+@dataclass(frozen=True)
+class Check:
+    """One doubt: `reason` has the numbers, `advice` the next move."""
+
+    name: str
+    severity: Severity
+    reason: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the checks look at: trials that ended well and failed, and the rows of all phases."""
+
+    run: RunRecord
+    good: list[TrialRecord]
+    failed: list[TrialRecord]
+    rows: list[dict[str, Any]]
+
+    def values(self, metric: str) -> list[float]:
+        """Return every value of a metric."""
+        return [row["value"] for row in self.rows if row["metric"] == metric]
+
+
+def examine(directory: RunDirectory) -> list[Check]:
+    """Return every reason to distrust a run's numbers, warnings first."""
+    latest = {trial.number: trial for trial in directory.trials()}
+    evidence = Evidence(
+        run=directory.run(),
+        good=[trial for trial in latest.values() if trial.status == "ok"],
+        failed=[trial for trial in latest.values() if trial.status == "failed"],
+        rows=metrics.rows(directory),
+    )
+    found = [check for look in _LOOKS for check in look(evidence)]
+    return sorted(found, key=lambda check: check.severity != "warning")
+
+
+def _completeness(evidence: Evidence) -> Iterator[Check]:
+    missing = evidence.run.trials_planned - len(evidence.good) - len(evidence.failed)
+    if missing > 0:
+        yield Check(
+            "incomplete", "warning",
+            f"{missing} of {evidence.run.trials_planned} trials were not measured "
+            f"(the run is {evidence.run.status})",
+            f"Measure the rest: cgbench run --resume {evidence.run.run}",
+        )  # fmt: skip
+    for trial in evidence.failed:
+        yield Check(
+            "failed trial", "warning",
+            f"trial {trial.number} failed: {trial.reason}",
+            f"Measure it again: cgbench run --resume {evidence.run.run}",
+        )  # fmt: skip
+    if 0 < len(evidence.good) < TRIALS_WANTED:
+        yield Check(
+            "few trials", "note",
+            f"{len(evidence.good)} trial(s): intervals are the whole range seen and cover the "
+            "median with less than 95 %",
+            "Leave out --quick, or ask for more: --trials 6.",
+        )  # fmt: skip
+
+
+def _neighbours(evidence: Evidence) -> Iterator[Check]:
+    noisy = [trial for trial in evidence.good if trial.harness is not None]
+    capacity = evidence.run.host.cpus
+    steal = [100 * t.harness.steal_cpu_s / t.harness.elapsed_s / capacity
+             for t in noisy if t.harness]  # fmt: skip
+    if steal and max(steal) > STEAL_PCT:
+        yield Check(
+            "steal", "warning",
+            f"the hypervisor took up to {max(steal):.1f} % of the CPU time away from this host",
+            "Repeat on a quieter machine, or trust CPU time and not throughput.",
+        )  # fmt: skip
+    others = [t.harness.other_cpu_s / t.harness.elapsed_s for t in noisy if t.harness]
+    if others and max(others) > OTHERS_CPUS:
+        yield Check(
+            "other tenants", "warning",
+            f"other processes of this host used up to {max(others):.2f} CPUs during a trial",
+            "Stop them: limits near the host's capacity read too low, stalls too long.",
+        )  # fmt: skip
+
+
+def _emulated(evidence: Evidence) -> Iterator[Check]:
+    if evidence.run.host.emulated:
+        yield Check(
+            "emulated CPU", "note",
+            "this host's CPUs are emulated, and what is taken from the emulator is not seen here",
+            "Trust limits and ratios; times to effect, stalls and speeds are the emulator's.",
+        )  # fmt: skip
+
+
+def _drift(evidence: Evidence) -> Iterator[Check]:
+    spread = relative_spread_pct(evidence.values("work_per_cpu_s"))
+    if spread is not None and spread > DRIFT_PCT:
+        yield Check(
+            "speed drift", "note",
+            f"work per CPU-second varied by {spread:.0f} % between phases",
+            "The CPUs' speed changed (shared cores, frequency): judge limits by CPU time and "
+            "stalls, as this report does, not by throughput.",
+        )  # fmt: skip
+
+
+def _sampler(evidence: Evidence) -> Iterator[Check]:
+    figures = [trial.sampler for trial in evidence.good if trial.sampler is not None]
+    if not figures:
+        return
+    missed = max(one.missed_pct for one in figures)
+    if missed > MISSED_PCT:
+        yield Check(
+            "missed samples", "warning",
+            f"the sampler missed up to {missed:.2f} % of its deadlines in a trial",
+            "Times to effect are coarser than told there; lower fast_hz or quieten the host.",
+        )  # fmt: skip
+    late = max(one.late_p99_us for one in figures)
+    if late > LATE_P99_US:
+        yield Check(
+            "late samples", "note",
+            f"1 % of a trial's samples were over {late:.0f} µs late",
+            "Lateness is stored with each sample; rates use real times and stay right.",
+        )  # fmt: skip
+    classes = {one.scheduling for one in figures}
+    if not all(name.startswith("SCHED_FIFO") for name in classes):
+        yield Check(
+            "sampler priority", "warning",
+            f"the sampler ran as {', '.join(sorted(classes))}, not in real time",
+            "Give it real-time bandwidth: run as root, in the root cpu cgroup.",
+        )  # fmt: skip
+
+
+def _periods(evidence: Evidence) -> Iterator[Check]:
+    phases = [(trial, phase) for trial in evidence.good for phase in trial.phases]
+    short = {
+        phase.requested
+        for _, phase in phases
+        if (phase.t_end_ns - phase.change.t_answer_ns)
+        < PERIODS_WANTED * bandwidth(phase.settings)[1] * NS_PER_US
+        and bandwidth(phase.settings)[0] is not None
+    }
+    if short:
+        yield Check(
+            "few periods", "note",
+            f"fewer than {PERIODS_WANTED} periods per phase at {len(short)} of the values",
+            "Lengthen `hold` (leave out --quick): each period's overrun then weighs less.",
+        )  # fmt: skip
+    hz = evidence.run.host.timer_hz
+    quotas = [bandwidth(phase.settings)[0] for _, phase in phases]
+    ticks = [quota for quota in quotas if quota is not None and hz and quota < 1_000_000 / hz]
+    if ticks:
+        yield Check(
+            "quota below a tick", "note",
+            f"a quota of {min(ticks)} µs is shorter than this kernel's tick of "
+            f"{1_000_000 // (hz or 1)} µs",
+            "The kernel notices at ticks: single periods overrun, later ones pay it back.",
+        )  # fmt: skip
+
+
+def _read_back(evidence: Evidence) -> Iterator[Check]:
+    told: set[str] = set()
+    for trial in evidence.good:
+        for phase in trial.phases:
+            for file in phase.change.files:
+                if file.expected is not None and file.after != file.expected:
+                    told.add(
+                        f"{file.file} held {file.after} where {phase.option} "
+                        f"{phase.requested} should give {file.expected}"
+                    )
+            told |= {f"Docker warned: {warning}" for warning in phase.change.warnings}
+    for reason in sorted(told):
+        yield Check(
+            "read-back", "warning", reason,
+            "Compare with `cat` on the interface file; the experienced figures show what counts.",
+        )  # fmt: skip
+
+
+def _agreement(evidence: Evidence) -> Iterator[Check]:
+    lost = sum(probe.stalls_lost for trial in evidence.good for probe in trial.probes)
+    if lost:
+        yield Check(
+            "stalls lost", "warning",
+            f"{lost} stalls found no room in the probe's file",
+            "Stall figures are too low; shorten the schedule.",
+        )  # fmt: skip
+    apart = []
+    by_place: dict[tuple[int, int, str], dict[str, float]] = {}
+    for row in evidence.rows:
+        place = (row["trial"], row["phase"], row["role"])
+        by_place.setdefault(place, {})[row["metric"]] = row["value"]
+    for found in by_place.values():
+        used, probed = found.get("cpus_used"), found.get("probe_cpus")
+        if used and probed is not None:
+            apart.append(100 * abs(probed - used) / used)
+    if apart and median(apart) > DISAGREEMENT_PCT:
+        yield Check(
+            "probe and kernel disagree", "warning",
+            f"running time by the probe and by the kernel differ by {median(apart):.1f} % "
+            "(median of all phases)",
+            "Something else than throttling stopped the workers: look at other tenants.",
+        )  # fmt: skip
+
+
+_LOOKS: tuple[Callable[[Evidence], Iterator[Check]], ...] = (
+    _completeness,
+    _neighbours,
+    _sampler,
+    _read_back,
+    _agreement,
+    _emulated,
+    _drift,
+    _periods,
+)

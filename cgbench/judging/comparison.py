@@ -1,0 +1,363 @@
+"""Baseline against candidate: per metric a judgement, with the numbers it rests on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from cgbench.errors import BaselineError
+from cgbench.judging.contrast import Contrast, Family, Floats, contrasts
+from cgbench.judging.estimates import PointKey
+from cgbench.records.baseline import Baseline, Series
+from cgbench.spec.metrics import GAUGES
+
+ALPHA = 0.01
+"""How often, at most, all metrics together give one false alarm."""
+EFFECT = 0.02
+"""The smallest share that matters, where the metric's own resolution is no coarser."""
+LEVEL = 0.95
+HOPELESS = 200
+"""Nobody measures more trials than this to decide one metric."""
+MARGIN = 0.9
+"""How much of half the interval a change of two sessions must lie beyond what matters."""
+DRIFT_P = 0.01
+"""Trials that follow one another more alike than this are said to drift."""
+FEWEST = 3
+"""Trials a side needs before anything is said."""
+
+HOST_KEYS = ("hostname", "kernel", "cpu_model", "cpus", "cgroup", "cgroup_driver", "docker", "runc")
+KEYS = ("experiment", "schedule", "image", *HOST_KEYS)
+"""What must agree, or be allowed to differ, before two sides are compared."""
+
+# A drift explains no change of more than so many standard deviations of a trial.
+_STRAYS = 3.0
+
+Key = tuple[PointKey, str]
+
+
+class Judgement(StrEnum):
+    """What became of one metric, the worst first."""
+
+    REGRESSED = "regressed"
+    INCOMPARABLE = "incomparable"
+    INCONCLUSIVE = "inconclusive"
+    IMPROVED = "improved"
+    UNCHANGED = "unchanged"
+
+
+SIGNS = {
+    Judgement.REGRESSED: "✗", Judgement.INCOMPARABLE: "!", Judgement.INCONCLUSIVE: "?",
+    Judgement.IMPROVED: "+", Judgement.UNCHANGED: "✓",
+}  # fmt: skip
+"""A sign for each judgement, which tells it without colour."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Difference(_Model):
+    """A key of host or schedule in which the two sides differ."""
+
+    key: str
+    baseline: str
+    candidate: str
+    allowed: bool
+
+
+class Finding(_Model):
+    """One metric at one value. `effect_pct` is the smallest change that matters.
+
+    `p` is the corrected probability of so much or more if nothing had changed, in the direction
+    seen; `more_trials` how many more on each side would about decide.
+    """
+
+    role: str
+    option: str
+    via: str
+    requested: str
+    metric: str
+    unit: str
+    worse: str
+    judgement: Judgement
+    reason: str
+    baseline: tuple[float, ...]
+    candidate: tuple[float, ...]
+    effect_pct: float
+    change_pct: float | None = None
+    low_pct: float | None = None
+    high_pct: float | None = None
+    p: float | None = None
+    more_trials: int | None = None
+
+    @property
+    def key(self) -> Key:
+        """What the finding is known by."""
+        return (self.role, self.option, self.via, self.requested), self.metric
+
+
+class Disturbance(_Model):
+    """A repetition that was measured again, or kept although disturbed, and why."""
+
+    repetition: int
+    reason: str
+    kept: bool
+
+
+class Comparison(_Model):
+    """Everything one comparison came to."""
+
+    experiment: str
+    baseline: str
+    candidate: str
+    differences: tuple[Difference, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    disturbances: tuple[Disturbance, ...] = ()
+    notes: tuple[str, ...] = ()
+    paired: bool = False
+    alpha: float = ALPHA
+    level: float = LEVEL
+
+    @property
+    def overall(self) -> Judgement:
+        """The worst that was found."""
+        if any(not one.allowed for one in self.differences):
+            return Judgement.INCOMPARABLE
+        seen = {one.judgement for one in self.findings}
+        return next((one for one in Judgement if one in seen), Judgement.INCONCLUSIVE)
+
+    @property
+    def decided(self) -> bool:
+        """Whether no metric is left inconclusive."""
+        return all(one.judgement is not Judgement.INCONCLUSIVE for one in self.findings)
+
+    def of(self, judgement: Judgement) -> list[Finding]:
+        """Return the findings with one judgement."""
+        return [one for one in self.findings if one.judgement is judgement]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {"overall": self.overall.value, **self.model_dump(mode="json")}
+
+
+def differences(
+    baseline: Baseline, candidate: Baseline, allow: Collection[str]
+) -> list[Difference]:
+    """Return the keys that differ. Raises BaselineError when `allow` names an unknown one."""
+    for key in allow:
+        if key not in KEYS:
+            raise BaselineError(f"--allow {key}: no such key", f"Keys: {', '.join(KEYS)}.")
+    found = []
+    for key in KEYS:
+        before, after = (
+            str(getattr(side.host if key in HOST_KEYS else side, key))
+            for side in (baseline, candidate)
+        )
+        if before != after:
+            found.append(
+                Difference(key=key, baseline=before, candidate=after, allowed=key in allow)
+            )
+    return found
+
+
+def compare(
+    baseline: Baseline,
+    candidate: Baseline,
+    *,
+    allow: Collection[str] = (),
+    alpha: float = ALPHA,
+    effect: float = EFFECT,
+    only: Collection[Key] | None = None,
+    paired: bool = False,
+    margin: float = MARGIN,
+) -> Comparison:
+    """Compare two sides; `alpha` is shared by all metrics, `only` picks some.
+
+    Two sessions differ by themselves, so a change must lie beyond what matters by `margin` of half
+    its interval; pairs need none.
+
+    Sides that may not be compared have differences and no findings.
+    """
+    apart = differences(baseline, candidate, allow)
+    head = Comparison(
+        experiment=candidate.experiment, baseline=baseline.name, candidate=candidate.name,
+        differences=tuple(apart), paired=paired, alpha=alpha,
+    )  # fmt: skip
+    if any(not one.allowed for one in apart):
+        return head
+    pairs = _pairs(baseline, candidate, only)
+    gone = [one for one in _unmatched(baseline, candidate) if only is None or one.key in only]
+    effects = [_effect(before, after, effect) for before, after in pairs]
+    family = Family(
+        baseline=_matrix([before for before, _after in pairs]),
+        candidate=_matrix([after for _before, after in pairs]),
+        worse=[GAUGES[before.metric].worse for before, _after in pairs],
+        effect=effects,
+        resolution=[GAUGES[before.metric].resolution for before, _after in pairs],
+        paired=paired,
+    )
+    found = contrasts(family) if pairs else []
+    findings = [
+        _finding(before, after, matters, one, Bar(alpha, 0.0 if paired else margin))
+        for (before, after), matters, one in zip(pairs, effects, found, strict=True)
+    ]
+    return head.model_copy(update={"findings": (*findings, *(_one_sided(one) for one in gone))})
+
+
+def _pairs(
+    baseline: Baseline, candidate: Baseline, only: Collection[Key] | None
+) -> list[tuple[Series, Series]]:
+    before = {one.key: one for one in baseline.series}
+    return [
+        (before[one.key], one)
+        for one in candidate.series
+        if one.key in before and (only is None or one.key in only)
+    ]
+
+
+def _unmatched(baseline: Baseline, candidate: Baseline) -> list[Series]:
+    """Return the baseline's series that the candidate did not measure."""
+    present = {one.key for one in candidate.series}
+    return [one for one in baseline.series if one.key not in present]
+
+
+def _matrix(series: Sequence[Series]) -> Floats:
+    columns = [[math.nan if one is None else one for one in each.values] for each in series]
+    return np.array(columns, dtype=float).T
+
+
+def _effect(before: Series, after: Series, effect: float) -> float:
+    """Return the smallest share that matters: `effect`, or the resolution if that is coarser."""
+    known = [value for value in before.values if value is not None]
+    middle = abs(float(np.median(known))) if known else 0.0
+    resolution = GAUGES[before.metric].resolution
+    if 0.0 in known or 0.0 in after.values:
+        # `contrast` adds the resolution to all values of such a column.
+        middle += resolution
+    return max(effect, resolution / middle) if middle else effect
+
+
+def _base(before: Series, after: Sequence[float | None]) -> dict[str, Any]:
+    return before.model_dump(exclude={"values"}) | {
+        "worse": GAUGES[before.metric].worse,
+        "baseline": tuple(value for value in before.values if value is not None),
+        "candidate": tuple(value for value in after if value is not None),
+    }
+
+
+def _one_sided(before: Series) -> Finding:
+    return Finding(
+        **_base(before, ()), judgement=Judgement.INCONCLUSIVE, effect_pct=0.0,
+        reason="the candidate did not measure it",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What a change must pass to be told: a p-value, and a share of half its interval."""
+
+    alpha: float
+    margin: float
+
+
+def _finding(before: Series, after: Series, effect: float, found: Contrast, bar: Bar) -> Finding:
+    base = _base(before, after.values) | {"effect_pct": 100 * effect}
+    sides = (len(base["baseline"]), len(base["candidate"]))
+    if min(sides) < FEWEST:
+        return Finding(
+            **base, judgement=Judgement.INCONCLUSIVE, more_trials=FEWEST - min(sides),
+            reason=f"{sides[0]} and {sides[1]} trials; {FEWEST} a side are the fewest",
+        )  # fmt: skip
+    if found.ratio is None or found.low is None or found.high is None:
+        return _without_ratio(base, GAUGES[before.metric].resolution)
+    numbers = {
+        "change_pct": 100 * (found.ratio - 1),
+        "low_pct": 100 * (found.low - 1),
+        "high_pct": 100 * (found.high - 1),
+    }
+    judgement, reason, p = _judged(found, effect, bar, GAUGES[before.metric].worse)
+    more = _more_trials(found, effect, min(sides)) if judgement is Judgement.INCONCLUSIVE else None
+    if more is not None and more > HOPELESS:
+        reason += "; too noisy here to be decided by more trials"
+        more = None
+    elif more is not None:
+        reason += f"; about {more} more trials a side would decide"
+    return Finding(**base, **numbers, judgement=judgement, reason=reason, p=p, more_trials=more)
+
+
+def _without_ratio(base: dict[str, Any], resolution: float) -> Finding:
+    """Judge values around 0, of which there is no ratio: every trial must agree."""
+    low, high = min(base["baseline"]), max(base["baseline"])
+    beyond = [
+        value for value in base["candidate"] if not (low - resolution <= value <= high + resolution)
+    ]
+    if not beyond:
+        return Finding(**base, judgement=Judgement.UNCHANGED,
+                       reason="every trial lies within the baseline's range")  # fmt: skip
+    where = f"{len(beyond)} of {len(base['candidate'])} trials lie outside the baseline's range"
+    up = all(value > high for value in base["candidate"])
+    down = all(value < low for value in base["candidate"])
+    total = len(base["candidate"]) + len(base["baseline"])
+    p = 1 / math.comb(total, len(base["candidate"]))
+    bad = (up and base["worse"] != "lower") or (down and base["worse"] != "higher")
+    if (up or down) and len(beyond) == len(base["candidate"]) and p <= ALPHA / 10:
+        judgement = Judgement.REGRESSED if bad else Judgement.IMPROVED
+        return Finding(**base, judgement=judgement, reason=where, p=p)
+    return Finding(**base, judgement=Judgement.INCONCLUSIVE, reason=where, more_trials=FEWEST)
+
+
+def _judged(
+    found: Contrast, effect: float, bar: Bar, worse: str
+) -> tuple[Judgement, str, float | None]:
+    """Return the judgement, why, and the p-value of the direction seen."""
+    assert found.ratio is not None
+    assert found.low is not None
+    assert found.high is not None
+    change = math.log(found.ratio)
+    reach = math.log1p(effect)
+    bad = worse == "either" or (change > 0) == (worse == "higher")
+    p = found.p_worse if bad else found.p_better
+    if max(abs(math.log(found.low)), abs(math.log(found.high))) <= reach:
+        return Judgement.UNCHANGED, f"the whole interval lies within ±{100 * effect:.3g} %", p
+    beyond = f"beyond ±{100 * effect:.3g} %"
+    if abs(change) < reach:
+        return Judgement.INCONCLUSIVE, f"the interval reaches {beyond}", p
+    if p is None or p > bar.alpha:
+        told = "unknown" if p is None else f"{p:.2g}"
+        return Judgement.INCONCLUSIVE, f"{beyond}, but p is {told}", p
+    half = math.log(found.high / found.low) / 2
+    if abs(change) < reach + bar.margin * half:
+        return Judgement.INCONCLUSIVE, f"{beyond}, but not clearly", p
+    if _drifts(found):
+        told = f"{beyond}, but trials drift by as much (p = {found.p_drift:.2g})"
+        return Judgement.INCONCLUSIVE, f"{told}: `cgbench ab` measures both sides together", p
+    what = Judgement.REGRESSED if bad else Judgement.IMPROVED
+    return what, f"{beyond} with p = {p:.2g}", p
+
+
+def _drifts(found: Contrast) -> bool:
+    """Say whether trials hang on the ones before, and stray far enough to explain the change.
+
+    Shuffling trials then proves nothing: two sessions on one host differ by themselves.
+    """
+    if found.p_drift is None or found.spread is None or found.ratio is None:
+        return False
+    strays = abs(math.log(found.ratio)) < _STRAYS * math.log1p(found.spread)
+    return strays and found.p_drift <= DRIFT_P
+
+
+def _more_trials(found: Contrast, effect: float, trials: int) -> int:
+    """Return about how many more trials a side bring the interval clear of the nearer bound."""
+    assert found.ratio is not None
+    assert found.low is not None
+    assert found.high is not None
+    half = (math.log(found.high) - math.log(found.low)) / 2
+    gap = abs(math.log1p(effect) - abs(math.log(found.ratio)))
+    needed = trials * (half / max(gap, half / 10)) ** 2
+    return max(1, math.ceil(needed) - trials)

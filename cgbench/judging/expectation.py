@@ -1,0 +1,164 @@
+"""What every container should get in a phase, if all declared limits are obeyed.
+
+This says only what should happen, by the kernel's documents; what did is always measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cgbench.spec.options import Settings, bandwidth
+from cgbench.units import parse_cpu_list, parse_size
+
+DEFAULT_SHARES = 1024
+DEFAULT_BLKIO_WEIGHT = 100
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one container asks for: `workers` that never sleep, bytes to hold, tasks to start.
+
+    `workers` is None where how much CPU it would use is not known.
+    `tasks_let_in` is the highest limit on tasks since it began: a lower one kills nobody.
+    `exit_status` is that of a container that ends by itself. `grouped` ones share a parent's
+    memory.
+    """
+
+    settings: Settings
+    workers: int | None
+    size: int = 0
+    tasks: int = 0
+    tasks_let_in: int = 0
+    exit_status: int = 0
+    grouped: bool = False
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All containers of a phase by role, on a host with `cpus` CPUs; `group` is a parent's cap."""
+
+    loads: Mapping[str, Load]
+    cpus: int
+    group: int | None = None
+
+    def expected(self, metric: str, role: str) -> float | None:
+        """Return what `metric` should be for the container `role`, None if nothing is said."""
+        load = self.loads[role]
+        settings = load.settings
+        if metric in ("cpus_used", "probe_cpus"):
+            return self._cpus().get(role)
+        if metric == "cpu_share_pct":
+            shares = self._cpus()
+            total = sum(shares.get(rival, 0.0) for rival in self.rivals(role))
+            return 100 * shares[role] / total if role in shares and total else None
+        if metric in ("off_mask_cpu_ms", "off_mask_pct"):
+            return 0.0 if settings.get("cpuset-cpus") else None
+        if metric == "memory_max_bytes":
+            limit = _bytes(settings.get("memory"))
+            return None if limit is None or load.size < limit else float(limit)
+        if metric == "memory_swap_max_bytes":
+            both = _bytes(settings.get("memory-swap"))
+            return None if both is None or load.size < both else float(both)
+        if metric == "tasks_max":
+            limit = max(int(settings.get("pids-limit", 0)), load.tasks_let_in)
+            return float(limit) if 0 < limit <= load.tasks else None
+        if metric == "memory_bytes":
+            return self._kept(load)
+        if metric == "restarts":
+            return _restarts(str(settings.get("restart", "no")), load.exit_status)
+        if metric == "io_share_pct":
+            return self._io_share_pct(role)
+        return None
+
+    def rivals(self, role: str) -> tuple[str, ...]:
+        """Return the containers, itself included, that may run on just the CPUs that it may."""
+        return tuple(name for name in self.loads if self._mask(name) == self._mask(role))
+
+    def _mask(self, role: str) -> tuple[int, ...]:
+        text = str(self.loads[role].settings.get("cpuset-cpus") or "")
+        return parse_cpu_list(text) if text else tuple(range(self.cpus))
+
+    def _kept(self, load: Load) -> float | None:
+        """Return what a container holds whose rivals want all of their parent's memory too.
+
+        Each gets an equal part, unless its reservation is larger; what others need to live on,
+        some MiB, is left out.
+        """
+        reserved = _bytes(load.settings.get("memory-reservation"))
+        if self.group is None or not load.grouped or reserved is None:
+            return None
+        part = self.group / sum(one.grouped for one in self.loads.values())
+        return float(min(max(part, reserved), load.size))
+
+    def _io_share_pct(self, role: str) -> float | None:
+        weights = {
+            name: int(load.settings.get("blkio-weight", 0) or DEFAULT_BLKIO_WEIGHT)
+            for name, load in self.loads.items()
+        }
+        if len(weights) < 2 or not any(
+            "blkio-weight" in one.settings for one in self.loads.values()
+        ):
+            return None
+        return 100 * weights[role] / sum(weights.values())
+
+    def _cpus(self) -> dict[str, float]:
+        """Share the CPUs out by weight, no container getting more than it can use.
+
+        Weighted max-min fairness within each set of containers that name the same CPUs; where
+        sets differ and overlap nothing simple can be said, and they are left out.
+        """
+        groups: dict[tuple[int, ...], list[str]] = {}
+        for role in self.loads:
+            groups.setdefault(self._mask(role), []).append(role)
+        shares: dict[str, float] = {}
+        for mask, roles in groups.items():
+            others = [set(other) for other in groups if other != mask]
+            known = all(self.loads[role].workers is not None for role in roles)
+            if known and not any(set(mask) & other for other in others):
+                shares |= self._shared_out(len(mask), roles)
+        return shares
+
+    def _shared_out(self, capacity: float, roles: list[str]) -> dict[str, float]:
+        demand = {role: self._demand(role, capacity) for role in roles}
+        weight = {
+            role: max(2, int(self.loads[role].settings.get("cpu-shares", 0) or DEFAULT_SHARES))
+            for role in roles
+        }
+        given = dict.fromkeys(roles, 0.0)
+        open_roles, left = set(roles), capacity
+        while open_roles and left > 1e-12:
+            total = sum(weight[role] for role in open_roles)
+            offer = {role: left * weight[role] / total for role in open_roles}
+            full = {role for role in open_roles if given[role] + offer[role] >= demand[role]}
+            # Who wants less than its part frees the rest for the others: settle those first.
+            for role in full or open_roles:
+                took = min(offer[role], demand[role] - given[role])
+                given[role] += took
+                left -= took
+            if not full:
+                break
+            open_roles -= full
+        return given
+
+    def _demand(self, role: str, capacity: float) -> float:
+        load = self.loads[role]
+        assert load.workers is not None
+        quota, period = bandwidth(load.settings)
+        limit = capacity if quota is None else quota / period
+        return min(float(load.workers), limit, capacity)
+
+
+def _restarts(policy: str, exit_status: int) -> float | None:
+    """Return how often a policy starts a container again that ends at once; None if for ever."""
+    name, _, most = policy.partition(":")
+    if name == "no" or (name == "on-failure" and exit_status == 0):
+        return 0.0
+    return float(most) if name == "on-failure" and most else None
+
+
+def _bytes(value: object) -> int | None:
+    if value is None:
+        return None
+    size = parse_size(value) if isinstance(value, str) else int(str(value))
+    return size if size > 0 else None

@@ -1,0 +1,312 @@
+"""A metric across runs: one series per experiment, container, value and host, in order of time."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from cgbench.errors import HistoryError, StoreError
+from cgbench.judging import change_points, rows
+from cgbench.judging.change_points import FEWEST, MAX_P, SMALLEST_PCT, Split
+from cgbench.records import run_directory
+from cgbench.records.run import RunRecord
+from cgbench.records.run_directory import RunDirectory
+
+SCHEMA_VERSION = 1
+"""Version of the JSON that `to_json` gives."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to look at: a metric, narrowed where a name is given."""
+
+    metric: str
+    experiment: str | None = None
+    role: str | None = None
+    requested: str | None = None
+
+
+@dataclass(frozen=True)
+class SeriesKey:
+    """What all entries of a series share. A `quick` run holds values for a shorter time."""
+
+    experiment: str
+    hostname: str
+    cpu_model: str
+    quick: bool
+    role: str
+    via: str
+    option: str
+    requested: str
+
+    @property
+    def group(self) -> tuple[str, str, str, bool]:
+        """What is shown together: series of one experiment on one host."""
+        return self.experiment, self.hostname, self.cpu_model, self.quick
+
+    @property
+    def value(self) -> str:
+        """The option and the value, as on a command line."""
+        return f"--{self.option} {self.requested}"
+
+    @property
+    def container(self) -> str:
+        """The role, with how values were set unless by `docker update`."""
+        return self.role if self.via == "update" else f"{self.role} ({self.via})"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run in a series: the median over its trials, its interval, what ran beneath it."""
+
+    run: str
+    started: datetime
+    value: float
+    low: float
+    high: float
+    trials: int
+    beneath: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Something beneath the runs that is not what it was in the run before."""
+
+    index: int
+    what: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A series with its change points, and the shifts of what ran beneath it."""
+
+    key: SeriesKey
+    unit: str
+    entries: tuple[Entry, ...]
+    changes: tuple[Split, ...]
+    shifts: tuple[Shift, ...]
+
+    @property
+    def too_short(self) -> bool:
+        """Whether there are too few runs to look for change points."""
+        return len(self.entries) < FEWEST
+
+    def since(self, change: Split) -> int:
+        """Return how many runs the new level has lasted, up to the next change point."""
+        later = [one.index for one in self.changes if one.index > change.index]
+        return min(later, default=len(self.entries)) - change.index
+
+    def shifts_at(self, change: Split) -> list[Shift]:
+        """Return what shifted beneath the run at which the new level begins."""
+        return [shift for shift in self.shifts if shift.index == change.index]
+
+    def levels(self) -> list[tuple[int, int, float]]:
+        """Return first index, end and mean of each stretch between change points."""
+        edges = [0, *(change.index for change in self.changes), len(self.entries)]
+        return [
+            (first, end, sum(one.value for one in self.entries[first:end]) / (end - first))
+            for first, end in pairwise(edges)
+        ]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A run that could not be read, and why."""
+
+    run: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class History:
+    """The trends of a metric, ordered by key."""
+
+    metric: str
+    unit: str
+    trends: tuple[Trend, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def changed(self) -> list[Trend]:
+        """The trends with a change point."""
+        return [trend for trend in self.trends if trend.changes]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `cgbench history --json` prints."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "metric": self.metric,
+            "unit": self.unit,
+            "max_p": MAX_P,
+            "smallest_pct": SMALLEST_PCT,
+            "fewest_runs": FEWEST,
+            "series": [_trend_json(trend) for trend in self.trends],
+            "left_out": [asdict(one) for one in self.left_out],
+        }
+
+
+def _trend_json(trend: Trend) -> dict[str, Any]:
+    return {
+        **asdict(trend.key),
+        "n": len(trend.entries),
+        "too_short": trend.too_short,
+        "runs": [
+            asdict(one) | {"started": one.started.isoformat()} for one in trend.entries
+        ],
+        "change_points": [
+            asdict(change)
+            | {
+                "run": trend.entries[change.index].run,
+                "started": trend.entries[change.index].started.isoformat(),
+                "change_pct": change.change_pct,
+                "runs_since": trend.since(change),
+            }
+            for change in trend.changes
+        ],
+        "shifts": [asdict(one) | {"run": trend.entries[one.index].run} for one in trend.shifts],
+    }  # fmt: skip
+
+
+def read(results: Path, wanted: Wanted) -> History:
+    """Return the trends of a metric over all runs under `results`.
+
+    Raises HistoryError when the metric is unknown, when no run has what is wanted, when every
+    series is too short, or where Otava is not installed.
+    """
+    _check_metric(wanted.metric)
+    change_points.require()
+    directories = run_directory.runs(results)
+    if not directories:
+        raise HistoryError(f"no runs under {results}", "Measure some: cgbench run EXPERIMENT.")
+    gathered, left_out = _gathered(directories)
+    chosen = _narrowed(gathered, wanted, results, left_out)
+    longest = max(len(entries) for entries in chosen.values())
+    if longest < FEWEST:
+        raise HistoryError(
+            f"too few runs: the longest series of {wanted.metric} has {longest}, and change "
+            f"points need {FEWEST}",
+            "Measure more, or look at single runs: cgbench report RUN...",
+        )
+    unit = rows.UNITS[wanted.metric]
+    trends = tuple(_trend(key, unit, entries) for key, entries in chosen.items())
+    return History(wanted.metric, unit, trends, tuple(left_out))
+
+
+Place = tuple[SeriesKey, str]
+Gathered = dict[Place, list[Entry]]
+
+
+def _check_metric(metric: str) -> None:
+    if metric in rows.UNITS:
+        return
+    near = difflib.get_close_matches(metric, rows.UNITS, n=1)
+    advice = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(rows.UNITS)}."
+    raise HistoryError(f"no metric is called {metric}", advice)
+
+
+def _gathered(directories: Sequence[RunDirectory]) -> tuple[Gathered, list[LeftOut]]:
+    """Return every run's entries by series and metric; a run that cannot be read is named."""
+    found: Gathered = {}
+    left_out = []
+    for directory in directories:
+        try:
+            record, summary = directory.run(), rows.summary(directory)
+        except (StoreError, ValueError) as error:
+            # One damaged run must not hide all others; what it says is shown with the figures.
+            left_out.append(LeftOut(directory.path.name, str(error).splitlines()[0]))
+            continue
+        beneath = _beneath(record)
+        for one in summary:
+            place = (_key(record, one), str(one["metric"]))
+            found.setdefault(place, []).append(_entry(record, one, beneath))
+    return found, left_out
+
+
+def _key(record: RunRecord, one: Mapping[str, Any]) -> SeriesKey:
+    return SeriesKey(
+        experiment=record.experiment.name,
+        hostname=record.host.hostname,
+        cpu_model=record.host.cpu_model,
+        quick=record.quick,
+        role=one["role"],
+        via=one["via"],
+        option=one["option"],
+        requested=one["requested"],
+    )
+
+
+def _entry(record: RunRecord, one: Mapping[str, Any], beneath: Mapping[str, str]) -> Entry:
+    return Entry(
+        run=record.run,
+        started=datetime.fromisoformat(record.started),
+        value=one["median"],
+        low=one["ci_low"],
+        high=one["ci_high"],
+        trials=one["n_trials"],
+        beneath=beneath,
+    )
+
+
+def _beneath(record: RunRecord) -> dict[str, str]:
+    """Return what a reader looks for first when a figure moved."""
+    host = record.host
+    # How often it is repeated is no part of what is done.
+    spec = record.experiment.model_copy(update={"trials": 1}).model_dump_json()
+    return {
+        "kernel": host.kernel,
+        "Docker": host.docker,
+        "runc": host.runc,
+        "cgroup": host.cgroup,
+        "cgbench": host.cgbench,
+        "image": record.image.rpartition(":")[2],
+        "experiment": hashlib.sha256(spec.encode()).hexdigest()[:8],
+    }
+
+
+def _narrowed(
+    found: Gathered, wanted: Wanted, results: Path, left_out: Sequence[LeftOut]
+) -> dict[SeriesKey, list[Entry]]:
+    """Return the series wanted, ordered by key; say what there is where there are none."""
+    if not found:
+        told = f": {left_out[0].run}: {left_out[0].reason}" if left_out else ""
+        raise HistoryError(
+            f"no run under {results} has a figure{told}", "`cgbench list` shows the runs there are."
+        )
+    chosen = list(found)
+    filters: tuple[tuple[str, str | None, Callable[[Place], str]], ...] = (
+        ("--experiment", wanted.experiment, lambda place: place[0].experiment),
+        ("METRIC", wanted.metric, lambda place: place[1]),
+        ("--role", wanted.role, lambda place: place[0].role),
+        ("--requested", wanted.requested, lambda place: place[0].requested),
+    )
+    for option, asked, of in filters:
+        if asked is None:
+            continue
+        there = list(dict.fromkeys(of(place) for place in chosen))
+        chosen = [place for place in chosen if of(place) == asked]
+        if not chosen:
+            raise HistoryError(
+                f"no run under {results} has {option} {asked}", f"There is: {', '.join(there)}."
+            )
+    # Sorting is stable: values keep the order of their schedule.
+    chosen.sort(key=lambda place: place[0].group)
+    return {place[0]: sorted(found[place], key=lambda one: one.started) for place in chosen}
+
+
+def _trend(key: SeriesKey, unit: str, entries: Sequence[Entry]) -> Trend:
+    changes = change_points.find([one.value for one in entries])
+    shifts = [
+        Shift(index, what, before.beneath[what], after.beneath[what])
+        for index, (before, after) in enumerate(pairwise(entries), 1)
+        for what in after.beneath
+        if before.beneath[what] != after.beneath[what]
+    ]
+    return Trend(key, unit, tuple(entries), tuple(changes), tuple(shifts))

@@ -1,0 +1,508 @@
+"""Per option: does what Docker declared hold in the kernel, and does the workload feel it?
+
+Judged from a run's files alone. Nothing here knows how any option behaves anywhere: the experiment
+says what should happen and how far from it is too far, the rows say what did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import median
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from cgbench.judging import checks
+from cgbench.judging import rows as metrics
+from cgbench.records.run import Phase, RunRecord
+from cgbench.records.run_directory import RunDirectory
+from cgbench.spec.experiment import Band, Experiment
+from cgbench.spec.options import CPU_WEIGHT, bandwidth, conversion, option
+from cgbench.units import NS_PER_MS, format_size
+from cgbench.wording import count, quantity
+
+RESPONSE_WANTED = 0.25
+"""A workload whose metric moves by less than this part of what it should has not noticed."""
+
+_DISTURBANCES = ("steal", "other tenants", "emulated CPU")
+
+# What is less where others use the CPUs, too. They take from both sides of a share of the CPUs, and
+# nothing from bytes or counts.
+_TAKEN_AWAY = ("cpus_used", "probe_cpus", "io_share_pct", "off_mask_cpu_ms")
+
+# Ceilings that a workload grows up to, which takes it a while on a slow host.
+_FILLED = ("memory_max_bytes", "memory_swap_max_bytes")
+
+# Whoever ends this soon after the answer was above the limit before it was set, and did not grow.
+_AT_ONCE_NS = 250 * NS_PER_MS
+
+# Floors: what a group has beyond them is no fault of theirs.
+_KEPT = ("memory_bytes",)
+
+# The kernel charges memory in batches of this many pages per CPU (mm/memcontrol.c).
+_PAGE = 4096
+
+Row = Mapping[str, Any]
+
+
+class Outcome(StrEnum):
+    """What became of an option on this host."""
+
+    EFFECTIVE = "effective"
+    IMPRECISE = "imprecise"
+    INEFFECTIVE = "ineffective"
+    IGNORED = "ignored"
+    DISCARDED = "discarded"
+    REJECTED = "rejected"
+    REVERTED = "reverted"
+    UNSUPPORTED = "unsupported"
+    INCONCLUSIVE = "inconclusive"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Declared(_Model):
+    """What Docker answered: how many updates it accepted, and its warnings and refusals."""
+
+    accepted: int
+    refused: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+class Enforced(_Model):
+    """An interface file around the last accepted change of the option, and as it should be."""
+
+    before: str | None
+    after: str | None
+    expected: str | None
+
+
+class Point(_Model):
+    """What the workload felt at one requested value, and whether it lies within the band."""
+
+    requested: str
+    metric: str
+    unit: str
+    expected: float | None
+    value: float
+    error_pct: float | None
+    within: bool | None
+
+
+class TimeToEffect(_Model):
+    """Median milliseconds after the request; None where it was not seen."""
+
+    answer: float | None
+    enforced: float | None
+    experienced: float | None
+
+
+class Verdict(_Model):
+    """One option's verdict on one host, from one run."""
+
+    option: str
+    verdict: Outcome
+    reason: str
+    advice: str | None
+    declared: Declared
+    enforced: Mapping[str, Enforced]
+    experienced: tuple[Point, ...]
+    control: str | None
+    time_to_effect_ms: TimeToEffect
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What one run says of one option: its phases by way of setting, its rows, its doubts.
+
+    Only updates are judged: what `docker run` leaves is compared with them apart.
+    """
+
+    run: RunRecord
+    option: str
+    phases: Sequence[Phase]
+    control: Sequence[Phase]
+    rows: Sequence[Row]
+    disturbed: str | None
+    unseen: str | None
+
+    @property
+    def accepted(self) -> list[Phase]:
+        return [phase for phase in self.phases if phase.change.error is None]
+
+
+def judge(directory: RunDirectory, option: str) -> Verdict:
+    """Return the verdict on one option of the run's experiment.
+
+    An option is inconclusive where nothing was measured, or where what was measured lies outside
+    the band while the host was disturbed.
+    """
+    evidence = _evidence(directory, option)
+    experiment = evidence.run.experiment
+    points = tuple(_points(evidence, experiment))
+    outcome, reason = _decide(evidence, points)
+    if converted := _conversion(evidence):
+        reason += f"; {CPU_WEIGHT} shows which conversion of shares the runtime has: {converted}"
+    return Verdict(
+        option=option,
+        verdict=outcome,
+        reason=reason,
+        advice=None if outcome is Outcome.EFFECTIVE else _advice(experiment, outcome),
+        declared=_declared(evidence),
+        enforced=_enforced(evidence),
+        experienced=points,
+        control=_control(evidence),
+        time_to_effect_ms=_time_to_effect(evidence),
+        evidence=(evidence.run.run,),
+    )
+
+
+def _conversion(evidence: _Evidence) -> str | None:
+    """Say how shares became weights, if they did: a formula that rounds or bends alters ratios."""
+    told = {
+        conversion(int(phase.settings[evidence.option]), file.after)
+        for phase in evidence.accepted
+        for file in phase.change.files
+        if file.file == CPU_WEIGHT and evidence.option in phase.settings
+    }
+    return next(iter(sorted(one for one in told if one is not None)), None)
+
+
+def unsupported(experiment: Experiment, option: str, reason: str) -> Verdict:
+    """Return the verdict on an option whose experiment this host cannot run."""
+    return Verdict(
+        option=option,
+        verdict=Outcome.UNSUPPORTED,
+        reason=f"{reason}, so nothing was tried",
+        advice=_advice(experiment, Outcome.UNSUPPORTED),
+        declared=Declared(accepted=0, refused=(), warnings=()),
+        enforced={},
+        experienced=(),
+        control=None,
+        time_to_effect_ms=TimeToEffect(answer=None, enforced=None, experienced=None),
+        evidence=(),
+    )
+
+
+def _evidence(directory: RunDirectory, option: str) -> _Evidence:
+    run = directory.run()
+    good = metrics.finished(directory)
+    phases = [
+        phase
+        for trial in good
+        for phase in trial.phases
+        if phase.option == option and not phase.prepares
+    ]
+    doubts = {
+        check.name: check.reason
+        for check in checks.examine(directory)
+        if check.name in _DISTURBANCES
+    }
+    unseen = doubts.pop("emulated CPU", None)
+    return _Evidence(
+        run=run,
+        option=option,
+        phases=[phase for phase in phases if phase.change.via == "update"],
+        control=[phase for phase in phases if phase.change.via == "cgroupfs"],
+        rows=[row for row in metrics.rows(directory) if row["option"] == option],
+        disturbed=next(iter(doubts.values()), None),
+        unseen=unseen,
+    )
+
+
+def _decide(evidence: _Evidence, points: Sequence[Point]) -> tuple[Outcome, str]:
+    if not evidence.phases:
+        return Outcome.INCONCLUSIVE, "no trial came to this option"
+    refusals = [phase.change.error for phase in evidence.phases if phase.change.error is not None]
+    if not evidence.accepted:
+        return Outcome.REJECTED, f"{count(len(refusals), 'update')} refused: {refusals[0]}"
+    without_effect = _nowhere(evidence, points) or _never_in_force(evidence)
+    if without_effect is not None:
+        return without_effect
+    reverted = _reverted(evidence)
+    if reverted is not None:
+        return Outcome.REVERTED, reverted
+    judged = [point for point in points if point.within is not None]
+    if not judged:
+        return _unfelt(evidence)
+    return _felt(evidence, judged)
+
+
+def _nowhere(evidence: _Evidence, points: Sequence[Point]) -> tuple[Outcome, str] | None:
+    """Say that the kernel has no interface file where an accepted value could be, None if it has.
+
+    Options that no kernel has a file for are Docker's own to obey, and felt if at all.
+    """
+    one = option(evidence.option)
+    if points or not one.in_kernel or any(phase.change.files for phase in evidence.accepted):
+        return None
+    warned = sorted({text for phase in evidence.accepted for text in phase.change.warnings})
+    nowhere = "this kernel has no interface file for it"
+    if warned:
+        return Outcome.DISCARDED, f"accepted with the warning {warned[0]!r}; {nowhere}"
+    return Outcome.IGNORED, f"{count(len(evidence.accepted), 'update')} answered ok; {nowhere}"
+
+
+def _never_in_force(evidence: _Evidence) -> tuple[Outcome, str] | None:
+    """Say that no accepted update ever reached the kernel, None if one did."""
+    files = [
+        (phase, file)
+        for phase in evidence.accepted
+        for file in phase.change.files
+        if file.expected is not None
+    ]
+    asked = [(phase, file) for phase, file in files if file.before != file.expected]
+    if not files or not asked or any(file.after != file.before for _phase, file in asked):
+        return None
+    phase, file = asked[-1]
+    what = f"{file.file} stayed {file.after} where {phase.requested} should give {file.expected}"
+    warned = sorted({text for phase in evidence.accepted for text in phase.change.warnings})
+    if warned:
+        return Outcome.DISCARDED, f"accepted with the warning {warned[0]!r}; {what}"
+    answered = count(len(evidence.accepted), "update")
+    return Outcome.IGNORED, f"{answered} answered ok; {what}"
+
+
+def _reverted(evidence: _Evidence) -> str | None:
+    for phase in evidence.accepted:
+        for file in phase.change.files:
+            if file.held is not None and file.held != file.after and file.after == file.expected:
+                return (
+                    f"{file.file} took {file.after} for {phase.requested}, "
+                    f"and held {file.held} when the phase ended"
+                )
+    return None
+
+
+def _unfelt(evidence: _Evidence) -> tuple[Outcome, str]:
+    """Judge by the interface file alone, where the workload can say nothing."""
+    wrong = _wrong_files(evidence)
+    if wrong:
+        return Outcome.IMPRECISE, wrong[0]
+    needs = [name for name, met in evidence.run.preconditions.items() if not met]
+    if needs:
+        return (
+            Outcome.UNSUPPORTED,
+            f"the file is set as asked, and there is nothing to feel: this host lacks {needs[0]}",
+        )
+    return Outcome.INCONCLUSIVE, "the file is set as asked, and no workload could tell"
+
+
+def _wrong_files(evidence: _Evidence) -> list[str]:
+    return [
+        f"{file.file} held {file.after} where {phase.requested} should give {file.expected}"
+        for phase in evidence.accepted
+        for file in phase.change.files
+        if file.expected is not None and file.after != file.expected
+    ]
+
+
+def _felt(evidence: _Evidence, judged: Sequence[Point]) -> tuple[Outcome, str]:
+    """Judge by what the workload felt."""
+    astray = [point for point in judged if not point.within]
+    worst = max(judged, key=_distance)
+    if _response(judged) < RESPONSE_WANTED:
+        values = [point.value for point in judged]
+        return (
+            Outcome.INEFFECTIVE,
+            f"the file was set each time, and {worst.metric} stayed between "
+            f"{quantity(min(values), worst.unit)} and {quantity(max(values), worst.unit)}",
+        )
+    wrong = _wrong_files(evidence)
+    told = _told(worst)
+    doubt = _doubt(evidence, astray)
+    if doubt is not None:
+        return Outcome.INCONCLUSIVE, f"{told}, but {doubt}"
+    if astray:
+        return (
+            Outcome.IMPRECISE,
+            f"{len(astray)} of {len(judged)} values lie outside the band; the worst: {told}",
+        )
+    if wrong:
+        return Outcome.IMPRECISE, f"the workload felt it, but {wrong[0]}"
+    return Outcome.EFFECTIVE, f"{len(judged)} of {len(judged)} values held; the worst: {told}"
+
+
+def _doubt(evidence: _Evidence, astray: Sequence[Point]) -> str | None:
+    """Return what else than the limit may have led values astray, None if nothing."""
+    if not astray or astray[0].metric not in _TAKEN_AWAY:
+        return None
+    # Time that is taken from an emulator is charged to whatever ran in it, and its ticks come late:
+    # with the host beneath at a load of 5, quotas were missed by -50 to +39 %, in quiet by 1 %.
+    return evidence.unseen if evidence.disturbed is None else evidence.disturbed
+
+
+def _told(point: Point) -> str:
+    off = "" if point.error_pct is None else f" ({point.error_pct:+.2f} %)"
+    expected = point.expected or 0.0
+    if point.unit == "bytes":
+        figures = f"{format_size(point.value)} of {format_size(expected)}"
+    else:
+        figures = f"{point.value:.5g} {point.unit} of {expected:.5g}"
+    return f"at {point.requested}, {point.metric} was {figures}{off}"
+
+
+def _distance(point: Point) -> float:
+    if point.error_pct is not None:
+        return abs(point.error_pct)
+    return abs(point.value - (point.expected or 0.0))
+
+
+def _response(points: Sequence[Point]) -> float:
+    """Return how much of the expected movement the metric made; 1 where none was expected."""
+    wanted = [point.expected for point in points if point.expected is not None]
+    asked = max(wanted) - min(wanted)
+    if asked <= 0:
+        return 1.0
+    low = min(points, key=lambda point: point.expected or 0.0)
+    high = max(points, key=lambda point: point.expected or 0.0)
+    return (high.value - low.value) / asked
+
+
+def _points(evidence: _Evidence, experiment: Experiment) -> Iterable[Point]:
+    """Yield one point per requested value: the median over phases of the judged metric."""
+    verify = experiment.verify
+    if verify is None or verify.metric is None:
+        return
+    measured = {row["metric"] for row in evidence.rows}
+    metric = verify.metric if verify.metric in measured else (verify.otherwise or verify.metric)
+    workers = {one.role: one.workers for one in experiment.containers}
+    settings = {phase.requested: phase for phase in evidence.accepted}
+    grown = {
+        one.requested
+        for one in evidence.accepted
+        if one.ending is not None and one.ending.t_ns - one.change.t_answer_ns > _AT_ONCE_NS
+    }
+    groups: dict[str, list[Row]] = {}
+    for row in evidence.rows:
+        phase = settings.get(row["requested"])
+        if phase is None or row["via"] != "update" or row["metric"] != metric:
+            continue
+        if row["role"] == phase.role:
+            groups.setdefault(row["requested"], []).append(row)
+    for requested, rows in groups.items():
+        value = median(row["value"] for row in rows)
+        expected = rows[0]["expected"]
+        within = None
+        if expected is not None:
+            phase = settings[requested]
+            tolerance = _tolerance(
+                verify.band, expected, phase, workers[phase.role], evidence.run.host.cpus
+            )
+            within = holds(metric, value, expected, tolerance, grown=requested in grown)
+        yield Point(
+            requested=requested,
+            metric=metric,
+            unit=rows[0]["unit"],
+            expected=expected,
+            value=value,
+            error_pct=None if not expected else 100 * (value - expected) / expected,
+            within=within,
+        )
+
+
+def holds(
+    metric: str, value: float, expected: float, tolerance: float, *, grown: bool
+) -> bool | None:
+    """Say whether a value is as expected; None where it tells nothing.
+
+    What a workload fills tells nothing below its limit, unless it has `grown` until it was ended.
+    """
+    if abs(value - expected) <= tolerance:
+        return True
+    if value < expected:
+        return None if metric in _FILLED and not grown else False
+    return metric in _KEPT
+
+
+def _tolerance(band: Band, expected: float, phase: Phase, workers: int, cpus: int) -> float:
+    """Return how far from `expected` a value may lie, in the metric's unit."""
+    period_ms = bandwidth(phase.settings)[1] / 1000
+    return (
+        band.pct / 100 * expected
+        + band.ms_per_period * min(workers, cpus) / period_ms
+        + band.pages_per_cpu * _PAGE * cpus
+    )
+
+
+def _declared(evidence: _Evidence) -> Declared:
+    changes = [phase.change for phase in evidence.phases]
+    return Declared(
+        accepted=len(evidence.accepted),
+        refused=tuple(dict.fromkeys(one.error for one in changes if one.error is not None)),
+        warnings=tuple(dict.fromkeys(text for one in changes for text in one.warnings)),
+    )
+
+
+def _enforced(evidence: _Evidence) -> dict[str, Enforced]:
+    found = {}
+    for phase in evidence.accepted:
+        for file in phase.change.files:
+            found[file.file] = Enforced(
+                before=file.before, after=file.after, expected=file.expected
+            )
+    return found
+
+
+def _control(evidence: _Evidence) -> str | None:
+    """Say what the kernel and the workload did with the last value written past Docker."""
+    if not evidence.control:
+        return None
+    phase = evidence.control[-1]
+    if phase.change.error is not None:
+        return f"written past Docker: {phase.change.error}"
+    verify = evidence.run.experiment.verify
+    felt = [
+        row
+        for row in evidence.rows
+        if (row["via"], row["requested"], row["role"]) == ("cgroupfs", phase.requested, phase.role)
+        and verify is not None
+        and row["metric"] == verify.metric
+    ]
+    for file in phase.change.files:
+        told = f"written past Docker: {file.file} got {file.expected}"
+        if file.after != file.expected:
+            return f"{told}, and the kernel held {file.after}"
+        if not felt or felt[0]["expected"] is None:
+            return f"{told}, and the kernel kept it"
+        row = felt[0]
+        return (
+            f"{told}, the kernel kept it, and {row['metric']} was {row['value']:.4g} {row['unit']} "
+            f"of {row['expected']:.4g}"
+        )
+    return None
+
+
+def _time_to_effect(evidence: _Evidence) -> TimeToEffect:
+    def middle(metric: str) -> float | None:
+        values = [row["value"] for row in evidence.rows if row["metric"] == metric]
+        return median(values) if values else None
+
+    enforced = middle("file_ms")
+    return TimeToEffect(
+        answer=middle("answer_ms"),
+        enforced=enforced,
+        # A file that nobody saw change cannot have been felt.
+        experienced=None if enforced is None else middle("settle_ms"),
+    )
+
+
+def _advice(experiment: Experiment, outcome: Outcome) -> str:
+    own = experiment.verify.advice if experiment.verify else None
+    if own is not None:
+        return own
+    return {
+        Outcome.IMPRECISE: "Leave a margin, or measure your own value with `cgbench run`.",
+        Outcome.INEFFECTIVE: "Do not rely on it here; the file alone proves nothing.",
+        Outcome.IGNORED: "Set it with `docker run`, and read the file back.",
+        Outcome.DISCARDED: "Do not rely on it: Docker says itself that it dropped it.",
+        Outcome.REJECTED: "Read the daemon's message; set it with `docker run` if it takes it.",
+        Outcome.REVERTED: "Set it again after every other update, and read the file back.",
+        Outcome.UNSUPPORTED: "Use a host that meets the precondition.",
+        Outcome.INCONCLUSIVE: "Measure again on a quiet host.",
+    }.get(outcome, "")

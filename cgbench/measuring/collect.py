@@ -1,0 +1,170 @@
+"""What a trial has brought in: gathered while it runs, turned into record and data at its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cgbench.engine import streams as docker_streams
+from cgbench.host import description
+from cgbench.measuring.container import Running
+from cgbench.measuring.probe import BUCKET_NS, WorkerLog
+from cgbench.measuring.sampler import Readings, Sampler, Target
+from cgbench.records.run import ContainerRecord, Event, Harness, Phase, ProbeFigures, SamplerFigures
+from cgbench.records.run_directory import ProbeLog, Samples, StatsPoint, TrialData
+from cgbench.units import NS_PER_S, NS_PER_US
+
+
+@dataclass
+class Harvest:
+    """What a trial has come to so far; kept when it fails, so that nothing is lost."""
+
+    t_begin_ns: int
+    containers: list[ContainerRecord] = field(default_factory=list)
+    phases: list[Phase] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
+    readings: Readings | None = None
+    figures: SamplerFigures | None = None
+    logs: dict[str, tuple[WorkerLog, ...]] = field(default_factory=dict)
+    streams: dict[str, docker_streams.StatsStream] = field(default_factory=dict)
+    events: list[docker_streams.Event] = field(default_factory=list)
+
+
+def collect(sampler: Sampler, running: Sequence[Running], progress: Harvest) -> None:
+    """Stop sampler and probes and take what they have."""
+    progress.readings, progress.figures = sampler.stop()
+    probes = {
+        container.spec.role: container.probe for container in running if container.probe is not None
+    }
+    for probe in probes.values():
+        probe.stop()
+    # A worker looks for the stop once per bucket, unless it is throttled just now.
+    time.sleep(0.02)
+    progress.logs = {role: probe.read() for role, probe in probes.items()}
+
+
+def data(progress: Harvest) -> TrialData:
+    """Return samples, probe logs and `docker stats` messages; the containers must be gone."""
+    readings = progress.readings
+    roles = [container.role for container in progress.containers]
+    return TrialData(
+        samples=[] if readings is None else [readings.samples(role) for role in roles],
+        probes=[_probe_log(role, log) for role, logs in progress.logs.items() for log in logs],
+        stats=[
+            StatsPoint(role, point.t_ns, point.cpus, point.memory_bytes)
+            for role, stream in progress.streams.items()
+            for point in stream.finish()
+        ],
+    )
+
+
+def _probe_log(role: str, log: WorkerLog) -> ProbeLog:
+    last = np.flatnonzero(log.units)
+    used = int(last[-1]) + 1 if last.size else 0
+    return ProbeLog(
+        role,
+        log.worker,
+        log.t0_ns + np.arange(used, dtype=np.int64) * BUCKET_NS,
+        log.units[:used],
+        log.stall_begin_ns,
+        log.stall_length_ns,
+    )
+
+
+def probe_figures(progress: Harvest) -> Iterator[ProbeFigures]:
+    """Yield what each worker of each probe saw in all."""
+    for role, logs in progress.logs.items():
+        for log in logs:
+            yield ProbeFigures(
+                role=role,
+                worker=log.worker,
+                stalls=len(log.stall_begin_ns) + log.stalls_lost,
+                stalls_lost=log.stalls_lost,
+                longest_unit_us=log.longest_unit_ns / NS_PER_US,
+                **vars(log.tally),
+            )
+
+
+def events(progress: Harvest) -> Iterator[Event]:
+    """Yield what Docker said of the containers, in the order it happened."""
+    roles = {one.container_id: one.role for one in progress.containers}
+    for event in sorted(progress.events, key=lambda one: one.t_ns):
+        if event.container_id in roles:
+            yield Event(
+                role=roles[event.container_id],
+                t_ns=event.t_ns,
+                action=event.action,
+                exit_code=event.exit_code,
+            )
+
+
+def with_file_times(progress: Harvest) -> Iterator[Phase]:
+    """Add to each change when the sampler first saw each interface file changed."""
+    for phase in progress.phases:
+        if progress.readings is None:
+            yield phase
+            continue
+        files = []
+        for file in phase.change.files:
+            paths = (
+                target.path
+                for target in progress.targets
+                if target.role == phase.role and target.path.name == file.file
+            )
+            path, seen = next(paths, None), None
+            if path is not None and file.after != file.before:
+                seen = progress.readings.first_change(
+                    path, phase.change.t_request_ns, phase.t_end_ns
+                )
+            files.append(file.model_copy(update={"t_changed_ns": seen}))
+        yield phase.model_copy(
+            update={"change": phase.change.model_copy(update={"files": tuple(files)})}
+        )
+
+
+def harness(
+    before: description.CpuTimes,
+    after: description.CpuTimes,
+    measured: TrialData,
+    progress: Harvest,
+) -> Harness:
+    """Return what cgbench, the daemon and others used between two readings of CPU times."""
+    elapsed = (after.t_ns - before.t_ns) / NS_PER_S
+    daemon = (
+        None
+        if before.daemon_s is None or after.daemon_s is None
+        else after.daemon_s - before.daemon_s
+    )
+    own = after.cgbench_s - before.cgbench_s
+    used = sum(
+        _used_s(samples, container)
+        for samples, container in zip(measured.samples, progress.containers, strict=False)
+    )
+    other = after.busy_s - before.busy_s - own - (daemon or 0.0) - used
+    waited = _grown(before.state.waited_us, after.state.waited_us)
+    return Harness(
+        cgbench_cpu_s=own,
+        daemon_cpu_s=daemon,
+        steal_cpu_s=after.steal_s - before.steal_s,
+        other_cpu_s=max(0.0, other),
+        elapsed_s=elapsed,
+        mhz=after.state.mhz,
+        thermal_throttles=_grown(before.state.thermal_throttles, after.state.thermal_throttles),
+        waited_s=None if waited is None else waited * NS_PER_US / NS_PER_S,
+    )
+
+
+def _grown(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else after - before
+
+
+def _used_s(samples: Samples, container: ContainerRecord) -> float:
+    """Return the CPU-seconds a container used until its last sample."""
+    source = container.sources.get("usage_ns")
+    for column in samples.columns:
+        if source is not None and column.name == source.column and column.values:
+            return int(column.values[-1] or 0) * source.scale / NS_PER_S
+    return 0.0

@@ -1,0 +1,271 @@
+"""One container of a trial while it lives: started, found in the cgroup tree, explained."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from cgbench.engine.engine import CONTAINER_USER, PROBE_PATH, SCRATCH_PATH, ContainerSpec, Engine
+from cgbench.engine.streams import StatsStream
+from cgbench.errors import CgroupError, TrialError
+from cgbench.host import cgroups
+from cgbench.host.scratch.loop_device import BlockDevice
+from cgbench.measuring.probe import ProbeFile, Task
+from cgbench.measuring.sampler import Target
+from cgbench.records.run import ContainerRecord, Source
+from cgbench.spec.experiment import Container
+from cgbench.spec.options import Interface, Settings, Value, option
+from cgbench.spec.schedule import TrialPlan
+from cgbench.spec.workload import Placeholders, Workload, load
+
+_READY_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """How one container does right now, for the eyes: CPUs used and throttled periods lately."""
+
+    role: str
+    cpus: float
+    throttled_pct: float | None
+    memory_bytes: int | None
+
+
+@dataclass(frozen=True)
+class Birth:
+    """How a container is to be started: named, from which image, for which run, for how long."""
+
+    name: str
+    image: str
+    run: str
+    deadline_s: int
+    scratch: Path
+    device: BlockDevice | None = None
+    parent: str | None = None
+
+
+@dataclass
+class Running:
+    """One container while its trial lasts; `settings` are the options declared on it by now."""
+
+    spec: Container
+    workload: Workload
+    container_id: str
+    pidfd: int
+    cgroup: cgroups.Cgroup
+    probe: ProbeFile | None
+    stats: StatsStream
+    settings: dict[str, Value]
+    last: tuple[int, Mapping[str, int]] | None = None
+
+
+def start(
+    stack: ExitStack, spec: Container, plan: TrialPlan, engine: Engine, birth: Birth
+) -> Running:
+    """Start one container and find its cgroup; `stack` takes everything down again.
+
+    Raises TrialError when it ends at once.
+    """
+    workload = load(spec.workload)
+    probe = None
+    if workload.probe is not None:
+        task = Task(workload.probe, spec.size, spec.count, spec.pace)
+        path = birth.scratch / spec.role
+        probe = stack.enter_context(
+            ProbeFile(path, spec.workers, birth.deadline_s, CONTAINER_USER, task)
+        )
+    settings = dict(spec.options)
+    first = plan.steps[0]
+    if first.via == "run" and first.role == spec.role:
+        settings |= first.settings
+    wanted = ContainerSpec(
+        name=f"{birth.name}-{spec.role}",
+        image=birth.image,
+        argv=workload.argv(
+            Placeholders(
+                spec.workers,
+                probe=PROBE_PATH,
+                device=None if birth.device is None else str(birth.device.path),
+                scratch=f"{SCRATCH_PATH}/cache",
+            )
+        ),
+        run=birth.run,
+        options=settings,
+        memory=spec.memory,
+        pids=spec.pids,
+        deadline_s=birth.deadline_s,
+        probe=None if probe is None else probe.path,
+        scratch=workload.needs("scratch"),
+        device=birth.device.path if birth.device and workload.needs("device") else None,
+        parent=birth.parent if spec.group else None,
+    )
+    container_id = stack.enter_context(engine.container(wanted))
+    state = engine.state(container_id)
+    if state is None or not state.running:
+        raise TrialError(why_ended(engine, spec.role, container_id))
+    try:
+        pidfd = os.pidfd_open(state.pid)
+        stack.callback(os.close, pidfd)
+        cgroup = cgroups.find(state.pid)
+    except (OSError, CgroupError) as error:
+        raise TrialError(f"{why_ended(engine, spec.role, container_id)} ({error})") from error
+    stats = engine.stats(container_id)
+    return Running(spec, workload, container_id, pidfd, cgroup, probe, stats, settings)
+
+
+def kill(containers: Sequence[Running]) -> None:
+    """Kill the first process of every container, and with it all others, without waiting."""
+    for container in containers:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(container.pidfd, signal.SIGKILL)
+
+
+def await_probes(engine: Engine, running: Sequence[Running]) -> None:
+    """Wait until every probe works. Raises TrialError when one does not begin in time."""
+    limit = time.monotonic() + _READY_TIMEOUT_S
+    for container in running:
+        while container.probe is not None and not container.probe.running():
+            if _ended(container.pidfd, 0.005):
+                raise TrialError(why_ended(engine, container.spec.role, container.container_id))
+            if time.monotonic() > limit:
+                raise TrialError(
+                    f"the probe of {container.spec.role} did not begin within "
+                    f"{_READY_TIMEOUT_S:g} s"
+                )
+
+
+def targets(container: Running, plan: TrialPlan) -> Iterator[Target]:
+    """Yield the files to sample: counters, the options under change, and the slow ones."""
+    role, cgroup = container.spec.role, container.cgroup
+    seen: set[Path] = set()
+    changed = [name for step in plan.steps if step.role == role for name in step.settings]
+    controllers = {option(name).controller for name in changed}
+    for path in interface_paths(cgroup, dict.fromkeys(changed, 0) | container.settings):
+        if path not in seen and any(interface_path(cgroup, name) == path for name in changed):
+            seen.add(path)
+            yield Target(role, path, text=True)
+    for counter in cgroup.counters():
+        path = cgroup.path(counter.controller, counter.file)
+        if path not in seen:
+            seen.add(path)
+            yield Target(role, path, slow=not counter.fast(controllers))
+    if "cpuset" in controllers and _seen_running(container):
+        for pid in cgroup.processes():
+            yield Target(role, Path(f"/proc/{pid}/{cgroups.PROCESS_STAT}"))
+    for path in cgroup.slow_files():
+        if path not in seen:
+            seen.add(path)
+            yield Target(role, path, slow=True)
+
+
+def _seen_running(container: Running) -> bool:
+    """Say whether its processes must tell which CPUs are used, since no counter does.
+
+    Only those of a workload that neither sleeps nor begins and ends processes can.
+    """
+    counted = any(one.name == cgroups.USAGE_PER_CPU for one in container.cgroup.counters())
+    return container.workload.probe == "spin" and not counted
+
+
+def describe(container: Running) -> ContainerRecord:
+    """Return what the trial's record says of a container."""
+    running_on = Source(column=cgroups.RUNNING_ON_COLUMN, scale=1)
+    return ContainerRecord(
+        role=container.spec.role,
+        container_id=container.container_id,
+        workload=container.workload.name,
+        workers=container.spec.workers,
+        probe=container.workload.probe,
+        sources={
+            counter.name: Source(column=counter.column, scale=counter.scale)
+            for counter in container.cgroup.counters()
+        }
+        | ({cgroups.RUNNING_ON: running_on} if _seen_running(container) else {}),
+    )
+
+
+def interface_path(cgroup: cgroups.Cgroup, name: str) -> Path | None:
+    """Return the interface file of an option, None where this kernel has none."""
+    try:
+        files = option(name).kept_in(cgroup)
+        return cgroup.path(files[0].controller, files[0].file) if files else None
+    except CgroupError:
+        return None
+
+
+def interface_paths(cgroup: cgroups.Cgroup, settings: Settings) -> dict[Path, Interface]:
+    """Return the interface files of the given options that this kernel has."""
+    found: dict[Path, Interface] = {}
+    for name in settings:
+        path = interface_path(cgroup, name)
+        if path is not None and path.exists():
+            found[path] = option(name).kept_in(cgroup)[0]
+    return found
+
+
+def text(path: Path) -> str | None:
+    """Return what `cat` would print, None if nothing can be read."""
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None
+
+
+def _ended(pidfd: int, wait_s: float) -> bool:
+    return bool(select.select([pidfd], [], [], wait_s)[0])
+
+
+def why_ended(engine: Engine, role: str, container_id: str) -> str:
+    """Say why a container is no more, as `docker inspect` tells it."""
+    removed = f"the container of {role} was removed from outside"
+    # The daemon learns of the end a little later than we do.
+    for _attempt in range(100):
+        state = engine.state(container_id)
+        if state is None:
+            return removed
+        if not state.running:
+            break
+        time.sleep(0.02)
+    else:
+        return f"the container of {role} ended, and Docker has not noticed"
+    if state.exit_code == 137 and not state.oom_killed:
+        # `docker rm -f` kills first and removes then.
+        time.sleep(0.3)
+        if engine.state(container_id) is None:
+            return removed
+    if state.oom_killed:
+        return f"the container of {role} was OOM-killed (exit status {state.exit_code})"
+    said = engine.logs(container_id).splitlines()
+    last = f": {said[-1]}" if said else ""
+    if state.exit_code == 137:
+        return (
+            f"the container of {role} was killed, or reached its deadline (exit status 137){last}"
+        )
+    return f"the container of {role} ended by itself (exit status {state.exit_code}){last}"
+
+
+def snapshot(container: Running) -> Snapshot:
+    """Read a container's counters now and compare them with those of the last call."""
+    now = time.monotonic_ns()
+    values: dict[str, int] = {}
+    for counter in container.cgroup.counters():
+        content = container.cgroup.read(counter.controller, counter.file)
+        reading = cgroups.parse(counter.file, (content or "").encode()).get(counter.column)
+        if isinstance(reading, int):
+            values[counter.name] = reading * counter.scale
+    before, container.last = container.last, (now, values)
+    cpus, throttled = 0.0, None
+    if before is not None and "usage_ns" in values:
+        cpus = (values["usage_ns"] - before[1].get("usage_ns", 0)) / max(1, now - before[0])
+        periods = values.get("periods", 0) - before[1].get("periods", 0)
+        if periods > 0:
+            held = values["throttled_periods"] - before[1].get("throttled_periods", 0)
+            throttled = 100 * held / periods
+    return Snapshot(container.spec.role, cpus, throttled, values.get("memory_bytes"))

@@ -1,0 +1,84 @@
+"""Waiting while a phase is held, with an eye on every container."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from cgbench.engine.engine import Engine
+from cgbench.errors import TrialError
+from cgbench.measuring.container import Running, Snapshot, snapshot, why_ended
+from cgbench.records.run import Ending
+from cgbench.spec.schedule import PlannedStep
+from cgbench.units import NS_PER_S
+
+_SNAPSHOT_EVERY_S = 0.5
+
+
+class Watcher(Protocol):
+    """Whoever looks on while a trial runs; it must be quick and is called twice a second."""
+
+    def phase_started(self, step: PlannedStep, number: int, total: int) -> None:
+        """A change was made and its phase begins."""
+
+    def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
+        """The containers as they are now."""
+
+
+class Lookout:
+    """Waits, and looks after the containers meanwhile.
+
+    `forgiving` containers may end at any time, as those do whose restart policy is measured.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        containers: Sequence[Running],
+        watcher: Watcher,
+        *,
+        forgiving: bool = False,
+    ) -> None:
+        self._engine = engine
+        self._containers = containers
+        self._watcher = watcher
+        self._poll = select.poll()
+        if not forgiving:
+            for container in containers:
+                self._poll.register(container.pidfd, select.POLLIN)
+        self._next_snapshot = time.monotonic()
+
+    def hold_until(self, deadline_ns: int, *, may_end: bool = False) -> Ending | None:
+        """Wait until `deadline_ns`, or until a container ends.
+
+        Returns how one ended if it may, and raises TrialError as soon as one does otherwise.
+        """
+        while (left := deadline_ns - time.monotonic_ns()) > 0:
+            if time.monotonic() >= self._next_snapshot:
+                self._next_snapshot = time.monotonic() + _SNAPSHOT_EVERY_S
+                self._watcher.snapshot([snapshot(container) for container in self._containers])
+            wait_s = min(left / NS_PER_S, max(0.0, self._next_snapshot - time.monotonic()))
+            # poll() counts whole milliseconds; the last one is slept.
+            for descriptor, _event in self._poll.poll(int(wait_s * 1000)):
+                t_ns = time.monotonic_ns()
+                self._poll.unregister(descriptor)
+                (ended,) = (one for one in self._containers if one.pidfd == descriptor)
+                reason = why_ended(self._engine, ended.spec.role, ended.container_id)
+                if not may_end:
+                    raise TrialError(reason)
+                return self._ending(ended, t_ns, reason)
+            if wait_s < 0.001:
+                time.sleep(max(0.0, wait_s))
+        return None
+
+    def _ending(self, ended: Running, t_ns: int, reason: str) -> Ending:
+        state = self._engine.state(ended.container_id)
+        return Ending(
+            role=ended.spec.role,
+            t_ns=t_ns,
+            exit_code=None if state is None else state.exit_code,
+            oom_killed=None if state is None else state.oom_killed,
+            reason=reason,
+        )

@@ -1,0 +1,1 @@
+"""What idle containers show about an option."""

@@ -1,0 +1,287 @@
+"""Idle containers to try limits on: started ahead of need, read back whole, always removed.
+
+They only sleep, so they have no caps that would stand in the way of the limits under test, but
+everything else that keeps a container harmless: no network, no capabilities, and a deadline. If
+cgbench is killed while one has the restart policy `always`, Docker starts it again and again; only
+`cgbench clean` ends that.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from cgbench.engine.engine import Answer, ContainerSpec, Engine
+from cgbench.errors import CgroupError, EngineError
+from cgbench.host import cgroups
+from cgbench.records.idle_findings import Difference, Held, Outcome
+from cgbench.spec.options import Interface, Option, update_body
+
+DEADLINE_S = 600
+"""An idle container ends by itself after this many seconds, whatever becomes of cgbench."""
+
+# A container's word on its own end: how long Docker may lag behind the kernel.
+_LAG_S = 2.0
+
+# As docker's command line starts containers; its API alone would leave the policy empty.
+_USUAL = update_body({"restart": "no"})
+
+_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class World:
+    """Where idle containers live: daemon, image, run they belong to, and the kernel's trees.
+
+    `progress` is told in a few words what is tried next.
+    """
+
+    engine: Engine
+    image: str
+    run: str
+    proc: Path = Path("/proc")
+    root: Path = Path("/")
+    progress: Callable[[str], None] = _silent
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def spec(self, raw: Mapping[str, object]) -> ContainerSpec:
+        """Return what an idle container is, born with the given fields of HostConfig."""
+        return ContainerSpec(
+            name=f"cgbench-{self.run}-idle-{next(self.numbers)}",
+            image=self.image,
+            argv=(),
+            run=self.run,
+            options={},
+            memory=None,
+            pids=None,
+            deadline_s=DEADLINE_S,
+            probe=None,
+            raw={**_USUAL, **raw},
+        )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Everything that limits one container at one moment: by field of HostConfig, and by file."""
+
+    declared: Mapping[str, str]
+    enforced: Mapping[str, str]
+
+    def differences(self, later: Limits) -> tuple[Difference, ...]:
+        """Return where `later` is not what this is; files only if both have some."""
+        files = (self.enforced, later.enforced) if self.enforced and later.enforced else ({}, {})
+        return tuple(
+            Difference(
+                layer=layer, where=where, before=before.get(where), after=after.get(where)
+            )
+            for layer, before, after in (
+                ("declared", self.declared, later.declared),
+                ("enforced", *files),
+            )
+            for where in sorted({*before, *after})
+            if before.get(where) != after.get(where)
+        )  # fmt: skip
+
+
+class Idle:
+    """One idle container: what limits it, as Docker declares and as the kernel enforces."""
+
+    def __init__(self, world: World, container_id: str) -> None:
+        self._world = world
+        self.container_id = container_id
+        self.find()
+
+    def find(self) -> bool:
+        """Find its cgroup again, as after a restart; say whether the container runs.
+
+        One that does not keeps only what Docker declares. Raises CgroupError when its cgroup is
+        nowhere to be found.
+        """
+        self._cgroup: cgroups.Cgroup | None = None
+        self._files: Mapping[str, Path] = {}
+        state = self._world.engine.state(self.container_id)
+        if state is None or not state.running:
+            return False
+        try:
+            cgroup = cgroups.find(state.pid, self._world.proc, self._world.root)
+            files = cgroup.limit_files()
+        except (CgroupError, OSError):
+            if self._ends():
+                return False
+            raise
+        self._cgroup, self._files = cgroup, files
+        return True
+
+    def _ends(self) -> bool:
+        """Say whether it has ended, which the daemon learns a little later than we do."""
+        limit = time.monotonic() + _LAG_S
+        while (state := self._world.engine.state(self.container_id)) and state.running:
+            if time.monotonic() > limit:
+                return False
+            time.sleep(0.02)
+        return True
+
+    @property
+    def cgroup(self) -> cgroups.Cgroup:
+        """Its cgroup. Raises CgroupError when it does not run."""
+        if self._cgroup is None:
+            raise CgroupError(f"the container {self.container_id[:12]} does not run")
+        return self._cgroup
+
+    def interfaces(self, option: Option) -> tuple[Interface, ...]:
+        """Return the interface files of an option, its own first; none without its controller."""
+        try:
+            return option.kept_in(self.cgroup)
+        except CgroupError:
+            return ()
+
+    def file(self, option: Option) -> str | None:
+        """Return the name of an option's own interface file, None where this kernel has none."""
+        own = self.interfaces(option)[:1]
+        return own[0].file if own and own[0].file in self._files else None
+
+    def limits(self) -> Limits:
+        """Read everything that limits it now; no files where it does not run."""
+        config = self._world.engine.host_config(self.container_id)
+        declared = {name: json.dumps(value, sort_keys=True) for name, value in config.items()}
+        enforced = {}
+        for name, path in self._files.items():
+            try:
+                enforced[name] = path.read_text().strip()
+            except OSError as error:
+                if error.errno in (errno.ENOENT, errno.ENODEV) and self._ends():
+                    return Limits(declared, {})
+                # Some files are there and refuse to be read, as those of a scheduler not in use.
+                continue
+        return Limits(declared, enforced)
+
+    def held(self, option: Option, limits: Limits | None = None) -> Held:
+        """Return one option's value now, or in a reading taken before."""
+        limits = self.limits() if limits is None else limits
+        file = self.file(option)
+        return Held(
+            declared=limits.declared.get(option.field),
+            enforced=None if file is None else limits.enforced.get(file),
+        )
+
+
+class Supply:
+    """Hands out fresh idle containers. One thread starts them ahead and takes them away.
+
+    Used as a context manager: on the way out everything it started is removed.
+    """
+
+    def __init__(self, world: World, ahead: int = 2) -> None:
+        self.world = world
+        self._ahead = ahead
+        self._thread = ThreadPoolExecutor(1, "cgbench-idle")
+        self._ready: deque[Future[Idle]] = deque()
+        self._alive: set[str] = set()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Supply:
+        for _ in range(self._ahead):
+            self._ready.append(self._thread.submit(self._start))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        for container_id in tuple(self._alive):
+            self._remove(container_id)
+
+    def take(self) -> Idle:
+        """Return a container that nobody has touched. Raises EngineError where none starts."""
+        while True:
+            self._ready.append(self._thread.submit(self._start))
+            idle = self._ready.popleft().result()
+            # It may have waited past its deadline.
+            if idle.find():
+                return idle
+            self.give_back(idle)
+
+    def give_back(self, idle: Idle) -> None:
+        """Have a container removed, when there is time."""
+        self._thread.submit(self._remove, idle.container_id)
+
+    @contextmanager
+    def fresh(self) -> Iterator[Idle]:
+        """Yield a container that nobody has touched, and take it away again."""
+        idle = self.take()
+        try:
+            yield idle
+        finally:
+            self.give_back(idle)
+
+    @contextmanager
+    def born(self, raw: Mapping[str, object]) -> Iterator[tuple[Answer, Idle | None]]:
+        """Start a container with fields of HostConfig; yield the answer, and it if it runs.
+
+        The answer is that of the refusal, of whichever step, or that of its creation.
+        """
+        engine = self.world.engine
+        creation = engine.create(self.world.spec(raw))
+        if creation.container_id is None:
+            yield creation.answer, None
+            return
+        self._know(creation.container_id)
+        try:
+            started = engine.tell(creation.container_id, "start")
+            if started.refusal is not None:
+                yield started, None
+            else:
+                yield creation.answer, Idle(self.world, creation.container_id)
+        finally:
+            self._thread.submit(self._remove, creation.container_id)
+
+    def _start(self) -> Idle:
+        engine = self.world.engine
+        creation = engine.create(self.world.spec({}))
+        if creation.container_id is None:
+            raise EngineError(f"cannot create an idle container: {creation.answer.refusal}")
+        self._know(creation.container_id)
+        started = engine.tell(creation.container_id, "start")
+        if started.refusal is not None:
+            raise EngineError(f"cannot start an idle container: {started.refusal}")
+        return Idle(self.world, creation.container_id)
+
+    def _know(self, container_id: str) -> None:
+        with self._lock:
+            self._alive.add(container_id)
+
+    def _remove(self, container_id: str) -> None:
+        self.world.engine.remove(container_id)
+        with self._lock:
+            self._alive.discard(container_id)
+
+
+def outcome(answer: Answer) -> Outcome:
+    """Return the daemon's answer in a word."""
+    if answer.refusal is not None:
+        return "rejected"
+    return "warned" if answer.warnings else "accepted"
+
+
+def words(answer: Answer) -> str:
+    """Return what the daemon said in one line, ids shortened as it does; empty if it obeyed."""
+    said = "; ".join(answer.warnings) if answer.refusal is None else answer.refusal
+    return _ID.sub(r"\1", " ".join(said.split()))

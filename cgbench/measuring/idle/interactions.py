@@ -1,0 +1,207 @@
+"""Does setting one option disturb what another had set, and does birth differ from change?
+
+Every pair gets a container of its own. What an option *should* leave in an interface file comes
+from the registry; whether it is there is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cgbench.engine.engine import Answer
+from cgbench.measuring.idle.containers import Idle, Limits, Supply, words
+from cgbench.records.idle_findings import BornVsChanged, Difference, Interaction, Meeting
+from cgbench.spec.options import Interface, Option, Settings, update_body
+
+Files = Callable[[Option], tuple[Interface, ...]]
+"""Gives the interface files of an option on the kernel at hand, its own first."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A container once `option` was set: all settings declared by then, and all limits read."""
+
+    option: Option
+    settings: Settings
+    limits: Limits
+
+
+def matrix(options: Iterable[Option], supply: Supply) -> tuple[Interaction, ...]:
+    """Set every option after every other one, each pair on a fresh container."""
+    every = tuple(options)
+    alone = {}
+    for one in every:
+        supply.world.progress(f"{one.flag} alone")
+        alone[one.name] = _alone(one, supply)
+    return tuple(
+        pair(first, second, supply, alone[second.name])
+        for first in every
+        for second in every
+        if first is not second
+    )
+
+
+def _alone(one: Option, supply: Supply) -> Answer:
+    with supply.fresh() as idle:
+        body = update_body({**one.beside, one.name: one.other})
+        return supply.world.engine.update_raw(idle.container_id, body)
+
+
+def pair(a: Option, b: Option, supply: Supply, b_alone: Answer | None = None) -> Interaction:
+    """Set `a`, then `b`, and read everything back.
+
+    `b_alone` is the daemon's answer to `b` on a container without `a`; it is asked if not given.
+    """
+    if b_alone is None:
+        b_alone = _alone(b, supply)
+    engine = supply.world.engine
+    supply.world.progress(f"{a.flag} {a.example}, then {b.flag} {b.other}")
+    with supply.fresh() as idle:
+        born = idle.limits()
+        settings: Settings = {**a.beside, a.name: a.example}
+        a_answer = engine.update_raw(idle.container_id, update_body(settings))
+        first = Moment(a, settings, idle.limits())
+        traces = born.differences(first.limits)
+        if a_answer.refusal is not None or not traces:
+            return _interaction(first, b, Meeting.A_FAILED, words(a_answer))
+        # What b needs beside it is in force already where a is that, or needed that.
+        needed = {name: value for name, value in b.beside.items() if name not in settings}
+        needed[b.name] = b.other
+        b_answer = engine.update_raw(idle.container_id, update_body(needed))
+        accepted = needed if b_answer.refusal is None else {}
+        second = Moment(b, {**settings, **accepted}, idle.limits())
+        if not in_force(first, second, idle.interfaces):
+            outcome = Meeting.DISTURBED
+        elif b_answer.refusal is None:
+            outcome = Meeting.INDEPENDENT
+        elif b_alone.refusal is None:
+            outcome = Meeting.REFUSED
+        else:
+            outcome = Meeting.B_FAILED
+        found = _interaction(first, b, outcome, words(b_answer))
+        changes = first.limits.differences(second.limits)
+        is_a = _belonging(a, traces, idle)
+        return found.model_copy(
+            update={
+                "a_changes": tuple(each for each in changes if (each.layer, each.where) in is_a),
+                "b_changes": tuple(
+                    each for each in changes if (each.layer, each.where) not in is_a
+                ),
+            }
+        )
+
+
+def _interaction(first: Moment, b: Option, outcome: Meeting, message: str) -> Interaction:
+    a = first.option
+    return Interaction(
+        a=a.name,
+        b=b.name,
+        a_value=str(a.example),
+        b_value=str(b.other),
+        outcome=outcome,
+        message=message,
+        a_changes=(),
+        b_changes=(),
+    )
+
+
+def _belonging(a: Option, traces: Sequence[Difference], idle: Idle) -> set[tuple[str, str]]:
+    """Return the fields and files that are a's: its own, and those that setting it changed."""
+    files = idle.interfaces(a)
+    return (
+        {("declared", a.field)}
+        | {("enforced", interface.file) for interface in files}
+        | {(trace.layer, trace.where) for trace in traces}
+    )
+
+
+def in_force(first: Moment, second: Moment, files: Files) -> bool:
+    """Say whether the value set at the `first` moment is in force at the `second` as it was.
+
+    It is where Docker still declares it and each of its interface files says what it should. Where
+    a file did not say so at first either (dropped, rounded, or converted by another formula) it
+    must be unchanged. A file that both options share may change as far as the second one's part of
+    it goes. A pure function.
+    """
+    a = first.option
+    if first.limits.declared.get(a.field) != second.limits.declared.get(a.field):
+        return False
+    both = second.settings if _took(second, files) else first.settings
+    for number, interface in enumerate(files(a)):
+        was = first.limits.enforced.get(interface.file)
+        now = second.limits.enforced.get(interface.file)
+        if was is None or was != interface.agreed(first.settings, was):
+            intact = now == was
+        else:
+            intact = now == interface.agreed(both, now)
+            if intact and both is second.settings and number == 0:
+                # A file that would say the same with another value of a no longer holds a's.
+                other = {**both, a.name: a.other}
+                intact = now != interface.agreed(other, now)
+        if not intact:
+            return False
+    return True
+
+
+def _took(moment: Moment, files: Files) -> bool:
+    """Say whether the option set last is in force: its own file says what all settings ask for."""
+    one = moment.option
+    if one.name not in moment.settings:
+        return False
+    own = files(one)[:1]
+    if not own or own[0].file not in moment.limits.enforced:
+        return True
+    interface = own[0]
+    now = moment.limits.enforced[interface.file]
+    return now == interface.agreed(moment.settings, now)
+
+
+def born_vs_changed(one: Option, supply: Supply) -> tuple[BornVsChanged, ...]:
+    """Compare a container born with a value with two that were updated to it.
+
+    One was born with no limit, one with another value of the option. The options that must be set
+    beside it are set only where it is refused without them.
+    """
+    found = []
+    starts: tuple[Literal["nothing", "another value"], ...] = ("nothing", "another value")
+    for start in starts:
+        supply.world.progress(f"{one.flag} {one.example}: born with it, and with {start}")
+        compared = _compare(one, {}, start, supply)
+        if compared.same is None and one.beside:
+            compared = _compare(one, one.beside, start, supply)
+        found.append(compared)
+    return tuple(found)
+
+
+def _compare(
+    one: Option, beside: Settings, start: Literal["nothing", "another value"], supply: Supply
+) -> BornVsChanged:
+    wanted = {**beside, one.name: one.example}
+    before = {} if start == "nothing" else {**beside, one.name: one.other}
+    engine = supply.world.engine
+    differences: tuple[Difference, ...] = ()
+    with (
+        supply.born(update_body(wanted)) as (born_answer, born),
+        supply.born(update_body(before)) as (answer, changed),
+    ):
+        if changed is not None:
+            answer = engine.update_raw(changed.container_id, update_body(wanted))
+        both = born is not None and changed is not None and answer.refusal is None
+        if born is not None and changed is not None and both:
+            differences = born.limits().differences(changed.limits())
+    return BornVsChanged(
+        option=one.name,
+        value=str(one.example),
+        start=start,
+        beside=" ".join(f"--{name} {value}" for name, value in beside.items()),
+        born_refusal=_refusal(born_answer),
+        changed_refusal=_refusal(answer),
+        differences=differences,
+        same=not differences if both else None,
+    )
+
+
+def _refusal(answer: Answer) -> str | None:
+    return None if answer.refusal is None else words(answer)

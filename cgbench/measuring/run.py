@@ -1,0 +1,169 @@
+"""All trials of an experiment in seeded, shuffled order: saved one by one, resumable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from cgbench.engine.engine import Engine
+from cgbench.errors import StoreError
+from cgbench.host import description
+from cgbench.measuring import trial
+from cgbench.measuring.container import Snapshot
+from cgbench.measuring.hold import Watcher
+from cgbench.records.run import RunRecord, TrialRecord
+from cgbench.records.run_directory import RunDirectory, new_run_name
+from cgbench.spec.experiment import Experiment
+from cgbench.spec.schedule import PlannedStep, TrialPlan
+
+
+class Observer(Watcher, Protocol):
+    """Whoever looks on while a run goes on."""
+
+    def run_started(self, record: RunRecord, plans: list[TrialPlan], done: int) -> None:
+        """The run begins, or goes on with `done` trials finished before."""
+
+    def trial_started(self, plan: TrialPlan) -> None:
+        """A trial begins."""
+
+    def trial_finished(self, record: TrialRecord) -> None:
+        """A trial ended, well or not, and is on disk."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def run_started(self, record: RunRecord, plans: list[TrialPlan], done: int) -> None:
+        """Do nothing."""
+
+    def trial_started(self, plan: TrialPlan) -> None:
+        """Do nothing."""
+
+    def trial_finished(self, record: TrialRecord) -> None:
+        """Do nothing."""
+
+    def phase_started(self, step: PlannedStep, number: int, total: int) -> None:
+        """Do nothing."""
+
+    def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run: `experiment` is already shortened if `quick` is set."""
+
+    experiment: Experiment
+    image: str
+    results: Path
+    seed: int
+    quick: bool = False
+
+
+def begin(request: Request, engine: Engine, met: Mapping[str, bool]) -> RunDirectory:
+    """Make the directory of a new run and write its run.json; nothing is measured yet.
+
+    Raises ExperimentError when the schedule does not fit the host, StoreError when results cannot
+    be written.
+    """
+    here = description.describe(engine)
+    shaped = request.experiment.slowed() if here.emulated else request.experiment
+    plans = shaped.plans(here.cpus, request.seed)
+    name = new_run_name()
+    directory = RunDirectory.create(request.results, shaped.name, name)
+    directory.write_run(
+        RunRecord(
+            run=name,
+            experiment=shaped,
+            quick=request.quick,
+            seed=request.seed,
+            trials_planned=len(plans),
+            image=request.image,
+            host=here,
+            preconditions=met,
+            status="running",
+            started=_now(),
+        )
+    )
+    return directory
+
+
+def resumable(directory: RunDirectory, engine: Engine) -> RunRecord:
+    """Return the record of a run to go on with.
+
+    Raises StoreError when it was measured on another host: its trials could not be pooled.
+    """
+    record = directory.run()
+    here, there = description.describe(engine), record.host
+    differing = [
+        key
+        for key in ("hostname", "kernel", "cpu_model", "cpus", "cgroup", "docker", "runc")
+        if getattr(here, key) != getattr(there, key)
+    ]
+    if differing:
+        key = differing[0]
+        raise StoreError(
+            f"{directory.path}: measured where {key} was {getattr(there, key)}, "
+            f"here it is {getattr(here, key)}",
+            "Resume it on the host it began on, or start a new run.",
+        )
+    return record
+
+
+def execute(
+    directory: RunDirectory,
+    record: RunRecord,
+    engine: Engine,
+    observer: Observer,
+    repetition: int | None = None,
+) -> RunRecord:
+    """Measure every trial of the run that is missing and return its final record.
+
+    With `repetition`, only the trials of that one, and those count as all that were planned: the
+    experiment then says how many there may be at most.
+
+    A failed trial is saved with its reason, and the run goes on; on --resume it is measured again.
+    KeyboardInterrupt ends the run as `interrupted`, with finished trials on disk, and is raised on.
+    """
+    plans = record.experiment.plans(record.host.cpus, record.seed)
+    if repetition is not None:
+        plans = [plan for plan in plans if plan.repetition <= repetition]
+        record = record.model_copy(update={"trials_planned": len(plans)})
+        plans = [plan for plan in plans if plan.repetition == repetition]
+    finished = {done.number for done in directory.trials() if done.status == "ok"}
+    setup = trial.Setup(record.experiment, engine, record.image, record.run)
+    observer.run_started(record, plans, len(finished))
+    begin_s = time.monotonic()
+    before_s = record.elapsed_s or 0.0
+
+    def ended(status: str) -> RunRecord:
+        update = {
+            "status": status,
+            "ended": _now(),
+            "elapsed_s": round(before_s + time.monotonic() - begin_s, 3),
+        }
+        final = record.model_copy(update=update)
+        directory.write_run(final)
+        return final
+
+    try:
+        for plan in plans:
+            if plan.number in finished:
+                continue
+            observer.trial_started(plan)
+            result, data = trial.run_trial(plan, setup, observer)
+            directory.write_trial(result, data)
+            observer.trial_finished(result)
+    except BaseException:
+        # Also SystemExit and errors of our own: the status must not go on saying "running".
+        ended("interrupted")
+        raise
+    return ended("finished")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

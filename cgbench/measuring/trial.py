@@ -1,0 +1,292 @@
+"""One trial: start its containers, warm up, walk the schedule, sample, stop, return a record."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cgbench.engine.engine import Answer, Engine
+from cgbench.errors import ProbeError, SamplerError, TrialError, UpdateRejected
+from cgbench.host import cgroups, description
+from cgbench.host.scratch import leftovers
+from cgbench.measuring import collect
+from cgbench.measuring.collect import Harvest
+from cgbench.measuring.container import (
+    Birth,
+    Running,
+    await_probes,
+    describe,
+    interface_path,
+    interface_paths,
+    kill,
+    start,
+    targets,
+    text,
+)
+from cgbench.measuring.hold import Lookout, Watcher
+from cgbench.measuring.sampler import Sampler
+from cgbench.records.run import Change, Ending, FileChange, Phase, TrialRecord
+from cgbench.records.run_directory import TrialData
+from cgbench.spec.experiment import Experiment
+from cgbench.spec.options import Settings
+from cgbench.spec.schedule import PlannedStep, TrialPlan
+from cgbench.units import NS_PER_S
+
+# Beyond the schedule: starting, warming up and slow answers on a loaded host; on an emulated one
+# Docker takes seconds for each.
+_DEADLINE_MARGIN_S = 30
+_DEADLINE_MARGIN_PER_CHANGE_S = 3
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all trials of a run share."""
+
+    experiment: Experiment
+    engine: Engine
+    image: str
+    run: str
+    scratch: Path = description.SCRATCH
+
+
+def run_trial(plan: TrialPlan, setup: Setup, watcher: Watcher) -> tuple[TrialRecord, TrialData]:
+    """Run one trial to its end and return its record and data.
+
+    A container that dies, is killed or removed fails the trial: the record says why, and keeps
+    what was measured until then. Errors that would fail every trial are raised.
+    """
+    started = datetime.now(UTC).isoformat(timespec="milliseconds")
+    daemons = description.daemon_processes()
+    before = description.cpu_times(daemons)
+    progress = Harvest(before.t_ns)
+    reason: str | None = None
+    folder = setup.scratch / f"{description.SCRATCH_PREFIX}{setup.run}-{plan.number:04}"
+    folder.mkdir(mode=0o711)
+    try:
+        _measure(plan, setup, watcher, progress, folder)
+    except (TrialError, ProbeError, SamplerError) as error:
+        reason = error.message
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    after = description.cpu_times(daemons)
+    data = collect.data(progress)
+    record = TrialRecord(
+        number=plan.number,
+        repetition=plan.repetition,
+        walk=plan.walk,
+        status="ok" if reason is None else "failed",
+        reason=reason,
+        started=started,
+        t_begin_ns=before.t_ns,
+        t_end_ns=time.monotonic_ns(),
+        hold_ns=plan.hold_ns,
+        containers=tuple(progress.containers),
+        phases=tuple(collect.with_file_times(progress)),
+        sampler=progress.figures,
+        probes=tuple(collect.probe_figures(progress)),
+        events=tuple(collect.events(progress)),
+        harness=collect.harness(before, after, data, progress),
+        n_samples=sum(len(samples.t_ns) for samples in data.samples),
+    )
+    return record, data
+
+
+def deadline_s(plan: TrialPlan, experiment: Experiment) -> int:
+    """Return after how many seconds a trial's containers end by themselves."""
+    margin_s = _DEADLINE_MARGIN_S + _DEADLINE_MARGIN_PER_CHANGE_S * len(plan.steps)
+    return math.ceil((plan.hold_ns + experiment.warmup) * 1.1 / NS_PER_S) + margin_s
+
+
+def _measure(
+    plan: TrialPlan, setup: Setup, watcher: Watcher, progress: Harvest, folder: Path
+) -> None:
+    with ExitStack() as stack:
+        limit_s = deadline_s(plan, setup.experiment)
+        birth = Birth(folder.name, setup.image, setup.run, limit_s, folder)
+        birth = _prepared(stack, setup.experiment, birth)
+        events = setup.engine.events(setup.run)
+        stack.callback(lambda: progress.events.extend(events.finish()))
+        running = [
+            start(stack, spec, plan, setup.engine, birth) for spec in setup.experiment.containers
+        ]
+        # All at once, before one is removed after the other: a hog that still runs can keep its
+        # rival waiting for the disk, and a process that waits for the disk cannot die.
+        stack.callback(kill, running)
+        progress.streams = {container.spec.role: container.stats for container in running}
+        # Where a restart policy is measured, containers are meant to end, on a slow host even
+        # before their sampling begins.
+        ending = setup.experiment.option == "restart"
+        if not ending:
+            await_probes(setup.engine, running)
+        progress.targets = [target for container in running for target in targets(container, plan)]
+        progress.containers = [describe(container) for container in running]
+        sampler = Sampler(
+            progress.targets, setup.experiment.sampling, folder / "spool", birth.deadline_s,
+            forgiving=ending,
+        )  # fmt: skip
+        stack.callback(sampler.close)
+        sampler.start()
+        try:
+            _walk(plan, setup, watcher, running, progress, birth.device)
+        finally:
+            # Also after a failure or Ctrl-C: what was sampled until then is worth keeping.
+            with contextlib.suppress(ProbeError):
+                collect.collect(sampler, running, progress)
+
+
+def _prepared(stack: ExitStack, experiment: Experiment, birth: Birth) -> Birth:
+    """Make the scratch device, swap and parent cgroup that the experiment asks for."""
+    device, parent = None, None
+    if experiment.device is not None:
+        made = leftovers.block_device(experiment.device, experiment.scheduler)
+        device = leftovers.set_scheduler(
+            stack.enter_context(made), experiment.scheduler, experiment.scheduler_attributes
+        )
+    if experiment.swap is not None:
+        stack.enter_context(leftovers.swap(experiment.swap))
+    if experiment.group is not None:
+        parent = stack.enter_context(leftovers.memory_group(birth.name, experiment.group))
+    return dataclasses.replace(birth, device=device, parent=parent)
+
+
+def _walk(
+    plan: TrialPlan,
+    setup: Setup,
+    watcher: Watcher,
+    running: Sequence[Running],
+    progress: Harvest,
+    device: leftovers.BlockDevice | None,
+) -> None:
+    by_role = {container.spec.role: container for container in running}
+    # Where a restart policy is measured, containers are meant to end.
+    restarting = setup.experiment.option == "restart"
+    look = Lookout(setup.engine, running, watcher, forgiving=restarting)
+    look.hold_until(time.monotonic_ns() + setup.experiment.warmup)
+    for number, step in enumerate(plan.steps, 1):
+        container = by_role[step.role]
+        if step.scheduler is not None and device is not None:
+            favour = setup.experiment.scheduler_attributes if step.scheduler == "bfq" else {}
+            leftovers.set_scheduler(device, step.scheduler, favour)
+        change = _change(setup.engine, container, step)
+        watcher.phase_started(step, number, len(plan.steps))
+        ending, rewrites = None, 0
+        try:
+            ending, rewrites = _hold(setup.engine, look, container, step, change)
+        finally:
+            progress.phases.append(
+                Phase(
+                    number=number,
+                    role=step.role,
+                    option=step.option,
+                    change=_with_held(container, change),
+                    settings=dict(container.settings),
+                    t_end_ns=time.monotonic_ns(),
+                    ending=ending,
+                    rewrites=rewrites,
+                    prepares=step.prepares,
+                )
+            )
+        if ending is not None:
+            return
+
+
+def _hold(
+    engine: Engine, look: Lookout, container: Running, step: PlannedStep, change: Change
+) -> tuple[Ending | None, int]:
+    """Hold a phase, making its change again and again if it says so; return its ending if any."""
+    until_ns = change.t_answer_ns + step.hold_ns
+    if change.error is not None:
+        return None, 0
+    rewrites, due_ns = 0, change.t_answer_ns
+    while step.rewrite_ns is not None:
+        # A pace that the daemon cannot keep is not made up for later.
+        due_ns = max(due_ns + step.rewrite_ns, time.monotonic_ns())
+        if due_ns >= until_ns:
+            break
+        ending = look.hold_until(due_ns, may_end=step.may_end)
+        if ending is not None:
+            return ending, rewrites
+        _apply(engine, container, step)
+        rewrites += 1
+    return look.hold_until(until_ns, may_end=step.may_end), rewrites
+
+
+def _change(engine: Engine, container: Running, step: PlannedStep) -> Change:
+    """Make one change and read back every interface file it should have reached.
+
+    A refusal is a result: the change then has an error, and the settings stay as they were.
+    """
+    paths = interface_paths(container.cgroup, step.settings)
+    before = {path: text(path) for path in paths}
+    begin = time.monotonic_ns()
+    error: str | None = None
+    try:
+        answer = _apply(engine, container, step)
+        container.settings |= step.settings
+    except UpdateRejected as refusal:
+        answer, error = Answer(begin, time.monotonic_ns(), ()), refusal.message
+    settings = container.settings | dict(step.settings)
+    files = tuple(
+        FileChange(
+            file=path.name,
+            before=before[path],
+            after=(now := text(path)),
+            expected=interface.agreed(settings, now),
+        )
+        for path, interface in interface_paths(container.cgroup, settings).items()
+        if path in before
+    )
+    return Change(
+        requested=step.requested,
+        settings=step.settings,
+        via=step.via,
+        t_request_ns=answer.t_request_ns,
+        t_answer_ns=answer.t_answer_ns,
+        warnings=answer.warnings,
+        error=error,
+        files=files,
+    )
+
+
+def _with_held(container: Running, change: Change) -> Change:
+    """Add what the files hold at the end of the phase: another update may have undone it."""
+    now = {path.name: text(path) for path in interface_paths(container.cgroup, change.settings)}
+    files = tuple(file.model_copy(update={"held": now.get(file.file)}) for file in change.files)
+    return change.model_copy(update={"files": files})
+
+
+def _apply(engine: Engine, container: Running, step: PlannedStep) -> Answer:
+    if step.via == "update":
+        return engine.update(container.container_id, step.settings)
+    if step.via == "run":
+        # Born with it: the container was started with these options a moment ago.
+        now = time.monotonic_ns()
+        return Answer(now, now, ())
+    return _write(container.cgroup, container.settings | dict(step.settings), step)
+
+
+def _write(cgroup: cgroups.Cgroup, settings: Settings, step: PlannedStep) -> Answer:
+    """Write the interface files directly, as the control arm of an experiment.
+
+    Raises UpdateRejected when the kernel refuses.
+    """
+    begin = time.monotonic_ns()
+    for path, interface in interface_paths(cgroup, settings).items():
+        expected = interface.expected(settings)
+        names = [name for name in step.settings if interface_path(cgroup, name) == path]
+        if names and expected is not None:
+            try:
+                path.write_text(expected)
+            except OSError as error:
+                raise UpdateRejected(
+                    f"the kernel refused {expected} in {path.name}: {error.strerror}"
+                ) from error
+    return Answer(begin, time.monotonic_ns(), ())

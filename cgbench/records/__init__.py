@@ -1,0 +1,1 @@
+"""Every document that cgbench stores, and the disk."""

@@ -1,0 +1,133 @@
+"""The truth table: what every option does on one host, as one document."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from cgbench.errors import StoreError
+from cgbench.judging.verdict import Outcome, Verdict
+from cgbench.records.idle_findings import Attempt, BornVsChanged, Interaction, Survival
+from cgbench.records.run import Host
+from cgbench.records.run_directory import read_versioned
+from cgbench.spec.options import OPTIONS
+
+SCHEMA_VERSION = 1
+
+NOT_IN_FORCE = (
+    Outcome.INEFFECTIVE,
+    Outcome.IGNORED,
+    Outcome.DISCARDED,
+    Outcome.REVERTED,
+)
+"""Verdicts on a limit that Docker says it set, and that is not there."""
+
+SIGNS = {
+    Outcome.EFFECTIVE: "✓", Outcome.IMPRECISE: "~", Outcome.INEFFECTIVE: "✗",
+    Outcome.IGNORED: "✗", Outcome.DISCARDED: "✗", Outcome.REJECTED: "!", Outcome.REVERTED: "✗",
+    Outcome.UNSUPPORTED: "–", Outcome.INCONCLUSIVE: "?",
+}  # fmt: skip
+"""A sign for each verdict, which tells it without colour."""
+
+
+def read(path: Path) -> TruthTable:
+    """Read a truth table. Raises StoreError when the file is none, or too new."""
+    advice = "Give a file that `cgbench verify` wrote."
+    document = read_versioned(path, SCHEMA_VERSION, advice)
+    try:
+        return TruthTable.from_json(document)
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        raise StoreError(f"{path}: not a truth table: {what}", "The file is damaged.") from None
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Row(_Model):
+    """Everything known of one option on one host."""
+
+    verdict: Verdict
+    bounds: tuple[Attempt, ...] = ()
+    born_vs_changed: tuple[BornVsChanged, ...] = ()
+    survival: Survival | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as one flat object."""
+        return self.verdict.model_dump(mode="json") | {
+            "bounds": [one.model_dump(mode="json") for one in self.bounds],
+            "born_vs_changed": [one.model_dump(mode="json") for one in self.born_vs_changed],
+            "survival": None if self.survival is None else self.survival.model_dump(mode="json"),
+        }
+
+
+class TruthTable(_Model):
+    """All rows of one host, in the registry's order, and what options do to one another."""
+
+    schema_version: int = SCHEMA_VERSION
+    host: Host
+    started: str
+    elapsed_s: float
+    rows: tuple[Row, ...]
+    interactions: tuple[Interaction, ...] = ()
+
+    @property
+    def not_in_force(self) -> tuple[str, ...]:
+        """The options that Docker says it set and that are not in force."""
+        return tuple(row.verdict.option for row in self.rows if row.verdict.verdict in NOT_IN_FORCE)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data: the format of `cgbench verify --json`."""
+        return {
+            "schema_version": self.schema_version,
+            "host": self.host.model_dump(mode="json"),
+            "started": self.started,
+            "elapsed_s": self.elapsed_s,
+            "options": [row.to_json() for row in self.rows],
+            "interactions": [one.model_dump(mode="json") for one in self.interactions],
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> TruthTable:
+        """Read what `to_json` gave. Raises ValueError when it is no such document."""
+        rows = []
+        for entry in document["options"]:
+            outside = {key: entry[key] for key in ("bounds", "born_vs_changed", "survival")}
+            inside = {key: value for key, value in entry.items() if key not in outside}
+            rows.append({"verdict": inside, **outside})
+        head = {key: document[key] for key in ("schema_version", "host", "started", "elapsed_s")}
+        return cls.model_validate({**head, "rows": rows, "interactions": document["interactions"]})
+
+    def to_junit(self) -> str:
+        """Return it as JUnit XML: an option that is not in force is a failure.
+
+        What could not be told is skipped, with the reason. The format is the one that Jenkins
+        and GitLab read.
+        """
+        suite = ET.Element(
+            "testsuite", name="cgbench verify", tests=str(len(self.rows)),
+            hostname=self.host.hostname, timestamp=self.started, time=f"{self.elapsed_s:.3f}",
+        )  # fmt: skip
+        failures = skipped = 0
+        for row in self.rows:
+            one = row.verdict
+            case = ET.SubElement(
+                suite, "testcase", classname="cgbench.verify", name=OPTIONS[one.option].flag
+            )
+            if one.verdict in NOT_IN_FORCE:
+                failures += 1
+                failure = ET.SubElement(case, "failure", type=one.verdict.value)
+                failure.set("message", one.reason)
+                failure.text = one.advice
+            elif one.verdict in (Outcome.UNSUPPORTED, Outcome.INCONCLUSIVE):
+                skipped += 1
+                ET.SubElement(case, "skipped", message=f"{one.verdict.value}: {one.reason}")
+            ET.SubElement(case, "system-out").text = f"{one.verdict.value}: {one.reason}"
+        suite.set("failures", str(failures))
+        suite.set("skipped", str(skipped))
+        return ET.tostring(suite, encoding="unicode", xml_declaration=True)

@@ -1,0 +1,94 @@
+"""What the page of a metric's history says: what changed, when, and every series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cgbench.judging.history import History, Trend
+from cgbench.reporting.plots import history as history_plot
+from cgbench.reporting.plots.plot import Plot
+from cgbench.reporting.words.history import Change, change_words, headline, parted, rules, title
+from cgbench.wording import amount, count
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series: its row of the table and its plot."""
+
+    anchor: str
+    container: str
+    value: str
+    number: int
+    first: str
+    last: str
+    too_short: bool
+    changes: tuple[Change, ...]
+    plot: Plot
+
+
+@dataclass(frozen=True)
+class Group:
+    """The series of one experiment on one host; those that changed stand first."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class HistoryPage:
+    """The page; `rules` says what counts as a change point."""
+
+    metric: str
+    unit_words: str
+    headline: str
+    span: str
+    rules: str
+    groups: tuple[Group, ...]
+    left_out: tuple[str, ...]
+
+    def plots(self) -> dict[str, Plot]:
+        """Return every plot by the identity of its element on the page."""
+        return {
+            f"{line.anchor}-{line.plot.name}": line.plot
+            for group in self.groups
+            for line in group.lines
+        }
+
+
+def history_page(history: History) -> HistoryPage:
+    """Gather what the page says."""
+    starts = [entry.started for trend in history.trends for entry in trend.entries]
+    runs = {entry.run for trend in history.trends for entry in trend.entries}
+    return HistoryPage(
+        metric=history.metric,
+        unit_words="" if history.unit == "bytes" else f", {history.unit}",
+        headline=headline(history),
+        span=f"{count(len(runs), 'run')} from {min(starts):%Y-%m-%d} to {max(starts):%Y-%m-%d}, "
+        f"{len(history.trends)} series",
+        rules=rules(),
+        groups=tuple(
+            _group(trends, f"series-{number}") for number, trends in enumerate(parted(history), 1)
+        ),
+        left_out=tuple(f"{one.run}: {one.reason}" for one in history.left_out),
+    )
+
+
+def _group(trends: Sequence[Trend], name: str) -> Group:
+    lines = [_line(trend, f"{name}-{number}") for number, trend in enumerate(trends, 1)]
+    return Group(title(trends[0]), tuple(sorted(lines, key=lambda line: not line.changes)))
+
+
+def _line(trend: Trend, anchor: str) -> Line:
+    first, last = trend.entries[0].value, trend.entries[-1].value
+    return Line(
+        anchor=anchor,
+        container=trend.key.container,
+        value=trend.key.value,
+        number=len(trend.entries),
+        first=amount(first, trend.unit, 3),
+        last=amount(last, trend.unit, 3),
+        too_short=trend.too_short,
+        changes=tuple(change_words(trend, change) for change in trend.changes),
+        plot=history_plot.trend(trend, "trend"),
+    )

@@ -1,0 +1,159 @@
+"""What the page of one run says, in the order in which it says it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cgbench.errors import StoreError
+from cgbench.judging import rows as metrics
+from cgbench.judging.checks import Check, examine
+from cgbench.judging.estimates import Point, judged, points
+from cgbench.records.run import RunRecord, TrialRecord
+from cgbench.records.run_directory import RunDirectory
+from cgbench.reporting.plots import over_time, stalls, step_response, value_axis, values
+from cgbench.reporting.plots.curves import Curves, curves
+from cgbench.reporting.plots.plot import Plot
+from cgbench.reporting.words import headline
+from cgbench.reporting.words.changes import kinds
+from cgbench.reporting.words.run_facts import (
+    Again,
+    Facts,
+    host_facts,
+    how_to_run_again,
+    measuring_facts,
+    table_words,
+)
+from cgbench.spec.options import option
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section of plots."""
+
+    name: str
+    title: str
+    words: str
+    plots: tuple[Plot, ...]
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """One run's section of a report; `metric` is the one that an expectation exists for."""
+
+    anchor: str
+    record: RunRecord
+    when: str
+    sentences: tuple[str, ...]
+    host: Facts
+    checks: tuple[Check, ...]
+    points: tuple[Point, ...]
+    metric: str | None
+    unit_words: str
+    table_words: str
+    metrics: tuple[tuple[str, str], ...]
+    parts: tuple[Part, ...]
+    measured: Facts
+    failed: tuple[TrialRecord, ...]
+    again: Again
+    summary: Sequence[Mapping[str, Any]]
+
+    @property
+    def tolerance(self) -> float:
+        """Errors beyond this many percent are marked."""
+        return headline.tolerance_pct(self.record.experiment.option)
+
+    @property
+    def several_roles(self) -> bool:
+        """Whether more than one container was measured."""
+        return len({point.role for point in self.points}) > 1
+
+    @property
+    def several_vias(self) -> bool:
+        """Whether values were set in more than one way."""
+        return len({point.via for point in self.points}) > 1
+
+    @property
+    def warnings(self) -> list[Check]:
+        """The checks to see at once."""
+        return [check for check in self.checks if check.severity == "warning"]
+
+    @property
+    def notes(self) -> list[Check]:
+        """The checks that can wait."""
+        return [check for check in self.checks if check.severity != "warning"]
+
+    def plots(self) -> dict[str, Plot]:
+        """Return every plot by the identity of its element on the page."""
+        return {f"{self.anchor}-{plot.name}": plot for part in self.parts for plot in part.plots}
+
+
+def run_page(directory: RunDirectory, anchor: str, curve_points: int) -> RunPage:
+    """Gather what the page says about one run; lines over time get about `curve_points` points."""
+    if directory.phases() is None:
+        # Every question below asks for the rows; written once, samples need not be read for each.
+        with contextlib.suppress(StoreError):
+            metrics.write(directory)
+    record, trials = directory.run(), headline.latest(directory)
+    rows, many = metrics.rows(directory), points(directory)
+    metric = judged(record.experiment.option, many)
+    units = {name: one.unit for point in many for name, one in point.estimates.items()}
+    unit = units.get(metric or "", "")
+    return RunPage(
+        anchor=anchor,
+        record=record,
+        when=record.started[:16].replace("T", " ") + " UTC",
+        sentences=tuple(headline.sentences(directory)),
+        host=host_facts(record),
+        checks=tuple(examine(directory)),
+        points=tuple(many),
+        metric=metric,
+        unit_words=f", {unit}" if unit and unit != "bytes" else "",
+        table_words=table_words(many, metric),
+        metrics=tuple((name, units[name]) for name in metrics.UNITS if name in units),
+        parts=tuple(_parts(directory, many, rows, curves(directory, rows, curve_points))),
+        measured=measuring_facts(record, trials),
+        failed=tuple(trial for trial in trials if trial.status == "failed"),
+        again=how_to_run_again(record),
+        summary=metrics.summary(directory),
+    )
+
+
+# Plots
+
+
+def _parts(
+    directory: RunDirectory,
+    many: Sequence[Point],
+    rows: Sequence[Mapping[str, Any]],
+    drawn: Curves,
+) -> list[Part]:
+    if not many:
+        return []
+    record, trials = directory.run(), metrics.finished(directory)
+    one = value_axis.layout(many, rows)
+    times = step_response.effect_times(
+        rows, {trial.number: kinds(trial, record.experiment) for trial in trials}
+    )
+    name, quantiles = record.experiment.option, stalls.stall_quantiles(one)
+    parts: list[tuple[str, str, str, list[Plot | None]]] = [
+        ("against", "Declared against experienced", f"`--{name}`: {option(name).summary}.",
+         [values.declared(one), values.error(one)]),
+        ("throttling", "Throttled periods and throttled time", "", [*values.throttled(one)]),
+        ("stalls", "Stalls", "", [quantiles, stalls.stall_distribution(
+            one, drawn.stalls, wide=quantiles is not None and quantiles.wide)]),
+        ("effect", "Time to effect", "", [step_response.effect(times)]),
+        ("trial", "One trial", "", [over_time.timeline(drawn.timeline)]),
+        ("step", "One change, millisecond by millisecond", "",
+         [step_response.step(step, f"step-{step.kind.direction}") for step in drawn.steps]),
+        ("docker-stats", "`docker stats` against the truth", "",
+         [over_time.docker_stats(drawn.timeline)]),
+        ("work", "The host's speed", "", [over_time.work(rows, trials)]),
+    ]  # fmt: skip
+    return [
+        Part(name, title, words, kept)
+        for name, title, words, plots in parts
+        if (kept := tuple(plot for plot in plots if plot is not None))
+    ]

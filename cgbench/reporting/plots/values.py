@@ -1,0 +1,204 @@
+"""Plots against the requested values: declared and experienced, error, throttling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import cycle
+
+from cgbench.judging.estimates import Point, judged
+from cgbench.reporting.plots.plot import (
+    DECLARED,
+    GROUPS,
+    HELD,
+    Key,
+    Mark,
+    Plot,
+    Trace,
+    bars,
+    dots,
+    horizontal,
+    line,
+    rescaled,
+)
+from cgbench.reporting.plots.value_axis import Layout, medians, named, singles, told
+from cgbench.reporting.words.headline import tolerance_pct
+from cgbench.wording import percent_bound, signed_percent
+
+_AXIS_TITLES = {
+    "cpus_used": "CPUs used",
+    "cpu_share_pct": "share of CPU time, %",
+    "memory_max_bytes": "most memory, MiB",
+    "swap_max_bytes": "most swap, MiB",
+    "tasks_max": "most tasks",
+    "io_share_pct": "share of I/O, %",
+}
+_MIB = 2**20
+
+
+def declared(one: Layout, metric: str | None = None) -> Plot | None:
+    """Plot experienced against requested, with the line on which it equals declared.
+
+    Without a `metric` it is the one that an expectation exists for.
+    """
+    metric = metric or judged(one.points[0].option, one.points)
+    if metric is None:
+        return None
+    data: list[Trace] = []
+    keys = [Key("declared", DECLARED, "dash")]
+    for (label, some), (colour, mark) in zip(one.groups(), cycle(GROUPS), strict=False):
+        here = one.having(some, metric)
+        expected = [point.estimates[metric].expected for point in here]
+        data += [
+            _declared_line(one, here, expected),
+            singles(one, here, metric, colour),
+            medians(one, here, metric, colour, mark),
+        ]  # fmt: skip
+        keys.append(Key(named("experienced", label), colour, mark))
+    unit = next((e.unit for p in one.points if (e := p.estimate(metric)) is not None), "")
+    if unit == "bytes":
+        data = [rescaled(trace, _MIB) for trace in data]
+    return Plot(
+        name="declared",
+        title=_declared_title(one.points, metric),
+        reading="On the dashed line the container gets exactly what is declared; above it more, "
+        "below it less. Large marks are medians across trials, bars their intervals, rings single "
+        "phases.",
+        summary=told(one, metric),
+        keys=tuple(keys),
+        data=data,
+        layout={
+            "xaxis": one.axis.layout(),
+            "yaxis": {"title": {"text": _AXIS_TITLES.get(metric, f"{metric}, {unit}")},
+                      "rangemode": "tozero"},
+        },
+    )  # fmt: skip
+
+
+def _declared_line(one: Layout, some: Sequence[Point], expected: Sequence[float | None]) -> Trace:
+    drawn = line(one.place(some), expected, DECLARED, dash="dash",
+                 hovertemplate="declared %{y}<extra></extra>")  # fmt: skip
+    if one.axis.settings.get("type") == "category":
+        # Neighbours on the axis need not both have an expectation, and then no line joins them.
+        stroke = {"symbol": "line-ew", "size": 18, "line": {"width": 2, "color": DECLARED}}
+        drawn |= {"mode": "lines+markers", "marker": stroke}
+    return drawn
+
+
+def _declared_title(points: Sequence[Point], metric: str) -> str:
+    errors = {
+        point.words: estimate.error_pct
+        for point in points
+        if (estimate := point.estimate(metric)) is not None and estimate.error_pct is not None
+    }
+    if not errors:
+        return "Experienced at each requested value"
+    place = max(errors, key=lambda words: abs(errors[words]))
+    if abs(errors[place]) <= tolerance_pct(points[0].option):
+        return f"Experienced follows declared: every point within {percent_bound(errors[place])}"
+    return f"Experienced leaves the declared line by {signed_percent(errors[place])} at {place}"
+
+
+def error(one: Layout, metric: str | None = None) -> Plot | None:
+    """Plot the error in percent of declared at each point, with the band that counts as held."""
+    metric = metric or judged(one.points[0].option, one.points)
+    if metric is None:
+        return None
+    tolerance = tolerance_pct(one.points[0].option)
+    data: list[Trace] = []
+    keys = [Key(f"held: ±{tolerance:g} %", HELD, "band")]
+    for (label, some), (colour, mark) in zip(one.groups(), cycle(GROUPS), strict=False):
+        known = [p for p in one.having(some, metric) if p.estimates[metric].error_pct is not None]
+        data += [singles(one, known, metric, colour, "error_pct"),
+                 _median_errors(one, known, metric, colour, mark)]  # fmt: skip
+        keys.append(Key(named("error of the median", label), colour, mark))
+    largest = max((abs(value) for trace in data for value in trace["y"]), default=0.0)
+    end = 1.2 * max(tolerance, largest)
+    return Plot(
+        name="error",
+        title=f"No phase strays beyond {percent_bound(largest)} of declared"
+        if largest <= tolerance
+        else f"Single phases stray up to {percent_bound(largest)} from declared",
+        reading="Zero is exact; inside the band a limit counts as held. Few periods in a phase or "
+        "a busy host widen the scatter of single phases (rings).",
+        summary="; ".join(
+            f"{point.words}: {signed_percent(error_pct)}"
+            for point in one.having(one.points, metric)
+            if (error_pct := point.estimates[metric].error_pct) is not None
+        ),
+        keys=tuple(keys),
+        data=data,
+        layout={
+            "xaxis": one.axis.layout(),
+            "yaxis": {"title": {"text": "error, % of declared"}, "range": [-end, end],
+                      "zeroline": True},
+            "shapes": [horizontal(-tolerance, tolerance, HELD)],
+        },
+    )  # fmt: skip
+
+
+def _median_errors(
+    one: Layout, some: Sequence[Point], metric: str, colour: str, mark: Mark
+) -> Trace:
+    errors = [point.estimates[metric].error_pct or 0.0 for point in some]
+    bounds = [point.estimates[metric].error_bounds_pct or (None, None) for point in some]
+    return dots(
+        one.place(some), errors, colour, mark,
+        error_y=bars([low for low, _ in bounds], errors, [high for _, high in bounds]),
+        customdata=[point.words for point in some],
+        hovertemplate="%{customdata}: %{y:+.2f} %<extra></extra>",
+    )  # fmt: skip
+
+
+def throttled(one: Layout) -> list[Plot]:
+    """Plot throttled periods and throttled time, which are two different numbers."""
+    plots = (
+        against_value(
+            one, "throttled_periods_pct", "throttled periods, % of periods",
+            "Of all periods, those in which the group ran out of quota. It says how often, not "
+            "for how long.",
+        ),
+        against_value(
+            one, "throttled_time_pct", "throttled time, % of time",
+            "Time that run queues of the group stood still, in percent of the time that passed. "
+            "The kernel adds it up over CPUs, so two such queues make 200 %.",
+        ),
+    )  # fmt: skip
+    return [plot for plot in plots if plot is not None]
+
+
+def against_value(one: Layout, metric: str, axis: str, reading: str) -> Plot | None:
+    """Plot a metric's medians against the value; None where it was not measured or always 0."""
+    measured = one.ordered(one.having(one.points, metric))
+    if not any(point.median(metric) for point in measured):
+        # Not measured, or nothing was ever throttled.
+        return None
+    data: list[Trace] = []
+    keys = []
+    for (label, some), (colour, mark) in zip(one.groups(), cycle(GROUPS), strict=False):
+        here = one.having(some, metric)
+        values = [point.median(metric) for point in here]
+        data += [
+            line(one.place(here), values, colour, width=1.5, hoverinfo="skip"),
+            singles(one, here, metric, colour),
+            medians(one, here, metric, colour, mark),
+        ]
+        keys.append(Key(named("median", label), colour, mark))
+    own = [point for point in measured if point.changed] or measured
+    unit = measured[0].estimates[metric].unit
+    ends = [f"{end.median(metric) or 0:.3g} {unit} at {end.short}" for end in (own[0], own[-1])]
+    distinct = {f"{point.median(metric) or 0:.3g} {unit}" for point in own}
+    if len(distinct) == 1 < len(own):
+        ends = [f"{distinct.pop()} at every value"]
+    what = axis.partition(",")[0]
+    return Plot(
+        name=metric,
+        title=f"{what.capitalize()}: {', '.join(dict.fromkeys(ends))}",
+        reading=reading,
+        summary=told(one, metric),
+        keys=tuple(keys),
+        data=data,
+        layout={
+            "xaxis": one.axis.layout(),
+            "yaxis": {"title": {"text": axis}, "rangemode": "tozero"},
+        },
+    )

@@ -1,0 +1,127 @@
+"""Comparisons in words: Markdown for a pull request, JUnit XML for a CI server."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+
+from cgbench.judging.comparison import SIGNS, Comparison, Finding, Judgement
+from cgbench.records.baseline import Series
+
+_NOT_TOLD = (Judgement.INCONCLUSIVE, Judgement.INCOMPARABLE)
+_ROWS = 40
+
+
+def where(one: Finding | Series) -> str:
+    """Return option, value, container and metric of a finding, as one names them."""
+    how = "" if one.via == "update" else f" ({one.via})"
+    return f"--{one.option} {one.requested}{how} · {one.role} · {one.metric}"
+
+
+def change(one: Finding) -> str:
+    """Return the change with its interval, `–` where there is none."""
+    if one.change_pct is None or one.low_pct is None or one.high_pct is None:
+        return "–"
+    return f"{one.change_pct:+.1f} % ({one.low_pct:+.1f} to {one.high_pct:+.1f})"
+
+
+def headline(found: Comparison) -> str:
+    """Return the one sentence that a job's log needs."""
+    sides = f"{found.candidate} against {found.baseline}"
+    apart = [one for one in found.differences if not one.allowed]
+    if apart:
+        told = "; ".join(f"{one.key} was {one.baseline}, is {one.candidate}" for one in apart)
+        return f"{found.experiment}: incomparable, {sides}: {told}"
+    counts = ", ".join(f"{len(found.of(one))} {one.value}" for one in Judgement if found.of(one))
+    return f"{found.experiment}: {found.overall.value}, {sides}: {counts or 'nothing measured'}"
+
+
+def advice(found: Comparison) -> str | None:
+    """Return the next move, None where there is nothing to do."""
+    apart = [one.key for one in found.differences if not one.allowed]
+    if apart:
+        flags = " ".join(f"--allow {key}" for key in apart)
+        return f"Set a baseline here, or, if that is the change to judge: {flags}"
+    if found.overall is Judgement.INCONCLUSIVE:
+        more = [one.more_trials for one in found.of(Judgement.INCONCLUSIVE) if one.more_trials]
+        about = f" (about {max(more)} more trials a side)" if more else ""
+        return f"Give it more time with --budget, or a baseline of more trials{about}."
+    return None
+
+
+def regression(one: Finding, level: float) -> str:
+    """Return a regression as one sentence: option, step, size and confidence."""
+    trials = f"{len(one.baseline)} against {len(one.candidate)} trials"
+    p = "" if one.p is None or " p = " in one.reason else f", p = {one.p:.2g}"
+    return f"{where(one)}: {change(one)} at {100 * level:.0f} %{p}, {trials}; {one.reason}"
+
+
+def ordered(found: Comparison) -> list[Finding]:
+    """Return the findings, the worst first."""
+    order = list(Judgement)
+    return sorted(found.findings, key=lambda one: order.index(one.judgement))
+
+
+def markdown(many: Sequence[Comparison]) -> str:
+    """Return the comparisons as Markdown, the worst findings first."""
+    lines = []
+    for found in many:
+        lines += [f"### {SIGNS[found.overall]} {headline(found)}", ""]
+        told = advice(found)
+        lines += [told, ""] if told else []
+        if found.findings:
+            lines += [
+                "| | option, container, metric | change | matters from | why |",
+                "|---|---|---|---|---|",
+            ]
+        rows = ordered(found)
+        lines += [
+            f"| {SIGNS[one.judgement]} {one.judgement.value} | `{where(one)}` | {change(one)} "
+            f"| {one.effect_pct:.3g} % | {one.reason} |"
+            for one in rows[:_ROWS]
+        ]
+        if len(rows) > _ROWS:
+            lines.append(f"\n{len(rows) - _ROWS} more, none of them worse than the last.")
+        lines += [f"- {note}" for note in remarks(found)]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def remarks(found: Comparison) -> list[str]:
+    """Return what else a reader must know: disturbed trials, allowed differences, notes."""
+    told = [
+        f"{one.key} differs, as allowed: {one.baseline} → {one.candidate}"
+        for one in found.differences
+        if one.allowed and not found.paired
+    ]
+    told += [
+        f"trial {one.repetition} {'kept' if one.kept else 'measured again'}: {one.reason}"
+        for one in found.disturbances
+    ]
+    return [*told, *found.notes]
+
+
+def junit(many: Sequence[Comparison]) -> str:
+    """Return the comparisons as JUnit XML: regressions fail, what cannot be told is skipped."""
+    root = ET.Element("testsuites", name="cgbench gate")
+    for found in many:
+        suite = ET.SubElement(root, "testsuite", name=found.experiment)
+        failures = skipped = 0
+        if not found.findings:
+            case = ET.SubElement(suite, "testcase", classname="cgbench.gate", name="comparable")
+            ET.SubElement(case, "skipped", message=headline(found))
+            skipped += 1
+        for one in found.findings:
+            case = ET.SubElement(suite, "testcase", classname="cgbench.gate", name=where(one))
+            if one.judgement is Judgement.REGRESSED:
+                failures += 1
+                failure = ET.SubElement(case, "failure", type=one.judgement.value)
+                failure.set("message", regression(one, found.level))
+            elif one.judgement in _NOT_TOLD:
+                skipped += 1
+                ET.SubElement(case, "skipped", message=f"{one.judgement.value}: {one.reason}")
+            ET.SubElement(case, "system-out").text = f"{change(one)}: {one.reason}"
+        suite.set("tests", str(max(1, len(found.findings))))
+        suite.set("failures", str(failures))
+        suite.set("skipped", str(skipped))
+    return ET.tostring(root, encoding="unicode", xml_declaration=True)

@@ -1,0 +1,351 @@
+"""What a run found, in words with numbers; nothing but the run's own files is consulted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from cgbench.judging import rows as metrics
+from cgbench.judging import verdict
+from cgbench.judging.estimates import (
+    Estimate,
+    Point,
+    PointKey,
+    judged,
+    points,
+    row_key,
+    same_throughput,
+)
+from cgbench.records.run import RunRecord, TrialRecord
+from cgbench.records.run_directory import RunDirectory
+from cgbench.wording import (
+    capitalised,
+    count,
+    milliseconds,
+    percent_bound,
+    quantity,
+    signed_percent,
+    significant,
+)
+
+# How far experienced may lie from declared, in percent, where weights and reclaim are at work.
+_WIDER_TOLERANCES_PCT = {
+    "cpu-shares": 5.0,
+    "blkio-weight": 15.0,
+    "memory-reservation": 10.0,
+    "memory-swap": 3.0,
+}
+_TOLERANCE_PCT = 2.0
+# Fewer changes than this have no 95th percentile worth the name.
+_ENOUGH_FOR_P95 = 20
+# `docker stats` this close to the usage counter is told without an example.
+_STATS_AGREE_PCT = 5.0
+# Below this share of a CPU a few ticks decide, and a ratio says nothing.
+_LEAST_CPUS = 0.05
+# Along these options the length of stalls has a course worth telling.
+_BANDWIDTH = frozenset({"cpu-quota", "cpu-period", "cpus"})
+# Where limit and other processes together ask for this share of the host, they compete.
+_CROWDED = 0.95
+
+Rows = Sequence[Mapping[str, Any]]
+_Judged = tuple[Point, Estimate, float]
+
+
+def sentences(directory: RunDirectory) -> list[str]:
+    """Return the findings of a run, the gravest first; what one types stands in backticks."""
+    run, trials = directory.run(), latest(directory)
+    many, rows = points(directory), metrics.rows(directory)
+    troubles, remarks = _failures(run, trials), [*_refusals(trials), *_docker_warnings(trials)]
+    if not many:
+        return [*troubles, *remarks] or ["No trial has finished yet, so nothing was measured."]
+    limits, held = _verdicts(directory, run) or _limits(run, trials, many)
+    # A finding that rests on the lesser part of the trials must not be the first thing read.
+    scarce = 2 * sum(trial.status == "ok" for trial in trials) <= run.trials_planned
+    found = [
+        _not_enforced(many),
+        *troubles * (held and scarce),
+        limits,
+        *troubles * (not (held and scarce)),
+        *remarks,
+        _effect(rows),
+        _stalls(many, rows),
+        _docker_stats(many),
+    ]
+    return [sentence for sentence in found if sentence]
+
+
+def _verdicts(directory: RunDirectory, run: RunRecord) -> tuple[str, bool] | None:
+    """Say what an experiment finds that judges by something else than CPUs; None for others."""
+    verify = run.experiment.verify
+    if verify is None or verify.metric in ("cpus_used", "cpu_share_pct"):
+        return None
+    found = [verdict.judge(directory, option) for option in verify.options]
+    told = (f"`--{one.option}` is {one.verdict.value}: {one.reason.rstrip('.')}." for one in found)
+    return " ".join(told), all(one.verdict is verdict.Outcome.EFFECTIVE for one in found)
+
+
+def tolerance_pct(name: str) -> float:
+    """Return how far experienced may lie from declared for an option to count as held.
+
+    A quota is exact to a few samples, since steady windows span whole periods.
+    """
+    return _WIDER_TOLERANCES_PCT.get(name, _TOLERANCE_PCT)
+
+
+def latest(directory: RunDirectory) -> list[TrialRecord]:
+    """Return the last record of each trial by number: a resumed run may hold a failure before."""
+    records = {trial.number: trial for trial in directory.trials()}
+    return [records[number] for number in sorted(records)]
+
+
+# What went wrong
+
+
+def _failures(run: RunRecord, trials: Sequence[TrialRecord]) -> list[str]:
+    failed = [trial for trial in trials if trial.status == "failed"]
+    planned = count(run.trials_planned, "trial")
+    found = []
+    if failed:
+        who = "The only trial" if run.trials_planned == 1 else f"{len(failed)} of {planned}"
+        reasons = list(dict.fromkeys(trial.reason or "no reason is recorded" for trial in failed))
+        more = f" (and {count(len(reasons) - 1, 'other reason')})" if len(reasons) > 1 else ""
+        found.append(f"{who} failed: {reasons[0].rstrip('.')}{more}.")
+    done = len(trials) - len(failed)
+    if run.status != "finished" and trials:
+        found.append(f"The run was not finished: {done} of {planned} done.")
+    return found
+
+
+def _refusals(trials: Sequence[TrialRecord]) -> list[str]:
+    changes = [phase.change for trial in trials for phase in trial.phases]
+    refused = {
+        " ".join(f"--{name} {value}" for name, value in change.settings.items()): change.error
+        for change in changes
+        if change.error is not None
+    }
+    return [f"Docker refused `{what}`: {_plain(why).rstrip('.')}." for what, why in refused.items()]
+
+
+def _plain(why: str) -> str:
+    """Return a refusal without what is known anyway: the command, line ends, whole identities."""
+    reason = " ".join(why.rpartition(" was refused: ")[2].split())
+    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", reason).removesuffix(" : unknown")
+
+
+def _docker_warnings(trials: Sequence[TrialRecord]) -> list[str]:
+    texts = dict.fromkeys(
+        text for trial in trials for phase in trial.phases for text in phase.change.warnings
+    )
+    return [f"Docker warned: {text.rstrip('.')}." for text in texts]
+
+
+# Enforced, experienced
+
+
+def _not_enforced(many: Sequence[Point]) -> str | None:
+    own = [point for point in many if point.changed]
+    wrong = [point for point in own if point.enforced_as_intended is False]
+    if not wrong:
+        return None
+    first = wrong[0]
+    return (
+        f"The kernel does not hold what was asked for at {len(wrong)} of {_values(len(own))}: "
+        f"after `{first.raw}` {' and '.join(first.files)} read {first.enforced}, "
+        f"not {first.intended}."
+    )
+
+
+def _limits(
+    run: RunRecord, trials: Sequence[TrialRecord], many: Sequence[Point]
+) -> tuple[str | None, bool]:
+    """Say how well experienced follows declared, and whether it does so everywhere."""
+    name, metric = run.experiment.option, judged(run.experiment.option, many)
+    known = [
+        (point, estimate, estimate.error_pct)
+        for point in many
+        if (estimate := point.estimate(metric)) is not None and estimate.error_pct is not None
+    ]
+    if not known:
+        return f"Nothing is expected of the workload, so no figure judges `--{name}`.", True
+    astray = [entry for entry in known if abs(entry[2]) > tolerance_pct(name)]
+    if astray:
+        return _not_held(name, known, astray, _crowding(run, trials, astray)), False
+    within = f"within {percent_bound(max(abs(error) for _, _, error in known))}"
+    if same_throughput([point for point, _, _ in known]):
+        medians = [estimate.median for _, estimate, _ in known]
+        return (
+            f"The same throughput at every `--{name}` from {_ends(many)}: {_range(medians)} "
+            f"{known[0][1].unit}, {within} of what is declared{_but_stalls(many)}.",
+            True,
+        )
+    return f"`--{name}` held {within} {_everywhere([point for point, _, _ in known])}.", True
+
+
+def _not_held(name: str, known: Sequence[_Judged], astray: Sequence[_Judged], crowding: str) -> str:
+    """Say where a limit let too much through, or else where less than it was used."""
+    over = [entry for entry in astray if entry[2] > 0]
+    point, worst, error = max(over or astray, key=lambda entry: abs(entry[2]))
+    what, verb = ("held", "had") if over else ("reached", "got only")
+    rest = [abs(other) for _, _, other in known if abs(other) <= tolerance_pct(name)]
+    elsewhere = f" Elsewhere it held within {percent_bound(max(rest))}." if rest else ""
+    several = len({other.role for other, _, _ in known}) > 1
+    who = f"container {point.role}" if several else "the container"
+    got, declared = quantity(worst.median, worst.unit), quantity(worst.expected or 0, worst.unit)
+    if got.partition(" ")[2] == declared.partition(" ")[2] != "%":
+        declared = declared.partition(" ")[0]
+    return (
+        f"`--{name}` was not {what} at {_distinct(over or astray)} of "
+        f"{_values(_distinct(known))}: at {point.place} {who} {verb} {got} "
+        f"against {declared} declared ({signed_percent(error)}).{crowding}{elsewhere}"
+    )
+
+
+def _distinct(entries: Sequence[_Judged]) -> int:
+    return len({(point.option, point.via, point.requested) for point, _, _ in entries})
+
+
+def _crowding(run: RunRecord, trials: Sequence[TrialRecord], astray: Sequence[_Judged]) -> str:
+    """Say so where other processes left less of the host than the limit allows."""
+    others = max(
+        (trial.harness.other_cpu_s / trial.harness.elapsed_s for trial in trials
+         if trial.harness is not None and trial.harness.elapsed_s),
+        default=0.0,
+    )  # fmt: skip
+    short = any(
+        error < 0
+        and estimate.unit == "CPUs"
+        and (estimate.expected or 0) + others > _CROWDED * run.host.cpus
+        for _, estimate, error in astray
+    )
+    return (
+        f" Other processes used up to {significant(others, 2)} of the host's "
+        f"{count(run.host.cpus, 'CPU')} meanwhile."
+    ) * short
+
+
+def _but_stalls(many: Sequence[Point]) -> str:
+    """Return what longer periods cost, to end a sentence that praises the throughput."""
+    ends = _stall_ends(many)
+    if ends is None or ends[1][1] <= ends[0][1]:
+        return ""
+    (_, least), (_, most) = ends
+    return f"; but stalls grow from {milliseconds(least)} to {milliseconds(most)}"
+
+
+def _everywhere(many: Sequence[Point]) -> str:
+    own = [point for point in many if point.changed]
+    if any(point.noted or point.number is None for point in own):
+        return f"at {own[0].place}" if len(own) == 1 else f"at all {len(own)} values"
+    return f"at {own[0].place}" if len(own) == 1 else f"at all {len(own)} values, {_ends(own)}"
+
+
+def _ends(many: Sequence[Point]) -> str:
+    """Return the least and greatest value in words: `10 % to 150 % of a CPU`."""
+    ordered = sorted(many, key=lambda point: point.number if point.number is not None else 0.0)
+    first, last = ordered[0].short, ordered[-1].words
+    number, _, unit = first.partition(" ")
+    return f"{number if last.endswith(f' {unit}') else first} to {last}"
+
+
+def _values(number: int) -> str:
+    return count(number, "value")
+
+
+# Time to effect, stalls, docker stats
+
+
+def _effect(rows: Rows) -> str | None:
+    settle, answer, file = (_of(rows, name) for name in ("settle_ms", "answer_ms", "file_ms"))
+    if not answer:
+        return None
+    parts = [f"Docker answers after {_median_ms(answer)}"]
+    if file:
+        parts.append(f"the interface file shows the new value after {_median_ms(file)}")
+    stages = ", ".join(parts)
+    if not settle:
+        return capitalised(f"{stages}; no workload was seen to settle after a change.")
+    if not np.median(settle):
+        longest = milliseconds(max(settle))
+        effect = f"most changes disturbed the workload for no time, one for {longest}"
+        quiet = "no change disturbed the workload"
+        return capitalised(f"{stages}; {effect if max(settle) else quiet}.")
+    slow = (
+        f"p95 {milliseconds(float(np.percentile(settle, 95)))}"
+        if len(settle) >= _ENOUGH_FOR_P95
+        else f"slowest of {len(settle)}: {milliseconds(max(settle))}"
+    )
+    never = len(answer) - len(settle)
+    unsettled = f" {never} of {count(len(answer), 'change')} never settled." if never > 0 else ""
+    return f"A change took hold in {_median_ms(settle)} ({slow}); {stages}.{unsettled}"
+
+
+def _stalls(many: Sequence[Point], rows: Rows) -> str | None:
+    longest: dict[PointKey, float] = {}
+    for row in rows:
+        if row["metric"] == "stall_max_ms" and row["value"] is not None:
+            key = row_key(row)
+            longest[key] = max(row["value"], longest.get(key, 0.0))
+    stalled = [point for point in many if point.key in longest]
+    if not stalled:
+        return None
+    worst = max(stalled, key=lambda point: longest[point.key])
+    sentence = f"Stalls reach {milliseconds(longest[worst.key])} at {worst.place}"
+    ends = _stall_ends(stalled)
+    if ends is None:
+        return f"{sentence}."
+    (first, before), (last, after) = ends
+    return (
+        f"{sentence}; the 99th percentile {'grows' if after > before else 'falls'} from "
+        f"{milliseconds(before)} at {first.short} to {milliseconds(after)} at {last.short}."
+    )
+
+
+def _stall_ends(many: Sequence[Point]) -> tuple[tuple[Point, float], tuple[Point, float]] | None:
+    """Return the least and the greatest value with their 99th percentiles of stalls in ms."""
+    ordered = sorted(
+        ((point.number, point, p99) for point in many
+         if point.changed and point.number is not None and not point.noted
+         and point.option in _BANDWIDTH and (p99 := point.median("stall_p99_ms")) is not None),
+        key=lambda entry: entry[0],
+    )  # fmt: skip
+    if len(ordered) < 2 or ordered[0][0] == ordered[-1][0]:
+        return None
+    return ordered[0][1:], ordered[-1][1:]
+
+
+def _docker_stats(many: Sequence[Point]) -> str | None:
+    """Say how far `docker stats` lies from the usage counter while limits are at rest."""
+    differences = [
+        (100 * (shown / used - 1), point, shown, used)
+        for point in many
+        if (shown := point.median("docker_stats_cpus")) is not None
+        and (used := point.median("cpus_used") or 0.0) >= _LEAST_CPUS
+    ]  # fmt: skip
+    if not differences:
+        return None
+    worst, point, shown, used = max(differences, key=lambda entry: abs(entry[0]))
+    bound = percent_bound(worst)
+    if abs(worst) <= _STATS_AGREE_PCT:
+        return (
+            f"While limits were at rest, `docker stats` came within {bound} of the usage counter."
+        )
+    return (
+        f"Even while limits were at rest, `docker stats` was up to {bound} off: at {point.place} "
+        f"it showed {significant(shown, 3)} for {significant(used, 3)} CPUs."
+    )
+
+
+def _of(rows: Rows, metric: str) -> list[float]:
+    return [row["value"] for row in rows if row["metric"] == metric and row["value"] is not None]
+
+
+def _median_ms(values: Sequence[float]) -> str:
+    return milliseconds(float(np.median(values)))
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = significant(min(values), 3), significant(max(values), 3)
+    return low if low == high else f"{low} to {high}"

@@ -1,0 +1,47 @@
+"""What hosts are called where several stand side by side, and what not to compare of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from cgbench.records.run import Host
+
+Identity = tuple[str, str, str, str]
+"""Host name, kernel, cgroup layout and Docker's version: a host is another if one of them is."""
+
+
+def identity(host: Host) -> Identity:
+    """Return what tells a host from others."""
+    return host.hostname, host.kernel, host.cgroup, host.docker
+
+
+def names(hosts: Sequence[Host]) -> list[str]:
+    """Return a name per host, all different: the host's own, with as much as tells it apart."""
+    asides: tuple[Callable[[Host], str], ...] = (
+        lambda host: host.hostname,
+        lambda host: f"{host.hostname} ({host.cgroup})",
+        lambda host: f"{host.hostname} ({host.cgroup}, {host.kernel})",
+    )
+    for named in asides:
+        found = [named(host) for host in hosts]
+        if len(set(found)) == len(found):
+            return found
+    return [f"{host.hostname} ({number})" for number, host in enumerate(hosts, 1)]
+
+
+def described(name: str, host: Host) -> str:
+    """Return a legend's entry: the name, the kernel and the cgroup version."""
+    layout = f"cgroup {host.cgroup}"
+    # A name that already tells the layout need not do so twice.
+    parts = [name, f"kernel {host.kernel}"] + [layout] * (f"({host.cgroup}" not in name)
+    return ", ".join(parts)
+
+
+def caveat(host: Host) -> str | None:
+    """Return what of a host's figures must not be compared with another's; None if nothing."""
+    if not host.emulated:
+        return None
+    return (
+        "its CPU is emulated, so its times and stalls say nothing of its kernel or of Docker; "
+        "limits and shares may be compared"
+    )

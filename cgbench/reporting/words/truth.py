@@ -1,0 +1,141 @@
+"""The truth table in words: its headline, and what else it says at a glance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from statistics import median
+
+from cgbench.judging.verdict import Outcome
+from cgbench.records.idle_findings import Meeting
+from cgbench.records.truth import TruthTable
+from cgbench.reporting.words.truth_cells import flags, listed, surprises, times, worst_point
+from cgbench.spec.options import OPTIONS
+from cgbench.wording import capitalised, count, milliseconds, signed_percent
+
+NOT_TOLD = (Outcome.INCONCLUSIVE, Outcome.UNSUPPORTED)
+"""Verdicts that say nothing about the option."""
+
+_WRONGS = (
+    ((Outcome.IGNORED, Outcome.DISCARDED), "is accepted and never reaches the kernel",
+     "are accepted and never reach the kernel"),
+    ((Outcome.INEFFECTIVE,), "is set in the kernel and not felt", "are set and not felt"),
+    ((Outcome.REVERTED,), "takes hold and does not last", "take hold and do not last"),
+    ((Outcome.IMPRECISE,), "takes hold outside the tolerance", "take hold outside the tolerance"),
+)  # fmt: skip
+
+
+def _having(table: TruthTable, *outcomes: Outcome) -> list[str]:
+    return [row.verdict.option for row in table.rows if row.verdict.verdict in outcomes]
+
+
+def headline(table: TruthTable) -> str:
+    """Return how many options are not what they say on this host, and which."""
+    total = len(table.rows)
+    wrong = len(table.not_in_force) + len(_having(table, Outcome.IMPRECISE))
+    if wrong:
+        clauses = [
+            f"{flags(names)} {one if len(names) == 1 else many}"
+            for outcomes, one, many in _WRONGS
+            if (names := _having(table, *outcomes))
+        ]
+        says = "is not what it says" if wrong == 1 else "are not what they say"
+        told = "; ".join(clauses)
+        return (
+            f"{wrong} of {count(total, 'option')} of `docker update` {says} on this host: {told}."
+        )
+    holding = len(_having(table, Outcome.EFFECTIVE))
+    says = "does what it says" if holding == 1 else "do what they say"
+    if holding == total > 1:
+        return f"All {total} options of `docker update` {says} on this host."
+    rest = "" if holding == total else ", and none was seen to do anything else"
+    return f"{holding} of {count(total, 'option')} of `docker update` {says} on this host{rest}."
+
+
+def compared(tables: Sequence[TruthTable], names: Sequence[str]) -> str:
+    """Return how many options the given hosts disagree on."""
+    differing = differing_options(tables)
+    total = len({row.verdict.option for table in tables for row in table.rows})
+    if not differing:
+        return f"{listed(names)} agree on {count(total, 'option')} of `docker update`."
+    return (
+        f"{listed(names)} disagree on {len(differing)} of {count(total, 'option')} of "
+        f"`docker update`: {flags(differing)}."
+    )
+
+
+def differing_options(tables: Sequence[TruthTable]) -> list[str]:
+    """Return the options with more than one verdict among the hosts, in the registry's order."""
+    verdicts: dict[str, set[Outcome]] = {}
+    for table in tables:
+        for row in table.rows:
+            verdicts.setdefault(row.verdict.option, set()).add(row.verdict.verdict)
+    return [name for name in OPTIONS if len(verdicts.get(name, ())) > 1]
+
+
+def findings(table: TruthTable) -> list[str]:
+    """Return what else the table says at a glance, one sentence each."""
+    told = [_holding(table), _open(table), _times(table), *_surprising(table), _meetings(table)]
+    return [sentence for sentence in told if sentence is not None]
+
+
+def _holding(table: TruthTable) -> str | None:
+    holding = [row.verdict for row in table.rows if row.verdict.verdict is Outcome.EFFECTIVE]
+    if not holding:
+        return None
+    worst = [(point, one) for one in holding if (point := worst_point(one)) is not None]
+    first = f"{len(holding)} of {len(table.rows)} hold within the tolerance"
+    off = [(point, one) for point, one in worst if point.error_pct is not None]
+    if not off:
+        return f"{first}."
+    point, one = max(off, key=lambda pair: abs(pair[0].error_pct or 0.0))
+    return (
+        f"{first}; the largest error is {signed_percent(point.error_pct or 0.0)}, "
+        f"of `--{one.option} {point.requested}`."
+    )
+
+
+def _open(table: TruthTable) -> str | None:
+    refused, open_ = _having(table, Outcome.REJECTED), _having(table, *NOT_TOLD)
+    clauses = []
+    if refused:
+        clauses.append(f"every update of {flags(refused)} is refused")
+    if open_:
+        clauses.append(f"{flags(open_)} could not be told")
+    return f"{capitalised('; '.join(clauses))}." if clauses else None
+
+
+def _times(table: TruthTable) -> str | None:
+    # A workload with 0 ms never left its band, so there was nothing to reach it.
+    felt = [
+        (settled, row.verdict.option)
+        for row in table.rows
+        if (settled := times(row.verdict).experienced)
+    ]
+    if not felt:
+        return None
+    slowest, name = max(felt)
+    return (
+        f"A change reaches the workload {milliseconds(median(time for time, _ in felt))} after "
+        f"the request (median of {count(len(felt), 'option')}), at the slowest "
+        f"{milliseconds(slowest)} after it (`--{name}`)."
+    )
+
+
+def _surprising(table: TruthTable) -> list[str]:
+    """Return each surprise once, with the options that it is true of."""
+    by: dict[str, list[str]] = {}
+    for row in table.rows:
+        for clause in surprises(row):
+            by.setdefault(clause, []).append(row.verdict.option)
+    return [f"{flags(names)}: {clause}." for clause, names in by.items()]
+
+
+def _meetings(table: TruthTable) -> str | None:
+    if not table.interactions:
+        return None
+    by = Counter(one.outcome for one in table.interactions)
+    return (
+        f"Set after one another, {by[Meeting.DISTURBED]} of {len(table.interactions)} ordered "
+        f"pairs of options disturb what was set first, and {by[Meeting.REFUSED]} are refused."
+    )

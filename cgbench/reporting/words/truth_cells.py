@@ -1,0 +1,191 @@
+"""The short texts of a truth table's cells, and of what lies behind them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from cgbench.judging.verdict import Declared, Enforced, Outcome, Point, TimeToEffect, Verdict
+from cgbench.records.idle_findings import Attempt, BornVsChanged, Difference, Stage
+from cgbench.records.truth import NOT_IN_FORCE, Row
+from cgbench.spec.options import OPTIONS
+from cgbench.units import format_size
+from cgbench.wording import count, significant
+
+_NAMES = {"cpu": "CPU", "cpus": "CPUs", "io": "I/O", "max": "most", "oom": "OOM"}
+_FEW_DIGITS = 100
+
+# An unlimited counter of cgroup v1 reads as a number near 2^63; no machine has a limit like that.
+_BEYOND_ANY_MEMORY = 2**60
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Return texts as a sentence lists them: `a`, `a and b`, `a, b and c`."""
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+
+
+def flags(names: Iterable[str]) -> str:
+    """Return the flags of options as a sentence lists them."""
+    return listed([f"`--{name}`" for name in names])
+
+
+def declared(one: Declared) -> str:
+    """Return Docker's answers in short words."""
+    if one.accepted == 0:
+        return "refused" if one.refused else "not tried"
+    words = f"{one.accepted} accepted"
+    if one.warnings:
+        words += ", with a warning"
+    return words + (", others refused" if one.refused else "")
+
+
+def held(option: str, value: str | None) -> str:
+    """Return an interface file's text as one reads it: bytes as sizes, the rest as it is."""
+    if value is None:
+        return "absent"
+    if OPTIONS[option].unit == "bytes" and value.isdigit():
+        size = int(value)
+        return "no limit" if size > _BEYOND_ANY_MEMORY else format_size(size)
+    return value or "empty"
+
+
+def file_change(option: str, one: Enforced) -> tuple[str, str, str | None]:
+    """Return before, after and expected as one reads them; as they are if sizes hide an error."""
+    texts = (one.before, one.after, one.expected)
+    before, after, expected = (held(option, text) for text in texts)
+    if one.expected is not None and one.after != one.expected and after == expected:
+        before, after, expected = (text or "absent" for text in texts)
+    return before, after, None if one.expected is None else expected
+
+
+def worst_point(one: Verdict) -> Point | None:
+    """Return the judged point that is farthest from what it should be, None if none was judged."""
+    judged = [point for point in one.experienced if point.within is not None]
+    astray = [point for point in judged if not point.within] or judged
+    return max(astray, key=_distance, default=None)
+
+
+def _distance(point: Point) -> float:
+    if point.error_pct is not None:
+        return abs(point.error_pct)
+    return abs(point.value - (point.expected or 0.0))
+
+
+def value(number: float | None, unit: str) -> str:
+    """Return a figure with its unit, a dash where there is none."""
+    if number is None:
+        return "–"
+    if unit == "bytes":
+        return format_size(number)
+    return f"{_short(number)} {unit}"
+
+
+def figure(point: Point) -> str:
+    """Return what was experienced, without the unit where its expectation tells it."""
+    return value(point.value, "bytes") if point.unit == "bytes" else _short(point.value)
+
+
+def _short(number: float) -> str:
+    text = significant(number)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def milliseconds_or_dash(number: float | None) -> str:
+    """Return a figure for a column of milliseconds, a dash where there is none."""
+    return "–" if number is None else significant(number, 2 if number < _FEW_DIGITS else 3)
+
+
+def metric(name: str) -> str:
+    """Return a metric's name as words, without the unit that stands beside its figures."""
+    words = name.split("_")
+    if len(words) > 1 and words[-1] in ("pct", "ms", "us", "bytes"):
+        words = words[:-1]
+    return " ".join(_NAMES.get(word, word) for word in words)
+
+
+def tried(attempts: Sequence[Attempt]) -> str:
+    """Return how many bounds were tried, and what came of them."""
+    by = Counter(one.outcome for one in attempts)
+    answers = [f"{by[kind]} {kind}" for kind in ("accepted", "warned", "rejected") if by[kind]]
+    sly = sum(one.outcome == "rejected" and one.changed for one in attempts)
+    idle = sum(one.outcome != "rejected" and not one.changed for one in attempts)
+    return (
+        f"{count(len(attempts), 'value')} tried at and beyond the bounds: {', '.join(answers)}"
+        + (f"; {sly} refused, and yet something changed" if sly else "")
+        + (f"; {idle} not refused, and nothing changed" if idle else "")
+    )
+
+
+def control(one: Verdict) -> str | None:
+    """Return what the kernel does with a value that is written past Docker."""
+    if one.control is None:
+        return None
+    drops = one.verdict in (Outcome.IGNORED, Outcome.DISCARDED)
+    return f"{'Docker drops it; ' if drops else ''}{one.control}"
+
+
+def parted(one: Difference) -> str:
+    """Return one difference between a container born with a value and one changed to it."""
+    born_with, changed_to = one.before or "nothing", one.after or "nothing"
+    return f"{one.where}: born {born_with}, changed {changed_to}"
+
+
+def born(one: BornVsChanged) -> str:
+    """Return one comparison of `docker run` with `docker update` as a sentence."""
+    beside = f" beside {one.beside}" if one.beside else ""
+    start = "without limits" if one.start == "nothing" else "with another value"
+    what = f"Born with `--{one.option} {one.value}`{beside}, or started {start} and updated to it"
+    if one.same is None:
+        refused = one.born_refusal or one.changed_refusal or "neither came about"
+        which = "docker run" if one.born_refusal else "docker update"
+        return f"{what}: not to be compared, `{which}` is refused: {refused}"
+    if one.same:
+        return f"{what}: the same."
+    return f"{what}: different."
+
+
+def stage(one: Stage) -> str:
+    """Return what became of a value in one stage."""
+    if not one.running:
+        return f"the container did not come back: {one.message}"
+    if one.survived is None:
+        return "took hold only now" if one.took_hold else "nothing was in force to survive"
+    return "survived" if one.survived else "lost"
+
+
+def times(one: Verdict) -> TimeToEffect:
+    """Return an option's times; a workload that felt nothing cannot have settled."""
+    known = one.time_to_effect_ms
+    if one.verdict in (*NOT_IN_FORCE, Outcome.UNSUPPORTED):
+        return known.model_copy(update={"experienced": None})
+    return known
+
+
+def surprises(row: Row) -> list[str]:
+    """Return what else a user of the option would not expect, one clause each."""
+    told = []
+    for stage in row.survival.stages if row.survival else ():
+        if not stage.running:
+            told.append(f"a container with it does not come back from a {stage.stage}")
+        elif stage.survived is False:
+            told.append(f"lost in a {stage.stage}")
+        elif stage.took_hold:
+            told.append(f"takes hold only after a {stage.stage}")
+    sly = dict.fromkeys(
+        f"`{one.tried}`" if one.tried else "an empty value"
+        for one in row.bounds
+        if one.outcome == "rejected" and one.changed
+    )
+    if sly:
+        told.append(f"{listed(list(sly))}: refused, and yet something changed")
+    if any(one.same is False for one in row.born_vs_changed):
+        told.append("`docker run` with the same value leaves something else than `docker update`")
+    if liftable(row) is False:
+        told.append("no update that was tried lifts it again")
+    return told
+
+
+def liftable(row: Row) -> bool | None:
+    """Return whether any update lifted the limit again; None where none was in force."""
+    tried = [one.lifted for one in row.bounds if one.how == "update" and one.lifted is not None]
+    return any(tried) if tried else None

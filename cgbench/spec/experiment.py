@@ -1,0 +1,471 @@
+"""The specification of an experiment: containers, a schedule, how many trials; read from TOML."""
+
+from __future__ import annotations
+
+import difflib
+import random
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+from importlib import resources
+from itertools import count
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from cgbench.errors import CgbenchError, ExperimentError
+from cgbench.spec import workload as workloads
+from cgbench.spec.fields import Duration, Hold, Size, Whole, not_negative
+from cgbench.spec.options import Settings, Value, bandwidth, option
+from cgbench.spec.schedule import PlannedStep, Scheduler, TrialPlan, Via
+from cgbench.units import NS_PER_S, format_duration
+
+EMULATED_TIMES = 5
+"""How many times as long an emulated CPU is given where a workload must get somewhere."""
+
+_GROWING = ("memory", "cache", "fork", "end")
+
+
+class Precondition(StrEnum):
+    """What a host must offer; `host` knows how to tell."""
+
+    CPU_BANDWIDTH = "cpu-bandwidth"
+    TWO_CPUS = "two-cpus"
+    MEMORY_CONTROLLER = "memory-controller"
+    SWAP = "swap"
+    BFQ = "bfq"
+    TWO_NODES = "two-nodes"
+    REAL_TIME = "real-time"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Container(_Model):
+    """One container of an experiment.
+
+    `memory` and `pids` are caps for the host's safety, part of no measurement; `options` are set
+    at birth and may replace them. `size` is how many bytes a memory workload goes through, `count`
+    how many tasks a forking one wants, `pace` the time between its attempts or wake-ups.
+    `group` puts it below a parent cgroup that caps the memory of all containers in it.
+    """
+
+    role: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    workload: str
+    workers: Annotated[Whole, Field(ge=1, le=256)] = 1
+    memory: Annotated[Size, Field(ge=6 * 2**20)] = 256 * 2**20
+    pids: Annotated[Whole, Field(ge=4, le=4096)] = 64
+    size: Annotated[Size, Field(ge=0)] = 0
+    count: Annotated[Whole, Field(ge=0, le=4096)] = 0
+    pace: Annotated[Duration, AfterValidator(not_negative)] | None = None
+    group: Annotated[bool, Field(strict=True)] = False
+    options: Mapping[str, Value] = Field(default_factory=dict)
+
+
+class Step(_Model):
+    """One or many entries of the schedule.
+
+    `set` names options and their values. Where a value is a list, the step stands for as many
+    steps as the list is long, and every other list in it must be as long; `repeat` walks the
+    list so many times. `fit_host` leaves out values that ask for more CPUs than the host has,
+    which otherwise are an error. `rewrite` makes the same change again and again at that pace
+    while the phase is held. `note` tells phases with the same value apart; `scheduler` sets the
+    scratch device's first. `may_end` says that a container may end in this phase: that is then
+    a result and not a failure. A step that `prepares` the next is no evidence of anything.
+    """
+
+    set: Annotated[Mapping[str, Value | tuple[Value, ...]], Field(min_length=1)]
+    hold: Hold
+    via: Via = "update"
+    role: str | None = None
+    fit_host: Annotated[bool, Field(strict=True)] = False
+    repeat: Annotated[Whole, Field(ge=1, le=1000)] = 1
+    rewrite: Annotated[Duration, Field(ge=1_000_000)] | None = None
+    may_end: Annotated[bool, Field(strict=True)] = False
+    prepares: Annotated[bool, Field(strict=True)] = False
+    note: Annotated[str, Field(max_length=40)] | None = None
+    scheduler: Scheduler | None = None
+
+    def unrolled(self) -> list[dict[str, Value]]:
+        """Return one mapping of option to value for each step that this one stands for."""
+        lists = {name: value for name, value in self.set.items() if isinstance(value, tuple)}
+        lengths = {len(values) for values in lists.values()}
+        if len(lengths) > 1:
+            raise ExperimentError(
+                f"set: lists of different lengths: {', '.join(sorted(lists))}",
+                "Lists in one step are walked together; make them equally long.",
+            )
+        if lengths == {0}:
+            raise ExperimentError(f"set: nothing in {', '.join(sorted(lists))}", "Add a value.")
+        length = lengths.pop() if lengths else 1
+        return [
+            {
+                name: value[index] if isinstance(value, tuple) else value
+                for name, value in self.set.items()
+            }
+            for index in range(length)
+        ] * self.repeat
+
+
+class Sampling(_Model):
+    """How often interface files are read: `fast_hz` for those under change, else `slow_hz`."""
+
+    fast_hz: Annotated[Whole, Field(ge=1, le=2000)] = 1000
+    slow_hz: Annotated[Whole, Field(ge=1, le=100)] = 10
+
+    @model_validator(mode="after")
+    def _slow_divides_fast(self) -> Sampling:
+        if self.slow_hz > self.fast_hz or self.fast_hz % self.slow_hz:
+            raise ValueError(f"slow_hz {self.slow_hz} must divide fast_hz {self.fast_hz}")
+        return self
+
+
+class Quick(_Model):
+    """What `--quick` changes."""
+
+    trials: Annotated[Whole, Field(ge=1, le=1000)] = 2
+    hold: Annotated[Hold, Field(json_schema_extra={"default": "2s"})] = 2 * NS_PER_S
+
+
+class Band(_Model):
+    """How far a value may lie from what is expected, all parts added up; empty is exactly.
+
+    `pct` is of the expected value; `ms_per_period` is CPU time per worker and period, the
+    overrun a tick allows; `pages_per_cpu` is what a memory counter may lag behind.
+    """
+
+    pct: Annotated[float, Field(ge=0, le=100)] = 0.0
+    ms_per_period: Annotated[float, Field(ge=0)] = 0.0
+    pages_per_cpu: Annotated[Whole, Field(ge=0)] = 0
+
+
+class Verify(_Model):
+    """How `cgbench verify` judges by this experiment: which options, by which metric, within what.
+
+    `metric` is that of the container whose option is changed; None where only the interface
+    file can be judged. `otherwise` takes its place where the kernel does not count what it is made
+    of. `needs` is what the host must have for there to be anything to feel, though
+    the experiment itself runs without. `hold` replaces every longer hold time.
+    """
+
+    options: Annotated[tuple[str, ...], Field(min_length=1)]
+    metric: str | None = None
+    otherwise: str | None = None
+    needs: tuple[Precondition, ...] = ()
+    band: Band = Band()
+    hold: Annotated[Hold, Field(json_schema_extra={"default": "1s"})] = NS_PER_S
+    advice: str | None = None
+
+
+class Gate(_Model):
+    """By which metrics two runs are compared; those too noisy for a verdict are left out."""
+
+    metrics: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Experiment(_Model):
+    """An experiment as its file states it.
+
+    `device` is the size of a scratch block device that workloads may overwrite, `scheduler` its
+    I/O scheduler with `scheduler_attributes` of its own; `swap` is the size of a scratch swap;
+    `group` caps the memory of the parent cgroup of all containers that say `group = true`. All
+    are given back after each trial.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    title: Annotated[str, Field(min_length=1)]
+    question: Annotated[str, Field(min_length=1)]
+    option: str
+    requires: tuple[Precondition, ...] = ()
+    trials: Annotated[Whole, Field(ge=1, le=1000)] = 5
+    warmup: Annotated[
+        Duration, AfterValidator(not_negative), Field(json_schema_extra={"default": "0.5s"})
+    ] = NS_PER_S // 2
+    sampling: Sampling = Sampling()
+    quick: Quick = Quick()
+    verify: Verify | None = None
+    gate: Gate | None = None
+    device: Size | None = None
+    scheduler: Scheduler = "bfq"
+    scheduler_attributes: Mapping[str, Whole] = Field(default_factory=dict)
+    swap: Size | None = None
+    group: Size | None = None
+    containers: Annotated[tuple[Container, ...], Field(min_length=1)]
+    steps: Annotated[tuple[Step, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Experiment:
+        try:
+            self._check()
+        except CgbenchError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def _check(self) -> None:
+        with _at("option"):
+            option(self.option)
+        for name in self.verify.options if self.verify else ():
+            with _at("verify.options"):
+                option(name)
+        roles = [container.role for container in self.containers]
+        if len(set(roles)) != len(roles):
+            raise ExperimentError("containers: two of them have the same role")
+        for index, container in enumerate(self.containers, 1):
+            with _at(f"containers.{index}"):
+                workloads.load(container.workload)
+                for name, value in container.options.items():
+                    option(name).check(value)
+        for index, step in enumerate(self.steps, 1):
+            with _at(f"steps.{index}"):
+                if step.role is not None and step.role not in roles:
+                    raise ExperimentError(
+                        f"no container has the role {step.role}", f"Roles: {', '.join(roles)}."
+                    )
+                for values in step.unrolled():
+                    for name, value in values.items():
+                        option(name).check(value)
+
+    def judged_option(self, settings: Settings) -> str:
+        """Return the option a step is about: the experiment's own, else the first it sets."""
+        return self.option if self.option in settings else next(iter(settings))
+
+    def shortened(self) -> Experiment:
+        """Return the experiment as `--quick` runs it."""
+        return self._held_for(self.quick.hold, self.quick.trials)
+
+    def for_verify(self) -> Experiment:
+        """Return the experiment as `cgbench verify` runs it. Raises ExperimentError if none."""
+        if self.verify is None:
+            raise ExperimentError(f"{self.name} has no table [verify]")
+        return self._held_for(self.verify.hold, 1)
+
+    def slowed(self) -> Experiment:
+        """Return the experiment as an emulated CPU needs it: time for workloads to get somewhere.
+
+        Those that fill, read, fork or end are given EMULATED_TIMES the hold, at as slow a pace:
+        Docker's answers take so long there that a fast one would pass a limit before it is set.
+        """
+        kinds = {one.role: workloads.load(one.workload).probe for one in self.containers}
+        steps = tuple(
+            step.model_copy(update={"hold": EMULATED_TIMES * step.hold})
+            if not step.prepares and kinds[step.role or self.containers[0].role] in _GROWING
+            else step
+            for step in self.steps
+        )
+        containers = tuple(
+            one.model_copy(update={"pace": EMULATED_TIMES * one.pace})
+            if kinds[one.role] in _GROWING and one.pace is not None
+            else one
+            for one in self.containers
+        )
+        return self.model_copy(update={"steps": steps, "containers": containers})
+
+    def _held_for(self, hold_ns: int, trials: int) -> Experiment:
+        steps = tuple(
+            step.model_copy(update={"hold": min(step.hold, max(hold_ns, _periods(step, 4)))})
+            for step in self.steps
+        )
+        return self.model_copy(update={"trials": trials, "steps": steps})
+
+    def plans(self, cpus: int, seed: int) -> list[TrialPlan]:
+        """Expand to trial plans for a host with `cpus` CPUs, in an order shuffled by `seed`.
+
+        A step with `via = "run"` begins a new life of the containers, hence a new plan.
+        Raises ExperimentError when a step asks for more CPUs than there are.
+        """
+        walks: list[list[PlannedStep]] = []
+        born = {container.role: container.options for container in self.containers}
+        in_force = {name: dict(options) for name, options in born.items()}
+        for index, step in enumerate(self.steps, 1):
+            role = step.role or self.containers[0].role
+            for settings in step.unrolled():
+                before = born if step.via == "run" else in_force
+                if _exceeds({**before[role], **settings}, cpus):
+                    if step.fit_host:
+                        continue
+                    raise ExperimentError(
+                        f"{self.name}: steps.{index}: {_written(settings)} asks for more than "
+                        f"this host's {cpus} CPUs",
+                        "Lower it, or set fit_host = true to leave such values out.",
+                    )
+                if step.via == "run" or not walks:
+                    walks.append([])
+                    in_force = {name: dict(options) for name, options in born.items()}
+                in_force[role] |= settings
+                walks[-1].append(self._planned(step, role, settings))
+        if not walks:
+            raise ExperimentError(
+                f"{self.name}: steps: none is left that fits this host's {cpus} CPUs",
+                "Add a lower value.",
+            )
+        drafts = [
+            (repetition, walk, tuple(steps))
+            for repetition in range(1, self.trials + 1)
+            for walk, steps in enumerate(walks, 1)
+        ]
+        random.Random(seed).shuffle(drafts)
+        numbers = count(1)
+        return [
+            TrialPlan(number=next(numbers), repetition=repetition, walk=walk, steps=steps)
+            for repetition, walk, steps in drafts
+        ]
+
+    def _planned(self, step: Step, role: str, settings: dict[str, Value]) -> PlannedStep:
+        judged = self.judged_option(settings)
+        return PlannedStep(
+            role=role,
+            option=judged,
+            requested=f"{settings[judged]} {step.note}" if step.note else str(settings[judged]),
+            settings=settings,
+            via=step.via,
+            hold_ns=step.hold,
+            rewrite_ns=step.rewrite,
+            may_end=step.may_end,
+            prepares=step.prepares,
+            scheduler=step.scheduler,
+        )
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Put `place` in front of the message of an error."""
+    try:
+        yield
+    except CgbenchError as error:
+        raise ExperimentError(f"{place}: {error.message}", error.advice) from None
+
+
+def _periods(step: Step, number: int) -> int:
+    """Return the length of `number` of the step's longest periods in ns."""
+    return max(number * 1000 * bandwidth(settings)[1] for settings in step.unrolled())
+
+
+def _exceeds(settings: Settings, cpus: int) -> bool:
+    quota, period = bandwidth(settings)
+    return quota is not None and quota > cpus * period
+
+
+def _written(settings: Settings) -> str:
+    return " ".join(f"--{name} {value}" for name, value in settings.items())
+
+
+def builtin_names() -> list[str]:
+    """Return the names of the experiments that cgbench brings along, sorted."""
+    folder = resources.files("cgbench") / "experiments"
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def load(name_or_path: str) -> Experiment:
+    """Load a built-in experiment by name, or any experiment by the path of its file.
+
+    Raises ExperimentError that names the file, and the line or key that is wrong.
+    """
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or "/" in name_or_path:
+        try:
+            return parse(path.read_text(), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ExperimentError(f"cannot read {path}: {error}") from None
+    known = builtin_names()
+    if name_or_path not in known:
+        near = difflib.get_close_matches(name_or_path, known, 1)
+        raise ExperimentError(
+            f"unknown experiment: {name_or_path}",
+            f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}; or give a file.",
+        )
+    source = resources.files("cgbench") / "experiments" / f"{name_or_path}.toml"
+    return parse(source.read_text(), f"{name_or_path}.toml")
+
+
+def parse(text: str, origin: str) -> Experiment:
+    """Parse and check the text of an experiment file; `origin` names it in errors."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ExperimentError(f"{origin}: {error}", "Mend the TOML at that place.") from None
+    try:
+        return Experiment.model_validate(document)
+    except ValidationError as error:
+        raise _explained(error, origin) from None
+
+
+def _explained(error: ValidationError, origin: str) -> ExperimentError:
+    """Turn the first of pydantic's complaints into one line that names the key."""
+    # A misspelt key is often also a missing one: tell the first, which explains the second.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    location = first["loc"]
+    valued = next((location.index(key) for key in ("set", "options") if key in location), None)
+    if valued is not None and len(location) > valued + 1:
+        # Behind the option's name stands only which of a value's types pydantic tried.
+        location = location[: valued + 2]
+        first["msg"] = "should be a number, a text or a list of these"
+    where = ".".join(str(part + 1 if isinstance(part, int) else part) for part in location)
+    if first["type"] == "too_short":
+        return ExperimentError(f"{origin}: {where} is empty", "Give it at least one entry.")
+    if first["type"] == "extra_forbidden":
+        key = str(first["loc"][-1])
+        near = difflib.get_close_matches(key, _keys_beside(first["loc"]), 1)
+        advice = f"Did you mean {near[0]}?" if near else "Remove it."
+        return ExperimentError(f"{origin}: unknown key {where}", advice)
+    if first["type"] == "missing":
+        return ExperimentError(f"{origin}: {where} is missing", f"Add the key {first['loc'][-1]}.")
+    message, _, advice = first["msg"].removeprefix("Value error, ").partition("\n")
+    place = f"{where}: " if where else ""
+    got = "" if first["type"] == "value_error" else f" (got {first['input']!r})"
+    return ExperimentError(f"{origin}: {place}{message}{got}", advice or None)
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    models: dict[str, type[_Model]] = {
+        "containers": Container,
+        "steps": Step,
+        "sampling": Sampling,
+        "quick": Quick,
+        "verify": Verify,
+    }
+    model = models.get(str(location[0]), Experiment) if len(location) > 1 else Experiment
+    return list(model.model_fields)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of experiment files."""
+    schema = Experiment.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
+
+
+def explain(experiment: Experiment, cpus: int) -> str:
+    """Return what the experiment does on a host with `cpus` CPUs, in words, for a terminal."""
+    plans = experiment.plans(cpus, seed=0)
+    hold = sum(plan.hold_ns for plan in plans)
+    lines = [f"{experiment.name}: {experiment.title}", f"  {experiment.question}", ""]
+    lines += [
+        f"  {container.role}: workload {container.workload}, {container.workers} worker(s)"
+        for container in experiment.containers
+    ]
+    lines += [
+        "",
+        f"  {len(plans)} trial(s), {format_duration(hold)} of hold times; each trial walks:",
+    ]
+    for walk in sorted({plan.walk for plan in plans}):
+        steps = next(plan.steps for plan in plans if plan.walk == walk)
+        for step in steps:
+            verb = {"update": "docker update", "run": "docker run", "cgroupfs": "write"}[step.via]
+            lines.append(
+                f"    {verb} {_written(step.settings)} ({step.role}), "
+                f"hold {format_duration(step.hold_ns)}"
+            )
+    return "\n".join(lines)

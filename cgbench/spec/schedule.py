@@ -1,0 +1,49 @@
+"""What one trial is going to do: its changes and hold times, worked out for one host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from cgbench.spec.options import Value
+
+Scheduler = Literal["bfq", "mq-deadline", "kyber", "none"]
+"""The kernel's I/O schedulers for multi-queue devices."""
+
+Via = Literal["update", "run", "cgroupfs"]
+"""How a value is set: `docker update`, born with it by `docker run`, or the file written."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PlannedStep(_Model):
+    """One change and its hold: `settings` are set together, `option` is the one judged."""
+
+    role: str
+    option: str
+    requested: str
+    settings: Mapping[str, Value]
+    via: Via
+    hold_ns: int
+    rewrite_ns: int | None = None
+    may_end: bool = False
+    prepares: bool = False
+    scheduler: str | None = None
+
+
+class TrialPlan(_Model):
+    """One life of the containers: `walk` tells apart the plans of one repetition, from 1."""
+
+    number: int
+    repetition: int
+    walk: int
+    steps: tuple[PlannedStep, ...]
+
+    @property
+    def hold_ns(self) -> int:
+        """The sum of its hold times."""
+        return sum(step.hold_ns for step in self.steps)

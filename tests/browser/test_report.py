@@ -1,0 +1,209 @@
+"""The report in a real Chromium: it draws, fits, changes with the theme and needs no network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cgbench.judging import rows
+from cgbench.records.run_directory import RunDirectory
+from cgbench.reporting import render
+from cgbench.units import NS_PER_S
+from tests.made.run_builder import MadeUp, build
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+WIDTHS = (1400, 400)
+THEMES = ("light", "dark")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        if os.environ.get("CGBENCH_REQUIRE_DOCKER"):
+            pytest.fail(f"{CHROMIUM} is missing (and CGBENCH_REQUIRE_DOCKER is set)", pytrace=False)
+        pytest.skip(f"{CHROMIUM} is missing")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[RunDirectory]:
+    results = tmp_path_factory.mktemp("results")
+    quotas = MadeUp(failed={2: "the container of worker was removed from outside"})
+    periods = MadeUp(name="cpu-period-sweep", trials=2, hold_ns=4 * NS_PER_S)
+    return [build(results, quotas), build(results, periods)]
+
+
+@pytest.fixture(scope="module")
+def one(runs: list[RunDirectory], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return render.write(runs[:1], tmp_path_factory.mktemp("one") / "report.html")
+
+
+@pytest.fixture(scope="module")
+def both(runs: list[RunDirectory], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return render.write(runs, tmp_path_factory.mktemp("both") / "report.html")
+
+
+class Visit:
+    """A page that was opened, and what went wrong or out on the way."""
+
+    def __init__(self, browser: Browser, file: Path, width: int, theme: str) -> None:
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        context = browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=theme,  # type: ignore[arg-type]
+            offline=True,
+        )
+        self.page: Page = context.new_page()
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(file.as_uri())
+
+    def charts(self) -> list[dict[str, Any]]:
+        """Return what Plotly made of each plot."""
+        charts: list[dict[str, Any]] = self.page.evaluate(
+            """() => [...document.querySelectorAll(".chart")].map((chart) => ({
+                id: chart.id,
+                width: chart.getBoundingClientRect().width,
+                points: (chart.calcdata || []).map((trace) =>
+                    trace.filter((point) => point.x !== undefined).length),
+                drawn: chart.querySelectorAll("path.js-line, path.point").length,
+                ink: chart._fullLayout && chart._fullLayout.font.color,
+            }))"""
+        )
+        return charts
+
+
+@pytest.fixture(scope="module", params=[(width, theme) for width in WIDTHS for theme in THEMES],
+                ids=lambda param: f"{param[0]}px {param[1]}")  # fmt: skip
+def visit(request: pytest.FixtureRequest, browser: Browser, both: Path) -> Iterator[Visit]:
+    visit = Visit(browser, both, *request.param)
+    yield visit
+    visit.page.context.close()
+
+
+def test_it_draws_every_plot_without_a_complaint_or_a_request(visit: Visit) -> None:
+    charts = visit.charts()
+    assert len(charts) > 20
+    for chart in charts:
+        assert max(chart["points"]) >= 2, chart["id"]
+        assert chart["drawn"] > 0, chart["id"]
+    assert visit.complaints == []
+    assert [url for url in visit.requests if not url.startswith("file:")] == []
+    assert len(visit.requests) == 1
+
+
+def test_nothing_reaches_beyond_the_window(visit: Visit) -> None:
+    page = visit.page
+    widths = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert widths[0] <= widths[1]
+    assert all(chart["width"] <= widths[1] for chart in visit.charts())
+
+
+def test_legends_stand_beside_the_plots_and_cover_nothing(visit: Visit) -> None:
+    covered = visit.page.evaluate(
+        """() => [...document.querySelectorAll(".plot")].filter((plot) =>
+            plot.querySelector(".keys").getBoundingClientRect().bottom >
+            plot.querySelector(".chart").getBoundingClientRect().top + 1).length"""
+    )
+    assert covered == 0
+    assert visit.page.locator(".legend .traces").count() == 0
+
+
+def test_a_change_of_theme_repaints_the_plots(browser: Browser, one: Path) -> None:
+    visit = Visit(browser, one, 1400, "light")
+    light = {chart["ink"] for chart in visit.charts()}
+    visit.page.emulate_media(color_scheme="dark")
+    visit.page.wait_for_function(
+        "(ink) => document.querySelector('.chart')._fullLayout.font.color !== ink", arg=min(light)
+    )
+    dark = {chart["ink"] for chart in visit.charts()}
+    assert len(light) == len(dark) == 1
+    assert light != dark
+    assert visit.complaints == []
+    visit.page.context.close()
+
+
+def test_paper_is_white_even_if_the_screen_is_dark(browser: Browser, one: Path) -> None:
+    visit = Visit(browser, one, 1400, "dark")
+    dark = visit.charts()[0]["ink"]
+    visit.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    printed = visit.charts()[0]["ink"]
+    visit.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert printed != dark
+    assert visit.charts()[0]["ink"] == dark
+    visit.page.context.close()
+
+
+def test_the_table_shows_the_stored_numbers(
+    browser: Browser, one: Path, runs: list[RunDirectory]
+) -> None:
+    visit = Visit(browser, one, 1400, "light")
+    shown = visit.page.evaluate(
+        """() => [...document.querySelectorAll("tr[data-requested]")].map((row) => [
+            row.dataset.requested,
+            Number(row.querySelector("[data-figure=median]").dataset.value),
+            Number(row.querySelector("[data-figure=median]").textContent),
+            Number(row.querySelector("[data-figure=n_trials]").textContent),
+        ])"""
+    )
+    stored = [entry for entry in rows.summary(runs[0]) if entry["metric"] == "cpus_used"]
+    assert [(requested, exact) for requested, exact, _, _ in shown] == [
+        (entry["requested"], entry["median"]) for entry in stored
+    ]
+    for (_, exact, text, trials), entry in zip(shown, stored, strict=True):
+        assert text == pytest.approx(exact, rel=1e-3)
+        assert trials == entry["n_trials"] == 2
+    visit.page.context.close()
+
+
+def test_a_page_of_many_runs_unpacks_its_library(
+    browser: Browser,
+    runs: list[RunDirectory],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(render, "MAXIMUM_BYTES", 3_000_000)
+    visit = Visit(browser, render.write(runs, tmp_path / "packed.html"), 1400, "light")
+    visit.page.wait_for_function(
+        "[...document.querySelectorAll('.chart')].every((chart) => chart.calcdata)"
+    )
+    assert all(chart["drawn"] > 0 for chart in visit.charts())
+    assert visit.complaints == []
+    visit.page.context.close()
+
+
+def test_the_index_leads_to_each_run(browser: Browser, both: Path) -> None:
+    visit = Visit(browser, both, 1400, "light")
+    visit.page.get_by_role("link", name="cpu-period-sweep").click()
+    top = visit.page.evaluate("document.getElementById('run-2').getBoundingClientRect().top")
+    assert abs(top) < 900
+    visit.page.context.close()
+
+
+def test_the_answer_is_on_the_first_screen(browser: Browser, one: Path) -> None:
+    visit = Visit(browser, one, 1400, "light")
+    for text in ("of 3 trials failed", "held within", "A change took hold", "Stalls reach"):
+        box = visit.page.get_by_text(text).first.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] < 900
+    visit.page.context.close()

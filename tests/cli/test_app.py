@@ -1,0 +1,323 @@
+"""The command line: exit codes, messages, and what a killed run leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cgbench.engine.engine import Engine
+from cgbench.host import description
+from cgbench.records import run_directory
+from tests.made.short_experiment import cgbench, start, write
+
+
+def complaint(*arguments: str | Path, status: int = 2, **environment: str) -> str:
+    """Run the command, which must fail with `status` and say so shortly; return its words."""
+    done = cgbench(*arguments, environment=environment)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def ours(*arguments: str | Path, status: int = 2, **environment: str) -> str:
+    """The same, for errors of our own: one or two lines."""
+    said = complaint(*arguments, status=status, **environment)
+    assert said.startswith("cgbench: ")
+    assert 1 <= len(said.strip().splitlines()) <= 2
+    return said
+
+
+def test_an_unknown_experiment_is_answered_with_the_nearest_name() -> None:
+    assert "cpu-quota-sweep?" in ours("run", "cpu-quota-swep")
+
+
+def test_a_missing_file_is_named() -> None:
+    assert "/nowhere/x.toml" in ours("run", "/nowhere/x.toml")
+
+
+def test_broken_toml_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text('name = "x"\ntitle = = 1\n')
+    assert "line 2" in ours("run", path)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "told"),
+    [
+        ('hold = "1s"', 'hold = "1s"\nholdd = "1s"', "steps.1.holdd"),
+        ("trials = 1", 'trials = "many"', "trials"),
+        ("[20000, 50000]", "[999]", "cpu-quota 999 is below 1000"),
+        ('hold = "1s"', 'hold = "-1s"', "hold"),
+        ('workload = "spin"', 'workload = "spinn"', "Did you mean spin?"),
+        ("cpu-quota = [", "cpu-qota = [", "Did you mean --cpu-quota?"),
+    ],
+)
+def test_a_bad_experiment_file_is_answered_with_the_key(
+    tmp_path: Path, was: str, becomes: str, told: str
+) -> None:
+    path = write(tmp_path)
+    content = path.read_text()
+    assert was in content
+    path.write_text(content.replace(was, becomes))
+    assert told in ours("run", path)
+
+
+def test_an_empty_schedule_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_text(path.read_text().split("[[steps]]")[0] + "steps = []\n")
+    assert "steps" in ours("run", path)
+
+
+def test_neither_or_both_of_experiment_and_resume_is_a_usage_error() -> None:
+    assert "--resume" in complaint("run")
+    assert "--resume" in complaint("run", "cpu-quota-sweep", "--resume", "x")
+
+
+def test_without_a_daemon_the_message_says_where_it_was_looked_for(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root to get as far")
+    address = f"unix://{tmp_path}/none"
+    assert address in ours("run", "cpu-quota-sweep", DOCKER_HOST=address)
+
+
+def test_a_remote_daemon_is_refused() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root to get as far")
+    assert "remote" in ours("run", "cpu-quota-sweep", DOCKER_HOST="tcp://127.0.0.1:9")
+
+
+def test_without_root_the_exit_status_is_3() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root to give it up")
+    program = (
+        # Everything is imported first: a user without rights may not even read the package.
+        "import os, sys; from cgbench import cli, experiment, host, runner, engine; "
+        "experiment.load('cpu-quota-sweep'); os.seteuid(65534); "
+        "sys.argv = ['cgbench', 'run', 'cpu-quota-sweep']; cli.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.startswith("cgbench: cgbench must run as root")
+
+
+def test_an_unknown_run_is_named_with_the_place_searched(tmp_path: Path) -> None:
+    assert str(tmp_path) in ours("report", "20200101", "--results", tmp_path)
+
+
+def test_list_and_show_speak_json(tmp_path: Path) -> None:
+    listed = json.loads(cgbench("list", "--json", "--results", tmp_path).stdout)
+    assert {"cpu-quota-sweep", "cpu-period-sweep"} <= {one["name"] for one in listed["experiments"]}
+    assert (listed["runs"], listed["truth_tables"]) == ([], [])
+    shown = json.loads(cgbench("show", "cpu-period-sweep", "--json").stdout)
+    assert shown["option"] == "cpu-period"
+
+
+def test_show_explains_an_experiment_in_words() -> None:
+    said = cgbench("show", "cpu-quota-sweep").stdout
+    assert "docker update --cpu-quota 10000" in said
+
+
+def test_the_readme_names_every_command() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    helped = cgbench("--help", environment={"COLUMNS": "100", "NO_COLOR": "1"}).stdout
+    commands = re.findall(r"^│ ([a-z]+) ", helped.split("Commands", 1)[1], re.MULTILINE)
+    assert len(commands) >= 8
+    for command in commands:
+        assert f"`cgbench {command}" in readme, command
+
+
+# On real containers
+
+
+def no_trace() -> bool:
+    engine = Engine()
+    left = engine.leftovers()
+    engine.close()
+    return not left and not description.scratch_leftovers()
+
+
+def only_run(results: Path) -> run_directory.RunDirectory:
+    (directory,) = run_directory.runs(results)
+    return directory
+
+
+def await_trials(results: Path, count: int, process: subprocess.Popen[str]) -> None:
+    """Wait until a run has `count` finished trials and is in the middle of the next."""
+    limit = time.monotonic() + 60
+    while not (run_directory.runs(results) and len(only_run(results).trials()) >= count):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    time.sleep(1)
+
+
+@pytest.mark.docker
+def test_a_run_leaves_report_figures_and_no_container(tmp_path: Path) -> None:
+    done = cgbench("run", write(tmp_path), "--results", tmp_path, "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["trials"], answer["failed"]) == (1, [])
+    assert Path(answer["report"]).stat().st_size < 6 * 2**20
+    shown = json.loads(cgbench("show", answer["path"], "--json").stdout)
+    used = [one for one in shown["summary"] if one["metric"] == "cpus_used"]
+    assert [one["enforced"] for one in used] == ["20000", "50000"]
+    assert [one["median"] for one in used] == pytest.approx([0.2, 0.5], rel=0.1)
+    assert no_trace()
+
+
+@pytest.mark.docker
+def test_ctrl_c_keeps_finished_trials_and_leaves_nothing_running(tmp_path: Path) -> None:
+    process = start("run", write(tmp_path, trials=3), "--results", tmp_path)
+    await_trials(tmp_path, 1, process)
+    process.send_signal(signal.SIGINT)
+    _out, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert only_run(tmp_path).run().status == "interrupted"
+    assert len(only_run(tmp_path).trials()) == 1
+    assert no_trace()
+
+
+@pytest.mark.docker
+def test_after_kill_9_clean_removes_every_trace_and_resume_measures_the_rest(
+    tmp_path: Path,
+) -> None:
+    process = start("run", write(tmp_path, trials=2), "--results", tmp_path)
+    await_trials(tmp_path, 1, process)
+    process.kill()
+    process.communicate()
+    assert not no_trace(), "a killed cgbench cannot have cleaned up"
+    done = cgbench("clean")
+    assert done.returncode == 0, done.stderr
+    assert "removed 1 container" in done.stdout
+    assert no_trace()
+    first = only_run(tmp_path).trials()[0]
+    done = cgbench("run", "--resume", only_run(tmp_path).path.name, "--results", tmp_path)
+    assert done.returncode == 0, done.stderr
+    trials = only_run(tmp_path).trials()
+    assert [one.number for one in trials] == [1, 2]
+    assert trials[0] == first
+    assert only_run(tmp_path).run().status == "finished"
+
+
+@pytest.mark.docker
+def test_after_kill_9_containers_end_by_themselves_within_their_deadline(tmp_path: Path) -> None:
+    process = start("run", write(tmp_path, hold="500ms"), "--results", tmp_path)
+    engine = Engine()
+    limit = time.monotonic() + 30
+    while not engine.leftovers():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    (container_id,) = engine.leftovers()
+    process.kill()
+    process.communicate()
+    # 30 s beyond the schedule, told in the README.
+    limit = time.monotonic() + 40
+    while (state := engine.state(container_id)) and state.running:
+        assert time.monotonic() < limit, "the container outlived its deadline"
+        time.sleep(0.2)
+    engine.close()
+    assert cgbench("clean").returncode == 0
+    assert no_trace()
+
+
+@pytest.mark.docker
+def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
+    with description.exclusively():
+        said = ours("run", write(tmp_path), "--results", tmp_path, status=3)
+    assert f"process {os.getpid()}" in said
+
+
+@pytest.mark.docker
+def test_a_quota_beyond_the_hosts_cpus_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    path = write(tmp_path, quotas=f"[{100_000 * (description.cpus() + 1)}]")
+    assert f"this host's {description.cpus()} CPUs" in ours("run", path, "--results", tmp_path)
+    assert no_trace()
+
+
+@pytest.mark.docker
+def test_an_unwritable_results_directory_is_named(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a directory")
+    assert str(blocked) in ours("run", write(tmp_path), "--results", blocked)
+
+
+@contextmanager
+def small_disk(megabytes: int) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        size = f"size={megabytes}m"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder], check=True)
+        try:
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.docker
+def test_a_disk_too_full_to_begin_is_told_with_its_free_space(tmp_path: Path) -> None:
+    with small_disk(1) as disk:
+        assert "free" in ours("run", write(tmp_path), "--results", disk)
+
+
+@pytest.mark.docker
+def test_a_disk_that_fills_up_stops_the_run_and_keeps_finished_trials(tmp_path: Path) -> None:
+    with small_disk(80) as disk:
+        process = start("run", write(tmp_path, trials=3), "--results", disk)
+        await_trials(disk, 1, process)
+        _fill(disk)
+        _out, said = process.communicate(timeout=60)
+        assert process.returncode == 2, said
+        assert "disk full" in said
+        assert "Traceback" not in said
+        assert len(only_run(disk).trials()) == 1
+    assert no_trace()
+
+
+def _fill(disk: Path) -> None:
+    with (disk / "ballast").open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(2**16))
+        except OSError:
+            return
+
+
+@pytest.mark.docker
+def test_a_failed_trial_gives_exit_status_1_and_the_run_goes_on(tmp_path: Path) -> None:
+    process = start("run", write(tmp_path, trials=2, hold="2s"), "--results", tmp_path)
+    engine = Engine()
+    limit = time.monotonic() + 30
+    while not engine.leftovers():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    threading.Event().wait(2)
+    for container_id in engine.leftovers():
+        engine.remove(container_id)
+    engine.close()
+    out, said = process.communicate(timeout=120)
+    assert process.returncode == 1, out + said
+    assert [trial.status for trial in only_run(tmp_path).trials()] == ["failed", "ok"]
+    assert "removed from outside" in said
+
+
+def test_the_readme_draws_the_layers_that_are_checked() -> None:
+    root = Path(__file__).parent.parent
+    contracts = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = [one["layers"] for one in contracts["contracts"] if one["type"] == "layers"]
+    drawn = "\n".join(layers).replace("cgbench.", "")
+    assert f"```\n{drawn}\n```" in (root / "README.md").read_text()

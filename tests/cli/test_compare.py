@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from cgbench.records import baseline
+from tests.made.plain_sides import around, side
+from tests.made.run_builder import MadeUp, build
+from tests.made.short_experiment import cgbench
+
+
+def _kept(results: Path, name: str, middle: float, **host: str) -> None:
+    baseline.write(side({"cpus_used": around(middle)}, name, **host), results)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    _kept(tmp_path, "before", 0.5)
+    _kept(tmp_path, "same", 0.5)
+    _kept(tmp_path, "slower", 0.45)
+    _kept(tmp_path, "elsewhere", 0.5, hostname="another")
+    baseline.write(side({"cpus_used": around(0.5, 30)}, "noisy"), tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("candidate", "status", "told"),
+    [
+        ("same", 0, "1 unchanged"),
+        ("slower", 1, "regressed"),
+        ("noisy", 3, "inconclusive"),
+        ("elsewhere", 3, "hostname was made-up, is another"),
+    ],
+)
+def test_the_exit_status_is_the_verdict(
+    results: Path, candidate: str, status: int, told: str
+) -> None:
+    done = cgbench("compare", "before", candidate, "--results", str(results))
+    assert done.returncode == status, done.stderr
+    assert told in done.stdout
+    assert max(map(len, done.stdout.splitlines())) < 500
+
+
+def test_a_regression_names_option_step_size_and_confidence(results: Path) -> None:
+    done = cgbench("compare", "before", "slower", "--results", str(results))
+    for words in ("--cpu-quota 50000", "cpus_used", "-10.0 %", "at 95 %", "p = "):
+        assert words in done.stdout
+
+
+def test_what_may_differ_is_compared(results: Path) -> None:
+    done = cgbench(
+        "compare", "before", "elsewhere", "--allow", "hostname", "--results", str(results)
+    )
+    assert done.returncode == 0
+    assert "hostname differs, as allowed" in done.stdout
+
+
+def test_every_form_is_written(results: Path, tmp_path: Path) -> None:
+    summary = tmp_path / "summary.md"
+    summary.write_text("what others wrote\n")
+    files = {name: tmp_path / f"out.{name}" for name in ("json", "junit", "markdown", "html")}
+    done = cgbench(
+        "compare", "before", "slower", "--results", str(results), "--json", str(files["json"]),
+        "--junit", str(files["junit"]), "--markdown", str(files["markdown"]), "-o",
+        str(files["html"]), environment={"GITHUB_STEP_SUMMARY": str(summary)},
+    )  # fmt: skip
+    assert done.returncode == 1
+    (told,) = json.loads(files["json"].read_text())
+    assert told["overall"] == "regressed"
+    assert ET.fromstring(files["junit"].read_text()).find(".//failure") is not None
+    assert files["markdown"].read_text().strip() in summary.read_text()
+    assert summary.read_text().startswith("what others wrote\n")
+    assert "<html" in files["html"].read_text()
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [("absent", "no run called absent"), ("damaged", "not JSON"), ("newer", "schema version 9")],
+)
+def test_a_baseline_that_cannot_be_read_is_never_a_pass(
+    results: Path, before: str, told: str
+) -> None:
+    (results / "baselines" / "damaged.json").write_text("{")
+    text = (results / "baselines" / "before.json").read_text()
+    newer = text.replace('"schema_version": 1', '"schema_version": 9')
+    (results / "baselines" / "newer.json").write_text(newer)
+    done = cgbench("compare", before, "same", "--results", str(results))
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
+def test_a_run_is_set_listed_shown_and_compared(tmp_path: Path) -> None:
+    directory = build(tmp_path, MadeUp(trials=6))
+    at = ("--results", str(tmp_path))
+    done = cgbench("baseline", "set", str(directory.path), "--name", "kept", *at)
+    assert done.returncode == 0, done.stderr
+    assert "6 trials, 24 series" in done.stdout
+    assert "kept" in cgbench("baseline", "list", *at).stdout
+    (listed,) = json.loads(cgbench("baseline", "list", "--json", *at).stdout)
+    assert listed["trials"] == 6
+    shown = cgbench("baseline", "show", "kept", *at).stdout
+    assert "cpus_used" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    assert cgbench("compare", "kept", str(directory.path), *at).returncode == 0
+
+
+def test_a_run_of_another_schedule_is_incomparable(tmp_path: Path) -> None:
+    directory = build(tmp_path, MadeUp(trials=3))
+    other = build(tmp_path / "other", MadeUp(trials=3, hold_ns=3_000_000_000))
+    done = cgbench("compare", str(directory.path), str(other.path))
+    assert done.returncode == 3
+    assert "schedule was" in done.stdout
+
+
+def test_a_run_whose_trials_failed_is_never_a_pass(results: Path, tmp_path: Path) -> None:
+    failed = build(tmp_path / "failed", MadeUp(trials=2, failed={1: "killed", 2: "killed"}))
+    done = cgbench("compare", "before", str(failed.path), "--results", str(results))
+    assert done.returncode == 2
+    assert "every trial failed: killed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("gate", "cpu-quota-swep"), "Did you mean cpu-quota-sweep?"),
+        (("gate", "cpu-quota-sweep", "--baseline", "gone"), "no baseline called gone"),
+        (("gate", "cpu-quota-sweep", "--baseline", "before", "--budget", "soon"), "soon"),
+        (("ab", "cpu-quota-sweep", "--a", "true"), "--b"),
+        (("ab", "cpu-quota-sweep", "--a", "true", "--b", "true", "--metric", "speed"), "speed"),
+        (("compare", "before", "same", "--allow", "colour"), "no such key"),
+        (("compare", "before", "same", "--effect", "0"), "effect"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_measured(
+    results: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    done = cgbench(*arguments, "--results", str(results), environment={"NO_COLOR": "1"})
+    assert done.returncode == 2
+    assert told in done.stderr

@@ -1,0 +1,188 @@
+"""The display: plain lines where nobody looks, a dashboard in a terminal, one table at the end."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from cgbench.cli import live
+from cgbench.judging.comparison import Judgement
+from cgbench.measuring.container import Snapshot
+from cgbench.records import run_directory
+from cgbench.records.run import TrialRecord
+from cgbench.reporting.words import comparison
+from cgbench.spec import experiment
+from tests.made import run_builder, sides
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> run_directory.RunDirectory:
+    return run_builder.build(tmp_path)
+
+
+def test_measuring_and_telling_load_nothing_that_only_judging_and_drawing_need() -> None:
+    program = (
+        "import sys; from cgbench import gate, live, runner, verification\n"
+        "heavy = {'pandas', 'plotly', 'scipy', 'tsdownsample', 'pyarrow', 'otava'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def finished(number: int, reason: str | None = None) -> TrialRecord:
+    return TrialRecord(
+        number=number, repetition=1, walk=1, status="failed" if reason else "ok", reason=reason,
+        started="2026-01-01T00:00:00Z", t_begin_ns=0, t_end_ns=1, hold_ns=1,
+    )  # fmt: skip
+
+
+def test_plain_lines_tell_trials_changes_and_failures(
+    directory: run_directory.RunDirectory,
+) -> None:
+    stream = io.StringIO()
+    plans = experiment.load("cpu-quota-sweep").plans(cpus=2, seed=1)
+    with live.display(stream=stream) as observer:
+        observer.run_started(directory.run(), plans, done=0)
+        observer.trial_started(plans[0])
+        observer.phase_started(plans[0].steps[0], 1, 11)
+        observer.snapshot([])
+        observer.trial_finished(finished(1, reason="the container of worker was removed"))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 4
+    assert "5 trial(s), 0 done" in lines[0]
+    assert lines[1].startswith("trial 1/5: 11 changes")
+    assert lines[2].strip() == "1/11 --cpu-quota 10000 (worker)"
+    assert "FAILED: the container of worker was removed" in lines[3]
+
+
+def test_a_dashboard_shows_progress_and_a_row_per_container(
+    directory: run_directory.RunDirectory,
+) -> None:
+    plans = experiment.load("cpu-quota-sweep").plans(cpus=2, seed=1)
+    dashboard = live.Dashboard()
+    dashboard.run_started(directory.run(), plans, done=0)
+    dashboard.trial_started(plans[0])
+    dashboard.phase_started(plans[0].steps[0], 1, 11)
+    dashboard.snapshot([Snapshot("worker", 0.25, 100.0, 2**20), Snapshot("other", 1, None, None)])
+    dashboard.trial_finished(finished(1))
+    console = Console(file=io.StringIO(), width=100)
+    console.print(dashboard)
+    shown: str = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "1/5" in shown
+    assert "0.25" in shown
+    assert "100 %" in shown
+    assert "1 MiB" in shown
+    assert "–" in shown, "what is absent is not shown as zero"
+
+
+def test_quiet_shows_nothing(directory: run_directory.RunDirectory, capsys: Any) -> None:
+    with live.display(quiet=True) as observer:
+        observer.run_started(directory.run(), [], 0)
+        observer.trial_finished(finished(1))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_summary_is_one_row_per_value_within_80_columns(
+    directory: run_directory.RunDirectory, capsys: Any
+) -> None:
+    from cgbench.judging import rows
+
+    summary = rows.summary(directory)
+    live.print_summary(directory, directory.run(), summary)
+    lines = capsys.readouterr().out.splitlines()
+    values = list(dict.fromkeys(one["requested"] for one in summary))
+    assert [line.split()[1] for line in lines[2:]] == values
+    assert max(map(len, lines[1:])) <= 80
+
+
+def test_progress_in_a_log_is_a_line_each_and_leaves_out_details() -> None:
+    stream = io.StringIO()
+    with live.telling(stream) as (tell, detail):
+        tell("cpus-sweep: --cpus")
+        detail("--cpus '0': 0, by update")
+        tell("--cpus: bounds")
+    lines = stream.getvalue().splitlines()
+    assert [line.partition(" s  ")[2] for line in lines] == ["cpus-sweep: --cpus", "--cpus: bounds"]
+
+
+def test_progress_in_a_terminal_keeps_to_one_line_and_goes_away() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    stream = Terminal()
+    with live.telling(stream) as (tell, detail):
+        for number in range(20):
+            tell(f"step {number} " + "long " * 60)
+            detail(f"try {number}")
+    # A line that is drawn anew and never left: no more line ends than those that erase it.
+    assert stream.getvalue().count("\n") <= 2
+
+
+def test_findings_fit_into_80_columns_and_lose_no_number(capsys: Any) -> None:
+    found = sides.mixed()
+    live.print_comparisons([found])
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    assert lines[0] == comparison.headline(found)
+    (regressed,) = found.of(Judgement.REGRESSED)
+    assert lines[1].strip() == comparison.regression(regressed, found.level)
+    table = lines[2:]
+    assert max(map(len, table)) <= 80
+    assert "…" not in out.replace("…+", "").replace("…-", ""), "nothing is cut short"
+    signs = [line.split()[0] for line in table if line[:1] in "✗?+✓!" and line[:1]]
+    assert signs == ["✗", "?", "+", "✓", "✓", "✓"]
+    words = " ".join(out.split())
+    for one in found.findings:
+        assert f"--{one.option} {one.requested}" in words
+        assert f"{one.change_pct:+.1f} %" in words
+        assert f"{one.low_pct:+.1f}…{one.high_pct:+.1f}" in words
+        assert one.metric in out
+
+
+def test_the_widest_findings_fit_into_80_columns(capsys: Any) -> None:
+    found = sides.mixed()
+    wide = found.findings[0].model_copy(
+        update={
+            "option": "memory-reservation", "requested": "104857600", "role": "neighbour",
+            "metric": "memory_swap_max_bytes", "judgement": Judgement.INCONCLUSIVE,
+            "change_pct": -99.94, "low_pct": -100.0, "high_pct": 1234.5, "p": 0.00012,
+        }
+    )  # fmt: skip
+    live.print_comparisons([found.model_copy(update={"findings": (wide,)})])
+    out = capsys.readouterr().out
+    table = [line for line in out.splitlines()[1:] if "more time" not in line]
+    assert max(map(len, table)) <= 80
+    for text in ("--memory-reservation", "104857600", "memory_swap_max_bytes", "-99.9 %",
+                 "-100.0…+1234.5", "0.00012", "inconclusive"):  # fmt: skip
+        assert text in out, text
+
+
+def test_a_forbidden_comparison_prints_no_table_and_the_next_move(capsys: Any) -> None:
+    live.print_comparisons([sides.forbidden()])
+    lines = capsys.readouterr().out.splitlines()
+    assert "incomparable" in lines[0]
+    assert lines[1] == "note: kernel differs, as allowed: 6.1.0 → 6.18.0"
+    assert "--allow hostname" in lines[2]
+    assert len(lines) == 3
+
+
+def test_a_baseline_is_printed_within_80_columns(capsys: Any) -> None:
+    kept = sides.side()
+    lacking = kept.series[0].model_copy(update={"values": (None,) * 10, "requested": "77777"})
+    live.print_baseline(kept.model_copy(update={"series": (*kept.series, lacking)}))
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    assert lines[0].startswith("base: cpu-quota-sweep, run ")
+    assert "10 trials" in lines[0]
+    assert "made-up: kernel 6.1.0" in lines[1]
+    assert max(map(len, lines[2:])) <= 80
+    assert "…" not in out
+    assert "128 MiB" in out
+    assert next(line for line in lines if "77777" in line).split()[-2:] == ["–", "–"]

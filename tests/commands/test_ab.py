@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from cgbench.commands import ab, gate
+from cgbench.engine import image
+from cgbench.engine.engine import Answer, Engine
+from cgbench.errors import BaselineError
+from cgbench.judging.comparison import Judgement
+from cgbench.spec import experiment, workload
+from cgbench.spec.experiment import Experiment, Step
+from cgbench.spec.options import Settings
+from cgbench.units import NS_PER_MS
+
+
+def test_a_command_that_fails_is_named_with_its_status_and_last_words() -> None:
+    with pytest.raises(BaselineError, match=r"`echo no >&2; exit 3` ended .* status 3: no"):
+        ab.switch("echo no >&2; exit 3")
+
+
+def test_a_command_that_is_not_there_is_named() -> None:
+    with pytest.raises(BaselineError, match=r"`no-such-command` ended with exit status 127"):
+        ab.switch("no-such-command")
+
+
+def test_a_command_that_succeeds_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    ab.switch("echo quiet")
+    assert capfd.readouterr().out == ""
+
+
+def test_a_command_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ab, "_COMMAND_TIMEOUT_S", 0.1)
+    with pytest.raises(BaselineError, match="did not end within"):
+        ab.switch("exec sleep 5")
+
+
+class Switched(Engine):
+    """Gives 10 % less quota while a file is there."""
+
+    def __init__(self, flag: Path) -> None:
+        super().__init__()
+        self._flag = flag
+
+    def update(self, container_id: str, settings: Settings) -> Answer:
+        share = 0.9 if self._flag.exists() else 1.0
+        return super().update(
+            container_id,
+            {
+                name: round(share * int(value)) if name == "cpu-quota" else value
+                for name, value in settings.items()
+            },
+        )
+
+
+def _short() -> Experiment:
+    whole = experiment.load("cpu-quota-sweep")
+    step = Step(set={"cpu-quota": (30_000,)}, hold=600 * NS_PER_MS)
+    return whole.model_copy(update={"steps": (step,), "warmup": 200 * NS_PER_MS})
+
+
+@pytest.mark.docker
+def test_alternating_trials_tell_two_states_of_the_host_apart(tmp_path: Path) -> None:
+    flag = tmp_path / "less"
+    name = shlex.quote(str(flag))
+    sides = ab.Sides(f"rm -f {name}", f"touch {name}", ("cpus_used",), 120, looks=(7,))
+    engine = Switched(flag)
+    try:
+        tag = image.tag(workload.directory())
+        found = ab.ab(_short(), sides, gate.Site(engine, tag, tmp_path, 1, lambda _: None))
+    finally:
+        engine.close()
+    (one,) = found.findings
+    assert found.paired
+    assert len(one.baseline) == len(one.candidate) == 7
+    assert one.judgement is Judgement.REGRESSED
+    assert one.change_pct == pytest.approx(-10, abs=2)
+
+
+@pytest.mark.docker
+def test_a_command_that_fails_ends_the_comparison(tmp_path: Path) -> None:
+    engine = Engine()
+    try:
+        site = gate.Site(engine, image.tag(workload.directory()), tmp_path, 1, lambda _: None)
+        with pytest.raises(BaselineError, match="`false` ended with exit status 1"):
+            ab.ab(_short(), ab.Sides("true", "false"), site)
+    finally:
+        engine.close()

@@ -1,0 +1,39 @@
+"""The doctor finds what is missing, says what to do, and never needs what it looks for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cgbench.commands.doctor import Examination, Finding, examine
+from tests.made.short_experiment import cgbench
+
+
+def test_a_host_without_docker_is_told_so_with_exit_status_3(tmp_path: Path) -> None:
+    done = cgbench("doctor", "--json", environment={"DOCKER_HOST": f"unix://{tmp_path}/none"})
+    assert done.returncode == 3
+    answer = json.loads(done.stdout)
+    assert answer["able"] is False
+    (docker,) = [one for one in answer["findings"] if one["name"] == "Docker"]
+    assert docker["status"] == "bad"
+    assert docker["advice"]
+
+
+@pytest.mark.docker
+def test_this_host_can_run_the_main_job() -> None:
+    examination = examine()
+    assert examination.able
+    assert examination.host is not None
+    assert {"Docker", "kernel", "image", "noise"} <= {one.name for one in examination.findings}
+    assert cgbench("doctor").returncode == 0
+
+
+def test_text_has_a_line_per_finding_and_the_verdict() -> None:
+    findings = (Finding("a", "ok", "fine"), Finding("b", "bad", "missing", "Get it."))
+    lines = Examination(None, findings).to_text().splitlines()
+    assert lines[0].startswith("ok")
+    assert lines[1].startswith("BAD")
+    assert lines[2].strip() == "Get it."
+    assert "cannot" in lines[3]

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+import pytest
+
+from cgbench.commands import gate
+from cgbench.engine import image
+from cgbench.engine.engine import Engine
+from cgbench.errors import BaselineError
+from cgbench.host import description
+from cgbench.judging.comparison import Comparison, Disturbance, Finding, Judgement
+from cgbench.measuring import run
+from cgbench.records import baseline
+from cgbench.records.baseline import Baseline, Noise
+from cgbench.spec import workload
+from tests.bench.real_gate import Stingy, short_sweep
+from tests.made.plain_sides import around, side
+
+
+class MadeUp:
+    """A candidate whose n-th repetition measures what `value` says; None fails."""
+
+    def __init__(self, value: Callable[[int], float | None], most: int = 60) -> None:
+        self.good: list[int] = []
+        self.disturbances: list[Disturbance] = []
+        self.longest_s, self.persistent = 0.0, False
+        self._value, self._most, self._done = value, most, 0
+
+    @property
+    def exhausted(self) -> bool:
+        return self._done >= self._most
+
+    def measure(self) -> None:
+        self._done += 1
+        if self._value(self._done) is None:
+            self.disturbances.append(
+                Disturbance(repetition=self._done, reason="failed: killed", kept=False)
+            )
+        else:
+            self.good.append(self._done)
+
+    def side(self, repetitions: Collection[int] | None = None) -> Baseline:
+        chosen = self.good if repetitions is None else repetitions
+        return side({"cpus_used": [self._value(one) for one in chosen]}, "after")
+
+
+BEFORE = side({"cpus_used": around(0.5)})
+
+
+def _decide(candidate: MadeUp, budget_s: float = 60) -> tuple[Comparison, list[str]]:
+    told: list[str] = []
+    return gate.decide(candidate, gate.Terms(BEFORE, budget_s=budget_s), told.append), told
+
+
+def _wobbling(middle: float) -> Callable[[int], float]:
+    return lambda number: middle * (1 + 0.001 * (number % 3 - 1))
+
+
+def test_what_is_unchanged_is_let_through_after_the_first_look() -> None:
+    candidate = MadeUp(_wobbling(0.5))
+    found, _ = _decide(candidate)
+    assert found.overall is Judgement.UNCHANGED
+    assert len(candidate.good) == gate.LOOKS[0]
+
+
+def test_a_regression_is_measured_again_before_it_is_told() -> None:
+    candidate = MadeUp(_wobbling(0.475))
+    found, told = _decide(candidate)
+    assert found.overall is Judgement.REGRESSED
+    assert len(candidate.good) == gate.LOOKS[0] + gate.FRESH
+    assert any("measuring those again" in line for line in told)
+    assert f"again in {gate.FRESH} fresh trials" in found.findings[0].reason
+
+
+def test_what_fresh_trials_do_not_show_again_is_no_regression() -> None:
+    # Something slowed the first look down, and was gone afterwards.
+    candidate = MadeUp(lambda number: _wobbling(0.475 if number <= gate.LOOKS[0] else 0.5)(number))
+    found, told = _decide(candidate)
+    assert any("did not show it again" in line for line in told)
+    assert found.overall is not Judgement.REGRESSED
+
+
+def test_a_spent_budget_is_inconclusive_and_never_a_pass() -> None:
+    candidate = MadeUp(_wobbling(0.5))
+    candidate.longest_s = 100
+    candidate.measure()
+    found, _ = _decide(candidate, budget_s=1)
+    assert found.overall is Judgement.INCONCLUSIVE
+    assert found.findings[0].more_trials == 2
+
+
+def test_a_regression_that_there_is_no_time_to_confirm_is_inconclusive() -> None:
+    candidate = MadeUp(_wobbling(0.475), most=gate.LOOKS[0])
+    found, _ = _decide(candidate)
+    assert found.overall is Judgement.INCONCLUSIVE
+    assert "did not confirm" in found.findings[0].reason
+
+
+def test_failed_trials_are_repeated_and_told() -> None:
+    candidate = MadeUp(lambda number: None if number == 2 else _wobbling(0.5)(number))
+    found, _ = _decide(candidate)
+    assert found.overall is Judgement.UNCHANGED
+    assert [one.repetition for one in found.disturbances] == [2]
+    assert len(candidate.good) == gate.LOOKS[0]
+
+
+def test_a_candidate_whose_every_trial_fails_is_an_error() -> None:
+    with pytest.raises(BaselineError, match=r"not one of 60 trials could be used.*killed"):
+        _decide(MadeUp(lambda _number: None))
+
+
+def test_the_calmest_a_host_must_be_is_the_baselines_worst() -> None:
+    noisy = BEFORE.model_copy(
+        update={
+            "noise": (
+                Noise(repetition=1, steal_cpus=0.01, other_cpus=0.2),
+                Noise(repetition=2, steal_cpus=0.03, other_cpus=0.1),
+            )
+        }
+    )
+    assert gate.calmness(noisy) == Noise(repetition=0, steal_cpus=0.03, other_cpus=0.2)
+
+
+# On real containers
+
+
+def _kept(folder: Path, engine: Engine, tag: str, trials: int = 8) -> Baseline:
+    sweep = short_sweep().model_copy(update={"trials": trials})
+    request = run.Request(sweep, tag, folder, 1)
+    directory = run.begin(request, engine, description.require(sweep.requires))
+    run.execute(directory, directory.run(), engine, run.Silent())
+    # Only what a quota gives: neighbours of a test may stall a worker at any time.
+    return baseline.of_run(directory, "before", ["cpus_used"])
+
+
+def _at_half(kept: Baseline) -> Baseline:
+    """Keep what is below a CPU: a busy neighbour takes nothing from it."""
+    chosen = tuple(one for one in kept.series if one.requested == "50000")
+    return kept.model_copy(update={"series": chosen})
+
+
+@pytest.mark.docker
+def test_real_trials_pass_as_themselves_and_fail_with_less_quota(tmp_path: Path) -> None:
+    tag, told = image.tag(workload.directory()), list[str]()
+    engine, stingy = Engine(), Stingy()
+    try:
+        kept = _at_half(_kept(tmp_path, engine, tag))
+        terms = gate.Terms(kept, looks=(5, 8), budget_s=90)
+        site = gate.Site(engine, tag, tmp_path, 1, told.append)
+        same = gate.gate(short_sweep(), terms, site)
+        less = gate.gate(short_sweep(), terms, dataclasses.replace(site, engine=stingy))
+    finally:
+        engine.close()
+        stingy.close()
+    (one,), (other,) = _judged(same.findings), _judged(less.findings)
+    assert one.judgement is Judgement.UNCHANGED, (one, told)
+    assert other.judgement is Judgement.REGRESSED, (other, told)
+    assert other.change_pct == pytest.approx(-5, abs=1)
+
+
+def _judged(findings: Sequence[Finding]) -> list[Finding]:
+    return [one for one in findings if one.requested == "50000"]
+
+
+@pytest.mark.docker
+def test_another_schedule_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    tag, engine = image.tag(workload.directory()), Engine()
+    try:
+        kept = side({"cpus_used": around(0.5)})
+        found = gate.gate(
+            short_sweep(), gate.Terms(kept), gate.Site(engine, tag, tmp_path, 1, lambda _: None)
+        )
+    finally:
+        engine.close()
+    assert found.overall is Judgement.INCOMPARABLE
+    assert "schedule" in [one.key for one in found.differences]
+    assert not list(tmp_path.glob("*/*/samples/*"))

@@ -1,0 +1,88 @@
+"""The truth table of this very host, for options whose answer can be read by hand."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cgbench.commands import verify
+from cgbench.engine import image
+from cgbench.engine.engine import Engine
+from cgbench.errors import ExperimentError
+from cgbench.host import description
+from cgbench.judging.verdict import Outcome
+from cgbench.spec import experiment, workload
+from cgbench.spec.options import OPTIONS
+from tests.made.short_experiment import cgbench
+
+
+def test_every_option_is_judged_by_exactly_one_experiment() -> None:
+    judged = [option for _, options in verify.experiments(list(OPTIONS)) for option in options]
+    assert sorted(judged) == sorted(OPTIONS)
+
+
+def test_every_experiment_that_judges_has_a_short_form_and_all_fit_into_four_minutes() -> None:
+    holds = []
+    for loaded, _options in verify.experiments(list(OPTIONS)):
+        short = loaded.for_verify()
+        assert short.trials == 1
+        holds.append(sum(plan.hold_ns for plan in short.plans(2, seed=1)) / 1e9)
+    # Starting containers, bounds and survival take half a minute more.
+    assert max(holds) < 40
+    assert sum(holds) < 180
+
+
+def test_an_experiment_without_the_table_has_none() -> None:
+    with pytest.raises(ExperimentError, match=r"\[verify\]"):
+        experiment.load("update-storm").for_verify()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[verify.Bench]:
+    engine = Engine()
+    tag = image.tag(workload.directory())
+    yield verify.Bench(engine, tag, tmp_path, 1, lambda _text: None, lambda _text: None)
+    assert engine.leftovers() == []
+    assert description.scratch_leftovers() == []
+    engine.close()
+
+
+@pytest.mark.docker
+def test_an_exact_limit_is_effective_with_its_evidence(bench: verify.Bench) -> None:
+    table = verify.verify(["pids-limit"], bench)
+    (row,) = table.rows
+    assert row.verdict.verdict is Outcome.EFFECTIVE, row.verdict.reason
+    assert row.verdict.enforced["pids.max"].after == "48"
+    assert [point.value for point in row.verdict.experienced] == [24, 40, 40, 48]
+    assert row.verdict.declared.accepted == 4, "the container born with a limit is no update"
+    (run,) = row.verdict.evidence
+    assert (bench.results / "pids-limit-sweep" / run / "run.json").is_file()
+    assert row.bounds
+    assert row.born_vs_changed
+    assert row.survival is not None
+    assert {stage.stage for stage in row.survival.stages} == {"pause", "restart"}
+
+
+@pytest.mark.docker
+def test_the_command_writes_table_json_junit_and_page(tmp_path: Path) -> None:
+    done = cgbench(
+        "verify", "restart", "--results", tmp_path, "--json", tmp_path / "t.json",
+        "--junit", tmp_path / "t.xml", "-o", tmp_path / "t.html",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "--restart" in done.stdout
+    document = json.loads((tmp_path / "t.json").read_text())
+    assert [one["option"] for one in document["options"]] == ["restart"]
+    assert document["options"][0]["verdict"] == "effective"
+    assert ET.parse(tmp_path / "t.xml").getroot().get("tests") == "1"
+    assert "--restart" in (tmp_path / "t.html").read_text()
+
+
+def test_an_unknown_option_is_answered_with_the_nearest() -> None:
+    done = cgbench("verify", "--", "--cpu-qota")
+    assert done.returncode == 2
+    assert "Did you mean --cpu-quota?" in done.stderr

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import pytest
+
+from cgbench.errors import BaselineError
+from cgbench.judging.comparison import KEYS, Finding, Judgement, compare
+from tests.made.plain_sides import around, side
+
+
+def _only(found: tuple[Finding, ...]) -> Finding:
+    (one,) = found
+    return one
+
+
+def test_the_same_figures_twice_are_unchanged() -> None:
+    sides = (side({"cpus_used": around(0.5)}), side({"cpus_used": around(0.5)}, "after"))
+    found = compare(*sides)
+    one = _only(found.findings)
+    assert found.overall is Judgement.UNCHANGED
+    assert one.change_pct == pytest.approx(0, abs=0.1)
+    assert one.low_pct is not None
+    assert one.high_pct is not None
+    assert -2 < one.low_pct < one.high_pct < 2
+
+
+@pytest.mark.parametrize(
+    ("metric", "before", "after", "judgement"),
+    [
+        ("cpus_used", 0.5, 0.475, Judgement.REGRESSED),
+        ("cpus_used", 0.5, 0.525, Judgement.IMPROVED),
+        ("stall_p99_ms", 80.0, 90.0, Judgement.REGRESSED),
+        ("stall_p99_ms", 80.0, 70.0, Judgement.IMPROVED),
+        ("io_share_pct", 50.0, 60.0, Judgement.REGRESSED),
+        ("io_share_pct", 60.0, 50.0, Judgement.REGRESSED),
+    ],
+)
+def test_a_change_is_judged_by_the_direction_to_fear(
+    metric: str, before: float, after: float, judgement: Judgement
+) -> None:
+    found = compare(side({metric: around(before)}), side({metric: around(after)}, "after"))
+    one = _only(found.findings)
+    assert one.judgement is judgement
+    assert one.p is not None
+    assert one.p < 0.001
+    assert one.change_pct == pytest.approx(100 * (after / before - 1), abs=0.2)
+
+
+def test_a_sure_change_below_what_matters_is_unchanged() -> None:
+    found = compare(side({"cpus_used": around(1.0)}), side({"cpus_used": around(0.99)}, "after"))
+    assert _only(found.findings).judgement is Judgement.UNCHANGED
+
+
+def test_the_metrics_own_resolution_is_the_least_that_matters() -> None:
+    found = compare(
+        side({"stall_p99_ms": around(50.0)}), side({"stall_p99_ms": around(54.0)}, "after")
+    )
+    one = _only(found.findings)
+    assert one.effect_pct == pytest.approx(10, abs=0.1)
+    assert one.judgement is Judgement.UNCHANGED
+
+
+def test_much_noise_is_inconclusive_and_says_how_many_trials_would_decide() -> None:
+    found = compare(
+        side({"cpus_used": around(0.5, 6)}), side({"cpus_used": around(0.505, 6)}, "after")
+    )
+    one = _only(found.findings)
+    assert found.overall is Judgement.INCONCLUSIVE
+    assert one.more_trials is not None
+    assert one.more_trials > 12
+    assert "more trials a side" in one.reason
+
+
+def test_one_or_two_trials_are_never_a_pass() -> None:
+    for count in (1, 2):
+        found = compare(
+            side({"cpus_used": around(0.5)}), side({"cpus_used": [0.5] * count}, "after")
+        )
+        assert found.overall is Judgement.INCONCLUSIVE
+        assert _only(found.findings).more_trials == 3 - count
+
+
+def test_a_metric_the_candidate_lacks_is_never_a_pass() -> None:
+    before = side({"cpus_used": around(0.5), "stall_p99_ms": around(80)})
+    found = compare(before, side({"cpus_used": around(0.5)}, "after"))
+    assert found.overall is Judgement.INCONCLUSIVE
+    assert found.of(Judgement.INCONCLUSIVE)[0].metric == "stall_p99_ms"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("kernel", "6.2"), ("cpu_model", "Z"), ("cgroup", "v2"), ("runc", "9"), ("hostname", "b")],
+)
+def test_a_key_that_differs_is_named_unless_it_is_allowed(key: str, value: str) -> None:
+    before = side({"cpus_used": around(0.5)})
+    after = side({"cpus_used": around(0.5)}, "after", **{key: value})
+    found = compare(before, after)
+    assert found.overall is Judgement.INCOMPARABLE
+    assert [one.key for one in found.differences] == [key]
+    assert not found.findings
+    allowed = compare(before, after, allow=[key])
+    assert allowed.overall is Judgement.UNCHANGED
+    assert [one.allowed for one in allowed.differences] == [True]
+
+
+@pytest.mark.parametrize("key", ["experiment", "schedule", "image"])
+def test_other_schedules_workloads_and_experiments_are_incomparable(key: str) -> None:
+    before = side({"cpus_used": around(0.5)})
+    found = compare(before, before.model_copy(update={key: "another"}))
+    assert found.overall is Judgement.INCOMPARABLE
+    assert found.differences[0].key == key
+
+
+def test_an_unknown_key_to_allow_is_refused_with_those_there_are() -> None:
+    before = side({"cpus_used": around(0.5)})
+    with pytest.raises(BaselineError, match="--allow colour: no such key") as caught:
+        compare(before, before, allow=["colour"])
+    assert all(key in str(caught.value) for key in KEYS)
+
+
+def test_counts_that_were_zero_and_are_not_any_more_are_found() -> None:
+    before, after = side({"oom_kills": [0.0] * 8}), side({"oom_kills": [1.0] * 8}, "after")
+    assert compare(before, after).overall is Judgement.REGRESSED
+    assert compare(before, before).overall is Judgement.UNCHANGED
+
+
+def test_the_worst_finding_is_the_overall_judgement() -> None:
+    before = side({"cpus_used": around(0.5), "stall_p99_ms": around(80), "answer_ms": around(90)})
+    after = side(
+        {"cpus_used": around(0.6), "stall_p99_ms": around(99), "answer_ms": around(90)}, "after"
+    )
+    found = compare(before, after)
+    assert found.overall is Judgement.REGRESSED
+    assert {one.metric: one.judgement for one in found.findings} == {
+        "cpus_used": Judgement.IMPROVED,
+        "stall_p99_ms": Judgement.REGRESSED,
+        "answer_ms": Judgement.UNCHANGED,
+    }
+
+
+def test_pairs_see_through_a_drift_that_meets_both_sides() -> None:
+    drift = [1 + 0.03 * index for index in range(14)]
+    before = side({"work_per_s": [1000 * one for one in drift]})
+    after = side(
+        {"work_per_s": [950 * one * (1 + 0.001 * (index % 2)) for index, one in enumerate(drift)]},
+        "after",
+    )
+    assert compare(before, after).overall is Judgement.INCONCLUSIVE
+    assert compare(before, after, paired=True).overall is Judgement.REGRESSED

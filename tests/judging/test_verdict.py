@@ -1,0 +1,243 @@
+"""Verdicts: each is reached by what was measured, and by nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cgbench.judging import verdict
+from cgbench.judging.verdict import Outcome
+from cgbench.records.run import Change, Ending, TrialRecord
+from cgbench.records.run_directory import RunDirectory
+from cgbench.spec import experiment
+from cgbench.spec.options import Settings, bandwidth
+from tests.made import run_builder
+from tests.made.run_builder import MadeUp, obedient
+
+
+def more_than_declared(settings: Settings) -> tuple[int | None, int]:
+    quota, period = bandwidth(settings)
+    return (None if quota is None else round(quota * 1.1)), period
+
+
+def deaf(_settings: Settings) -> tuple[int | None, int]:
+    return 40_000, 100_000
+
+
+def unlimited(_settings: Settings) -> tuple[int | None, int]:
+    return None, 100_000
+
+
+def rewritten(directory: RunDirectory, change: Callable[[Change], Change]) -> RunDirectory:
+    """Replace every change of a run by what `change` makes of it."""
+
+    def altered(trial: TrialRecord) -> TrialRecord:
+        phases = tuple(
+            phase.model_copy(update={"change": change(phase.change)}) for phase in trial.phases
+        )
+        return trial.model_copy(update={"phases": phases})
+
+    trials = [altered(trial) for trial in directory.trials()]
+    (directory.path / "trials.jsonl").unlink()
+    (directory.path / "phases.parquet").unlink(missing_ok=True)
+    for trial in trials:
+        directory.append_trial(trial)
+    return directory
+
+
+def test_what_is_declared_enforced_and_felt_is_effective(tmp_path: Path) -> None:
+    found = verdict.judge(run_builder.build(tmp_path), "cpu-quota")
+    assert found.verdict is Outcome.EFFECTIVE
+    assert found.declared.accepted == 33
+    assert all(point.within for point in found.experienced)
+    assert {point.requested for point in found.experienced} == {
+        "10000", "25000", "50000", "75000", "100000", "150000",
+    }  # fmt: skip
+    assert found.enforced["cpu.cfs_quota_us"].after == "10000"
+    assert found.time_to_effect_ms.answer == pytest.approx(15)
+    assert found.time_to_effect_ms.enforced == pytest.approx(12)
+    assert found.advice is None
+    assert found.evidence == (run_builder.RUN,)
+
+
+def test_a_value_outside_the_band_is_imprecise_and_told_by_how_much(tmp_path: Path) -> None:
+    directory = run_builder.build(tmp_path, MadeUp(kernel=more_than_declared))
+    found = verdict.judge(directory, "cpu-quota")
+    assert found.verdict is Outcome.IMPRECISE
+    assert "+10." in found.reason or "+9." in found.reason
+    assert found.advice
+
+
+def test_a_workload_that_does_not_change_makes_it_ineffective(tmp_path: Path) -> None:
+    found = verdict.judge(run_builder.build(tmp_path, MadeUp(kernel=deaf)), "cpu-quota")
+    assert found.verdict is Outcome.INEFFECTIVE
+    assert "stayed between" in found.reason
+
+
+def test_a_file_that_never_changes_makes_it_ignored(tmp_path: Path) -> None:
+    made = MadeUp(kernel=unlimited, file=lambda _text: "-1")
+    directory = rewritten(
+        run_builder.build(tmp_path, made),
+        lambda change: change.model_copy(
+            update={"files": tuple(f.model_copy(update={"before": "-1"}) for f in change.files)}
+        ),
+    )
+    found = verdict.judge(directory, "cpu-quota")
+    assert found.verdict is Outcome.IGNORED
+    assert "stayed -1" in found.reason
+
+
+def test_the_same_with_a_warning_is_discarded(tmp_path: Path) -> None:
+    made = MadeUp(kernel=unlimited, file=lambda _text: "-1")
+    directory = rewritten(
+        run_builder.build(tmp_path, made),
+        lambda change: change.model_copy(
+            update={
+                "files": tuple(f.model_copy(update={"before": "-1"}) for f in change.files),
+                "warnings": ("Limit discarded.",),
+            }
+        ),
+    )
+    found = verdict.judge(directory, "cpu-quota")
+    assert found.verdict is Outcome.DISCARDED
+    assert "Limit discarded." in found.reason
+    assert found.declared.warnings == ("Limit discarded.",)
+
+
+def test_refusals_alone_are_rejected_with_the_daemons_words(tmp_path: Path) -> None:
+    directory = rewritten(
+        run_builder.build(tmp_path),
+        lambda change: change.model_copy(update={"error": "refused: no such thing"}),
+    )
+    found = verdict.judge(directory, "cpu-quota")
+    assert found.verdict is Outcome.REJECTED
+    assert "no such thing" in found.reason
+    assert found.declared.accepted == 0
+
+
+def test_a_file_that_another_update_undid_is_reverted(tmp_path: Path) -> None:
+    directory = rewritten(
+        run_builder.build(tmp_path),
+        lambda change: change.model_copy(
+            update={"files": tuple(f.model_copy(update={"held": "-1"}) for f in change.files)}
+        ),
+    )
+    found = verdict.judge(directory, "cpu-quota")
+    assert found.verdict is Outcome.REVERTED
+    assert "held -1" in found.reason
+
+
+def test_a_disturbed_host_makes_a_miss_inconclusive_and_no_pass(tmp_path: Path) -> None:
+    made = MadeUp(kernel=more_than_declared, other_cpu_s=20.0)
+    found = verdict.judge(run_builder.build(tmp_path, made), "cpu-quota")
+    assert found.verdict is Outcome.INCONCLUSIVE
+    assert "other processes" in found.reason
+
+
+def test_a_disturbed_host_does_not_spoil_a_hit(tmp_path: Path) -> None:
+    found = verdict.judge(run_builder.build(tmp_path, MadeUp(other_cpu_s=20.0)), "cpu-quota")
+    assert found.verdict is Outcome.EFFECTIVE
+
+
+def test_without_a_good_trial_nothing_is_concluded(tmp_path: Path) -> None:
+    made = MadeUp(trials=1, failed={1: "the container was removed"})
+    found = verdict.judge(run_builder.build(tmp_path, made), "cpu-quota")
+    assert found.verdict is Outcome.INCONCLUSIVE
+    assert found.experienced == ()
+
+
+def test_an_unmet_precondition_is_named_and_nothing_is_claimed() -> None:
+    loaded = experiment.load("cpu-rt-budget")
+    found = verdict.unsupported(loaded, "cpu-rt-runtime", "the kernel has no such thing")
+    assert found.verdict is Outcome.UNSUPPORTED
+    assert "no such thing" in found.reason
+    assert found.evidence == ()
+
+
+def test_a_verdict_survives_json() -> None:
+    loaded = experiment.load("cpu-rt-budget")
+    found = verdict.unsupported(loaded, "cpu-rt-runtime", "x")
+    assert verdict.Verdict.model_validate_json(found.model_dump_json()) == found
+
+
+def test_an_ending_is_kept_with_its_phase() -> None:
+    ending = Ending(role="a", t_ns=1, exit_code=137, oom_killed=True, reason="killed")
+    assert Ending.model_validate_json(ending.model_dump_json()) == ending
+
+
+def test_an_emulated_cpu_makes_a_miss_inconclusive_since_its_steal_is_not_seen(
+    tmp_path: Path,
+) -> None:
+    for kernel, outcome in (
+        (more_than_declared, Outcome.INCONCLUSIVE),
+        (obedient, Outcome.EFFECTIVE),
+        (deaf, Outcome.INEFFECTIVE),
+    ):
+        directory = run_builder.build(tmp_path / outcome, MadeUp(kernel=kernel))
+        record = directory.run()
+        emulated = record.host.model_copy(update={"cpu_model": "QEMU TCG CPU version 2.5+"})
+        directory.write_run(record.model_copy(update={"host": emulated}))
+        found = verdict.judge(directory, "cpu-quota")
+        assert found.verdict is outcome
+        assert ("CPUs are emulated" in found.reason) == (outcome is Outcome.INCONCLUSIVE)
+
+
+def test_a_value_with_no_interface_file_is_ignored_or_discarded(tmp_path: Path) -> None:
+    bare = rewritten(
+        run_builder.build(tmp_path / "a"), lambda one: one.model_copy(update={"files": ()})
+    )
+    directory = unjudged(bare)
+    found = verdict.judge(directory, "cpu-quota")
+    assert found.verdict is Outcome.IGNORED
+    assert "no interface file" in found.reason
+    warned = rewritten(directory, lambda one: one.model_copy(update={"warnings": ("dropped",)}))
+    found = verdict.judge(warned, "cpu-quota")
+    assert found.verdict is Outcome.DISCARDED
+    assert "dropped" in found.reason
+
+
+def test_another_metric_is_judged_where_the_first_was_not_counted(tmp_path: Path) -> None:
+    directory = run_builder.build(tmp_path)
+    record = directory.run()
+    assert record.experiment.verify is not None
+    both = record.experiment.verify.model_copy(
+        update={"metric": "off_mask_cpu_ms", "otherwise": "cpus_used"}
+    )
+    shaped = record.experiment.model_copy(update={"verify": both})
+    directory.write_run(record.model_copy(update={"experiment": shaped}))
+    found = verdict.judge(directory, "cpu-quota")
+    assert {point.metric for point in found.experienced} == {"cpus_used"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "grown", "told"),
+    [
+        ("cpus_used", 104, False, True),
+        ("cpus_used", 106, True, False),
+        ("cpus_used", 94, True, False),
+        ("memory_max_bytes", 96, True, True),
+        ("memory_max_bytes", 106, False, False),
+        # Ended below its limit: that was too early. Not ended, or at once: it never got there.
+        ("memory_max_bytes", 50, True, False),
+        ("memory_max_bytes", 50, False, None),
+        # A reservation is a floor.
+        ("memory_bytes", 130, False, True),
+        ("memory_bytes", 94, False, False),
+    ],
+)
+def test_a_value_holds_within_its_band_where_it_tells_anything(
+    metric: str, value: float, grown: bool, told: bool | None
+) -> None:
+    assert verdict.holds(metric, value, 100, 5, grown=grown) is told
+
+
+def unjudged(directory: RunDirectory) -> RunDirectory:
+    """Let an experiment's verdict rest on the interface file alone."""
+    record = directory.run()
+    assert record.experiment.verify is not None
+    without = record.experiment.verify.model_copy(update={"metric": None})
+    shaped = record.experiment.model_copy(update={"verify": without})
+    directory.write_run(record.model_copy(update={"experiment": shaped}))
+    return directory

@@ -1,0 +1,60 @@
+"""Idle containers for tests, and a reading of their files that owes nothing to cgbench."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cgbench.engine import image
+from cgbench.engine.engine import LABEL, Engine
+from cgbench.measuring.idle.containers import Supply, World
+from cgbench.spec import workload
+
+
+@contextmanager
+def world() -> Iterator[World]:
+    """Yield a place for idle containers; none of them is left afterwards."""
+    engine = Engine()
+    try:
+        world = World(engine, image.tag(workload.directory()), f"test-{time.monotonic_ns()}")
+        yield world
+        assert containers(world) == []
+    finally:
+        engine.close()
+
+
+@contextmanager
+def supply() -> Iterator[Supply]:
+    """Yield a supply of idle containers; none of them is left afterwards."""
+    with world() as place, Supply(place) as supply:
+        yield supply
+
+
+def containers(world: World) -> list[str]:
+    """Return the ids of all containers of a run, as `docker ps` lists them."""
+    done = subprocess.run(
+        ["docker", "ps", "-aq", "--no-trunc", "--filter", f"label={LABEL}={world.run}"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return done.stdout.split()
+
+
+def cat(container_id: str, *names: str) -> str:
+    """Return what `cat` prints of the first interface file there is, as a user would find it."""
+    tests = " -o ".join(f"-name {name}" for name in names)
+    found = subprocess.run(
+        f"cat $(find /sys/fs/cgroup -path '*{container_id}*' \\( {tests} \\) | head -1)",
+        shell=True, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return found.stdout.strip()
+
+
+def inspected(container_id: str, field: str) -> str:
+    """Return what `docker inspect` prints of a field of HostConfig."""
+    done = subprocess.run(
+        ["docker", "inspect", "--format", f"{{{{.HostConfig.{field}}}}}", container_id],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return done.stdout.strip()

@@ -1,0 +1,37 @@
+"""Baselines made up for tests: one side of a comparison from plain numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cgbench.judging.rows import UNITS
+from cgbench.records.baseline import Baseline, Noise, Series
+from tests.made.run_builder import HOST
+
+
+def side(
+    values: Mapping[str, Sequence[float | None]], name: str = "before", **host: Any
+) -> Baseline:
+    """Return a side with one series per metric, all at --cpu-quota 50000 of `worker`."""
+    (count,) = {len(each) for each in values.values()}
+    return Baseline(
+        name=name, experiment="cpu-quota-sweep", run=f"run-{name}",
+        started="2026-01-01T00:00:00+00:00", host=HOST.model_copy(update=host),
+        image="cgbench/workload:0123456789ab", schedule="0123456789ab",
+        repetitions=tuple(range(1, count + 1)),
+        noise=tuple(
+            Noise(repetition=one, steal_cpus=0.0, other_cpus=0.0) for one in range(1, count + 1)
+        ),
+        series=tuple(
+            Series(role="worker", option="cpu-quota", via="update", requested="50000",
+                   metric=metric, unit=UNITS[metric], values=tuple(each))
+            for metric, each in values.items()
+        ),
+    )  # fmt: skip
+
+
+def around(middle: float, spread_pct: float = 0.2, count: int = 12) -> list[float]:
+    """Return values that lie evenly around `middle`, up to so many percent off."""
+    steps = [2 * index / (count - 1) - 1 for index in range(count)]
+    return [middle * (1 + spread_pct / 100 * step) for step in steps]

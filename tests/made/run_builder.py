@@ -1,0 +1,293 @@
+"""Runs made without Docker: what a kernel that holds its limits would have shown, in real files.
+
+A made-up kernel walks the schedule of a real experiment: in each period every worker runs until
+its share of the quota is spent and then stands still. Counters, stalls, work and `docker stats`
+all come from that one account, so whatever is derived from them can be known beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from cgbench.judging import rows
+from cgbench.records.run import (
+    Change,
+    ContainerRecord,
+    FileChange,
+    Harness,
+    Host,
+    Phase,
+    ProbeFigures,
+    RunRecord,
+    SamplerFigures,
+    Source,
+    TrialRecord,
+)
+from cgbench.records.run_directory import (
+    Column,
+    ProbeLog,
+    RunDirectory,
+    Samples,
+    StatsPoint,
+    TrialData,
+)
+from cgbench.spec import experiment
+from cgbench.spec.experiment import Experiment
+from cgbench.spec.options import Settings, bandwidth
+from cgbench.spec.schedule import TrialPlan
+from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+RUN = "20260101T000000Z-0001"
+UNITS_PER_MS = 600
+ANSWER_NS, FILE_NS = 15 * NS_PER_MS, 12 * NS_PER_MS
+WARMUP_NS = 500 * NS_PER_MS
+HOST = Host(
+    hostname="made-up", kernel="6.1.0", os="Debian GNU/Linux 12", cpu_model="Model <1> & co",
+    cpus=2, memory_bytes=8 * 2**30, swap_bytes=0, cgroup="v1", cgroup_driver="cgroupfs",
+    docker="20.10.24", docker_api="1.41", runc="1.1.5", storage_driver="overlay2", timer_hz=250,
+    clock="tsc", python="3.11.7", cgbench="0.1.0",
+)  # fmt: skip
+SOURCES = {
+    "usage_ns": Source(column="cpuacct.usage", scale=1),
+    "periods": Source(column="cpu.stat:nr_periods", scale=1),
+    "throttled_periods": Source(column="cpu.stat:nr_throttled", scale=1),
+    "throttled_ns": Source(column="cpu.stat:throttled_time", scale=1),
+}
+
+
+def obedient(settings: Settings) -> tuple[int | None, int]:
+    """Hold exactly what is declared: quota (None for unlimited) and period in µs."""
+    return bandwidth(settings)
+
+
+@dataclass(frozen=True)
+class MadeUp:
+    """What to make: `kernel` says which quota and period it really holds.
+
+    `file` turns the text an interface file should hold into the text it does; `failed` maps
+    trials to the reasons they failed for; `noise` is how far single trials stray, as a share.
+    """
+
+    name: str = "cpu-quota-sweep"
+    trials: int = 3
+    hold_ns: int = 2 * NS_PER_S
+    sampling_hz: int = 1000
+    kernel: Callable[[Settings], tuple[int | None, int]] = obedient
+    file: Callable[[str], str] = str
+    failed: Mapping[int, str] = field(default_factory=dict)
+    noise: float = 0.001
+    other_cpu_s: float = 0.0
+    status: str = "finished"
+    finished: int | None = None
+    host: Host = HOST
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Constant limits from `begin_ns`: each of `workers` runs `run_ns` of every `period_ns`."""
+
+    begin_ns: int
+    end_ns: int
+    run_ns: int
+    period_ns: int
+    workers: int
+
+    def used_ns(self, t_ns: Integers) -> Integers:
+        """Return CPU time used from the begin until each time."""
+        whole, part = np.divmod(np.clip(t_ns, self.begin_ns, self.end_ns) - self.begin_ns,
+                                self.period_ns)  # fmt: skip
+        used: Integers = self.workers * (whole * self.run_ns + np.minimum(part, self.run_ns))
+        return used
+
+    def periods(self, t_ns: Integers) -> Integers:
+        """Return how many periods began after the first until each time."""
+        begun: Integers = (np.clip(t_ns, self.begin_ns, self.end_ns) - self.begin_ns) // (
+            self.period_ns
+        )
+        return begun
+
+    @property
+    def throttles(self) -> bool:
+        return self.run_ns < self.period_ns
+
+    def stalls(self) -> tuple[Integers, Integers]:
+        """Return begin and length of one worker's stalls."""
+        if not self.throttles:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        begin = np.arange(self.begin_ns + self.run_ns, self.end_ns, self.period_ns, dtype=np.int64)
+        end = np.minimum(begin + self.period_ns - self.run_ns, self.end_ns)
+        return begin, end - begin
+
+
+def build(results: Path, made: MadeUp | None = None) -> RunDirectory:
+    """Make a whole run under `results` and return it."""
+    made = made or MadeUp()
+    shaped = _shaped(made)
+    plans = shaped.plans(HOST.cpus, seed=7)
+    directory = RunDirectory.create(results, shaped.name, RUN)
+    record = RunRecord(
+        run=RUN, experiment=shaped, quick=False, seed=7, trials_planned=len(plans),
+        image="cgbench/workload:0123456789ab", host=made.host,
+        preconditions={"cpu-bandwidth": True}, status=made.status,
+        started="2026-01-01T00:00:00+00:00", elapsed_s=60.0,
+    )  # fmt: skip
+    directory.write_run(record)
+    for plan in plans[: made.finished]:
+        directory.write_trial(*_trial(plan, shaped, made))
+    rows.write(directory)
+    return directory
+
+
+def _shaped(made: MadeUp) -> Experiment:
+    original = experiment.load(made.name)
+    steps = tuple(step.model_copy(update={"hold": made.hold_ns}) for step in original.steps)
+    sampling = original.sampling.model_copy(update={"fast_hz": made.sampling_hz})
+    return original.model_copy(update={"trials": made.trials, "steps": steps, "sampling": sampling})
+
+
+def _trial(plan: TrialPlan, shaped: Experiment, made: MadeUp) -> tuple[TrialRecord, TrialData]:
+    rng = np.random.default_rng(plan.number)
+    (container,) = shaped.containers
+    begin = 1_000 * NS_PER_S * plan.number
+    phases, settings, now = [], dict(container.options), begin + WARMUP_NS
+    for number, step in enumerate(plan.steps, 1):
+        before = dict(settings)
+        settings |= step.settings
+        change = _change(step.requested, step.settings, before, settings, now, made)
+        now += ANSWER_NS + step.hold_ns
+        phases.append(
+            Phase(number=number, role=step.role, option=step.option, change=change,
+                  settings=dict(settings), t_end_ns=now)
+        )  # fmt: skip
+    reason = made.failed.get(plan.number)
+    stretches = _stretches(begin, now, phases, container.workers, made, rng)
+    data = _data(stretches, container.role, made, rng)
+    record = TrialRecord(
+        number=plan.number, repetition=plan.repetition, walk=plan.walk,
+        status="ok" if reason is None else "failed", reason=reason,
+        started="2026-01-01T00:00:00.000+00:00", t_begin_ns=begin - NS_PER_S, t_end_ns=now,
+        hold_ns=plan.hold_ns,
+        containers=(
+            ContainerRecord(role=container.role, container_id="0" * 64, sources=SOURCES,
+                            workload=container.workload, workers=container.workers,
+                            probe="spin"),
+        ),
+        phases=tuple(phases), sampler=_sampler(len(data.samples[0].t_ns), made),
+        probes=tuple(
+            ProbeFigures(role=log.role, worker=log.worker, stalls=len(log.stall_begin_ns),
+                         stalls_lost=0, longest_unit_us=20.0)
+            for log in data.probes
+        ),
+        harness=Harness(cgbench_cpu_s=0.5, daemon_cpu_s=None, steal_cpu_s=0.0,
+                        other_cpu_s=made.other_cpu_s, elapsed_s=(now - begin) / NS_PER_S),
+        n_samples=len(data.samples[0].t_ns),
+    )  # fmt: skip
+    return record, data
+
+
+def _change(
+    requested: str, asked: Settings, before: Settings, after: Settings, now: int, made: MadeUp
+) -> Change:
+    def texts(settings: Settings) -> dict[str, str]:
+        quota, period = bandwidth(settings)
+        return {"cpu-period": str(period), "cpu-quota": str(-1 if quota is None else quota)}
+
+    old, new = texts(before), texts(after)
+    files = tuple(
+        FileChange(
+            file="cpu.cfs_quota_us" if name == "cpu-quota" else "cpu.cfs_period_us",
+            before=old[name], after=made.file(new[name]), expected=new[name],
+            t_changed_ns=None if old[name] == made.file(new[name]) else now + FILE_NS,
+        )
+        for name in asked
+    )  # fmt: skip
+    return Change(requested=requested, settings=asked, via="update", t_request_ns=now,
+                  t_answer_ns=now + ANSWER_NS, files=files)  # fmt: skip
+
+
+def _stretches(
+    begin: int,
+    end: int,
+    phases: Sequence[Phase],
+    workers: int,
+    made: MadeUp,
+    rng: np.random.Generator,
+) -> list[_Stretch]:
+    edges = [(begin, (None, 100_000))] + [
+        (phase.change.t_request_ns + FILE_NS, made.kernel(phase.settings)) for phase in phases
+    ]
+    ends = [edge for edge, _ in edges[1:]] + [end]
+    stretches = []
+    for (first, (quota, period_us)), last in zip(edges, ends, strict=True):
+        period = period_us * NS_PER_US
+        run = period
+        if quota is not None:
+            share = quota * NS_PER_US / workers * (1 + made.noise * rng.standard_normal())
+            run = min(period, round(share))
+        stretches.append(_Stretch(first, last, run, period, workers))
+    return stretches
+
+
+def _data(
+    stretches: Sequence[_Stretch], role: str, made: MadeUp, rng: np.random.Generator
+) -> TrialData:
+    begin, end = stretches[0].begin_ns, stretches[-1].end_ns
+    t_ns = np.arange(begin, end, NS_PER_S // made.sampling_hz, dtype=np.int64)
+    late = rng.integers(5_000, 40_000, len(t_ns))
+    index = np.arange(len(t_ns), dtype=np.int32)
+    throttled = [stretch for stretch in stretches if stretch.throttles]
+    counters = {
+        "cpuacct.usage": _used(stretches, t_ns),
+        "cpu.stat:nr_periods": sum((one.periods(t_ns) for one in throttled), np.zeros_like(t_ns)),
+        "cpu.stat:nr_throttled": sum((one.periods(t_ns) for one in throttled), np.zeros_like(t_ns)),
+        "cpu.stat:throttled_time": sum(
+            (
+                one.workers * (np.clip(t_ns, one.begin_ns, one.end_ns) - one.begin_ns)
+                - one.used_ns(t_ns)
+                for one in throttled
+            ),
+            np.zeros_like(t_ns),
+        ),
+    }
+    columns = [Column(name, index, tuple(values.tolist())) for name, values in counters.items()]
+    probes = [_probe(stretches, role, worker) for worker in range(stretches[0].workers)]
+    seconds = np.arange(begin + NS_PER_S, end, NS_PER_S, dtype=np.int64)
+    shown = np.diff(_used(stretches, np.concatenate(([begin], seconds)))) / NS_PER_S
+    stats = [StatsPoint(role, int(t), float(cpus), 10 * 2**20)
+             for t, cpus in zip(seconds, shown, strict=True)]  # fmt: skip
+    return TrialData([Samples(role, t_ns, late, columns)], probes, stats)
+
+
+def _used(stretches: Sequence[_Stretch], t_ns: Integers) -> Integers:
+    total = np.zeros(len(t_ns), np.int64)
+    for stretch in stretches:
+        total += stretch.used_ns(t_ns)
+    return total
+
+
+def _probe(stretches: Sequence[_Stretch], role: str, worker: int) -> ProbeLog:
+    begin, end = stretches[0].begin_ns, stretches[-1].end_ns
+    t_ns = np.arange(begin, end, NS_PER_MS, dtype=np.int64)
+    running = np.diff(_used(stretches, np.append(t_ns, end))) / stretches[0].workers
+    stalls = [stretch.stalls() for stretch in stretches]
+    return ProbeLog(
+        role, worker, t_ns, np.round(running / NS_PER_MS * UNITS_PER_MS).astype(np.int64),
+        np.concatenate([first for first, _ in stalls]),
+        np.concatenate([length for _, length in stalls]),
+    )  # fmt: skip
+
+
+def _sampler(samples: int, made: MadeUp) -> SamplerFigures:
+    return SamplerFigures(
+        requested_hz=made.sampling_hz, achieved_hz=made.sampling_hz, ticks=samples, missed=0,
+        late_p50_us=11.0, late_p99_us=41.0, late_max_us=80.0, reading_p50_us=6.0, cpu_pct=1.8,
+        scheduling="SCHED_FIFO 50", files=9,
+    )  # fmt: skip

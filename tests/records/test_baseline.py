@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cgbench.errors import BaselineError, CgbenchError, StoreError
+from cgbench.judging.rows import UNITS
+from cgbench.records import baseline
+from cgbench.spec import experiment
+from cgbench.spec.metrics import GAUGES
+from tests.made.plain_sides import side
+from tests.made.run_builder import MadeUp, build
+
+
+def test_a_run_becomes_a_baseline_with_a_value_per_trial(tmp_path: Path) -> None:
+    kept = baseline.of_run(build(tmp_path, MadeUp(trials=4)))
+    assert kept.repetitions == (1, 2, 3, 4)
+    used = next(one for one in kept.series if (one.metric, one.requested) == ("cpus_used", "50000"))
+    assert used.values == pytest.approx([0.5] * 4, rel=0.01)
+    assert {one.metric for one in kept.series} == set(
+        baseline.gated_metrics(experiment.load("cpu-quota-sweep"))
+    )
+
+
+def test_metrics_named_replace_the_experiments(tmp_path: Path) -> None:
+    kept = baseline.of_run(build(tmp_path), names=["settle_ms"])
+    assert {one.metric for one in kept.series} == {"settle_ms"}
+
+
+def test_a_repetition_can_be_left_out(tmp_path: Path) -> None:
+    assert baseline.of_run(build(tmp_path), without={2}).repetitions == (1, 3)
+
+
+def test_what_is_written_is_read_again_and_has_a_line_per_series(tmp_path: Path) -> None:
+    kept = baseline.of_run(build(tmp_path), "before")
+    path = baseline.write(kept, tmp_path)
+    assert baseline.find("before", tmp_path) == kept == baseline.find(str(path), tmp_path)
+    assert sum('"metric"' in line for line in path.read_text().splitlines()) == len(kept.series)
+    assert baseline.names(tmp_path) == ["before"]
+
+
+def test_every_metric_has_a_direction() -> None:
+    assert set(GAUGES) == set(UNITS)
+
+
+def test_an_absent_baseline_is_named_with_those_there_are(tmp_path: Path) -> None:
+    baseline.write(side({"cpus_used": [0.5, 0.5, 0.5]}), tmp_path)
+    with pytest.raises(BaselineError, match=r"no baseline called after .*there: before"):
+        baseline.find("after", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (lambda text: text[:40], "not JSON"),
+        (lambda text: text.replace('"schema_version": 1', '"schema_version": 9'), "version 9"),
+        (lambda text: text.replace('"run"', '"ran"', 1), "run: Field required"),
+        (lambda text: text.replace("[0.5, 0.5, 0.5]", "[0.5, NaN, 0.5]"), "no number"),
+        (lambda text: text.replace("[0.5, 0.5, 0.5]", "[0.5]"), "1 values for 3 repetitions"),
+    ],
+)
+def test_a_damaged_baseline_is_refused_by_name(tmp_path: Path, edit, told: str) -> None:  # type: ignore[no-untyped-def]
+    path = baseline.write(side({"cpus_used": [0.5, 0.5, 0.5]}), tmp_path)
+    path.write_text(edit(path.read_text()))
+    with pytest.raises(CgbenchError, match=told) as caught:
+        baseline.find("before", tmp_path)
+    assert str(path) in caught.value.message
+
+
+def test_a_run_whose_trials_all_failed_is_no_side(tmp_path: Path) -> None:
+    made = MadeUp(trials=2, failed={1: "killed", 2: "killed"})
+    with pytest.raises(BaselineError, match="every trial failed: killed"):
+        baseline.of_run(build(tmp_path, made))
+
+
+def test_a_run_without_trials_is_no_side(tmp_path: Path) -> None:
+    with pytest.raises(BaselineError, match="no finished trial"):
+        baseline.of_run(build(tmp_path, MadeUp(finished=0, status="interrupted")))
+
+
+def test_a_metric_that_was_not_measured_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BaselineError, match="measured wake_p99_us"):
+        baseline.of_run(build(tmp_path), names=["wake_p99_us"])
+
+
+def test_unknown_metrics_and_unfit_names_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BaselineError, match="unknown metric: speed"):
+        baseline.check_metrics(["speed"])
+    with pytest.raises(BaselineError, match="cannot name a baseline"):
+        baseline.path_of("../up", tmp_path)
+
+
+def test_the_digest_follows_the_schedule_and_not_the_title() -> None:
+    one = experiment.load("cpu-quota-sweep")
+    assert baseline.schedule_digest(one) == baseline.schedule_digest(
+        one.model_copy(update={"title": "Another", "trials": 9})
+    )
+    assert baseline.schedule_digest(one) != baseline.schedule_digest(one.shortened())
+
+
+def test_an_unwritable_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "baselines").write_text("in the way")
+    with pytest.raises(StoreError, match="cannot write"):
+        baseline.write(side({"cpus_used": [1.0, 1.0, 1.0]}), tmp_path)
+
+
+def test_the_file_is_plain_json(tmp_path: Path) -> None:
+    path = baseline.write(side({"cpus_used": [0.5, None, 0.5]}), tmp_path)
+    assert json.loads(path.read_text())["series"][0]["values"] == [0.5, None, 0.5]

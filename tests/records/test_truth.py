@@ -1,0 +1,60 @@
+"""The truth table as a document: JSON there and back, JUnit that a CI server reads."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from cgbench.judging import verdict
+from cgbench.judging.verdict import Outcome, Verdict
+from cgbench.records.truth import NOT_IN_FORCE, Row, TruthTable
+from cgbench.spec import experiment
+from cgbench.spec.options import OPTIONS
+from tests.made.run_builder import HOST
+
+
+def told(option: str, outcome: Outcome) -> Verdict:
+    base = verdict.unsupported(experiment.load("cpus-sweep"), option, "why <not> & how")
+    return base.model_copy(update={"verdict": outcome})
+
+
+def table(*outcomes: Outcome) -> TruthTable:
+    rows = tuple(
+        Row(verdict=told(option, outcome))
+        for option, outcome in zip(OPTIONS, outcomes, strict=False)
+    )
+    return TruthTable(host=HOST, started="2026-01-01T00:00:00+00:00", elapsed_s=1.5, rows=rows)
+
+
+def test_json_goes_there_and_back() -> None:
+    whole = table(*Outcome)
+    assert TruthTable.from_json(json.loads(json.dumps(whole.to_json()))) == whole
+
+
+def test_json_has_the_documented_keys() -> None:
+    document = table(Outcome.EFFECTIVE).to_json()
+    assert {"schema_version", "host", "options", "interactions"} <= set(document)
+    assert {
+        "option", "verdict", "reason", "advice", "declared", "enforced", "experienced",
+        "time_to_effect_ms", "bounds", "born_vs_changed", "survival", "evidence",
+    } <= set(document["options"][0])  # fmt: skip
+    assert set(document["options"][0]["time_to_effect_ms"]) == {
+        "answer", "enforced", "experienced",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_only_a_limit_that_is_not_in_force_fails(outcome: Outcome) -> None:
+    one = table(outcome)
+    assert (one.not_in_force == (next(iter(OPTIONS)),)) is (outcome in NOT_IN_FORCE)
+
+
+def test_junit_counts_failures_and_skips_and_escapes_reasons() -> None:
+    suite = ET.fromstring(table(*Outcome).to_junit())
+    assert suite.get("tests") == str(len(Outcome))
+    assert suite.get("failures") == str(len(NOT_IN_FORCE)) == str(len(suite.findall("*/failure")))
+    assert suite.get("skipped") == "2" == str(len(suite.findall("*/skipped")))
+    (failure, *_) = suite.findall("*/failure")
+    assert "<not> & how" in str(failure.get("message"))

@@ -1,0 +1,331 @@
+"""The page of truth tables: its words come from the table, its text is escaped, parts may lack."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cgbench.errors import StoreError
+from cgbench.judging.verdict import Enforced, Outcome, TimeToEffect
+from cgbench.records import run_directory, truth
+from cgbench.records.idle_findings import Meeting
+from cgbench.records.truth import SIGNS, TruthTable
+from cgbench.reporting import render
+from cgbench.reporting.pages.interaction_grid import MARKS, WORDS, grid
+from cgbench.reporting.pages.truth import WORST_FIRST, truth_page
+from cgbench.reporting.plots.time_to_effect import time_to_effect
+from cgbench.reporting.words import truth as truth_words
+from cgbench.reporting.words import truth_cells
+from cgbench.spec.options import OPTIONS
+from tests.made.short_experiment import cgbench
+from tests.made.truth_tables import HOSTILE, attempt, meeting, row, table, unseen, verdict
+from tests.reporting.test_render import Page, embedded
+
+EFFECTIVE, IGNORED, IMPRECISE = Outcome.EFFECTIVE, Outcome.IGNORED, Outcome.IMPRECISE
+ALL = tuple(Outcome)
+
+
+def written(tmp_path: Path, *tables: TruthTable) -> str:
+    return render.write_truth(tables, tmp_path / "report.html").read_text()
+
+
+# Headline
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "told"),
+    [
+        ((EFFECTIVE,), "1 of 1 option of `docker update` does what it says on this host."),
+        ((EFFECTIVE,) * 3, "All 3 options of `docker update` do what they say on this host."),
+        (
+            (EFFECTIVE, Outcome.UNSUPPORTED, Outcome.REJECTED),
+            "1 of 3 options of `docker update` does what it says on this host, "
+            "and none was seen to do anything else.",
+        ),
+        (
+            (IGNORED, EFFECTIVE),
+            "1 of 2 options of `docker update` is not what it says on this host: "
+            "`--cpus` is accepted and never reaches the kernel.",
+        ),
+        (
+            (IGNORED, Outcome.DISCARDED, Outcome.INEFFECTIVE, IMPRECISE, EFFECTIVE),
+            "4 of 5 options of `docker update` are not what they say on this host: "
+            "`--cpus` and `--cpu-quota` are accepted and never reach the kernel; "
+            "`--cpu-period` is set in the kernel and not felt; "
+            "`--cpu-shares` takes hold outside the tolerance.",
+        ),
+        (
+            (Outcome.REVERTED, Outcome.REVERTED),
+            "2 of 2 options of `docker update` are not what they say on this host: "
+            "`--cpus` and `--cpu-quota` take hold and do not last.",
+        ),
+    ],
+)
+def test_the_headline_counts_what_the_table_holds(outcomes: tuple[Outcome, ...], told: str) -> None:
+    assert truth_words.headline(table(*outcomes)) == told
+
+
+def test_hosts_are_compared_by_verdict() -> None:
+    one, other = table(EFFECTIVE, EFFECTIVE), table(EFFECTIVE, IGNORED)
+    assert truth_words.differing_options([one, one]) == []
+    assert truth_words.differing_options([one, other]) == ["cpu-quota"]
+    assert truth_words.compared([one, one], ["a", "b"]) == (
+        "a and b agree on 2 options of `docker update`."
+    )
+    assert truth_words.compared([one, other], ["a", "b"]) == (
+        "a and b disagree on 1 of 2 options of `docker update`: `--cpu-quota`."
+    )
+
+
+# Findings
+
+
+def test_findings_tell_holds_open_questions_times_surprises_and_pairs() -> None:
+    told = "\n".join(truth_words.findings(table(EFFECTIVE, Outcome.REJECTED, Outcome.INCONCLUSIVE)))
+    assert "1 of 3 hold within the tolerance; the largest error is +0.50 %" in told
+    assert "Every update of `--cpu-quota` is refused; `--cpu-period` could not be told." in told
+    assert "reaches the workload 50 ms after the request" in told
+    assert "a container with it does not come back from a restart" in told
+    assert "`1`: refused, and yet something changed" in told
+    assert "no update that was tried lifts it again" in told
+    assert "1 of 5 ordered pairs of options disturb what was set first, and 1 are refused" in told
+
+
+def test_nothing_is_found_where_nothing_was_measured() -> None:
+    assert truth_words.findings(table(IGNORED, bare=True)) == []
+
+
+def test_a_workload_that_felt_nothing_has_not_settled() -> None:
+    assert truth_cells.times(verdict("cpus", EFFECTIVE)).experienced == 50
+    for outcome in (IGNORED, Outcome.INEFFECTIVE, Outcome.UNSUPPORTED):
+        assert truth_cells.times(verdict("cpus", outcome)).experienced is None
+        assert truth_cells.times(verdict("cpus", outcome)).answer == 15
+
+
+def test_a_limit_is_liftable_if_any_update_lifted_it() -> None:
+    base = row("cpus", EFFECTIVE)
+    lifted = attempt("cpus").model_copy(update={"lifted": True})
+    untold = attempt("cpus").model_copy(update={"lifted": None})
+    assert truth_cells.liftable(base) is False
+    assert truth_cells.liftable(base.model_copy(update={"bounds": (*base.bounds, lifted)})) is True
+    assert truth_cells.liftable(base.model_copy(update={"bounds": (untold,)})) is None
+
+
+# Cells
+
+
+@pytest.mark.parametrize(
+    ("number", "unit", "text"),
+    [
+        (None, "CPUs", "–"),
+        (0.1, "CPUs", "0.1 CPUs"),
+        (0.10274, "CPUs", "0.1027 CPUs"),
+        (12.0, "tasks", "12 tasks"),
+        (100.0, "%", "100 %"),
+        (0.0, "ms", "0 ms"),
+        (67108864.0, "bytes", "64 MiB"),
+    ],
+)
+def test_values_are_short_and_keep_their_unit(number: float | None, unit: str, text: str) -> None:
+    assert truth_cells.value(number, unit) == text
+
+
+def test_sizes_are_told_as_sizes_unless_that_hides_an_error() -> None:
+    right = Enforced(before="9223372036854771712", after="67108864", expected="67108864")
+    assert truth_cells.file_change("memory", right) == ("no limit", "64 MiB", "64 MiB")
+    near = Enforced(before=None, after="67108865", expected="67108864")
+    assert truth_cells.file_change("memory", near) == ("absent", "67108865", "67108864")
+    shares = Enforced(before="1024", after="2", expected=None)
+    assert truth_cells.file_change("cpu-shares", shares) == ("1024", "2", None)
+
+
+def test_metrics_are_named_without_their_unit() -> None:
+    assert truth_cells.metric("cpus_used") == "CPUs used"
+    assert truth_cells.metric("io_share_pct") == "I/O share"
+    assert truth_cells.metric("restarts") == "restarts"
+
+
+def test_the_worst_point_is_one_outside_the_band_if_there_is_one() -> None:
+    one = verdict("cpus", IMPRECISE)
+    inside = one.experienced[0].model_copy(update={"error_pct": 9.0})
+    outside = one.experienced[0].model_copy(update={"error_pct": -3.0, "within": False})
+    unjudged = one.experienced[0].model_copy(update={"error_pct": 99.0, "within": None})
+    points = (inside, outside, unjudged)
+    assert truth_cells.worst_point(one.model_copy(update={"experienced": points})) == outside
+    assert truth_cells.worst_point(one.model_copy(update={"experienced": (unjudged,)})) is None
+
+
+def test_every_verdict_and_every_meeting_has_a_sign_and_a_place() -> None:
+    assert set(SIGNS) == set(Outcome) == set(WORST_FIRST)
+    assert set(MARKS) == set(WORDS) == set(Meeting)
+    assert len(set(MARKS.values())) == len(Meeting)
+
+
+# Page
+
+
+def test_the_worst_come_first_and_filters_count_all() -> None:
+    page = truth_page([table(*ALL)])
+    found = [cell.verdict.verdict for line in page.lines for cell in line.cells if cell]
+    assert tuple(found) == WORST_FIRST
+    assert sum(number for _tone, _words, number in page.filters) == len(ALL)
+    assert page.filters[0] == ("fiction", "not in force", 4)
+
+
+def test_equal_verdicts_keep_the_order_of_the_registry() -> None:
+    page = truth_page([table(*(EFFECTIVE,) * len(OPTIONS))])
+    assert [line.option for line in page.lines] == list(OPTIONS)
+
+
+def test_the_page_holds_the_table_as_json_and_asks_for_nothing(tmp_path: Path) -> None:
+    one = table(*ALL)
+    html = written(tmp_path, one)
+    assert embedded(html, "cgbench-truth") == [one.to_json()]
+    page = Page(html)
+    for attribute in ("src", "srcset", "data", "action", "poster"):
+        assert page.having(attribute) == []
+    assert all(str(one["href"]).startswith("#") for one in page.having("href"))
+    assert len(html.encode()) < render.MAXIMUM_BYTES
+
+
+def test_what_docker_says_never_becomes_markup(tmp_path: Path) -> None:
+    html = written(tmp_path, table(*ALL), table(*ALL, hostname=HOSTILE))
+    assert HOSTILE not in html
+    assert "<code>this</code>" not in html
+    assert '<code class="word">this</code>' in html
+
+
+def test_links_lead_to_a_section_of_each_option(tmp_path: Path) -> None:
+    page = Page(written(tmp_path, table(*ALL)))
+    names = {str(one["id"]) for one in page.having("id")}
+    links = {str(one["href"])[1:] for one in page.having("href")}
+    assert links <= names
+    assert set(list(OPTIONS)[: len(ALL)]) <= links
+
+
+def test_a_table_of_bare_verdicts_makes_a_page(tmp_path: Path) -> None:
+    html = written(tmp_path, table(*ALL, bare=True))
+    page = Page(html)
+    assert "Interactions" not in page.headings
+    assert embedded(html, "cgbench-plots") == {}
+    assert page.text.count("nothing to feel") == len(ALL)
+
+
+def test_several_hosts_stand_side_by_side_with_differences_marked(tmp_path: Path) -> None:
+    one, other = table(EFFECTIVE, EFFECTIVE, hostname="a"), table(IGNORED, hostname="b", bare=True)
+    page = truth_page([one, other])
+    assert [line.option for line in page.lines] == ["cpus", "cpu-quota"]
+    assert [line.differs for line in page.lines] == [True, False]
+    assert page.lines[1].cells[1] is None
+    text = Page(written(tmp_path, one, other)).text
+    assert text.count("≠ verdicts differ") == 1
+    assert "not measured" in text
+
+
+def test_several_hosts_share_one_plot_of_times() -> None:
+    page = truth_page([table(EFFECTIVE, hostname="a"), table(EFFECTIVE, hostname="b")])
+    assert page.times is not None
+    assert [key.label for key in page.times.keys[:2]] == [
+        "a, kernel 6.1.0, cgroup v1", "b, kernel 6.1.0, cgroup v1",
+    ]  # fmt: skip
+    alone = truth_page([table(EFFECTIVE)])
+    assert list(alone.plots()) == ["truth-effect"]
+    assert alone.facts == ()
+
+
+def test_hosts_of_one_name_are_told_apart() -> None:
+    names = [host.name for host in truth_page([table(EFFECTIVE), table(EFFECTIVE)]).hosts]
+    assert len(set(names)) == 2
+
+
+# Grid and plot
+
+
+def test_the_grid_has_a_cell_per_pair_and_none_on_the_diagonal() -> None:
+    found = grid([meeting("cpus", "memory", Meeting.DISTURBED),
+                  meeting("memory", "cpus", Meeting.A_FAILED)])  # fmt: skip
+    assert found is not None
+    assert found.options == ("cpus", "memory")
+    ((_, (none, disturbed)), (_, (failed, _))) = found.rows
+    assert none is None
+    assert disturbed is not None
+    assert disturbed.mark == "✗"
+    assert "cpu.shares: 1 → 2" in disturbed.text
+    assert failed is not None
+    assert failed.kind == "a-failed"
+    assert [one.b for one in found.disturbed] == ["memory"]
+    assert len(found.failures) == 1
+    assert grid([]) is None
+
+
+def test_the_plot_leaves_out_what_was_not_seen() -> None:
+    nothing = TimeToEffect(answer=None, enforced=None, experienced=None)
+    still = TimeToEffect(answer=15.0, enforced=None, experienced=0.0)
+    assert time_to_effect([("--a", nothing)], "effect") is None
+    plot = time_to_effect([("--a", nothing), ("--b", still)], "effect")
+    assert plot is not None
+    assert plot.layout["yaxis"]["categoryarray"] == ["--b"]
+    assert [trace["y"] for trace in plot.data[1:]] == [["--b"], [], []]
+
+
+# Files
+
+
+def test_a_truth_table_is_found_by_file_directory_and_name(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    files = [
+        run_directory.write_file(results / "verify" / name / "truth.json", "{}")
+        for name in ("20260101T000000Z-0001", "20260102T000000Z-0002")
+    ]
+    assert run_directory.find_truth(str(files[0]), results) == files[0]
+    assert run_directory.find_truth(str(files[0].parent), results) == files[0]
+    assert run_directory.find_truth("20260102", results) == files[1]
+    assert run_directory.find_truth("verify", results) == files[1]
+    assert run_directory.find_truth("2026", results) is None
+    assert run_directory.find_truth("cpu-quota-sweep", results) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "not JSON"),
+        ("[]", "schema version None"),
+        ('{"schema_version": 99}', "schema version 99"),
+        ('{"schema_version": 1}', "no 'options'"),
+        ('{"schema_version": 1, "options": 3}', "not a truth table"),
+    ],
+)
+def test_a_file_that_is_no_truth_table_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    path = run_directory.write_file(tmp_path / "truth.json", text)
+    with pytest.raises(StoreError, match=told):
+        truth.read(path)
+
+
+def test_the_command_writes_the_page_beside_the_table(tmp_path: Path) -> None:
+    one = table(EFFECTIVE, IGNORED)
+    path = run_directory.write_file(tmp_path / "truth.json", json.dumps(one.to_json()))
+    assert truth.read(path) == one
+    done = cgbench("report", path.parent)
+    assert done.returncode == 0, done.stderr
+    assert embedded((tmp_path / "report.html").read_text(), "cgbench-truth") == [one.to_json()]
+
+
+def test_a_run_that_is_neither_table_nor_run_is_named(tmp_path: Path) -> None:
+    path = run_directory.write_file(tmp_path / "truth.json", json.dumps(table(EFFECTIVE).to_json()))
+    done = cgbench("report", path, "cpu-quota-sweep", "--results", tmp_path)
+    assert done.returncode == 2
+    assert "no run called cpu-quota-sweep" in done.stderr
+
+
+def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="nowhere"):
+        render.write_truth([table(EFFECTIVE)], tmp_path / "nowhere" / "report.html")
+
+
+def test_a_verdict_without_anything_behind_it_has_short_cells() -> None:
+    one = unseen("cpus", Outcome.UNSUPPORTED)
+    assert truth_cells.declared(one.declared) == "not tried"
+    assert truth_cells.control(one) is None
+    assert truth_cells.worst_point(one) is None

@@ -1,0 +1,161 @@
+"""Comparisons in words: one sentence for a log, Markdown for people, JUnit XML for a server."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from cgbench.judging.comparison import Comparison, Disturbance, Judgement, compare
+from cgbench.reporting.words import comparison
+from tests.made import sides
+from tests.made.sides import HOSTILE
+
+STEADY = sides.side(steady=sides.STEADY[:2])
+
+
+@pytest.fixture(scope="module")
+def mixed() -> Comparison:
+    return sides.mixed()
+
+
+def test_the_headline_counts_judgements_and_names_both_sides(mixed: Comparison) -> None:
+    told = comparison.headline(mixed)
+    assert told.startswith("cpu-quota-sweep: regressed, 20260102T000000Z-0002 against base: ")
+    counted = {one: len(mixed.of(one)) for one in Judgement if mixed.of(one)}
+    for one, number in counted.items():
+        assert f"{number} {one.value}" in told
+    assert sum(counted.values()) == len(sides.STEADY)
+
+
+def test_the_headline_names_what_forbids_a_comparison() -> None:
+    told = comparison.headline(sides.forbidden())
+    assert f"incomparable, other against base: hostname was made-up, is {HOSTILE}" in told
+    assert "kernel" not in told, "what is allowed forbids nothing"
+
+
+def test_nothing_measured_is_told(mixed: Comparison) -> None:
+    empty = mixed.model_copy(update={"findings": ()})
+    assert comparison.headline(empty).endswith(": nothing measured")
+
+
+def test_a_regression_names_option_step_container_metric_size_and_confidence(
+    mixed: Comparison,
+) -> None:
+    (one,) = mixed.of(Judgement.REGRESSED)
+    told = comparison.regression(one, mixed.level)
+    assert one.change_pct is not None
+    assert told.startswith("--cpu-quota 50000 · worker · cpus_used: ")
+    assert f"{one.change_pct:+.1f} % ({one.low_pct:+.1f} to {one.high_pct:+.1f}) at 95 %" in told
+    assert "10 against 10 trials" in told
+    assert told.count("p = ") == 1, "the confidence is told once"
+
+
+def test_a_regression_tells_p_where_its_reason_does_not(mixed: Comparison) -> None:
+    (one,) = mixed.of(Judgement.REGRESSED)
+    bare = one.model_copy(update={"reason": "10 of 10 trials lie outside", "p": 0.0004})
+    assert ", p = 0.0004, " in comparison.regression(bare, 0.95)
+    unknown = bare.model_copy(update={"p": None})
+    assert "p = " not in comparison.regression(unknown, 0.95)
+
+
+def test_how_a_value_was_set_is_told_where_it_was_not_by_update(mixed: Comparison) -> None:
+    one = mixed.findings[0].model_copy(update={"via": "cgroupfs"})
+    assert comparison.where(one).startswith("--cpu-quota 50000 (cgroupfs) · worker")
+
+
+def test_a_change_without_an_interval_is_a_dash(mixed: Comparison) -> None:
+    one = mixed.findings[0].model_copy(update={"low_pct": None})
+    assert comparison.change(one) == "–"
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        (sides.forbidden(), "--allow hostname"),
+        (sides.mixed(), None),
+        (compare(sides.side(trials=2), sides.side("few", trials=2)), "about 1 more trials a side"),
+        (compare(STEADY, STEADY), None),
+    ],
+)
+def test_advice_is_the_next_move_or_nothing(found: Comparison, told: str | None) -> None:
+    advice = comparison.advice(found)
+    assert advice is None if told is None else told in (advice or "")
+
+
+# Markdown
+
+
+def test_markdown_has_a_row_per_finding_the_worst_first(mixed: Comparison) -> None:
+    lines = comparison.markdown([mixed]).splitlines()
+    assert lines[0] == f"### ✗ {comparison.headline(mixed)}"
+    rows = [line for line in lines if line.startswith("|")][2:]
+    assert len(rows) == len(mixed.findings)
+    assert rows[0].startswith("| ✗ regressed | `--cpu-quota 50000 · worker · cpus_used` | -")
+    assert all(row.count("|") == 6 for row in rows)
+    assert rows[-1].startswith("| ✓ unchanged")
+
+
+def test_markdown_of_a_forbidden_comparison_tells_the_next_move_and_has_no_table() -> None:
+    told = comparison.markdown([sides.forbidden()])
+    assert told.startswith("### ! cpu-quota-sweep: incomparable")
+    assert "--allow hostname" in told
+    assert "- kernel differs, as allowed: 6.1.0 → 6.18.0" in told
+    assert "|---|" not in told
+
+
+def test_markdown_leaves_out_what_nobody_would_read() -> None:
+    told = comparison.markdown([sides.many(60, trials=5)])
+    assert "20 more, none of them worse than the last." in told
+    assert told.count("\n| ") == 41, "the head and 40 findings"
+
+
+def test_remarks_tell_disturbed_trials_and_notes(mixed: Comparison) -> None:
+    found = mixed.model_copy(
+        update={
+            "disturbances": (
+                Disturbance(repetition=3, reason="busy", kept=False),
+                Disturbance(repetition=4, reason="busy", kept=True),
+            ),
+            "notes": ("noted",),
+        }
+    )
+    assert comparison.remarks(found) == [
+        "trial 3 measured again: busy", "trial 4 kept: busy", "noted",
+    ]  # fmt: skip
+
+
+# JUnit
+
+
+def suites(*many: Comparison) -> list[ET.Element]:
+    return list(ET.fromstring(comparison.junit(many)))
+
+
+def test_junit_fails_regressions_and_skips_what_cannot_be_told(mixed: Comparison) -> None:
+    (suite,) = suites(mixed)
+    cases = {case.attrib["name"]: case for case in suite}
+    assert suite.attrib["name"] == mixed.experiment
+    assert int(suite.attrib["tests"]) == len(cases) == len(mixed.findings)
+    for one in mixed.findings:
+        case = cases[comparison.where(one)]
+        failed, skipped = case.find("failure"), case.find("skipped")
+        assert (failed is not None) == (one.judgement is Judgement.REGRESSED)
+        assert (skipped is not None) == (one.judgement is Judgement.INCONCLUSIVE)
+        if failed is not None:
+            assert failed.attrib["message"] == comparison.regression(one, mixed.level)
+    assert suite.attrib["failures"] == str(len(mixed.of(Judgement.REGRESSED)))
+    assert suite.attrib["skipped"] == str(len(mixed.of(Judgement.INCONCLUSIVE)))
+
+
+def test_junit_of_a_forbidden_comparison_is_one_skipped_case() -> None:
+    (suite,) = suites(sides.forbidden())
+    (case,) = suite
+    skipped = case.find("skipped")
+    assert skipped is not None
+    assert HOSTILE in skipped.attrib["message"]
+    assert (suite.attrib["tests"], suite.attrib["skipped"]) == ("1", "1")
+
+
+def test_junit_has_a_suite_per_comparison(mixed: Comparison) -> None:
+    assert len(suites(mixed, sides.forbidden())) == 2

@@ -1,0 +1,549 @@
+"""Experiment files: the built-in ones, every kind of bad input, plans, and the JSON Schema."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cgbench.errors import ExperimentError
+from cgbench.spec import experiment
+from cgbench.spec.experiment import Container, Experiment, Precondition, Step
+
+relaxed = settings(deadline=None)
+
+SCHEMA_FILE = Path(experiment.__file__).with_name("experiment.schema.json")
+REGENERATE = (
+    'python -c "import json; from cgbench.experiment import json_schema;'
+    f' print(json.dumps(json_schema(), indent=2))" > cgbench/{SCHEMA_FILE.name}'
+)
+
+GOOD = """\
+name = "mine"
+title = "Mine"
+question = "What happens?"
+option = "cpu-quota"
+
+[[containers]]
+role = "worker"
+workload = "spin"
+
+[[steps]]
+set = { cpu-quota = 50000 }
+hold = "2s"
+"""
+
+
+def with_change(old: str, new: str) -> str:
+    assert GOOD.count(old) == 1
+    return GOOD.replace(old, new)
+
+
+def with_steps(*steps: str, options: str = "{}") -> Experiment:
+    head = GOOD[: GOOD.index("[[steps]]")].replace(
+        'workload = "spin"', f'workload = "spin"\noptions = {options}'
+    )
+    return experiment.parse(head + "".join(f"[[steps]]\n{step}\n" for step in steps), "mine.toml")
+
+
+def with_hold(hold: str | int) -> Experiment:
+    return experiment.parse(with_change('"2s"', json.dumps(hold)), "mine.toml")
+
+
+def complaint(text: str) -> ExperimentError:
+    with pytest.raises(ExperimentError) as caught:
+        experiment.parse(text, "mine.toml")
+    return caught.value
+
+
+# Loading
+
+
+@pytest.mark.parametrize("name", experiment.builtin_names())
+def test_a_builtin_experiment_loads_under_its_own_name_and_fits_a_small_host(name: str) -> None:
+    loaded = experiment.load(name)
+    assert loaded.name == name
+    assert len(loaded.plans(cpus=2, seed=1)) >= loaded.trials
+
+
+def test_the_builtin_experiments_are_the_sweeps() -> None:
+    assert {"cpu-quota-sweep", "cpu-period-sweep"} <= set(experiment.builtin_names())
+
+
+def test_the_quota_sweep_goes_up_to_the_number_of_cpus_and_back_down() -> None:
+    (plan, *_) = experiment.load("cpu-quota-sweep").plans(cpus=1, seed=1)
+    quotas = [step.settings["cpu-quota"] for step in plan.steps]
+    assert quotas == [10000, 25000, 50000, 75000, 100000, 100000, 75000, 50000, 25000, 10000]
+    (plan, *_) = experiment.load("cpu-quota-sweep").plans(cpus=2, seed=1)
+    assert max(int(step.settings["cpu-quota"]) for step in plan.steps) == 150000
+
+
+def test_every_step_of_the_period_sweep_is_half_a_cpu() -> None:
+    (plan, *_) = experiment.load("cpu-period-sweep").plans(cpus=1, seed=1)
+    for step in plan.steps:
+        assert 2 * int(step.settings["cpu-quota"]) == int(step.settings["cpu-period"])
+    assert [step.settings["cpu-period"] for step in plan.steps][-1] == 1_000_000
+
+
+def test_a_file_loads_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(GOOD)
+    assert experiment.load(str(path)).name == "mine"
+
+
+def test_what_a_file_leaves_out_has_its_default() -> None:
+    mine = experiment.parse(GOOD, "mine.toml")
+    assert (mine.trials, mine.warmup, mine.requires) == (5, 500_000_000, ())
+    assert (mine.sampling.fast_hz, mine.sampling.slow_hz) == (1000, 10)
+    assert mine.containers == (Container(role="worker", workload="spin"),)
+    assert mine.containers[0].memory == 256 * 2**20
+
+
+def test_sizes_durations_and_preconditions_are_read() -> None:
+    text = with_change('workload = "spin"', 'workload = "spin"\nmemory = "64m"')
+    mine = experiment.parse(f'requires = ["two-cpus"]\nwarmup = "1.5s"\n{text}', "mine.toml")
+    assert mine.containers[0].memory == 64 * 2**20
+    assert mine.warmup == 1_500_000_000
+    assert mine.requires == (Precondition.TWO_CPUS,)
+
+
+@given(st.integers(50_000_000, 10**15))
+@relaxed
+def test_an_experiment_survives_being_stored_to_the_nanosecond(hold_ns: int) -> None:
+    mine = experiment.parse(GOOD, "mine.toml")
+    mine = mine.model_copy(update={"steps": (Step(set={"cpus": 0.5}, hold=hold_ns),)})
+    assert Experiment.model_validate_json(mine.model_dump_json()) == mine
+
+
+@pytest.mark.parametrize("name", experiment.builtin_names())
+def test_a_builtin_experiment_survives_being_stored(name: str) -> None:
+    loaded = experiment.load(name)
+    assert Experiment.model_validate(json.loads(loaded.model_dump_json())) == loaded
+
+
+# Bad input
+
+
+def test_an_unknown_name_names_the_nearest() -> None:
+    with pytest.raises(ExperimentError, match="unknown experiment: cpu-quota-swep") as caught:
+        experiment.load("cpu-quota-swep")
+    assert caught.value.advice == "Did you mean cpu-quota-sweep?"
+
+
+def test_a_name_like_no_other_lists_those_there_are() -> None:
+    with pytest.raises(ExperimentError) as caught:
+        experiment.load("xyz")
+    assert caught.value.advice is not None
+    assert "cpu-quota-sweep" in caught.value.advice
+
+
+@pytest.mark.parametrize("name", ["absent.toml", "./absent", "some/where.toml"])
+def test_an_absent_file_is_named(name: str) -> None:
+    with pytest.raises(ExperimentError, match=r"cannot read .*No such file"):
+        experiment.load(name)
+
+
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ExperimentError, match=r"cannot read .*mine\.toml"):
+        experiment.load(str(path))
+
+
+def test_broken_toml_names_the_line() -> None:
+    error = complaint(with_change('role = "worker"', "role ="))
+    assert error.message.startswith("mine.toml: ")
+    assert "at line 7" in error.message
+
+
+def test_an_empty_file_names_the_first_missing_key() -> None:
+    assert complaint("").message == "mine.toml: name is missing"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "nearest"),
+    [
+        ("title =", "titel =", "titel", "title"),
+        ("workload =", "workloads =", "containers.1.workloads", "workload"),
+        ("hold =", "hodl =", "steps.1.hodl", "hold"),
+        ("[[steps]]", "[sampling]\nfast = 5\n[[steps]]", "sampling.fast", "fast_hz"),
+        ("[[steps]]", "[quick]\ntrails = 5\n[[steps]]", "quick.trails", "trials"),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_nearest(
+    old: str, new: str, key: str, nearest: str
+) -> None:
+    error = complaint(with_change(old, new))
+    assert error.message == f"mine.toml: unknown key {key}"
+    assert error.advice == f"Did you mean {nearest}?"
+
+
+def test_an_unknown_key_like_no_other_is_to_be_removed() -> None:
+    error = complaint(with_change("title =", "xyz = 1\ntitle ="))
+    assert error.message == "mine.toml: unknown key xyz"
+    assert error.advice == "Remove it."
+
+
+@pytest.mark.parametrize("key", ["name", "title", "question", "option"])
+def test_a_missing_key_is_named(key: str) -> None:
+    lines = [line for line in GOOD.splitlines() if not line.startswith(f"{key} =")]
+    assert complaint("\n".join(lines)).message == f"mine.toml: {key} is missing"
+
+
+WRONG = [
+    # (old, new, the place that the message names, what it says besides)
+    ('title = "Mine"', "title = 3", "title: ", "got 3"),
+    ('title = "Mine"', 'title = ""', "title: ", "got ''"),
+    ("title =", 'trials = "many"\ntitle =', "trials: ", "got 'many'"),
+    ("title =", 'trials = "5"\ntitle =', "trials: ", "got '5'"),
+    ("title =", "trials = true\ntitle =", "trials: ", "got True"),
+    ("title =", "trials = 0\ntitle =", "trials: ", "got 0"),
+    ("title =", 'warmup = "-1s"\ntitle =', "warmup: ", "negative"),
+    ("title =", 'requires = ["three-cpus"]\ntitle =', "requires.1: ", "two-cpus"),
+    ('name = "mine"', 'name = "My Own"', "name: ", "got 'My Own'"),
+    ("[[steps]]", "[sampling]\nfast_hz = 1000\nslow_hz = 3\n[[steps]]", "sampling: ", "divide"),
+    ("[[containers]]", "[containers]", "containers: ", "got {"),
+    ('"spin"', '"spin"\nworkers = 0', "containers.1.workers: ", "got 0"),
+    ('"spin"', '"spin"\nmemory = "1m"', "containers.1.memory: ", "got '1m'"),
+    ('"spin"', '"spin"\nmemory = "lots"', "containers.1.memory: ", "not a size: 'lots'"),
+    ('"spin"', '"spin"\noptions = {cpus = 0.001}', "containers.1: ", "--cpus 0.001 is below 0.01"),
+    ('"spin"', '"spin"\noptions = {cpus = [1]}', "containers.1.options.cpus: ", "got [1]"),
+    ('"spin"', '"spinn"', "containers.1: ", "unknown workload: spinn"),
+    ('option = "cpu-quota"', 'option = "cpu-qouta"', "option: ", "unknown option: cpu-qouta"),
+    ("{ cpu-quota", "{ cpu-qouta", "steps.1: ", "unknown option: cpu-qouta"),
+    ("50000", "500", "steps.1: ", "--cpu-quota 500 is below 1000"),
+    ("50000", "[50000, 500]", "steps.1: ", "--cpu-quota 500 is below 1000"),
+    ("50000", "0.5", "steps.1: ", "--cpu-quota 0.5: not a whole number"),
+    ("50000", '"lots"', "steps.1: ", "--cpu-quota lots"),
+    ("50000", "{a = 1}", "steps.1.set.cpu-quota: ", "got {'a': 1}"),
+    ("50000", "[[1]]", "steps.1.set.cpu-quota: ", "got [[1]]"),
+    ("50000", "2026-11-24", "steps.1.set.cpu-quota: ", "a number, a text"),
+    ("50000", "[]", "steps.1: ", "nothing in cpu-quota"),
+    ("50000", "[1000, 2000], cpu-period = [5000]", "steps.1: ", "different lengths: cpu-p"),
+    ("{ cpu-quota = 50000 }", "{}", "steps.1.set is empty", ""),
+    ('"2s"', '"-2s"', "steps.1.hold: ", "got '-2s'"),
+    ('"2s"', '"49ms"', "steps.1.hold: ", "at least 50ms"),
+    ('"2s"', "2", "steps.1.hold: ", "got 2"),
+    ('"2s"', "2.5", "steps.1.hold: ", "got 2.5"),
+    ('"2s"', '"2 parsecs"', "steps.1.hold: ", "not a duration: '2 parsecs'"),
+    ('"2s"', '"2s"\nvia = "magic"', "steps.1.via: ", "got 'magic'"),
+    ('"2s"', '"2s"\nfit_host = "yes"', "steps.1.fit_host: ", "got 'yes'"),
+    ('"2s"', '"2s"\nrole = "wroker"', "steps.1: ", "no container has the role wroker"),
+    ('"2s"', '"2s"\nrepeat = 0', "steps.1.repeat: ", "got 0"),
+    ('"2s"', '"2s"\nrewrite = "1us"', "steps.1.rewrite: ", "got '1us'"),
+    ('"2s"', '"2s"\nmay_end = "yes"', "steps.1.may_end: ", "got 'yes'"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "place", "reason"), WRONG)
+def test_a_wrong_value_gets_one_line_that_names_file_and_key(
+    old: str, new: str, place: str, reason: str
+) -> None:
+    error = complaint(with_change(old, new))
+    assert error.message.startswith(f"mine.toml: {place}")
+    assert reason in error.message
+    assert "\n" not in error.message
+
+
+def test_what_is_unknown_is_told_with_the_nearest_or_what_there_is() -> None:
+    assert complaint(with_change('"spin"', '"spinn"')).advice == "Did you mean spin?"
+    assert (
+        complaint(with_change("{ cpu-quota", "{ cpu-qouta")).advice == "Did you mean --cpu-quota?"
+    )
+    assert complaint(with_change('"2s"', '"2s"\nrole = "wroker"')).advice == "Roles: worker."
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD[: GOOD.index("[[steps]]")], "mine.toml: steps is missing"),
+        (f"steps = []\n{GOOD[: GOOD.index('[[steps]]')]}", "mine.toml: steps is empty"),
+    ],
+)
+def test_an_empty_schedule_is_refused(text: str, message: str) -> None:
+    assert complaint(text).message == message
+
+
+def test_two_containers_may_not_have_one_role() -> None:
+    twice = with_change(
+        "[[steps]]", '[[containers]]\nrole = "worker"\nworkload = "spin"\n\n[[steps]]'
+    )
+    assert complaint(twice).message == "mine.toml: containers: two of them have the same role"
+
+
+# Plans
+
+
+def test_a_list_of_values_stands_for_as_many_steps() -> None:
+    mine = with_steps(
+        'set = { cpu-quota = [2500, 5000], cpu-period = [5000, 10000] }\nhold = "1s"',
+        'set = { cpu-quota = -1, cpu-shares = 512 }\nhold = "2s"',
+    )
+    (plan, *_) = mine.plans(cpus=2, seed=1)
+    assert [dict(step.settings) for step in plan.steps] == [
+        {"cpu-quota": 2500, "cpu-period": 5000},
+        {"cpu-quota": 5000, "cpu-period": 10000},
+        {"cpu-quota": -1, "cpu-shares": 512},
+    ]
+    assert [step.requested for step in plan.steps] == ["2500", "5000", "-1"]
+    assert plan.hold_ns == 4 * 10**9
+
+
+def test_a_value_beside_a_list_holds_for_each_of_its_steps() -> None:
+    mine = with_steps('set = { cpu-quota = [2500, 5000], cpu-period = 10000 }\nhold = "1s"')
+    (plan, *_) = mine.plans(cpus=2, seed=1)
+    assert [step.settings["cpu-period"] for step in plan.steps] == [10000, 10000]
+
+
+def test_a_repeated_list_is_walked_from_its_beginning_each_time() -> None:
+    mine = with_steps('set = { cpu-quota = [2500, 5000] }\nhold = "1s"\nrepeat = 3')
+    (plan, *_) = mine.plans(cpus=2, seed=1)
+    assert [step.requested for step in plan.steps] == ["2500", "5000"] * 3
+
+
+def test_rewrites_and_endings_are_planned_as_the_step_says() -> None:
+    mine = with_steps(
+        'set = { cpu-quota = 2500 }\nhold = "1s"\nrewrite = "5ms"\nmay_end = true',
+        'set = { cpu-quota = 2500 }\nhold = "1s"',
+    )
+    (plan, *_) = mine.plans(cpus=2, seed=1)
+    assert [(step.rewrite_ns, step.may_end) for step in plan.steps] == [
+        (5_000_000, True),
+        (None, False),
+    ]
+
+
+def test_a_step_without_the_experiments_option_is_judged_by_the_first_it_sets() -> None:
+    mine = with_steps('set = { cpu-shares = 512, cpu-period = 10000 }\nhold = "1s"')
+    (plan, *_) = mine.plans(cpus=2, seed=1)
+    assert (plan.steps[0].option, plan.steps[0].requested) == ("cpu-shares", "512")
+
+
+def test_a_container_born_with_a_value_begins_a_new_walk() -> None:
+    mine = with_steps(
+        'set = { cpu-quota = [20000, 40000] }\nhold = "1s"',
+        'set = { cpu-quota = [20000, 40000] }\nhold = "1s"\nvia = "run"',
+        'set = { cpu-quota = 60000 }\nhold = "1s"',
+    )
+    plans = mine.plans(cpus=2, seed=1)
+    walks = {plan.walk: [step.settings["cpu-quota"] for step in plan.steps] for plan in plans}
+    assert walks == {1: [20000, 40000], 2: [20000], 3: [40000, 60000]}
+    assert len(plans) == 3 * mine.trials
+    assert {(plan.repetition, plan.walk) for plan in plans} == {
+        (repetition, walk) for repetition in range(1, mine.trials + 1) for walk in (1, 2, 3)
+    }
+
+
+@given(seed=st.integers(0, 2**32), trials=st.integers(1, 30))
+@relaxed
+def test_numbers_are_unique_and_count_from_one_in_the_shuffled_order(
+    seed: int, trials: int
+) -> None:
+    mine = with_steps(
+        'set = { cpu-quota = 20000 }\nhold = "1s"',
+        'set = { cpu-quota = 20000 }\nhold = "1s"\nvia = "run"',
+    ).model_copy(update={"trials": trials})
+    plans = mine.plans(cpus=2, seed=seed)
+    assert [plan.number for plan in plans] == list(range(1, 2 * trials + 1))
+    assert len({(plan.repetition, plan.walk) for plan in plans}) == 2 * trials
+
+
+@given(st.integers(0, 2**32))
+@relaxed
+def test_one_seed_gives_one_order(seed: int) -> None:
+    mine = experiment.load("cpu-quota-sweep")
+    assert mine.plans(cpus=2, seed=seed) == mine.plans(cpus=2, seed=seed)
+
+
+def test_different_seeds_give_different_orders() -> None:
+    mine = experiment.load("cpu-quota-sweep").model_copy(update={"trials": 20})
+    orders = {tuple(plan.repetition for plan in mine.plans(2, seed)) for seed in range(10)}
+    assert len(orders) == 10
+
+
+def test_values_beyond_the_host_are_left_out_where_the_step_says_so() -> None:
+    mine = with_steps('set = { cpu-quota = [50000, 150000] }\nhold = "1s"\nfit_host = true')
+    assert [len(plan.steps) for plan in mine.plans(cpus=1, seed=1)] == [1] * 5
+    assert [len(plan.steps) for plan in mine.plans(cpus=2, seed=1)] == [2] * 5
+
+
+def test_a_walk_that_would_begin_beyond_the_host_is_left_out_whole() -> None:
+    mine = with_steps(
+        'set = { cpu-quota = [150000, 50000] }\nhold = "1s"\nfit_host = true\nvia = "run"'
+    )
+    assert {plan.walk for plan in mine.plans(cpus=1, seed=1)} == {1}
+
+
+@pytest.mark.parametrize("written", ["cpu-quota = 150000", "cpus = 1.5"])
+def test_more_cpus_than_the_host_has_is_an_error_that_names_experiment_step_and_value(
+    written: str,
+) -> None:
+    mine = with_steps('set = { cpu-quota = 50000 }\nhold = "1s"', f'set = {{{written}}}\nhold="1s"')
+    with pytest.raises(ExperimentError) as caught:
+        mine.plans(cpus=1, seed=1)
+    flag = written.replace(" = ", " ")
+    assert caught.value.message == (
+        f"mine: steps.2: --{flag} asks for more than this host's 1 CPUs"
+    )
+    assert caught.value.advice is not None
+    assert "fit_host" in caught.value.advice
+
+
+def test_a_schedule_of_which_nothing_fits_is_an_error() -> None:
+    mine = with_steps('set = { cpu-quota = 150000 }\nhold = "1s"\nfit_host = true')
+    with pytest.raises(ExperimentError, match="mine: steps: none is left"):
+        mine.plans(cpus=1, seed=1)
+
+
+def test_a_quota_is_judged_by_the_period_in_force_when_it_is_set() -> None:
+    born = with_steps('set = { cpu-quota = 60000 }\nhold = "1s"', options="{cpu-period=50000}")
+    with pytest.raises(ExperimentError, match="asks for more"):
+        born.plans(cpus=1, seed=1)
+    changed = with_steps(
+        'set = { cpu-period = 50000 }\nhold = "1s"', 'set = { cpu-quota = 60000 }\nhold = "1s"'
+    )
+    with pytest.raises(ExperimentError, match="asks for more"):
+        changed.plans(cpus=1, seed=1)
+
+
+def test_a_new_life_does_not_remember_the_period_of_the_one_before() -> None:
+    mine = with_steps(
+        'set = { cpu-period = 50000 }\nhold = "1s"',
+        'set = { cpu-quota = 60000 }\nhold = "1s"\nvia = "run"',
+    )
+    assert {plan.walk for plan in mine.plans(cpus=1, seed=1)} == {1, 2}
+
+
+# Quick
+
+
+def test_quick_takes_fewer_trials_and_shorter_holds() -> None:
+    mine = experiment.load("cpu-quota-sweep")
+    quick = mine.shortened()
+    assert quick.trials == mine.quick.trials < mine.trials
+    assert [step.hold for step in quick.steps] == [mine.quick.hold]
+
+
+def test_quick_never_lengthens_a_hold() -> None:
+    mine = with_hold("500ms")
+    assert [step.hold for step in mine.shortened().steps] == [500_000_000]
+
+
+def test_quick_leaves_room_for_four_of_a_steps_longest_periods() -> None:
+    mine = with_steps('set = { cpu-period = [1000, 1000000] }\nhold = "10s"')
+    assert [step.hold for step in mine.shortened().steps] == [4 * 10**9]
+
+
+def test_an_emulated_cpu_gets_time_for_workloads_to_get_somewhere() -> None:
+    mine, slowed = experiment.load("restart-policy"), experiment.load("restart-policy").slowed()
+    assert [one.pace for one in slowed.containers] == [4 * 10**9] * 2
+    for before, after in zip(mine.steps, slowed.steps, strict=True):
+        assert after.hold == before.hold * (1 if before.prepares else experiment.EMULATED_TIMES)
+
+
+def test_an_emulated_cpu_lets_memory_grow_more_slowly() -> None:
+    (before, _), (after, _) = (
+        one.containers
+        for one in (
+            experiment.load("memory-limit-sweep"),
+            experiment.load("memory-limit-sweep").slowed(),
+        )
+    )
+    assert (before.pace, after.pace) == (10_000_000, 50_000_000)
+
+
+def test_an_emulated_cpu_changes_nothing_for_workloads_that_are_there_at_once() -> None:
+    mine = experiment.load("cpu-quota-sweep")
+    assert mine.slowed() == mine
+
+
+def test_an_explanation_names_question_roles_and_every_step() -> None:
+    mine = with_steps(
+        'set = { cpu-quota = 20000 }\nhold = "1s"',
+        'set = { cpu-quota = 30000 }\nhold = "2s"\nvia = "run"',
+    )
+    text = experiment.explain(mine, cpus=2)
+    for part in (
+        "mine: Mine",
+        "What happens?",
+        "worker: workload spin",
+        "10 trial(s), 15 s of hold times",
+        "docker update --cpu-quota 20000 (worker), hold 1 s",
+        "docker run --cpu-quota 30000 (worker), hold 2 s",
+    ):
+        assert part in text
+
+
+# The JSON Schema
+
+
+def schema() -> dict[str, Any]:
+    stored: dict[str, Any] = json.loads(SCHEMA_FILE.read_text())
+    return stored
+
+
+def test_the_schema_file_is_in_step_with_the_models() -> None:
+    current = json.dumps(experiment.json_schema(), indent=2) + "\n"
+    assert SCHEMA_FILE.read_text() == current, f"run: {REGENERATE}"
+
+
+def test_the_schema_is_a_valid_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(schema())
+
+
+@pytest.mark.parametrize("name", experiment.builtin_names())
+def test_a_builtin_experiment_is_valid_by_the_schema(name: str) -> None:
+    source = resources.files("cgbench") / "experiments" / f"{name}.toml"
+    jsonschema.validate(tomllib.loads(source.read_text()), schema())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("title =", "titel ="),
+        ("workload =", "workloads ="),
+        ("title =", 'trials = "5"\ntitle ='),
+        ("title =", "trials = true\ntitle ="),
+        ("title =", "trials = 0\ntitle ="),
+        ('"2s"', '"-2s"'),
+        ('"2s"', "2"),
+        ("{ cpu-quota = 50000 }", "{}"),
+        ("50000", "{a = 1}"),
+        ('"2s"', '"2s"\nvia = "magic"'),
+    ],
+)
+def test_what_is_wrong_by_the_schema_is_wrong_for_cgbench_too(old: str, new: str) -> None:
+    changed = with_change(old, new)
+    assert not jsonschema.Draft202012Validator(schema()).is_valid(tomllib.loads(changed))
+    complaint(changed)
+
+
+def test_every_default_in_the_schema_is_valid_by_it() -> None:
+    stored = schema()
+    for owner in [stored, *stored["$defs"].values()]:
+        for key, part in owner.get("properties", {}).items():
+            if "default" in part:
+                whole = {"$defs": stored["$defs"], **part}
+                assert jsonschema.Draft202012Validator(whole).is_valid(part["default"]), key
+
+
+def plain_objects(part: object) -> Iterator[dict[str, Any]]:
+    if isinstance(part, dict):
+        if "properties" in part:
+            yield part
+        for value in part.values():
+            yield from plain_objects(value)
+
+
+def test_the_schema_allows_no_unknown_key_anywhere() -> None:
+    objects = list(plain_objects(schema()))
+    assert len(objects) >= 5
+    assert all(one["additionalProperties"] is False for one in objects)
