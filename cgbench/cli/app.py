@@ -15,8 +15,9 @@ from cgbench.errors import CgbenchError
 
 if TYPE_CHECKING:
     from cgbench.engine.engine import Engine
-    from cgbench.records.run import RunRecord, TrialRecord
+    from cgbench.records.run import RunRecord
     from cgbench.records.run_directory import RunDirectory
+    from cgbench.records.trial import TrialRecord
     from cgbench.records.truth import TruthTable
 
 EXIT_FAILED_TRIALS = 1
@@ -95,12 +96,12 @@ def doctor(as_json: JsonOption = False) -> None:
 @app.command("list")
 def list_all(as_json: JsonOption = False, results: ResultsOption = Path("results")) -> None:
     """List the built-in experiments, the runs and the truth tables there are."""
-    from cgbench.records import run_directory
-    from cgbench.spec import experiment
+    from cgbench.records.results import runs, truth_tables
+    from cgbench.spec import experiment_file
 
-    experiments = [experiment.load(name) for name in experiment.builtin_names()]
-    runs = [(directory, directory.run()) for directory in run_directory.runs(results)]
-    tables = run_directory.truth_tables(results)
+    experiments = [experiment_file.load(name) for name in experiment_file.builtin_names()]
+    kept = [(directory, directory.run()) for directory in runs(results)]
+    tables = truth_tables(results)
     if as_json:
         document = {
             "experiments": [{"name": one.name, "title": one.title} for one in experiments],
@@ -112,7 +113,7 @@ def list_all(as_json: JsonOption = False, results: ResultsOption = Path("results
                     "started": record.started,
                     "path": str(directory.path),
                 }
-                for directory, record in runs
+                for directory, record in kept
             ],
             "truth_tables": [str(path) for path in tables],
         }
@@ -121,8 +122,8 @@ def list_all(as_json: JsonOption = False, results: ResultsOption = Path("results
     _print("Experiments (`cgbench show NAME` explains one):")
     for one in experiments:
         _print(f"  {one.name:<24} {one.title}")
-    _print(f"\nRuns under {results}:" if runs else f"\nNo runs under {results} yet.")
-    for directory, record in runs:
+    _print(f"\nRuns under {results}:" if kept else f"\nNo runs under {results} yet.")
+    for directory, record in kept:
         done = sum(trial.status == "ok" for trial in directory.trials())
         _print(
             f"  {record.run}  {record.experiment.name:<20} {record.status:<11} "
@@ -140,33 +141,37 @@ def show(
 ) -> None:
     """Explain an experiment, or print the figures of a run."""
     from cgbench.host import description
-    from cgbench.records import run_directory
-    from cgbench.spec import experiment
+    from cgbench.records.results import find_run
+    from cgbench.spec import experiment_file
 
-    if name in experiment.builtin_names() or name.endswith(".toml") or not _is_run(name, results):
-        loaded = experiment.load(name)
+    if (
+        name in experiment_file.builtin_names()
+        or name.endswith(".toml")
+        or not _is_run(name, results)
+    ):
+        loaded = experiment_file.load(name)
         if as_json:
             _print(loaded.model_dump_json(indent=2))
         else:
-            _print(experiment.explain(loaded, description.cpus()))
+            _print(experiment_file.explain(loaded, description.cpus()))
         return
-    directory = run_directory.find_run(name, results)
-    from cgbench.judging import rows as metrics
+    directory = find_run(name, results)
+    from cgbench.judging import rows, summary
 
     record = directory.run()
-    rows, summary = metrics.rows(directory), metrics.summary(directory)
+    figures, estimates = rows.rows(directory), summary.summary(directory)
     if as_json:
         document = {
             "schema_version": record.schema_version,
             "run": record.run,
             "experiment": record.experiment.name,
             "status": record.status,
-            "summary": summary,
-            "rows": rows,
+            "summary": estimates,
+            "rows": figures,
         }
         _print(json.dumps(document, indent=1, allow_nan=False))
         return
-    _print_run(directory, record, summary)
+    _print_run(directory, record, estimates)
 
 
 @app.command()
@@ -197,29 +202,29 @@ def run(
     if bool(names) == bool(resume):
         raise typer.BadParameter("give experiments to run, or --resume RUN, one of both")
     from cgbench.engine.engine import Engine
-    from cgbench.host import description
+    from cgbench.host import lock, preconditions
     from cgbench.measuring import run as runner
-    from cgbench.spec import experiment
+    from cgbench.spec import experiment_file
 
-    loaded = [experiment.load(name) for name in names or ()]
-    description.require_measurable()
+    loaded = [experiment_file.load(name) for name in names or ()]
+    preconditions.require_measurable()
     measured: list[tuple[RunDirectory, RunRecord]] = []
     try:
-        with description.exclusively():
+        with lock.exclusively():
             engine = Engine()
             try:
                 # Nobody else holds the lock, so what is there was left by a cgbench that died.
                 _remove_leftovers(engine)
                 if resume is not None:
-                    from cgbench.records import run_directory
+                    from cgbench.records.results import find_run
 
-                    directory = run_directory.find_run(resume, results)
+                    directory = find_run(resume, results)
                     record = runner.resumable(directory, engine)
                     _require_image(engine, record.image)
                     measured.append((directory, _measure(directory, record, engine, as_json)))
                 for one in loaded:
                     request = _request(one, engine, results, quick, trials, seed)
-                    directory = runner.begin(request, engine, description.require(one.requires))
+                    directory = runner.begin(request, engine, preconditions.require(one.requires))
                     record = directory.run()
                     measured.append((directory, _measure(directory, record, engine, as_json)))
             finally:
@@ -276,10 +281,10 @@ def _present(directory: RunDirectory, record: RunRecord, as_json: bool, no_repor
     page: Path | None = None
     told: list[str] = []
     if not no_report:
-        from cgbench.judging import rows as metrics
+        from cgbench.judging import rows, summary
         from cgbench.reporting.render import headline, write
 
-        metrics.write(directory)
+        rows.write(directory)
         page = write([directory], directory.path / "report.html")
         told = headline([directory])
     if as_json:
@@ -295,7 +300,7 @@ def _present(directory: RunDirectory, record: RunRecord, as_json: bool, no_repor
     elif page is None:
         _print(f"\nmeasured: {directory.path}\nIts page: cgbench report {record.run}")
     else:
-        _print_run(directory, record, metrics.summary(directory))
+        _print_run(directory, record, summary.summary(directory))
         _print("\n" + "\n".join(told))
         _print(f"\nreport: {page}")
     return bool(failures)
@@ -325,12 +330,13 @@ def report(
     A RUN may also be what `cgbench verify` left: truth.json, its directory, or its name. What
     several hosts have measured is laid side by side.
     """
-    from cgbench.records import run_directory, truth
+    from cgbench.records import truth
+    from cgbench.records.results import find_run, find_truth
     from cgbench.reporting.render import write
 
-    found = [(name, run_directory.find_truth(name, results)) for name in names]
+    found = [(name, find_truth(name, results)) for name in names]
     tables = [path for _name, path in found if path is not None]
-    directories = [run_directory.find_run(name, results) for name, path in found if path is None]
+    directories = [find_run(name, results) for name, path in found if path is None]
     beside = tables[0].parent if tables else directories[0].path
     written = write(
         directories, output or beside / "report.html", [truth.read(path) for path in tables]
@@ -410,25 +416,24 @@ def verify(
     if no_report and output is not None:
         raise typer.BadParameter("--no-report writes no page, so --output has nothing to name")
     from cgbench.cli import live
-    from cgbench.host import description
+    from cgbench.host import preconditions
     from cgbench.measuring.idle import survival
-    from cgbench.records import run_directory
+    from cgbench.records import files
+    from cgbench.records.results import TRUTH, new_run_name
     from cgbench.spec import options
 
     chosen = [options.option(name).name for name in names] if names else list(options.OPTIONS)
     if disturb_daemon:
         # Refused before anything is measured, where nobody knows how to restart the daemon.
         survival.by_systemd()
-    description.require_measurable()
+    preconditions.require_measurable()
     table = _verified(chosen, results, interactions, disturb_daemon, quick)
-    directory = results / "verify" / run_directory.new_run_name()
-    kept = run_directory.write_file(
-        directory / run_directory.TRUTH, json.dumps(table.to_json(), indent=1)
-    )
+    directory = results / "verify" / new_run_name()
+    kept = files.write_file(directory / TRUTH, json.dumps(table.to_json(), indent=1))
     if json_file is not None:
-        run_directory.write_file(json_file, json.dumps(table.to_json(), indent=1))
+        files.write_file(json_file, json.dumps(table.to_json(), indent=1))
     if junit is not None:
-        run_directory.write_file(junit, table.to_junit())
+        files.write_file(junit, table.to_junit())
     live.print_truth(table)
     _print(f"\ntable: {kept}")
     if not no_report:
@@ -449,10 +454,10 @@ def _verified(
     from cgbench.commands import verify as verification
     from cgbench.engine import image
     from cgbench.engine.engine import Engine
-    from cgbench.host import description
+    from cgbench.host import lock
     from cgbench.spec import workload
 
-    with description.exclusively(), live.telling() as (tell, detail):
+    with lock.exclusively(), live.telling() as (tell, detail):
         engine = Engine()
         try:
             _remove_leftovers(engine)
@@ -476,11 +481,13 @@ def baseline_set(
     results: ResultsOption = Path("results"),
 ) -> None:
     """Keep a run's trials as the baseline to compare later runs with."""
-    from cgbench.records import baseline, run_directory
+    from cgbench.judging import sides
+    from cgbench.records import baseline
+    from cgbench.records.results import find_run
 
-    directory = run_directory.find_run(run_name, results)
+    directory = find_run(run_name, results)
     chosen = name or directory.run().experiment.name
-    kept = baseline.of_run(directory, chosen, metric or ())
+    kept = sides.of_run(directory, chosen, metric or ())
     path = baseline.write(kept, results)
     _print(f"baseline: {path} ({len(kept.repetitions)} trials, {len(kept.series)} series)")
 
@@ -552,11 +559,13 @@ def compare(
 
 def _side(name: str, metrics: list[str], results: Path) -> Any:
     """Return one side of a comparison: a baseline by file or name, else a run."""
-    from cgbench.records import baseline, run_directory
+    from cgbench.judging import sides
+    from cgbench.records import baseline
+    from cgbench.records.results import find_run
 
     if Path(name).is_file() or name in baseline.names(results):
         return baseline.find(name, results)
-    return baseline.of_run(run_directory.find_run(name, results), names=metrics)
+    return sides.of_run(find_run(name, results), names=metrics)
 
 
 @app.command()
@@ -583,9 +592,9 @@ def gate(
     """
     from cgbench.commands import gate
     from cgbench.records import baseline
-    from cgbench.spec import experiment
+    from cgbench.spec import experiment_file
 
-    loaded = [experiment.load(name) for name in names]
+    loaded = [experiment_file.load(name) for name in names]
     chosen = [baseline.find(against or one.name, results) for one in loaded]
     budget_s = _seconds(budget)
 
@@ -623,13 +632,13 @@ def ab(
     nothing can be said.
     """
     from cgbench.commands import ab as paired
-    from cgbench.records import baseline
-    from cgbench.spec import experiment
+    from cgbench.judging import sides
+    from cgbench.spec import experiment_file
 
-    loaded = experiment.load(name)
+    loaded = experiment_file.load(name)
     shaped = loaded.shortened() if quick else loaded
-    sides = paired.Sides(a, b, baseline.check_metrics(metric or ()), _seconds(budget), effect / 100)
-    found = _on_site(lambda site: [paired.ab(shaped, sides, site)], results)
+    compared = paired.Sides(a, b, sides.check_metrics(metric or ()), _seconds(budget), effect / 100)
+    found = _on_site(lambda site: [paired.ab(shaped, compared, site)], results)
     _tell_comparison(found, junit, markdown, json_file, output)
 
 
@@ -647,11 +656,11 @@ def _on_site(measure: Callable[[Any], list[Any]], results: Path) -> list[Any]:
     from cgbench.commands import gate
     from cgbench.engine import image
     from cgbench.engine.engine import Engine
-    from cgbench.host import description
+    from cgbench.host import lock, preconditions
     from cgbench.spec import workload
 
-    description.require_measurable()
-    with description.exclusively(), live.telling() as (tell, _detail):
+    preconditions.require_measurable()
+    with lock.exclusively(), live.telling() as (tell, _detail):
         engine = Engine()
         try:
             _remove_leftovers(engine)
@@ -674,19 +683,19 @@ def _tell_comparison(
 
     from cgbench.cli import live
     from cgbench.judging.comparison import Judgement
-    from cgbench.records import run_directory
+    from cgbench.records import files
     from cgbench.reporting.words import comparison as comparison_words
 
     live.print_comparisons(found)
     if junit is not None:
-        run_directory.write_file(junit, comparison_words.junit(found))
+        files.write_file(junit, comparison_words.junit(found))
     if json_file is not None:
         told = [one.to_json() for one in found]
-        run_directory.write_file(json_file, json.dumps(told, indent=1, allow_nan=False) + "\n")
+        files.write_file(json_file, json.dumps(told, indent=1, allow_nan=False) + "\n")
     if markdown is not None:
-        run_directory.write_file(markdown, comparison_words.markdown(found))
+        files.write_file(markdown, comparison_words.markdown(found))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        run_directory.append_file(Path(summary), comparison_words.markdown(found))
+        files.append_file(Path(summary), comparison_words.markdown(found))
     if output is not None:
         from cgbench.reporting.render import write_comparisons
 
@@ -712,10 +721,10 @@ def clean(
 
     from cgbench.engine.engine import Engine
     from cgbench.errors import DockerUnavailable
-    from cgbench.host import description
+    from cgbench.host import lock
     from cgbench.host.scratch import leftovers
 
-    with contextlib.nullcontext() if force else description.exclusively():
+    with contextlib.nullcontext() if force else lock.exclusively():
         try:
             engine = Engine()
         except DockerUnavailable:
@@ -738,10 +747,10 @@ def _remove_leftovers(engine: Engine) -> tuple[int, int, int]:
     import shutil
 
     from cgbench.engine import image
-    from cgbench.host import description
+    from cgbench.host import lock
     from cgbench.host.scratch import leftovers
 
-    containers, directories = engine.leftovers(), description.scratch_leftovers()
+    containers, directories = engine.leftovers(), lock.scratch_leftovers()
     image.sweep()
     for container in containers:
         engine.remove(container)
@@ -756,9 +765,9 @@ def _remove_leftovers(engine: Engine) -> tuple[int, int, int]:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of experiment files, for editors."""
-    from cgbench.spec import experiment
+    from cgbench.spec import experiment_file
 
-    _print(json.dumps(experiment.json_schema(), indent=2))
+    _print(json.dumps(experiment_file.json_schema(), indent=2))
 
 
 @image_app.command("build")
@@ -774,11 +783,9 @@ def image_build() -> None:
 
 
 def _is_run(name: str, results: Path) -> bool:
-    from cgbench.records import run_directory
+    from cgbench.records.results import runs
 
-    return Path(name).is_dir() or any(
-        run.path.name.startswith(name) for run in run_directory.runs(results)
-    )
+    return Path(name).is_dir() or any(run.path.name.startswith(name) for run in runs(results))
 
 
 def _print(text: str) -> None:

@@ -24,8 +24,9 @@ from cgbench.measuring.container import Snapshot
 from cgbench.measuring.run import Observer
 from cgbench.records.baseline import Baseline
 from cgbench.records.idle_findings import Meeting
-from cgbench.records.run import RunRecord, TrialRecord
+from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
+from cgbench.records.trial import TrialRecord
 from cgbench.records.truth import SIGNS, TruthTable
 from cgbench.reporting.words import comparison
 from cgbench.reporting.words.history import change_words, headline, parted, rules, title

@@ -10,7 +10,8 @@ from cgbench.commands.gate import BUDGET_S, Candidate, Site, open_candidate
 from cgbench.errors import BaselineError
 from cgbench.judging import comparison
 from cgbench.judging.comparison import ALPHA, EFFECT, KEYS, Comparison
-from cgbench.records.baseline import Noise, gated_metrics
+from cgbench.judging.sides import gated_metrics
+from cgbench.records.baseline import Noise
 from cgbench.spec.experiment import Experiment
 
 LOOKS = (10, 14, 20, 28)

@@ -9,13 +9,13 @@ from typing import Any, Literal
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.errors import CgbenchError
-from cgbench.host import description
+from cgbench.host import cpu_time, description, preconditions
 from cgbench.host.scratch import leftovers as scratch
 from cgbench.judging import checks
 from cgbench.measuring.idle import containers
+from cgbench.records.results import new_run_name
 from cgbench.records.run import Host
-from cgbench.records.run_directory import new_run_name
-from cgbench.spec import options, workload
+from cgbench.spec import conversions, options, workload
 from cgbench.spec.experiment import Precondition
 from cgbench.units import format_size
 
@@ -78,7 +78,7 @@ def examine() -> Examination:
     except CgbenchError as error:
         findings.append(Finding("Docker", "bad", error.message, error.advice))
     else:
-        described = description.describe(engine)
+        described = description.describe(engine.describe())
         findings += _docker(engine, described)
         engine.close()
     findings += _scratch()
@@ -89,7 +89,7 @@ def examine() -> Examination:
 
 def _privileges() -> Finding:
     try:
-        description.require_measurable()
+        preconditions.require_measurable()
     except CgbenchError as error:
         return Finding("privileges", "bad", error.message, error.advice)
     return Finding("privileges", "ok", "root, and room for probes in /dev/shm")
@@ -141,7 +141,7 @@ def _conversion(engine: Engine, tag: str) -> list[Finding]:
             file = None if born is None else born.file(one)
     except CgbenchError as error:
         return [Finding("shares", "note", error.message, error.advice)]
-    told = options.conversion(int(one.example), held)
+    told = conversions.conversion(int(one.example), held)
     if file is None or told is None:
         return []
     text = f"{one.flag} {one.example} became {file} {held}: the conversion is {told}"
@@ -161,21 +161,21 @@ def _scratch() -> list[Finding]:
 
 
 def _precondition(name: Precondition) -> Finding:
-    met = description.preconditions([name])[str(name)]
+    met = preconditions.preconditions([name])[str(name)]
     if met:
         return Finding(str(name), "ok", "met")
     essential = name is Precondition.CPU_BANDWIDTH
     return Finding(
-        str(name), "bad" if essential else "note", f"not met: {description.reason(name)}",
+        str(name), "bad" if essential else "note", f"not met: {preconditions.reason(name)}",
         "Experiments that require it say so and exit 3.",
     )  # fmt: skip
 
 
 def _noise() -> list[Finding]:
     """Listen for a second to what else uses the CPUs."""
-    before = description.cpu_times(())
+    before = cpu_time.cpu_times(())
     time.sleep(_LISTEN_S)
-    after = description.cpu_times(())
+    after = cpu_time.cpu_times(())
     elapsed = (after.t_ns - before.t_ns) / 1e9
     busy = (after.busy_s - before.busy_s) / elapsed
     steal = 100 * (after.steal_s - before.steal_s) / elapsed / description.cpus()

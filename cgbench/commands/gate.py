@@ -10,8 +10,9 @@ from typing import Protocol
 
 from cgbench.engine.engine import Engine
 from cgbench.errors import BaselineError
-from cgbench.host import description
+from cgbench.host import preconditions
 from cgbench.judging import comparison
+from cgbench.judging import sides as baselines
 from cgbench.judging.comparison import (
     ALPHA,
     EFFECT,
@@ -22,7 +23,6 @@ from cgbench.judging.comparison import (
     Key,
 )
 from cgbench.measuring import run
-from cgbench.records import baseline as baselines
 from cgbench.records.baseline import Baseline, Noise
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec.experiment import Experiment
@@ -175,7 +175,7 @@ def open_candidate(
     """Begin a run that may grow to `MOST` repetitions."""
     shaped = experiment.model_copy(update={"trials": MOST})
     request = run.Request(shaped, site.image, site.results, site.seed)
-    directory = run.begin(request, site.engine, description.require(experiment.requires))
+    directory = run.begin(request, site.engine, preconditions.require(experiment.requires))
     return Candidate(directory, site, tuple(terms_metrics), calm)
 
 

@@ -9,17 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cgbench.engine.engine import Engine
-from cgbench.host import description
+from cgbench.host import description, preconditions
 from cgbench.judging import rows as metrics
 from cgbench.judging import verdict
-from cgbench.judging.verdict import Outcome, Verdict
 from cgbench.measuring import run
 from cgbench.measuring.idle import bounds, interactions, survival
 from cgbench.measuring.idle.containers import Supply, World
 from cgbench.records.idle_findings import Stage
-from cgbench.records.run_directory import new_run_name
+from cgbench.records.results import new_run_name
 from cgbench.records.truth import Row, TruthTable
-from cgbench.spec import experiment
+from cgbench.records.verdict import Outcome, Verdict
+from cgbench.spec import experiment_file
 from cgbench.spec.experiment import Experiment, Precondition
 from cgbench.spec.options import OPTIONS
 
@@ -44,8 +44,8 @@ class Bench:
 def experiments(options: Sequence[str]) -> list[tuple[Experiment, tuple[str, ...]]]:
     """Return the built-in experiments that judge the given options, each with those it judges."""
     found = []
-    for name in experiment.builtin_names():
-        loaded = experiment.load(name)
+    for name in experiment_file.builtin_names():
+        loaded = experiment_file.load(name)
         judged = tuple(
             option
             for option in (loaded.verify.options if loaded.verify else ())
@@ -63,12 +63,12 @@ def effects(options: Sequence[str], bench: Bench) -> Iterator[Verdict]:
     """
     for loaded, judged in experiments(options):
         assert loaded.verify is not None
-        met = description.preconditions({*loaded.requires, *loaded.verify.needs})
+        met = preconditions.preconditions({*loaded.requires, *loaded.verify.needs})
         lacking = [name for name in loaded.requires if not met[str(name)]]
         if lacking:
             for option in judged:
                 yield verdict.unsupported(
-                    loaded, option, description.reason(Precondition(lacking[0]))
+                    loaded, option, preconditions.reason(Precondition(lacking[0]))
                 )
             continue
         verdicts = _measured(loaded, judged, met, bench)
@@ -116,7 +116,7 @@ def verify(
         stages = survival.across_daemon_restart(chosen, _world(bench))
         rows = {name: _with_stages(row, stages.get(name, ())) for name, row in rows.items()}
     return TruthTable(
-        host=description.describe(bench.engine),
+        host=description.describe(bench.engine.describe()),
         started=started,
         elapsed_s=round(time.monotonic() - begin, 1),
         rows=tuple(rows.values()),

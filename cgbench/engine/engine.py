@@ -21,13 +21,12 @@ from cgbench.engine.daemon import Daemon
 from cgbench.engine.endpoint import Endpoint
 from cgbench.engine.streams import EventStream, Stats, StatsStream, stats
 from cgbench.errors import DockerUnavailable, EngineError, ImageError, UpdateRejected
-from cgbench.spec.options import Settings, update_body
+from cgbench.spec.option import Settings
+from cgbench.spec.options import update_body
+from cgbench.spec.workload import CONTAINER_USER
 
 LABEL = "cgbench.run"
 """Every container carries it, with the run's name; `cgbench clean` finds them by it."""
-
-CONTAINER_USER = 65534
-"""`nobody`: stress containers never run as root."""
 
 PROBE_PATH = "/probe"
 """Where the probe's shared-memory file is mounted in a container."""

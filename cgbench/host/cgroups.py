@@ -9,79 +9,14 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from cgbench.errors import CgroupError
+from cgbench.spec.counters import V1_COUNTERS, V2_COUNTERS, Counter
 from cgbench.units import parse_cpu_list
-
-Reading = int | str
-
-_DEVICE = re.compile(r"^[0-9]+:[0-9]+$")
-
-USAGE_PER_CPU = "usage_per_cpu_ns"
-"""The name of the one counter that has a value for each CPU, where the kernel keeps it."""
-
-
-@dataclass(frozen=True)
-class Counter:
-    """One number the kernel keeps, under a name that is the same for v1 and v2.
-
-    `column` is `file` or `file:key`; the value times `scale` is in the SI unit of `name`. A `*` in
-    the key stands for anything: a CPU, or a device. `fast_with` is the controller whose options,
-    when changed, make it worth reading at the fast rate; `*` is always.
-    """
-
-    name: str
-    controller: str
-    file: str
-    key: str | None
-    scale: int
-    fast_with: str
-
-    @property
-    def column(self) -> str:
-        """The kernel's own name for it."""
-        return self.file if self.key is None else f"{self.file}:{self.key}"
-
-    def fast(self, changed: Collection[str]) -> bool:
-        """Say whether it is read fast where options of the `changed` controllers are."""
-        return self.fast_with == "*" or self.fast_with in changed
-
-
-_V1_COUNTERS = (
-    Counter("usage_ns", "cpuacct", "cpuacct.usage", None, 1, "*"),
-    Counter("periods", "cpu", "cpu.stat", "nr_periods", 1, "*"),
-    Counter("throttled_periods", "cpu", "cpu.stat", "nr_throttled", 1, "*"),
-    Counter("throttled_ns", "cpu", "cpu.stat", "throttled_time", 1, "*"),
-    Counter(USAGE_PER_CPU, "cpuacct", "cpuacct.usage_percpu", "*", 1, "cpuset"),
-    Counter("memory_bytes", "memory", "memory.usage_in_bytes", None, 1, "memory"),
-    Counter("memory_peak_bytes", "memory", "memory.max_usage_in_bytes", None, 1, "memory"),
-    Counter("oom_kills", "memory", "memory.oom_control", "oom_kill", 1, "memory"),
-    Counter("swap_bytes", "memory", "memory.stat", "swap", 1, ""),
-    Counter("memory_swap_bytes", "memory", "memory.memsw.usage_in_bytes", None, 1, "memory"),
-    Counter("tasks", "pids", "pids.current", None, 1, "pids"),
-    Counter("io_bytes", "blkio", "blkio.bfq.io_service_bytes", "Total", 1, "io"),
-)
-_V2_COUNTERS = (
-    Counter("usage_ns", "cpu", "cpu.stat", "usage_usec", 1000, "*"),
-    Counter("periods", "cpu", "cpu.stat", "nr_periods", 1, "*"),
-    Counter("throttled_periods", "cpu", "cpu.stat", "nr_throttled", 1, "*"),
-    Counter("throttled_ns", "cpu", "cpu.stat", "throttled_usec", 1000, "*"),
-    Counter("memory_bytes", "memory", "memory.current", None, 1, "memory"),
-    Counter("memory_peak_bytes", "memory", "memory.peak", None, 1, "memory"),
-    Counter("oom_kills", "memory", "memory.events", "oom_kill", 1, "memory"),
-    Counter("swap_bytes", "memory", "memory.swap.current", None, 1, "memory"),
-    Counter("tasks", "pids", "pids.current", None, 1, "pids"),
-    Counter("io_bytes", "io", "io.stat", "*bytes", 1, "io"),
-)
-PROCESS_STAT = "stat"
-"""A process's file that says on which CPU it runs: what v2 has instead of usage by CPU."""
-RUNNING_ON = "running_on"
-"""The name of what is read there, as counters have one, and its column."""
-RUNNING_ON_COLUMN = f"{PROCESS_STAT}:*.processor"
 
 # Read slowly beside the counters, where the kernel offers them.
 _SLOW_FILES = (
@@ -136,7 +71,7 @@ class Cgroup:
     def counters(self) -> tuple[Counter, ...]:
         """Return the counters whose files this cgroup has."""
         found = []
-        for version, counters in ((1, _V1_COUNTERS), (2, _V2_COUNTERS)):
+        for version, counters in ((1, V1_COUNTERS), (2, V2_COUNTERS)):
             for counter in counters:
                 offered = counter.controller in self.directories or self.unified is not None
                 if (
@@ -299,65 +234,6 @@ def _below(place: tuple[str, str], inside: str) -> str:
     if mounted_root != "/" and f"{inside}/".startswith(f"{mounted_root}/"):
         inside = inside[len(mounted_root) :]
     return f"{mount_point}/{inside.lstrip('/')}"
-
-
-def parse(file: str, content: bytes, *, text: bool = False) -> dict[str, Reading]:
-    """Return the values in an interface file's content, by column name.
-
-    `text` keeps the content as it is, as one value: limits may read `max`. Of a process's `stat`
-    the CPU it runs on is kept (`stat:PID.processor`). Otherwise one number,
-    numbers in a row (one per CPU), flat-keyed lines (`key number`), v1's lines per device (`7:0
-    Read number`), pressure lines (`some avg10=… total=n`, of which the total is kept) and
-    nested-keyed lines (`7:0 rbytes=n …`) are understood. An empty file gives nothing. Raises
-    CgroupError on anything else, naming the file.
-    """
-    decoded = content.decode(errors="replace").strip()
-    if text:
-        return {file: decoded}
-    if file == PROCESS_STAT:
-        return _running_on(decoded)
-    if not decoded:
-        return {}
-    values: dict[str, Reading] = {}
-    try:
-        for line in decoded.splitlines():
-            words = line.split()
-            # Devices without figures stand alone, or in front of the next one (seen in io.stat
-            # with kernels 5.15 and 6.1).
-            while len(words) > 1 and _DEVICE.match(words[0]) and _DEVICE.match(words[1]):
-                del words[0]
-            if len(words) == 1 and _DEVICE.match(words[0]):
-                continue
-            if len(words) == 1:
-                values[file] = int(words[0])
-            elif all(word.isdigit() for word in words):
-                values |= {f"{file}:{index}": int(word) for index, word in enumerate(words)}
-            elif all("=" in word for word in words[1:]):
-                for word in words[1:]:
-                    key, _, number = word.partition("=")
-                    if not key.startswith("avg"):
-                        values[f"{file}:{words[0]}.{key}"] = int(number)
-            elif len(words) == 2:
-                values[f"{file}:{words[0]}"] = int(words[1])
-            elif len(words) == 3:
-                values[f"{file}:{words[0]}.{words[1]}"] = int(words[2])
-            else:
-                raise ValueError(line)
-    except ValueError as error:
-        raise CgroupError(f"{file}: not understood: {decoded[:80]!r}") from error
-    return values
-
-
-def _running_on(stat: str) -> dict[str, Reading]:
-    """Return the CPU that a process runs or waits on, nothing while it sleeps.
-
-    The format is that of proc_pid_stat(5); a name may hold blanks and parentheses.
-    """
-    pid, _, rest = stat.partition(" (")
-    words = rest.rpartition(") ")[2].split()
-    if not pid.isdigit() or len(words) < 37:
-        raise CgroupError(f"{PROCESS_STAT}: not understood: {stat[:80]!r}")
-    return {f"{PROCESS_STAT}:{pid}.processor": int(words[36])} if words[0] == "R" else {}
 
 
 def layout(proc: Path = Path("/proc")) -> Literal["v1", "v2", "hybrid"]:

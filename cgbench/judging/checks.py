@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from cgbench.judging import rows as metrics
 from cgbench.judging.intervals import relative_spread_pct
-from cgbench.records.run import RunRecord, TrialRecord
+from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
-from cgbench.spec.options import bandwidth
+from cgbench.records.trial import TrialRecord
+from cgbench.spec.conversions import bandwidth
 from cgbench.units import NS_PER_US
 
 Severity = Literal["note", "warning"]

@@ -9,13 +9,13 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from cgbench.errors import BaselineError
 from cgbench.judging.contrast import Contrast, Family, Floats, contrasts
-from cgbench.judging.estimates import PointKey
 from cgbench.records.baseline import Baseline, Series
+from cgbench.records.run import PointKey
 from cgbench.spec.metrics import GAUGES
+from cgbench.spec.model import Model
 
 ALPHA = 0.01
 """How often, at most, all metrics together give one false alarm."""
@@ -58,11 +58,7 @@ SIGNS = {
 """A sign for each judgement, which tells it without colour."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Difference(_Model):
+class Difference(Model):
     """A key of host or schedule in which the two sides differ."""
 
     key: str
@@ -71,7 +67,7 @@ class Difference(_Model):
     allowed: bool
 
 
-class Finding(_Model):
+class Finding(Model):
     """One metric at one value. `effect_pct` is the smallest change that matters.
 
     `p` is the corrected probability of so much or more if nothing had changed, in the direction
@@ -102,7 +98,7 @@ class Finding(_Model):
         return (self.role, self.option, self.via, self.requested), self.metric
 
 
-class Disturbance(_Model):
+class Disturbance(Model):
     """A repetition that was measured again, or kept although disturbed, and why."""
 
     repetition: int
@@ -110,7 +106,7 @@ class Disturbance(_Model):
     kept: bool
 
 
-class Comparison(_Model):
+class Comparison(Model):
     """Everything one comparison came to."""
 
     experiment: str

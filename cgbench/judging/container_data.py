@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cgbench.host.cgroups import RUNNING_ON, USAGE_PER_CPU
-from cgbench.records.run import ContainerRecord, Phase, TrialRecord
 from cgbench.records.run_directory import RunDirectory
-from cgbench.spec.options import Settings, bandwidth
+from cgbench.records.trial import ContainerRecord, Phase, TrialRecord
+from cgbench.spec.conversions import bandwidth
+from cgbench.spec.counters import RUNNING_ON, USAGE_PER_CPU
+from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US
 
 SETTLING_PERIODS = 2

@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, product
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from cgbench.spec.metrics import Worse
+
 Floats = npt.NDArray[np.float64]
-Worse = Literal["lower", "higher", "either"]
 
 RESAMPLES = 2000
 PERMUTATIONS = 10_000

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from cgbench.errors import CgbenchError
-from cgbench.judging import rows
+from cgbench.judging import rows, summary
 from cgbench.judging.intervals import relative_spread_pct
-from cgbench.records.run import ContainerRecord, Phase, TrialRecord
+from cgbench.records.run import PointKey
 from cgbench.records.run_directory import RunDirectory
-from cgbench.spec.options import Settings, Value, bandwidth, option
+from cgbench.records.trial import ContainerRecord, Phase, TrialRecord
+from cgbench.spec.conversions import bandwidth
+from cgbench.spec.option import Settings, Value
+from cgbench.spec.options import option
 from cgbench.units import NS_PER_MS, NS_PER_US, format_duration, format_size
-
-PointKey = tuple[str, str, str, str]
-"""Role, option, via and requested value: what a point is known by."""
 
 UNLIMITED = "no limit"
 OF_A_CPU = " of a CPU"
@@ -194,7 +194,7 @@ def points(directory: RunDirectory) -> list[Point]:
     trials = rows.finished(directory)
     found: dict[PointKey, dict[str, Estimate]] = {}
     enforced: dict[PointKey, str | None] = {}
-    for entry in rows.summary(directory):
+    for entry in summary.summary(directory):
         key = (entry["role"], entry["option"], entry["via"], entry["requested"])
         found.setdefault(key, {})[entry["metric"]] = _estimate(entry)
         enforced.setdefault(key, entry["enforced"])

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cgbench.spec.options import Settings, bandwidth
+from cgbench.spec.conversions import bandwidth
+from cgbench.spec.option import Settings
 from cgbench.units import parse_cpu_list, parse_size
 
 DEFAULT_SHARES = 1024

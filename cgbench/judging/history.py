@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.errors import HistoryError, StoreError
-from cgbench.judging import change_points, rows
+from cgbench.judging import change_points, summary
 from cgbench.judging.change_points import FEWEST, MAX_P, SMALLEST_PCT, Split
-from cgbench.records import run_directory
+from cgbench.records import results as run_directory
 from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
+from cgbench.spec import metrics
 
 SCHEMA_VERSION = 1
 """Version of the JSON that `to_json` gives."""
@@ -195,7 +196,7 @@ def read(results: Path, wanted: Wanted) -> History:
             f"points need {FEWEST}",
             "Measure more, or look at single runs: cgbench report RUN...",
         )
-    unit = rows.UNITS[wanted.metric]
+    unit = metrics.UNITS[wanted.metric]
     trends = tuple(_trend(key, unit, entries) for key, entries in chosen.items())
     return History(wanted.metric, unit, trends, tuple(left_out))
 
@@ -205,10 +206,10 @@ Gathered = dict[Place, list[Entry]]
 
 
 def _check_metric(metric: str) -> None:
-    if metric in rows.UNITS:
+    if metric in metrics.UNITS:
         return
-    near = difflib.get_close_matches(metric, rows.UNITS, n=1)
-    advice = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(rows.UNITS)}."
+    near = difflib.get_close_matches(metric, metrics.UNITS, n=1)
+    advice = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(metrics.UNITS)}."
     raise HistoryError(f"no metric is called {metric}", advice)
 
 
@@ -218,13 +219,13 @@ def _gathered(directories: Sequence[RunDirectory]) -> tuple[Gathered, list[LeftO
     left_out = []
     for directory in directories:
         try:
-            record, summary = directory.run(), rows.summary(directory)
+            record, entries = directory.run(), summary.summary(directory)
         except (StoreError, ValueError) as error:
             # One damaged run must not hide all others; what it says is shown with the figures.
             left_out.append(LeftOut(directory.path.name, str(error).splitlines()[0]))
             continue
         beneath = _beneath(record)
-        for one in summary:
+        for one in entries:
             place = (_key(record, one), str(one["metric"]))
             found.setdefault(place, []).append(_entry(record, one, beneath))
     return found, left_out

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from cgbench.judging.container_data import ContainerData, Window, busy_ns
-from cgbench.records.run import Phase
-from cgbench.spec.options import Settings, bandwidth, option
+from cgbench.records.trial import Phase
+from cgbench.spec.conversions import bandwidth
+from cgbench.spec.option import Settings
+from cgbench.spec.options import option
 from cgbench.units import NS_PER_MS, NS_PER_US, parse_cpu_list
 
 # How the band of "settled" is drawn: see settle_ns.

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from statistics import median
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from cgbench.judging import checks
 from cgbench.judging import rows as metrics
-from cgbench.records.run import Phase, RunRecord
+from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
+from cgbench.records.trial import Phase
+from cgbench.records.verdict import Declared, Enforced, Outcome, Point, TimeToEffect, Verdict
+from cgbench.spec.conversions import bandwidth, conversion
 from cgbench.spec.experiment import Band, Experiment
-from cgbench.spec.options import CPU_WEIGHT, bandwidth, conversion, option
+from cgbench.spec.option import CPU_WEIGHT
+from cgbench.spec.options import option
 from cgbench.units import NS_PER_MS, format_size
 from cgbench.wording import count, quantity
 
@@ -45,75 +46,6 @@ _KEPT = ("memory_bytes",)
 _PAGE = 4096
 
 Row = Mapping[str, Any]
-
-
-class Outcome(StrEnum):
-    """What became of an option on this host."""
-
-    EFFECTIVE = "effective"
-    IMPRECISE = "imprecise"
-    INEFFECTIVE = "ineffective"
-    IGNORED = "ignored"
-    DISCARDED = "discarded"
-    REJECTED = "rejected"
-    REVERTED = "reverted"
-    UNSUPPORTED = "unsupported"
-    INCONCLUSIVE = "inconclusive"
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Declared(_Model):
-    """What Docker answered: how many updates it accepted, and its warnings and refusals."""
-
-    accepted: int
-    refused: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-
-class Enforced(_Model):
-    """An interface file around the last accepted change of the option, and as it should be."""
-
-    before: str | None
-    after: str | None
-    expected: str | None
-
-
-class Point(_Model):
-    """What the workload felt at one requested value, and whether it lies within the band."""
-
-    requested: str
-    metric: str
-    unit: str
-    expected: float | None
-    value: float
-    error_pct: float | None
-    within: bool | None
-
-
-class TimeToEffect(_Model):
-    """Median milliseconds after the request; None where it was not seen."""
-
-    answer: float | None
-    enforced: float | None
-    experienced: float | None
-
-
-class Verdict(_Model):
-    """One option's verdict on one host, from one run."""
-
-    option: str
-    verdict: Outcome
-    reason: str
-    advice: str | None
-    declared: Declared
-    enforced: Mapping[str, Enforced]
-    experienced: tuple[Point, ...]
-    control: str | None
-    time_to_effect_ms: TimeToEffect
-    evidence: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cgbench.engine import streams as docker_streams
-from cgbench.host import description
+from cgbench.host import cpu_time
 from cgbench.measuring.container import Running
 from cgbench.measuring.probe import BUCKET_NS, WorkerLog
 from cgbench.measuring.sampler import Readings, Sampler, Target
-from cgbench.records.run import ContainerRecord, Event, Harness, Phase, ProbeFigures, SamplerFigures
-from cgbench.records.run_directory import ProbeLog, Samples, StatsPoint, TrialData
+from cgbench.records.samples import ProbeLog, Samples, StatsPoint, TrialData
+from cgbench.records.trial import (
+    ContainerRecord,
+    Event,
+    Harness,
+    Phase,
+    ProbeFigures,
+    SamplerFigures,
+)
 from cgbench.units import NS_PER_S, NS_PER_US
 
 
@@ -126,8 +133,8 @@ def with_file_times(progress: Harvest) -> Iterator[Phase]:
 
 
 def harness(
-    before: description.CpuTimes,
-    after: description.CpuTimes,
+    before: cpu_time.CpuTimes,
+    after: cpu_time.CpuTimes,
     measured: TrialData,
     progress: Harvest,
 ) -> Harness:

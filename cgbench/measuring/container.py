@@ -12,18 +12,20 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgbench.engine.engine import CONTAINER_USER, PROBE_PATH, SCRATCH_PATH, ContainerSpec, Engine
+from cgbench.engine.engine import PROBE_PATH, SCRATCH_PATH, ContainerSpec, Engine
 from cgbench.engine.streams import StatsStream
 from cgbench.errors import CgroupError, TrialError
-from cgbench.host import cgroups
+from cgbench.host import cgroups, interface_files
 from cgbench.host.scratch.loop_device import BlockDevice
 from cgbench.measuring.probe import ProbeFile, Task
 from cgbench.measuring.sampler import Target
-from cgbench.records.run import ContainerRecord, Source
+from cgbench.records.trial import ContainerRecord, Source
+from cgbench.spec import counters
 from cgbench.spec.experiment import Container
-from cgbench.spec.options import Interface, Settings, Value, option
+from cgbench.spec.option import Interface, Settings, Value
+from cgbench.spec.options import option
 from cgbench.spec.schedule import TrialPlan
-from cgbench.spec.workload import Placeholders, Workload, load
+from cgbench.spec.workload import CONTAINER_USER, Placeholders, Workload, load
 
 _READY_TIMEOUT_S = 20.0
 
@@ -158,7 +160,7 @@ def targets(container: Running, plan: TrialPlan) -> Iterator[Target]:
             yield Target(role, path, slow=not counter.fast(controllers))
     if "cpuset" in controllers and _seen_running(container):
         for pid in cgroup.processes():
-            yield Target(role, Path(f"/proc/{pid}/{cgroups.PROCESS_STAT}"))
+            yield Target(role, Path(f"/proc/{pid}/{counters.PROCESS_STAT}"))
     for path in cgroup.slow_files():
         if path not in seen:
             seen.add(path)
@@ -170,13 +172,13 @@ def _seen_running(container: Running) -> bool:
 
     Only those of a workload that neither sleeps nor begins and ends processes can.
     """
-    counted = any(one.name == cgroups.USAGE_PER_CPU for one in container.cgroup.counters())
+    counted = any(one.name == counters.USAGE_PER_CPU for one in container.cgroup.counters())
     return container.workload.probe == "spin" and not counted
 
 
 def describe(container: Running) -> ContainerRecord:
     """Return what the trial's record says of a container."""
-    running_on = Source(column=cgroups.RUNNING_ON_COLUMN, scale=1)
+    running_on = Source(column=counters.RUNNING_ON_COLUMN, scale=1)
     return ContainerRecord(
         role=container.spec.role,
         container_id=container.container_id,
@@ -187,7 +189,7 @@ def describe(container: Running) -> ContainerRecord:
             counter.name: Source(column=counter.column, scale=counter.scale)
             for counter in container.cgroup.counters()
         }
-        | ({cgroups.RUNNING_ON: running_on} if _seen_running(container) else {}),
+        | ({counters.RUNNING_ON: running_on} if _seen_running(container) else {}),
     )
 
 
@@ -257,7 +259,7 @@ def snapshot(container: Running) -> Snapshot:
     values: dict[str, int] = {}
     for counter in container.cgroup.counters():
         content = container.cgroup.read(counter.controller, counter.file)
-        reading = cgroups.parse(counter.file, (content or "").encode()).get(counter.column)
+        reading = interface_files.parse(counter.file, (content or "").encode()).get(counter.column)
         if isinstance(reading, int):
             values[counter.name] = reading * counter.scale
     before, container.last = container.last, (now, values)

@@ -10,7 +10,7 @@ from typing import Protocol
 from cgbench.engine.engine import Engine
 from cgbench.errors import TrialError
 from cgbench.measuring.container import Running, Snapshot, snapshot, why_ended
-from cgbench.records.run import Ending
+from cgbench.records.trial import Ending
 from cgbench.spec.schedule import PlannedStep
 from cgbench.units import NS_PER_S
 

@@ -15,8 +15,10 @@ from cgbench.host import description
 from cgbench.measuring import trial
 from cgbench.measuring.container import Snapshot
 from cgbench.measuring.hold import Watcher
-from cgbench.records.run import RunRecord, TrialRecord
-from cgbench.records.run_directory import RunDirectory, new_run_name
+from cgbench.records.results import new_run_name
+from cgbench.records.run import RunRecord
+from cgbench.records.run_directory import RunDirectory
+from cgbench.records.trial import TrialRecord
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.schedule import PlannedStep, TrialPlan
 
@@ -70,7 +72,7 @@ def begin(request: Request, engine: Engine, met: Mapping[str, bool]) -> RunDirec
     Raises ExperimentError when the schedule does not fit the host, StoreError when results cannot
     be written.
     """
-    here = description.describe(engine)
+    here = description.describe(engine.describe())
     shaped = request.experiment.slowed() if here.emulated else request.experiment
     plans = shaped.plans(here.cpus, request.seed)
     name = new_run_name()
@@ -98,7 +100,7 @@ def resumable(directory: RunDirectory, engine: Engine) -> RunRecord:
     Raises StoreError when it was measured on another host: its trials could not be pooled.
     """
     record = directory.run()
-    here, there = description.describe(engine), record.host
+    here, there = description.describe(engine.describe()), record.host
     differing = [
         key
         for key in ("hostname", "kernel", "cpu_model", "cpus", "cgroup", "docker", "runc")

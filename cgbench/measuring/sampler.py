@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cgbench.errors import SamplerError
-from cgbench.host import cgroups
-from cgbench.records.run import SamplerFigures
-from cgbench.records.run_directory import Column, Samples
+from cgbench.host import interface_files
+from cgbench.records.samples import Column, Samples
+from cgbench.records.trial import SamplerFigures
 from cgbench.spec.experiment import Sampling
 from cgbench.units import NS_PER_S, NS_PER_US
 
@@ -59,7 +59,7 @@ class Series:
     target: Target
     rows: Integers
     changes: Integers
-    values: tuple[Mapping[str, cgroups.Reading] | None, ...]
+    values: tuple[Mapping[str, interface_files.Reading] | None, ...]
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Sampler:
 
     def start(self) -> None:
         """Start sampling. Raises SamplerError when the process does not get ready."""
-        loop = Path(__file__).with_name("deadline_loop.py")
+        loop = Path(__file__).with_name("sampler_process.py")
         specification = {
             "files": [str(target.path) for target in self._targets],
             "slow": [index for index, target in enumerate(self._targets) if target.slow],
@@ -242,7 +242,9 @@ def _series(
         rows,
         np.searchsorted(rows, np.array(where[:complete], dtype=np.int64)),
         tuple(
-            None if content is None else cgroups.parse(target.path.name, content, text=target.text)
+            None
+            if content is None
+            else interface_files.parse(target.path.name, content, text=target.text)
             for content in contents[:complete]
         ),
     )

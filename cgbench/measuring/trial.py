@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cgbench.engine.engine import Answer, Engine
 from cgbench.errors import ProbeError, SamplerError, TrialError, UpdateRejected
-from cgbench.host import cgroups, description
+from cgbench.host import cgroups, cpu_time, lock, preconditions
 from cgbench.host.scratch import leftovers
 from cgbench.measuring import collect
 from cgbench.measuring.collect import Harvest
@@ -33,10 +33,10 @@ from cgbench.measuring.container import (
 )
 from cgbench.measuring.hold import Lookout, Watcher
 from cgbench.measuring.sampler import Sampler
-from cgbench.records.run import Change, Ending, FileChange, Phase, TrialRecord
-from cgbench.records.run_directory import TrialData
+from cgbench.records.samples import TrialData
+from cgbench.records.trial import Change, Ending, FileChange, Phase, TrialRecord
 from cgbench.spec.experiment import Experiment
-from cgbench.spec.options import Settings
+from cgbench.spec.option import Settings
 from cgbench.spec.schedule import PlannedStep, TrialPlan
 from cgbench.units import NS_PER_S
 
@@ -54,7 +54,7 @@ class Setup:
     engine: Engine
     image: str
     run: str
-    scratch: Path = description.SCRATCH
+    scratch: Path = preconditions.SCRATCH
 
 
 def run_trial(plan: TrialPlan, setup: Setup, watcher: Watcher) -> tuple[TrialRecord, TrialData]:
@@ -64,11 +64,11 @@ def run_trial(plan: TrialPlan, setup: Setup, watcher: Watcher) -> tuple[TrialRec
     what was measured until then. Errors that would fail every trial are raised.
     """
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
-    daemons = description.daemon_processes()
-    before = description.cpu_times(daemons)
+    daemons = cpu_time.daemon_processes()
+    before = cpu_time.cpu_times(daemons)
     progress = Harvest(before.t_ns)
     reason: str | None = None
-    folder = setup.scratch / f"{description.SCRATCH_PREFIX}{setup.run}-{plan.number:04}"
+    folder = setup.scratch / f"{lock.SCRATCH_PREFIX}{setup.run}-{plan.number:04}"
     folder.mkdir(mode=0o711)
     try:
         _measure(plan, setup, watcher, progress, folder)
@@ -76,7 +76,7 @@ def run_trial(plan: TrialPlan, setup: Setup, watcher: Watcher) -> tuple[TrialRec
         reason = error.message
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    after = description.cpu_times(daemons)
+    after = cpu_time.cpu_times(daemons)
     data = collect.data(progress)
     record = TrialRecord(
         number=plan.number,
@@ -111,7 +111,7 @@ def _measure(
     with ExitStack() as stack:
         limit_s = deadline_s(plan, setup.experiment)
         birth = Birth(folder.name, setup.image, setup.run, limit_s, folder)
-        birth = _prepared(stack, setup.experiment, birth)
+        birth = _prepared(stack, setup, birth)
         events = setup.engine.events(setup.run)
         stack.callback(lambda: progress.events.extend(events.finish()))
         running = [
@@ -142,8 +142,9 @@ def _measure(
                 collect.collect(sampler, running, progress)
 
 
-def _prepared(stack: ExitStack, experiment: Experiment, birth: Birth) -> Birth:
+def _prepared(stack: ExitStack, setup: Setup, birth: Birth) -> Birth:
     """Make the scratch device, swap and parent cgroup that the experiment asks for."""
+    experiment = setup.experiment
     device, parent = None, None
     if experiment.device is not None:
         made = leftovers.block_device(experiment.device, experiment.scheduler)
@@ -153,7 +154,8 @@ def _prepared(stack: ExitStack, experiment: Experiment, birth: Birth) -> Birth:
     if experiment.swap is not None:
         stack.enter_context(leftovers.swap(experiment.swap))
     if experiment.group is not None:
-        parent = stack.enter_context(leftovers.memory_group(birth.name, experiment.group))
+        driver = setup.engine.describe()["cgroup_driver"]
+        parent = stack.enter_context(leftovers.memory_group(birth.name, experiment.group, driver))
     return dataclasses.replace(birth, device=device, parent=parent)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from cgbench.spec.model import Model
 
 Outcome = Literal["accepted", "warned", "rejected"]
 """The daemon's answer: `warned` is accepted with at least one warning."""
@@ -17,11 +17,7 @@ How = Literal["update", "run"]
 """Whether a running container was changed, or a container was started with the value."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Difference(_Model):
+class Difference(Model):
     """One place where two readings differ: a file of the kernel, or a field of `docker inspect`.
 
     `before` and `after` are None where there was nothing to read.
@@ -33,7 +29,7 @@ class Difference(_Model):
     after: str | None
 
 
-class Held(_Model):
+class Held(Model):
     """One option's value at one moment: as Docker declares it and as the kernel enforces it.
 
     `declared` is the field of HostConfig as JSON. `enforced` is the text of the interface file,
@@ -60,7 +56,7 @@ class Kind(StrEnum):
     EMPTY = "empty"
 
 
-class Attempt(_Model):
+class Attempt(Model):
     """One value tried on one container.
 
     `tried` is the value as typed, `sent` the request's JSON, `documented` whether the value is one
@@ -89,7 +85,7 @@ class Attempt(_Model):
     lifted: bool | None
 
 
-class Stage(_Model):
+class Stage(Model):
     """One thing that a container lived through, and its option before and after.
 
     `survived` is None where the value had not taken hold before, so that there was nothing to
@@ -106,7 +102,7 @@ class Stage(_Model):
     message: str
 
 
-class Survival(_Model):
+class Survival(Model):
     """Whether an option's value, set by an update, outlives what a container may live through.
 
     `born` is how the container was before the update. `refusal` is the daemon's word where the
@@ -140,7 +136,7 @@ class Meeting(StrEnum):
     """The daemon refuses B, and does so without A as well."""
 
 
-class Interaction(_Model):
+class Interaction(Model):
     """An ordered pair of options: `a` was set to `a_value`, then `b` to `b_value`.
 
     `message` holds the daemon's words on whichever update matters for the outcome. `a_changes` are
@@ -160,7 +156,7 @@ class Interaction(_Model):
     b_changes: tuple[Difference, ...]
 
 
-class BornVsChanged(_Model):
+class BornVsChanged(Model):
     """A container born with a value against one that was updated to it.
 
     `start` says what the updated one was born with: nothing, or another value of the option.

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from cgbench.errors import StoreError
-from cgbench.judging.verdict import Outcome, Verdict
+from cgbench.records.files import read_versioned
 from cgbench.records.idle_findings import Attempt, BornVsChanged, Interaction, Survival
 from cgbench.records.run import Host
-from cgbench.records.run_directory import read_versioned
+from cgbench.records.verdict import Outcome, Verdict
+from cgbench.spec.model import Model
 from cgbench.spec.options import OPTIONS
 
 SCHEMA_VERSION = 1
@@ -45,11 +44,7 @@ def read(path: Path) -> TruthTable:
         raise StoreError(f"{path}: not a truth table: {what}", "The file is damaged.") from None
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Row(_Model):
+class Row(Model):
     """Everything known of one option on one host."""
 
     verdict: Verdict
@@ -66,7 +61,7 @@ class Row(_Model):
         }
 
 
-class TruthTable(_Model):
+class TruthTable(Model):
     """All rows of one host, in the registry's order, and what options do to one another."""
 
     schema_version: int = SCHEMA_VERSION

@@ -17,7 +17,8 @@ from cgbench import __version__, wording
 from cgbench.errors import StoreError
 from cgbench.judging.comparison import Comparison
 from cgbench.judging.history import History
-from cgbench.records.run_directory import RunDirectory, whole
+from cgbench.records.files import whole
+from cgbench.records.run_directory import RunDirectory
 from cgbench.records.truth import TruthTable
 from cgbench.reporting.pages import interaction_grid
 from cgbench.reporting.pages.comparison import ComparisonPage, comparison_page
@@ -240,7 +241,7 @@ def _drawable(plot: Plot, points: int) -> dict[str, Any]:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("cgbench"),
+        loader=PackageLoader("cgbench.reporting"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,

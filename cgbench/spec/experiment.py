@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
 import random
-import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
-from importlib import resources
 from itertools import count
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
 
 from cgbench.errors import CgbenchError, ExperimentError
 from cgbench.spec import workload as workloads
+from cgbench.spec.conversions import bandwidth
 from cgbench.spec.fields import Duration, Hold, Size, Whole, not_negative
-from cgbench.spec.options import Settings, Value, bandwidth, option
+from cgbench.spec.model import Model
+from cgbench.spec.option import Settings, Value, written
+from cgbench.spec.options import option
 from cgbench.spec.schedule import PlannedStep, Scheduler, TrialPlan, Via
-from cgbench.units import NS_PER_S, format_duration
+from cgbench.units import NS_PER_S
 
 EMULATED_TIMES = 5
 """How many times as long an emulated CPU is given where a workload must get somewhere."""
@@ -47,11 +43,7 @@ class Precondition(StrEnum):
     REAL_TIME = "real-time"
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Container(_Model):
+class Container(Model):
     """One container of an experiment.
 
     `memory` and `pids` are caps for the host's safety, part of no measurement; `options` are set
@@ -72,7 +64,7 @@ class Container(_Model):
     options: Mapping[str, Value] = Field(default_factory=dict)
 
 
-class Step(_Model):
+class Step(Model):
     """One or many entries of the schedule.
 
     `set` names options and their values. Where a value is a list, the step stands for as many
@@ -117,7 +109,7 @@ class Step(_Model):
         ] * self.repeat
 
 
-class Sampling(_Model):
+class Sampling(Model):
     """How often interface files are read: `fast_hz` for those under change, else `slow_hz`."""
 
     fast_hz: Annotated[Whole, Field(ge=1, le=2000)] = 1000
@@ -130,14 +122,14 @@ class Sampling(_Model):
         return self
 
 
-class Quick(_Model):
+class Quick(Model):
     """What `--quick` changes."""
 
     trials: Annotated[Whole, Field(ge=1, le=1000)] = 2
     hold: Annotated[Hold, Field(json_schema_extra={"default": "2s"})] = 2 * NS_PER_S
 
 
-class Band(_Model):
+class Band(Model):
     """How far a value may lie from what is expected, all parts added up; empty is exactly.
 
     `pct` is of the expected value; `ms_per_period` is CPU time per worker and period, the
@@ -149,7 +141,7 @@ class Band(_Model):
     pages_per_cpu: Annotated[Whole, Field(ge=0)] = 0
 
 
-class Verify(_Model):
+class Verify(Model):
     """How `cgbench verify` judges by this experiment: which options, by which metric, within what.
 
     `metric` is that of the container whose option is changed; None where only the interface
@@ -167,13 +159,13 @@ class Verify(_Model):
     advice: str | None = None
 
 
-class Gate(_Model):
+class Gate(Model):
     """By which metrics two runs are compared; those too noisy for a verdict are left out."""
 
     metrics: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-class Experiment(_Model):
+class Experiment(Model):
     """An experiment as its file states it.
 
     `device` is the size of a scratch block device that workloads may overwrite, `scheduler` its
@@ -294,7 +286,7 @@ class Experiment(_Model):
                     if step.fit_host:
                         continue
                     raise ExperimentError(
-                        f"{self.name}: steps.{index}: {_written(settings)} asks for more than "
+                        f"{self.name}: steps.{index}: {written(settings)} asks for more than "
                         f"this host's {cpus} CPUs",
                         "Lower it, or set fit_host = true to leave such values out.",
                     )
@@ -353,119 +345,3 @@ def _periods(step: Step, number: int) -> int:
 def _exceeds(settings: Settings, cpus: int) -> bool:
     quota, period = bandwidth(settings)
     return quota is not None and quota > cpus * period
-
-
-def _written(settings: Settings) -> str:
-    return " ".join(f"--{name} {value}" for name, value in settings.items())
-
-
-def builtin_names() -> list[str]:
-    """Return the names of the experiments that cgbench brings along, sorted."""
-    folder = resources.files("cgbench") / "experiments"
-    return sorted(
-        entry.name.removesuffix(".toml")
-        for entry in folder.iterdir()
-        if entry.name.endswith(".toml")
-    )
-
-
-def load(name_or_path: str) -> Experiment:
-    """Load a built-in experiment by name, or any experiment by the path of its file.
-
-    Raises ExperimentError that names the file, and the line or key that is wrong.
-    """
-    path = Path(name_or_path)
-    if path.suffix == ".toml" or "/" in name_or_path:
-        try:
-            return parse(path.read_text(), str(path))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ExperimentError(f"cannot read {path}: {error}") from None
-    known = builtin_names()
-    if name_or_path not in known:
-        near = difflib.get_close_matches(name_or_path, known, 1)
-        raise ExperimentError(
-            f"unknown experiment: {name_or_path}",
-            f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}; or give a file.",
-        )
-    source = resources.files("cgbench") / "experiments" / f"{name_or_path}.toml"
-    return parse(source.read_text(), f"{name_or_path}.toml")
-
-
-def parse(text: str, origin: str) -> Experiment:
-    """Parse and check the text of an experiment file; `origin` names it in errors."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ExperimentError(f"{origin}: {error}", "Mend the TOML at that place.") from None
-    try:
-        return Experiment.model_validate(document)
-    except ValidationError as error:
-        raise _explained(error, origin) from None
-
-
-def _explained(error: ValidationError, origin: str) -> ExperimentError:
-    """Turn the first of pydantic's complaints into one line that names the key."""
-    # A misspelt key is often also a missing one: tell the first, which explains the second.
-    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    location = first["loc"]
-    valued = next((location.index(key) for key in ("set", "options") if key in location), None)
-    if valued is not None and len(location) > valued + 1:
-        # Behind the option's name stands only which of a value's types pydantic tried.
-        location = location[: valued + 2]
-        first["msg"] = "should be a number, a text or a list of these"
-    where = ".".join(str(part + 1 if isinstance(part, int) else part) for part in location)
-    if first["type"] == "too_short":
-        return ExperimentError(f"{origin}: {where} is empty", "Give it at least one entry.")
-    if first["type"] == "extra_forbidden":
-        key = str(first["loc"][-1])
-        near = difflib.get_close_matches(key, _keys_beside(first["loc"]), 1)
-        advice = f"Did you mean {near[0]}?" if near else "Remove it."
-        return ExperimentError(f"{origin}: unknown key {where}", advice)
-    if first["type"] == "missing":
-        return ExperimentError(f"{origin}: {where} is missing", f"Add the key {first['loc'][-1]}.")
-    message, _, advice = first["msg"].removeprefix("Value error, ").partition("\n")
-    place = f"{where}: " if where else ""
-    got = "" if first["type"] == "value_error" else f" (got {first['input']!r})"
-    return ExperimentError(f"{origin}: {place}{message}{got}", advice or None)
-
-
-def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    models: dict[str, type[_Model]] = {
-        "containers": Container,
-        "steps": Step,
-        "sampling": Sampling,
-        "quick": Quick,
-        "verify": Verify,
-    }
-    model = models.get(str(location[0]), Experiment) if len(location) > 1 else Experiment
-    return list(model.model_fields)
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of experiment files."""
-    schema = Experiment.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
-
-
-def explain(experiment: Experiment, cpus: int) -> str:
-    """Return what the experiment does on a host with `cpus` CPUs, in words, for a terminal."""
-    plans = experiment.plans(cpus, seed=0)
-    hold = sum(plan.hold_ns for plan in plans)
-    lines = [f"{experiment.name}: {experiment.title}", f"  {experiment.question}", ""]
-    lines += [
-        f"  {container.role}: workload {container.workload}, {container.workers} worker(s)"
-        for container in experiment.containers
-    ]
-    lines += [
-        "",
-        f"  {len(plans)} trial(s), {format_duration(hold)} of hold times; each trial walks:",
-    ]
-    for walk in sorted({plan.walk for plan in plans}):
-        steps = next(plan.steps for plan in plans if plan.walk == walk)
-        for step in steps:
-            verb = {"update": "docker update", "run": "docker run", "cgroupfs": "write"}[step.via]
-            lines.append(
-                f"    {verb} {_written(step.settings)} ({step.role}), "
-                f"hold {format_duration(step.hold_ns)}"
-            )
-    return "\n".join(lines)

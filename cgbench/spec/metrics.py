@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
-from cgbench.judging.contrast import Worse
+if TYPE_CHECKING:
+    pass
+
+
+Worse = Literal["lower", "higher", "either"]
 
 
 @dataclass(frozen=True)
@@ -60,3 +65,40 @@ GAUGES: Mapping[str, Gauge] = {
     "backoff_ms": Gauge("higher", 1.0),
 }
 """Every metric of `metrics.UNITS`."""
+
+UNITS: Mapping[str, str] = {
+    "cpus_used": "CPUs",
+    "probe_cpus": "CPUs",
+    "throttled_periods_pct": "%",
+    "throttled_time_pct": "%",
+    "stall_time_pct": "%",
+    "stalls_per_s": "1/s",
+    "stall_p50_ms": "ms",
+    "stall_p99_ms": "ms",
+    "stall_max_ms": "ms",
+    "work_per_cpu_s": "units/s",
+    "answer_ms": "ms",
+    "file_ms": "ms",
+    "settle_ms": "ms",
+    "docker_stats_cpus": "CPUs",
+    "cpu_pressure_pct": "%",
+    "cpu_share_pct": "%",
+    "off_mask_cpu_ms": "ms",
+    "off_mask_pct": "%",
+    "work_per_s": "units/s",
+    "memory_max_bytes": "bytes",
+    "swap_max_bytes": "bytes",
+    "memory_swap_max_bytes": "bytes",
+    "tasks_max": "tasks",
+    "oom_kills": "kills",
+    "io_bytes_per_s": "bytes/s",
+    "io_share_pct": "%",
+    "wake_p50_us": "µs",
+    "wake_p99_us": "µs",
+    "wake_max_us": "µs",
+    "ended_ms": "ms",
+    "restarts": "restarts",
+    "backoff_ms": "ms",
+    "memory_bytes": "bytes",
+}
+"""Every metric and its unit."""

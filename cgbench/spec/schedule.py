@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from cgbench.spec.options import Value
+from cgbench.spec.model import Model
+from cgbench.spec.option import Value
 
 Scheduler = Literal["bfq", "mq-deadline", "kyber", "none"]
 """The kernel's I/O schedulers for multi-queue devices."""
@@ -16,11 +15,7 @@ Via = Literal["update", "run", "cgroupfs"]
 """How a value is set: `docker update`, born with it by `docker run`, or the file written."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PlannedStep(_Model):
+class PlannedStep(Model):
     """One change and its hold: `settings` are set together, `option` is the one judged."""
 
     role: str
@@ -35,7 +30,7 @@ class PlannedStep(_Model):
     scheduler: str | None = None
 
 
-class TrialPlan(_Model):
+class TrialPlan(Model):
     """One life of the containers: `walk` tells apart the plans of one repetition, from 1."""
 
     number: int

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from cgbench.errors import WorkloadError
+from cgbench.spec.model import Model
 
 ProbeKind = Literal["spin", "wake", "memory", "cache", "fork", "end"]
 """What the probe does, in the order of its numbers in the file; workloads/probe.py tells more."""
@@ -33,13 +34,11 @@ class Placeholders:
     scratch: str | None = None
 
 
-class Workload(BaseModel):
+class Workload(Model):
     """One workload: `command` may hold placeholders, such as `{workers}`, as whole words.
 
     `probe` is what the probe does if it is what the command runs, else None.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     summary: Annotated[str, Field(min_length=1)]
@@ -68,7 +67,7 @@ class Workload(BaseModel):
 
 def directory() -> Path:
     """Return the folder with the Dockerfile and the workloads, in a wheel or a checkout."""
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     installed = package / "workloads"
     return installed if installed.is_dir() else package.parent / "workloads"
 
@@ -100,3 +99,7 @@ def load(name: str, folder: Path | None = None) -> Workload:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise WorkloadError(f"{path}: {where}: {first['msg']}") from None
+
+
+CONTAINER_USER = 65534
+"""`nobody`: stress containers never run as root."""

@@ -12,14 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cgbench.engine.engine import Engine
-from cgbench.host import description
+from cgbench.host import lock
 from tests.bench import pages, sampling, start, sweep
 from tests.bench.figure import Figure
 
 
 def main() -> int:
     """Run the parts asked for and print their figures as they come."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, description.exclusively():
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, lock.exclusively():
         engine, scratch = Engine(), Path(folder)
         parts: dict[str, Callable[[], list[Figure]]] = {
             "start": lambda: start.figures(scratch),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cgbench.engine.engine import Engine
-from cgbench.host import description
+from cgbench.host import lock
 from tests.bench import real_gate, synthetic_gate
 from tests.bench.figure import Figure
 
@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("part", nargs="*", choices=[[], "synthetic", "real"], default=[])
     parser.add_argument("--gates", type=int, default=real_gate.GATES)
     chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, description.exclusively():
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, lock.exclusively():
         parts: dict[str, Callable[[], Iterator[Figure]]] = {
             "synthetic": lambda: synthetic_gate.figures(Path(folder)),
             "real": lambda: _real(Path(folder), chosen.gates),

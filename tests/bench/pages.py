@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from cgbench.spec import experiment
+from cgbench.spec import experiment_file
 from cgbench.units import NS_PER_S
 from tests.bench.figure import Figure, at_most
 from tests.made.run_builder import MadeUp, build
@@ -19,7 +19,7 @@ TRIALS = 20
 
 def figures(scratch: Path) -> list[Figure]:
     """Make a run of that many samples on paper, and report it in a process of its own."""
-    steps = sum(len(step.unrolled()) for step in experiment.load("cpu-quota-sweep").steps)
+    steps = sum(len(step.unrolled()) for step in experiment_file.load("cpu-quota-sweep").steps)
     hold_s = -(-SAMPLES // (TRIALS * steps * 1000))
     directory = build(scratch / "pages", MadeUp(trials=TRIALS, hold_ns=hold_s * NS_PER_S))
     (directory.path / "phases.parquet").unlink(missing_ok=True)

@@ -18,10 +18,11 @@ from cgbench.commands.gate import Candidate, Site
 from cgbench.engine.engine import Engine
 from cgbench.judging import contrast
 from cgbench.judging.comparison import Comparison
-from cgbench.records.baseline import Baseline, Noise, Series, schedule_digest
+from cgbench.judging.sides import schedule_digest
+from cgbench.records.baseline import Baseline, Noise, Series
 from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
-from cgbench.spec import experiment
+from cgbench.spec import experiment_file
 from tests.made.run_builder import HOST
 
 Floats = npt.NDArray[np.float64]
@@ -70,7 +71,7 @@ class Weather:
 
 
 _RECORD = RunRecord(
-    run="20260101T000000Z-0001", experiment=experiment.load("cpu-quota-sweep"), quick=False,
+    run="20260101T000000Z-0001", experiment=experiment_file.load("cpu-quota-sweep"), quick=False,
     seed=7, trials_planned=1, image="cgbench/workload:0123456789ab", host=HOST,
     preconditions={}, status="running", started="2026-01-01T00:00:00+00:00",
 )  # fmt: skip

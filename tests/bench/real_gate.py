@@ -13,14 +13,14 @@ from pathlib import Path
 from cgbench.commands import gate
 from cgbench.engine import image
 from cgbench.engine.engine import Answer, Engine
-from cgbench.host import description
+from cgbench.host import preconditions
+from cgbench.judging import sides
 from cgbench.judging.comparison import Comparison, Judgement
 from cgbench.measuring import run
-from cgbench.records import baseline
 from cgbench.records.baseline import Baseline
-from cgbench.spec import experiment, workload
+from cgbench.spec import experiment_file, workload
 from cgbench.spec.experiment import Experiment, Step
-from cgbench.spec.options import Settings
+from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_MS
 from tests.bench.figure import Figure, at_most, no_less
 
@@ -43,7 +43,7 @@ class Stingy(Engine):
 
 def short_sweep() -> Experiment:
     """Return cpu-quota-sweep with two values and holds of seven periods, for many gates."""
-    whole = experiment.load("cpu-quota-sweep")
+    whole = experiment_file.load("cpu-quota-sweep")
     step = Step(set={"cpu-quota": (50_000, 150_000)}, hold=700 * NS_PER_MS)
     return whole.model_copy(update={"steps": (step,), "warmup": 200 * NS_PER_MS})
 
@@ -81,10 +81,10 @@ def figures(engine: Engine, folder: Path, gates: int = GATES) -> Iterator[Figure
 def _baseline(sweep: Experiment, engine: Engine, tag: str, folder: Path) -> Baseline:
     shaped = sweep.model_copy(update={"trials": BASELINE_TRIALS})
     directory = run.begin(
-        run.Request(shaped, tag, folder, 1), engine, description.require(sweep.requires)
+        run.Request(shaped, tag, folder, 1), engine, preconditions.require(sweep.requires)
     )
     run.execute(directory, directory.run(), engine, run.Silent())
-    return baseline.of_run(directory, "before")
+    return sides.of_run(directory, "before")
 
 
 def _many(

@@ -16,13 +16,14 @@ from pathlib import Path
 import psutil
 
 from cgbench.engine import image
-from cgbench.engine.engine import CONTAINER_USER, PROBE_PATH, ContainerSpec, Engine
-from cgbench.host import cgroups, description
+from cgbench.engine.engine import PROBE_PATH, ContainerSpec, Engine
+from cgbench.host import cgroups, cpu_time, description, lock, preconditions
 from cgbench.measuring.probe import ProbeFile
 from cgbench.measuring.sampler import PRIORITY, Sampler, Target
-from cgbench.records.run import SamplerFigures
+from cgbench.records.trial import SamplerFigures
 from cgbench.spec import workload
 from cgbench.spec.experiment import Sampling
+from cgbench.spec.workload import CONTAINER_USER
 from tests.bench.figure import Figure, at_least, at_most
 
 HZ = 1000
@@ -61,7 +62,7 @@ def saturated(engine: Engine, scratch: Path) -> Iterator[Bed]:
     placeholders = workload.Placeholders(workers, probe=PROBE_PATH)
     with ProbeFile(scratch / "probe", workers, 180, CONTAINER_USER) as probe:
         spec = ContainerSpec(
-            name=f"{description.SCRATCH_PREFIX}bench", image=image.tag(folder),
+            name=f"{lock.SCRATCH_PREFIX}bench", image=image.tag(folder),
             argv=workload.load("spin").argv(placeholders), run="bench",
             options={"cpu-quota": 100_000 * description.cpus()}, memory=256 * 2**20, pids=32,
             deadline_s=180, probe=probe.path,
@@ -111,7 +112,7 @@ def open_read_close(bed: Bed) -> float:
 
 def docker_stats(bed: Bed, readings: int = 20) -> float:
     """Ask the stats API; return CPU time of client and daemon per answer in µs."""
-    daemons = description.daemon_processes()
+    daemons = cpu_time.daemon_processes()
 
     def used() -> float:
         own = time.process_time()
@@ -138,9 +139,7 @@ def figures(engine: Engine) -> list[Figure]:
     with ExitStack() as stack:
         scratch = Path(
             stack.enter_context(
-                tempfile.TemporaryDirectory(
-                    prefix=description.SCRATCH_PREFIX, dir=description.SCRATCH
-                )
+                tempfile.TemporaryDirectory(prefix=lock.SCRATCH_PREFIX, dir=preconditions.SCRATCH)
             )
         )
         program = compiled(scratch)

@@ -11,12 +11,12 @@ import numpy as np
 
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
-from cgbench.host import description
+from cgbench.host import preconditions
 from cgbench.judging import container_data, rows
 from cgbench.measuring import run
 from cgbench.records.run_directory import RunDirectory
-from cgbench.spec import experiment, workload
-from cgbench.spec.options import bandwidth
+from cgbench.spec import experiment, experiment_file, workload
+from cgbench.spec.conversions import bandwidth
 from tests.bench.figure import Figure, at_most
 
 TRIALS = 2
@@ -40,14 +40,14 @@ hold = "6s"
 def measure(loaded: experiment.Experiment, engine: Engine, results: Path) -> RunDirectory:
     """Run an experiment without display and return its directory."""
     request = run.Request(loaded, image.tag(workload.directory()), results, seed=1)
-    directory = run.begin(request, engine, description.require(loaded.requires))
+    directory = run.begin(request, engine, preconditions.require(loaded.requires))
     run.execute(directory, directory.run(), engine, run.Silent())
     return directory
 
 
 def figures(engine: Engine, results: Path) -> list[Figure]:
     """Run the sweep at its full hold times, and the agreement of probe and kernel."""
-    loaded = experiment.load("cpu-quota-sweep").model_copy(update={"trials": TRIALS})
+    loaded = experiment_file.load("cpu-quota-sweep").model_copy(update={"trials": TRIALS})
     begin = time.monotonic()
     sweep = measure(loaded, engine, results)
     wall_s = time.monotonic() - begin
@@ -55,7 +55,7 @@ def figures(engine: Engine, results: Path) -> list[Figure]:
     return [
         *_held(sweep),
         at_most("wall time of a sweep / its hold times", 1.15, wall_s / hold_s),
-        *_agreement(measure(experiment.parse(_ONE_WORKER, "bench"), engine, results)),
+        *_agreement(measure(experiment_file.parse(_ONE_WORKER, "bench"), engine, results)),
     ]
 
 

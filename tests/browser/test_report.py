@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cgbench.judging import rows
+from cgbench.judging import summary
 from cgbench.records.run_directory import RunDirectory
 from cgbench.reporting import render
 from cgbench.units import NS_PER_S
@@ -166,7 +166,7 @@ def test_the_table_shows_the_stored_numbers(
             Number(row.querySelector("[data-figure=n_trials]").textContent),
         ])"""
     )
-    stored = [entry for entry in rows.summary(runs[0]) if entry["metric"] == "cpus_used"]
+    stored = [entry for entry in summary.summary(runs[0]) if entry["metric"] == "cpus_used"]
     assert [(requested, exact) for requested, exact, _, _ in shown] == [
         (entry["requested"], entry["median"]) for entry in stored
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cgbench.judging.verdict import Outcome
+from cgbench.records.verdict import Outcome
 from cgbench.reporting import render
 from cgbench.spec.options import OPTIONS
 from tests.browser.test_report import THEMES, WIDTHS, Visit, browser

@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 
 from cgbench.engine.engine import Engine
-from cgbench.host import description
+from cgbench.host import description, lock
 from cgbench.records import run_directory
+from cgbench.records.results import runs
 from tests.made.short_experiment import cgbench, start, write
 
 
@@ -133,7 +134,7 @@ def test_show_explains_an_experiment_in_words() -> None:
 
 
 def test_the_readme_names_every_command() -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
     helped = cgbench("--help", environment={"COLUMNS": "100", "NO_COLOR": "1"}).stdout
     commands = re.findall(r"^│ ([a-z]+) ", helped.split("Commands", 1)[1], re.MULTILINE)
     assert len(commands) >= 8
@@ -148,18 +149,18 @@ def no_trace() -> bool:
     engine = Engine()
     left = engine.leftovers()
     engine.close()
-    return not left and not description.scratch_leftovers()
+    return not left and not lock.scratch_leftovers()
 
 
 def only_run(results: Path) -> run_directory.RunDirectory:
-    (directory,) = run_directory.runs(results)
+    (directory,) = runs(results)
     return directory
 
 
 def await_trials(results: Path, count: int, process: subprocess.Popen[str]) -> None:
     """Wait until a run has `count` finished trials and is in the middle of the next."""
     limit = time.monotonic() + 60
-    while not (run_directory.runs(results) and len(only_run(results).trials()) >= count):
+    while not (runs(results) and len(only_run(results).trials()) >= count):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < limit
         time.sleep(0.05)
@@ -238,7 +239,7 @@ def test_after_kill_9_containers_end_by_themselves_within_their_deadline(tmp_pat
 
 @pytest.mark.docker
 def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
-    with description.exclusively():
+    with lock.exclusively():
         said = ours("run", write(tmp_path), "--results", tmp_path, status=3)
     assert f"process {os.getpid()}" in said
 
@@ -316,7 +317,7 @@ def test_a_failed_trial_gives_exit_status_1_and_the_run_goes_on(tmp_path: Path) 
 
 
 def test_the_readme_draws_the_layers_that_are_checked() -> None:
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     contracts = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]
     (layers,) = [one["layers"] for one in contracts["contracts"] if one["type"] == "layers"]
     drawn = "\n".join(layers).replace("cgbench.", "")

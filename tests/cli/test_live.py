@@ -15,9 +15,9 @@ from cgbench.cli import live
 from cgbench.judging.comparison import Judgement
 from cgbench.measuring.container import Snapshot
 from cgbench.records import run_directory
-from cgbench.records.run import TrialRecord
+from cgbench.records.trial import TrialRecord
 from cgbench.reporting.words import comparison
-from cgbench.spec import experiment
+from cgbench.spec import experiment_file
 from tests.made import run_builder, sides
 
 
@@ -46,7 +46,7 @@ def test_plain_lines_tell_trials_changes_and_failures(
     directory: run_directory.RunDirectory,
 ) -> None:
     stream = io.StringIO()
-    plans = experiment.load("cpu-quota-sweep").plans(cpus=2, seed=1)
+    plans = experiment_file.load("cpu-quota-sweep").plans(cpus=2, seed=1)
     with live.display(stream=stream) as observer:
         observer.run_started(directory.run(), plans, done=0)
         observer.trial_started(plans[0])
@@ -64,7 +64,7 @@ def test_plain_lines_tell_trials_changes_and_failures(
 def test_a_dashboard_shows_progress_and_a_row_per_container(
     directory: run_directory.RunDirectory,
 ) -> None:
-    plans = experiment.load("cpu-quota-sweep").plans(cpus=2, seed=1)
+    plans = experiment_file.load("cpu-quota-sweep").plans(cpus=2, seed=1)
     dashboard = live.Dashboard()
     dashboard.run_started(directory.run(), plans, done=0)
     dashboard.trial_started(plans[0])
@@ -91,7 +91,7 @@ def test_quiet_shows_nothing(directory: run_directory.RunDirectory, capsys: Any)
 def test_the_summary_is_one_row_per_value_within_80_columns(
     directory: run_directory.RunDirectory, capsys: Any
 ) -> None:
-    from cgbench.judging import rows
+    from cgbench.judging import summary as rows
 
     summary = rows.summary(directory)
     live.print_summary(directory, directory.run(), summary)

@@ -10,9 +10,9 @@ from cgbench.engine import image
 from cgbench.engine.engine import Answer, Engine
 from cgbench.errors import BaselineError
 from cgbench.judging.comparison import Judgement
-from cgbench.spec import experiment, workload
+from cgbench.spec import experiment_file, workload
 from cgbench.spec.experiment import Experiment, Step
-from cgbench.spec.options import Settings
+from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_MS
 
 
@@ -56,7 +56,7 @@ class Switched(Engine):
 
 
 def _short() -> Experiment:
-    whole = experiment.load("cpu-quota-sweep")
+    whole = experiment_file.load("cpu-quota-sweep")
     step = Step(set={"cpu-quota": (30_000,)}, hold=600 * NS_PER_MS)
     return whole.model_copy(update={"steps": (step,), "warmup": 200 * NS_PER_MS})
 

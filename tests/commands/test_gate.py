@@ -10,10 +10,10 @@ from cgbench.commands import gate
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.errors import BaselineError
-from cgbench.host import description
+from cgbench.host import preconditions
+from cgbench.judging import sides
 from cgbench.judging.comparison import Comparison, Disturbance, Finding, Judgement
 from cgbench.measuring import run
-from cgbench.records import baseline
 from cgbench.records.baseline import Baseline, Noise
 from cgbench.spec import workload
 from tests.bench.real_gate import Stingy, short_sweep
@@ -130,10 +130,10 @@ def test_the_calmest_a_host_must_be_is_the_baselines_worst() -> None:
 def _kept(folder: Path, engine: Engine, tag: str, trials: int = 8) -> Baseline:
     sweep = short_sweep().model_copy(update={"trials": trials})
     request = run.Request(sweep, tag, folder, 1)
-    directory = run.begin(request, engine, description.require(sweep.requires))
+    directory = run.begin(request, engine, preconditions.require(sweep.requires))
     run.execute(directory, directory.run(), engine, run.Silent())
     # Only what a quota gives: neighbours of a test may stall a worker at any time.
-    return baseline.of_run(directory, "before", ["cpus_used"])
+    return sides.of_run(directory, "before", ["cpus_used"])
 
 
 def _at_half(kept: Baseline) -> Baseline:

@@ -13,9 +13,9 @@ from cgbench.commands import verify
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.errors import ExperimentError
-from cgbench.host import description
-from cgbench.judging.verdict import Outcome
-from cgbench.spec import experiment, workload
+from cgbench.host import lock
+from cgbench.records.verdict import Outcome
+from cgbench.spec import experiment_file, workload
 from cgbench.spec.options import OPTIONS
 from tests.made.short_experiment import cgbench
 
@@ -38,7 +38,7 @@ def test_every_experiment_that_judges_has_a_short_form_and_all_fit_into_four_min
 
 def test_an_experiment_without_the_table_has_none() -> None:
     with pytest.raises(ExperimentError, match=r"\[verify\]"):
-        experiment.load("update-storm").for_verify()
+        experiment_file.load("update-storm").for_verify()
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def bench(tmp_path: Path) -> Iterator[verify.Bench]:
     tag = image.tag(workload.directory())
     yield verify.Bench(engine, tag, tmp_path, 1, lambda _text: None, lambda _text: None)
     assert engine.leftovers() == []
-    assert description.scratch_leftovers() == []
+    assert lock.scratch_leftovers() == []
     engine.close()
 
 

@@ -15,19 +15,12 @@ import numpy as np
 import pytest
 
 from cgbench.engine import image
-from cgbench.engine.engine import (
-    CONTAINER_USER,
-    PROBE_PATH,
-    SCRATCH_PATH,
-    ContainerSpec,
-    Engine,
-    State,
-)
-from cgbench.host import cgroups, description
+from cgbench.engine.engine import PROBE_PATH, SCRATCH_PATH, ContainerSpec, Engine, State
+from cgbench.host import cgroups, lock, preconditions
 from cgbench.measuring.probe import ProbeFile, Task, WorkerLog
 from cgbench.spec import workload
-from cgbench.spec.options import Value
-from cgbench.spec.workload import Placeholders
+from cgbench.spec.option import Value
+from cgbench.spec.workload import CONTAINER_USER, Placeholders
 
 pytestmark = pytest.mark.docker
 
@@ -94,7 +87,7 @@ def probed(
     assert chosen.probe == task.kind
     with ExitStack() as stack:
         folder = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix=description.SCRATCH_PREFIX, dir=description.SCRATCH)
+            tempfile.TemporaryDirectory(prefix=lock.SCRATCH_PREFIX, dir=preconditions.SCRATCH)
         )
         file = stack.enter_context(ProbeFile(Path(folder, "probe"), 1, 60, CONTAINER_USER, task))
         spec = ContainerSpec(

@@ -13,12 +13,12 @@ import pytest
 
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
-from cgbench.host import description
+from cgbench.host import description, lock, preconditions
 from cgbench.host.scratch import leftovers
 from cgbench.judging import rows as metrics
 from cgbench.measuring import run as runner
 from cgbench.records.run_directory import RunDirectory
-from cgbench.spec import experiment, workload
+from cgbench.spec import experiment_file, workload
 from cgbench.spec.experiment import Experiment
 from cgbench.units import NS_PER_MS
 
@@ -29,7 +29,7 @@ HOLD_NS = 400 * NS_PER_MS
 
 def short(name: str) -> Experiment:
     """Return an experiment with one trial, each value once, and holds just long enough."""
-    loaded = experiment.load(name)
+    loaded = experiment_file.load(name)
     if loaded.verify and any(step.may_end or step.prepares for step in loaded.steps):
         return loaded.for_verify()
     steps = tuple(step.model_copy(update={"repeat": 1}) for step in loaded.steps)
@@ -42,7 +42,7 @@ def engine() -> Iterator[Engine]:
     engine = Engine()
     yield engine
     assert engine.leftovers() == []
-    assert description.scratch_leftovers() == []
+    assert lock.scratch_leftovers() == []
     assert leftovers.leftovers() == []
     engine.close()
 
@@ -53,7 +53,9 @@ def run(engine: Engine, tmp_path: Path, request: pytest.FixtureRequest) -> RunDi
     marker = request.node.get_closest_marker("experiment")
     assert marker is not None
     loaded = short(marker.args[0])
-    lacking = [name for name, met in description.preconditions(loaded.requires).items() if not met]
+    lacking = [
+        name for name, met in preconditions.preconditions(loaded.requires).items() if not met
+    ]
     if lacking:
         pytest.skip(f"this host lacks {lacking[0]}")
     tag = image.tag(workload.directory())
@@ -228,4 +230,4 @@ def test_every_built_in_experiment_is_run_here() -> None:
         for mark in getattr(test, "pytestmark", ())
         if mark.name == "experiment"
     }
-    assert named == set(experiment.builtin_names())
+    assert named == set(experiment_file.builtin_names())

@@ -131,7 +131,7 @@ def test_it_answers_without_any_package_installed(config: Path) -> None:
         return subprocess.run(
             [sys.executable, "-S", "-m", "cgbench.endpoint"],
             env={"PATH": os.environ["PATH"], "DOCKER_HOST": address, "HOME": str(config)},
-            cwd=Path(endpoint.__file__).parents[1], capture_output=True, text=True, check=False,
+            cwd=Path(endpoint.__file__).parents[2], capture_output=True, text=True, check=False,
         )  # fmt: skip
 
     assert asked("unix:///run/x.sock").stdout == "/run/x.sock\n"

@@ -22,7 +22,7 @@ import pytest
 from cgbench.engine import image
 from cgbench.errors import ImageError
 
-WORKLOADS = Path(__file__).parent.parent / "workloads"
+WORKLOADS = Path(__file__).parents[2] / "workloads"
 
 Script = Callable[[str, str], None]
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgbench.errors import CgroupError
-from cgbench.host import cgroups
+from cgbench.host import cgroups, interface_files
 from cgbench.host.cgroups import Cgroup
 
 relaxed = settings(deadline=None)
@@ -277,7 +277,7 @@ def test_every_counter_stands_in_its_file_under_its_column(tmp_path: Path) -> No
         cgroup = tree.find()
         for counter in cgroup.counters():
             content = cgroup.path(counter.controller, counter.file).read_bytes()
-            columns = cgroups.parse(counter.file, content)
+            columns = interface_files.parse(counter.file, content)
             assert fnmatch.filter(columns, counter.column), counter
 
 
@@ -518,7 +518,7 @@ def test_this_very_process_is_found_where_cgroups_are_mounted() -> None:
 def test_an_interface_file_reads_as_columns_under_the_kernels_names(
     file: str, content: str, values: dict[str, int]
 ) -> None:
-    assert cgroups.parse(file, content.encode()) == values
+    assert interface_files.parse(file, content.encode()) == values
 
 
 STAT = (
@@ -529,16 +529,16 @@ STAT = (
 
 def test_a_running_process_is_seen_on_its_cpu() -> None:
     content = STAT.format(state="R", cpu=1).encode()
-    assert cgroups.parse("stat", content) == {"stat:4242.processor": 1}
+    assert interface_files.parse("stat", content) == {"stat:4242.processor": 1}
 
 
 @pytest.mark.parametrize("state", ["S", "D", "T", "Z"])
 def test_a_process_that_does_not_run_is_seen_nowhere(state: str) -> None:
-    assert cgroups.parse("stat", STAT.format(state=state, cpu=1).encode()) == {}
+    assert interface_files.parse("stat", STAT.format(state=state, cpu=1).encode()) == {}
 
 
 def test_this_very_process_is_seen_on_one_of_its_cpus() -> None:
-    (cpu,) = cgroups.parse("stat", Path("/proc/self/stat").read_bytes()).values()
+    (cpu,) = interface_files.parse("stat", Path("/proc/self/stat").read_bytes()).values()
     assert cpu in os.sched_getaffinity(0)
 
 
@@ -547,7 +547,7 @@ def test_this_very_process_is_seen_on_one_of_its_cpus() -> None:
 )
 def test_a_malformed_stat_of_a_process_is_refused(content: str) -> None:
     with pytest.raises(CgroupError, match="stat: not understood"):
-        cgroups.parse("stat", content.encode())
+        interface_files.parse("stat", content.encode())
 
 
 def test_the_processes_of_a_cgroup_are_those_it_lists(tmp_path: Path) -> None:
@@ -557,7 +557,7 @@ def test_the_processes_of_a_cgroup_are_those_it_lists(tmp_path: Path) -> None:
 
 
 def test_each_device_of_io_stat_has_its_own_columns() -> None:
-    values = cgroups.parse("io.stat", IO_STAT.encode())
+    values = interface_files.parse("io.stat", IO_STAT.encode())
     assert len(values) == 12
     assert values["io.stat:254:16.wbytes"] == 3145728
     assert values["io.stat:254:0.rbytes"] == 4096
@@ -574,7 +574,7 @@ def test_each_device_of_io_stat_has_its_own_columns() -> None:
     ],
 )
 def test_devices_without_figures_in_io_stat_are_passed_over(content: str) -> None:
-    values = cgroups.parse("io.stat", content.encode())
+    values = interface_files.parse("io.stat", content.encode())
     assert values["io.stat:7:4.rbytes"] == 28672
     assert values["io.stat:7:3.rbytes"] == 5
     assert not any(name.startswith(("io.stat:7:7", "io.stat:1:", "io.stat:252")) for name in values)
@@ -587,13 +587,15 @@ def test_devices_without_figures_in_io_stat_are_passed_over(content: str) -> Non
 )  # fmt: skip
 def test_a_malformed_interface_file_is_named_with_what_it_said(content: str) -> None:
     with pytest.raises(CgroupError) as caught:
-        cgroups.parse("some.file", content.encode("latin-1"))
+        interface_files.parse("some.file", content.encode("latin-1"))
     assert caught.value.message.startswith("some.file: not understood: ")
 
 
 @pytest.mark.parametrize("content", ["max 100000\n", "-1\n", "0-1\n", "\n"])
 def test_a_limit_is_kept_as_text(content: str) -> None:
-    assert cgroups.parse("cpu.max", content.encode(), text=True) == {"cpu.max": content.strip()}
+    assert interface_files.parse("cpu.max", content.encode(), text=True) == {
+        "cpu.max": content.strip()
+    }
 
 
 names = st.from_regex(r"\A[a-z][a-z_.]{0,20}\Z")
@@ -603,14 +605,14 @@ numbers = st.integers(-(2**63), 2**64 - 1)
 @given(numbers)
 @relaxed
 def test_any_single_number_reads_back(number: int) -> None:
-    assert cgroups.parse("f", f"{number}\n".encode()) == {"f": number}
+    assert interface_files.parse("f", f"{number}\n".encode()) == {"f": number}
 
 
 @given(st.dictionaries(names, numbers, min_size=1))
 @relaxed
 def test_any_flat_keyed_file_reads_back(values: dict[str, int]) -> None:
     content = "".join(f"{key} {value}\n" for key, value in values.items())
-    parsed = cgroups.parse("f", content.encode())
+    parsed = interface_files.parse("f", content.encode())
     assert parsed == {f"f:{key}": value for key, value in values.items()}
 
 
@@ -629,7 +631,7 @@ def test_any_nested_keyed_file_reads_back_whatever_device_is_silent(
         " ".join([device, *(f"{key}={value}" for key, value in values.items())])
         for device, values in devices.items()
     )
-    assert cgroups.parse("f", "\n".join(lines).encode()) == {
+    assert interface_files.parse("f", "\n".join(lines).encode()) == {
         f"f:{device}.{key}": value
         for device, values in devices.items()
         for key, value in values.items()
@@ -640,7 +642,7 @@ def test_any_nested_keyed_file_reads_back_whatever_device_is_silent(
 @relaxed
 def test_any_bytes_are_either_understood_or_refused_with_the_files_name(content: bytes) -> None:
     try:
-        values = cgroups.parse("some.file", content)
+        values = interface_files.parse("some.file", content)
     except CgroupError as error:
         assert error.message.startswith("some.file: ")  # noqa: PT017
     else:

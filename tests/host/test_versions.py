@@ -10,7 +10,7 @@ import pytest
 import cgbench
 
 KNOW = {"options", "cgroupfs"}
-MODULES = sorted(Path(cgbench.__file__).parent.glob("*.py"))
+MODULES = sorted(Path(cgbench.__file__).parent.rglob("*.py"))
 # Facts about a host, told as they are; nothing depends on them. The daemon's version is Docker's.
 TOLD = {'Literal["v1", "v2", "hybrid"]', "self.version"}
 

@@ -13,7 +13,8 @@ from hypothesis.extra import numpy as arrays
 from scipy import stats
 
 from cgbench.judging import contrast
-from cgbench.judging.contrast import Contrast, Family, Floats, Worse, contrasts
+from cgbench.judging.contrast import Contrast, Family, Floats, contrasts
+from cgbench.spec.metrics import Worse
 
 relaxed = settings(deadline=None, max_examples=40)
 positive = st.floats(1e-3, 1e6)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cgbench.judging import rows
+from cgbench.judging import summary
 from cgbench.judging.estimates import Point, judged, points, same_throughput, worded
-from cgbench.spec.options import Value
+from cgbench.spec.option import Value
 from tests.made.run_builder import MadeUp, build
 
 
@@ -53,7 +53,7 @@ def test_the_ideal_stall_is_the_period_less_a_workers_share(
 def test_estimates_are_those_of_the_summary(tmp_path: Path) -> None:
     directory = build(tmp_path)
     found = {point.key: point for point in points(directory)}
-    for entry in rows.summary(directory):
+    for entry in summary.summary(directory):
         key = (entry["role"], entry["option"], entry["via"], entry["requested"])
         estimate = found[key].estimates[entry["metric"]]
         assert (estimate.median, estimate.low, estimate.high, estimate.trials) == (

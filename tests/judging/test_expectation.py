@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgbench.judging.expectation import Load, Situation
-from cgbench.spec.options import Settings
+from cgbench.spec.option import Settings
 
 
 def situation(cpus: int = 2, **loads: tuple[Settings, int | None]) -> Situation:

@@ -17,27 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cgbench.judging import container_data, rows, settling
+from cgbench.judging import container_data, rows, settling, summary
 from cgbench.judging.container_data import ContainerData, Window
-from cgbench.records.run import (
-    PHASE_COLUMNS,
-    Change,
-    ContainerRecord,
-    FileChange,
-    Phase,
-    RunRecord,
-    Source,
-    TrialRecord,
-)
-from cgbench.records.run_directory import (
-    Column,
-    ProbeLog,
-    RunDirectory,
-    Samples,
-    StatsPoint,
-    TrialData,
-)
-from cgbench.spec import experiment
+from cgbench.records.run import PHASE_COLUMNS, RunRecord
+from cgbench.records.run_directory import RunDirectory
+from cgbench.records.samples import Column, ProbeLog, Samples, StatsPoint, TrialData
+from cgbench.records.trial import Change, ContainerRecord, FileChange, Phase, Source, TrialRecord
+from cgbench.spec import experiment_file, metrics
 from tests.made import records
 
 relaxed = settings(deadline=None)
@@ -236,7 +222,7 @@ def run_record(workers: int = 1) -> RunRecord:
         containers = [{{ role = "worker", workload = "spin", workers = {workers} }}]
         steps = [{{ set = {{ cpu-quota = 50000 }}, hold = "3s" }}]
     """
-    return records.run().model_copy(update={"experiment": experiment.parse(text, "mine.toml")})
+    return records.run().model_copy(update={"experiment": experiment_file.parse(text, "mine.toml")})
 
 
 def written(folder: Path, *trials: Ideal) -> RunDirectory:
@@ -464,7 +450,7 @@ def test_every_metric_has_a_unit_and_rows_have_the_columns_of_the_manual(
 ) -> None:
     for row in rows.rows(quarter):
         assert tuple(row) == PHASE_COLUMNS
-        assert row["unit"] == rows.UNITS[row["metric"]]
+        assert row["unit"] == metrics.UNITS[row["metric"]]
         assert row["value"] is not None
         assert row["requested"] in ("25000", "50000", "-1")
         assert row["effective"] == row["requested"]
@@ -799,9 +785,9 @@ def test_a_run_without_a_finished_trial_has_an_empty_summary(tmp_path: Path) -> 
     directory = RunDirectory.create(tmp_path, "mine", "run")
     directory.write_run(run_record())
     assert rows.rows(directory) == []
-    assert rows.summary(directory) == []
+    assert summary.summary(directory) == []
     rows.write(directory)
-    assert rows.summary(directory) == []
+    assert summary.summary(directory) == []
 
 
 def test_a_summary_counts_trials_and_neither_samples_nor_phases(tmp_path: Path) -> None:
@@ -812,7 +798,7 @@ def test_a_summary_counts_trials_and_neither_samples_nor_phases(tmp_path: Path) 
         asked = replace(Ideal([25_000, 25_000]), number=number)
         got = Ideal([given_us, given_us])
         directory.write_trial(asked.record(), got.data())
-    (used,) = [one for one in rows.summary(directory) if one["metric"] == "cpus_used"]
+    (used,) = [one for one in summary.summary(directory) if one["metric"] == "cpus_used"]
     assert used["n_trials"] == 3
     assert (used["ci_low"], used["median"], used["ci_high"]) == pytest.approx((0.2, 0.25, 0.3))
     assert used["ci_level"] == 0.75
@@ -828,16 +814,16 @@ def test_a_trial_counts_once_by_the_median_of_its_phases(tmp_path: Path) -> None
     directory.write_run(run_record())
     asked, got = Ideal([25_000] * 3), Ideal([10_000, 20_000, 60_000])
     directory.write_trial(asked.record(), got.data())
-    (used,) = [one for one in rows.summary(directory) if one["metric"] == "cpus_used"]
+    (used,) = [one for one in summary.summary(directory) if one["metric"] == "cpus_used"]
     assert used["median"] == pytest.approx(0.2)
     assert used["n_trials"] == 1
 
 
 def test_a_summary_is_the_same_from_stored_rows(tmp_path: Path) -> None:
     directory = written(tmp_path, Ideal([25_000, None]))
-    computed = rows.summary(directory)
+    computed = summary.summary(directory)
     rows.write(directory)
-    assert rows.summary(directory) == computed
+    assert summary.summary(directory) == computed
     assert json.loads(json.dumps(computed)) == computed
 
 
@@ -851,6 +837,6 @@ def test_where_phases_disagree_the_summary_does_not_pick_one(tmp_path: Path) -> 
     other = two.change.model_copy(update={"files": (file.model_copy(update={"after": "26000"}),)})
     phases = (one, two.model_copy(update={"change": other}))
     directory.write_trial(record.model_copy(update={"phases": phases}), ideal.data())
-    (used,) = [row for row in rows.summary(directory) if row["metric"] == "cpus_used"]
+    (used,) = [row for row in summary.summary(directory) if row["metric"] == "cpus_used"]
     assert used["enforced"] is None
     assert used["expected"] == 0.25

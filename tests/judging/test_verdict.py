@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from cgbench.judging import verdict
-from cgbench.judging.verdict import Outcome
-from cgbench.records.run import Change, Ending, TrialRecord
 from cgbench.records.run_directory import RunDirectory
-from cgbench.spec import experiment
-from cgbench.spec.options import Settings, bandwidth
+from cgbench.records.trial import Change, Ending, TrialRecord
+from cgbench.records.verdict import Outcome, Verdict
+from cgbench.spec import experiment_file
+from cgbench.spec.conversions import bandwidth
+from cgbench.spec.option import Settings
 from tests.made import run_builder
 from tests.made.run_builder import MadeUp, obedient
 
@@ -149,7 +150,7 @@ def test_without_a_good_trial_nothing_is_concluded(tmp_path: Path) -> None:
 
 
 def test_an_unmet_precondition_is_named_and_nothing_is_claimed() -> None:
-    loaded = experiment.load("cpu-rt-budget")
+    loaded = experiment_file.load("cpu-rt-budget")
     found = verdict.unsupported(loaded, "cpu-rt-runtime", "the kernel has no such thing")
     assert found.verdict is Outcome.UNSUPPORTED
     assert "no such thing" in found.reason
@@ -157,9 +158,9 @@ def test_an_unmet_precondition_is_named_and_nothing_is_claimed() -> None:
 
 
 def test_a_verdict_survives_json() -> None:
-    loaded = experiment.load("cpu-rt-budget")
+    loaded = experiment_file.load("cpu-rt-budget")
     found = verdict.unsupported(loaded, "cpu-rt-runtime", "x")
-    assert verdict.Verdict.model_validate_json(found.model_dump_json()) == found
+    assert Verdict.model_validate_json(found.model_dump_json()) == found
 
 
 def test_an_ending_is_kept_with_its_phase() -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from cgbench.judging import rows
-from cgbench.judging.verdict import Outcome
-from cgbench.records import run_directory, truth
+from cgbench.judging import summary
+from cgbench.records import results, run_directory, truth
+from cgbench.records.verdict import Outcome
 from cgbench.reporting.render import write_truth
 from cgbench.spec.options import OPTIONS
 from tests.lab.machine import Machine, built, machine, packed
@@ -85,7 +85,7 @@ def readings(lab: Machine) -> dict[str, Reading]:
 def sweep(lab: Machine) -> run_directory.RunDirectory:
     lab.read("cgbench run cpu-quota-sweep --quick --no-report --results /root/results", 400)
     lab.fetch("/root/results/cpu-quota-sweep", FOLDER)
-    (found,) = run_directory.runs(FOLDER)
+    (found,) = results.runs(FOLDER)
     return found
 
 
@@ -142,7 +142,7 @@ def test_every_point_of_the_quota_sweep_holds_within_3_percent(
     sweep: run_directory.RunDirectory,
 ) -> None:
     assert [trial.status for trial in sweep.trials()] == ["ok", "ok"]
-    points = [one for one in rows.summary(sweep) if one["metric"] == "cpus_used"]
+    points = [one for one in summary.summary(sweep) if one["metric"] == "cpus_used"]
     assert sorted(int(one["requested"]) for one in points) == [
         10_000, 25_000, 50_000, 75_000, 100_000, 150_000
     ]  # fmt: skip

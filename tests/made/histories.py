@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from cgbench.records.run import PHASE_COLUMNS, RunRecord, TrialRecord
+from cgbench.records.run import PHASE_COLUMNS, RunRecord
 from cgbench.records.run_directory import RunDirectory
-from cgbench.spec import experiment
+from cgbench.records.trial import TrialRecord
+from cgbench.spec import experiment_file
 from tests.made.run_builder import HOST
 
 FIRST_DAY = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -47,7 +48,7 @@ def keep(results: Path, nights: Sequence[Night]) -> list[RunDirectory]:
 def _keep(results: Path, night: Night, number: int) -> RunDirectory:
     started = FIRST_DAY + timedelta(days=number)
     name = f"{started:%Y%m%dT%H%M%SZ}-{number:04x}"
-    spec = experiment.load(night.experiment)
+    spec = experiment_file.load(night.experiment)
     directory = RunDirectory.create(results, spec.name, name)
     directory.write_run(
         RunRecord(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cgbench.judging.rows import UNITS
 from cgbench.records.baseline import Baseline, Noise, Series
+from cgbench.spec.metrics import UNITS
 from tests.made.run_builder import HOST
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from cgbench.records.run import (
+from cgbench.records.run import Host, RunRecord
+from cgbench.records.trial import (
     Change,
     ContainerRecord,
     FileChange,
     Harness,
-    Host,
     Phase,
     ProbeFigures,
-    RunRecord,
     SamplerFigures,
     Source,
     TrialRecord,
 )
-from cgbench.spec import experiment
+from cgbench.spec import experiment_file
 
 
 def phase(*files: FileChange) -> Phase:
@@ -92,7 +91,7 @@ def run() -> RunRecord:
     """Return a run that has just begun."""
     return RunRecord(
         run="20261124T101530Z-3f9c",
-        experiment=experiment.load("cpu-period-sweep"),
+        experiment=experiment_file.load("cpu-period-sweep"),
         quick=True,
         seed=7,
         trials_planned=2,

@@ -15,30 +15,24 @@ import numpy as np
 import numpy.typing as npt
 
 from cgbench.judging import rows
-from cgbench.records.run import (
+from cgbench.records.run import Host, RunRecord
+from cgbench.records.run_directory import RunDirectory
+from cgbench.records.samples import Column, ProbeLog, Samples, StatsPoint, TrialData
+from cgbench.records.trial import (
     Change,
     ContainerRecord,
     FileChange,
     Harness,
-    Host,
     Phase,
     ProbeFigures,
-    RunRecord,
     SamplerFigures,
     Source,
     TrialRecord,
 )
-from cgbench.records.run_directory import (
-    Column,
-    ProbeLog,
-    RunDirectory,
-    Samples,
-    StatsPoint,
-    TrialData,
-)
-from cgbench.spec import experiment
+from cgbench.spec import experiment_file
+from cgbench.spec.conversions import bandwidth
 from cgbench.spec.experiment import Experiment
-from cgbench.spec.options import Settings, bandwidth
+from cgbench.spec.option import Settings
 from cgbench.spec.schedule import TrialPlan
 from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US
 
@@ -147,7 +141,7 @@ def build(results: Path, made: MadeUp | None = None) -> RunDirectory:
 
 
 def _shaped(made: MadeUp) -> Experiment:
-    original = experiment.load(made.name)
+    original = experiment_file.load(made.name)
     steps = tuple(step.model_copy(update={"hold": made.hold_ns}) for step in original.steps)
     sampling = original.sampling.model_copy(update={"fast_hz": made.sampling_hz})
     return original.model_copy(update={"trials": made.trials, "steps": steps, "sampling": sampling})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cgbench.judging.verdict import Declared, Enforced, Outcome, Point, TimeToEffect, Verdict
 from cgbench.records.idle_findings import (
     Attempt,
     BornVsChanged,
@@ -15,6 +14,7 @@ from cgbench.records.idle_findings import (
     Survival,
 )
 from cgbench.records.truth import Row, TruthTable
+from cgbench.records.verdict import Declared, Enforced, Outcome, Point, TimeToEffect, Verdict
 from cgbench.spec.options import OPTIONS
 from tests.made.run_builder import HOST, RUN
 

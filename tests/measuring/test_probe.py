@@ -30,7 +30,7 @@ from cgbench.measuring.probe import PAGE, ProbeFile, Tally, Task, WorkerLog
 
 relaxed = settings(deadline=None)
 
-SCRIPT = Path(__file__).parent.parent / "workloads" / "probe.py"
+SCRIPT = Path(__file__).parents[2] / "workloads" / "probe.py"
 MS = 1_000_000
 PATIENCE_S = 20
 

@@ -12,8 +12,8 @@ from cgbench.engine.engine import Engine
 from cgbench.errors import ExperimentError, StoreError
 from cgbench.host import description
 from cgbench.measuring import run, trial
-from cgbench.records.run import TrialRecord
-from cgbench.spec import experiment, workload
+from cgbench.records.trial import TrialRecord
+from cgbench.spec import experiment_file, workload
 from tests.made import short_experiment
 
 pytestmark = pytest.mark.docker
@@ -29,7 +29,7 @@ def engine() -> Iterator[Engine]:
 
 def request_for(folder: Path, **values: object) -> run.Request:
     path = short_experiment.write(folder, hold="300ms", **values)  # type: ignore[arg-type]
-    loaded = experiment.load(str(path))
+    loaded = experiment_file.load(str(path))
     return run.Request(loaded, image.tag(workload.directory()), folder / "results", seed=5)
 
 
@@ -82,11 +82,11 @@ def test_a_schedule_that_does_not_fit_leaves_no_run_behind(engine: Engine, tmp_p
 def test_a_host_with_an_emulated_cpu_gets_the_slowed_experiment(
     engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    emulated = description.describe(engine).model_copy(
+    emulated = description.describe(engine.describe()).model_copy(
         update={"cpu_model": "QEMU TCG CPU version 2.5+"}
     )
     monkeypatch.setattr(description, "describe", lambda _engine: emulated)
-    mine = experiment.load("pids-limit-sweep")
+    mine = experiment_file.load("pids-limit-sweep")
     request = run.Request(mine, image.tag(workload.directory()), tmp_path, seed=5)
     assert run.begin(request, engine, {}).run().experiment == mine.slowed() != mine
 

@@ -245,7 +245,7 @@ def loops() -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process().children()
-        if any("deadline_loop" in word for word in child.cmdline())
+        if any("sampler_process" in word for word in child.cmdline())
     ]
 
 

@@ -15,15 +15,15 @@ import pytest
 
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
-from cgbench.host import description
+from cgbench.host import description, lock
 from cgbench.judging import rows
 from cgbench.measuring import trial
 from cgbench.measuring.container import Snapshot
 from cgbench.measuring.hold import Watcher
-from cgbench.records import run_directory
-from cgbench.records.run import TrialRecord
-from cgbench.records.run_directory import TrialData
-from cgbench.spec import experiment, workload
+from cgbench.records import results, run_directory
+from cgbench.records.samples import TrialData
+from cgbench.records.trial import TrialRecord
+from cgbench.spec import experiment_file, workload
 from cgbench.spec.schedule import PlannedStep
 from tests.made import short_experiment
 
@@ -37,7 +37,7 @@ def engine() -> Iterator[Engine]:
     engine = Engine()
     yield engine
     assert engine.leftovers() == []
-    assert description.scratch_leftovers() == []
+    assert lock.scratch_leftovers() == []
     engine.close()
 
 
@@ -90,9 +90,9 @@ class IndependentReader:
 
 
 def run(engine: Engine, text: str, watcher: Watcher | None = None) -> tuple[TrialRecord, TrialData]:
-    loaded = experiment.parse(text, "test")
+    loaded = experiment_file.parse(text, "test")
     (plan,) = loaded.plans(description.cpus(), seed=1)
-    name = run_directory.new_run_name()
+    name = results.new_run_name()
     setup = trial.Setup(loaded, engine, image.tag(workload.directory()), name)
     return trial.run_trial(plan, setup, watcher or Quiet())
 
@@ -132,7 +132,7 @@ def _saved(
 ) -> run_directory.RunDirectory:
     from cgbench.measuring import run as runner
 
-    request = runner.Request(experiment.parse(text(), "test"), "none", folder, seed=1)
+    request = runner.Request(experiment_file.parse(text(), "test"), "none", folder, seed=1)
     directory = runner.begin(request, engine, {})
     directory.write_trial(record, data)
     return directory

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from cgbench.records.run import PHASE_COLUMNS, SCHEMA_VERSION, FileChange, RunRecord, TrialRecord
-from cgbench.spec import experiment
+from cgbench.records.run import PHASE_COLUMNS, SCHEMA_VERSION, RunRecord
+from cgbench.records.trial import FileChange, TrialRecord
+from cgbench.spec import experiment_file
 from tests.made.records import figures, phase, quota_file, run, trial
 
 relaxed = settings(deadline=None)
@@ -22,7 +23,7 @@ def test_a_run_comes_back_from_its_json_with_the_whole_experiment() -> None:
     back = RunRecord.model_validate_json(run().model_dump_json())
     assert back == run()
     assert back.schema_version == SCHEMA_VERSION
-    assert back.experiment == experiment.load("cpu-period-sweep")
+    assert back.experiment == experiment_file.load("cpu-period-sweep")
 
 
 def test_a_trial_is_one_line() -> None:

@@ -21,18 +21,11 @@ from hypothesis import strategies as st
 
 from cgbench.errors import StoreError
 from cgbench.records import run_directory
-from cgbench.records.run import SCHEMA_VERSION, TrialRecord
-from cgbench.records.run_directory import (
-    Column,
-    ProbeLog,
-    RunDirectory,
-    Samples,
-    StatsPoint,
-    TrialData,
-    find_run,
-    new_run_name,
-    runs,
-)
+from cgbench.records.results import find_run, new_run_name, runs
+from cgbench.records.run import SCHEMA_VERSION
+from cgbench.records.run_directory import RunDirectory
+from cgbench.records.samples import Column, ProbeLog, Samples, StatsPoint, TrialData
+from cgbench.records.trial import TrialRecord
 from tests.made.records import run, trial
 
 relaxed = settings(deadline=None)

@@ -8,15 +8,15 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from cgbench.judging import verdict
-from cgbench.judging.verdict import Outcome, Verdict
 from cgbench.records.truth import NOT_IN_FORCE, Row, TruthTable
-from cgbench.spec import experiment
+from cgbench.records.verdict import Outcome, Verdict
+from cgbench.spec import experiment_file
 from cgbench.spec.options import OPTIONS
 from tests.made.run_builder import HOST
 
 
 def told(option: str, outcome: Outcome) -> Verdict:
-    base = verdict.unsupported(experiment.load("cpus-sweep"), option, "why <not> & how")
+    base = verdict.unsupported(experiment_file.load("cpus-sweep"), option, "why <not> & how")
     return base.model_copy(update={"verdict": outcome})
 
 

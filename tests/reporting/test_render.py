@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from cgbench.errors import StoreError
-from cgbench.judging import rows as metrics
+from cgbench.judging import summary as metrics
 from cgbench.records.run_directory import RunDirectory
 from cgbench.reporting import render
 from cgbench.reporting.words import headline

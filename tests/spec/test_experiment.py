@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgbench.errors import ExperimentError
-from cgbench.spec import experiment
+from cgbench.spec import experiment, experiment_file
 from cgbench.spec.experiment import Container, Experiment, Precondition, Step
 
 relaxed = settings(deadline=None)
@@ -51,43 +51,45 @@ def with_steps(*steps: str, options: str = "{}") -> Experiment:
     head = GOOD[: GOOD.index("[[steps]]")].replace(
         'workload = "spin"', f'workload = "spin"\noptions = {options}'
     )
-    return experiment.parse(head + "".join(f"[[steps]]\n{step}\n" for step in steps), "mine.toml")
+    return experiment_file.parse(
+        head + "".join(f"[[steps]]\n{step}\n" for step in steps), "mine.toml"
+    )
 
 
 def with_hold(hold: str | int) -> Experiment:
-    return experiment.parse(with_change('"2s"', json.dumps(hold)), "mine.toml")
+    return experiment_file.parse(with_change('"2s"', json.dumps(hold)), "mine.toml")
 
 
 def complaint(text: str) -> ExperimentError:
     with pytest.raises(ExperimentError) as caught:
-        experiment.parse(text, "mine.toml")
+        experiment_file.parse(text, "mine.toml")
     return caught.value
 
 
 # Loading
 
 
-@pytest.mark.parametrize("name", experiment.builtin_names())
+@pytest.mark.parametrize("name", experiment_file.builtin_names())
 def test_a_builtin_experiment_loads_under_its_own_name_and_fits_a_small_host(name: str) -> None:
-    loaded = experiment.load(name)
+    loaded = experiment_file.load(name)
     assert loaded.name == name
     assert len(loaded.plans(cpus=2, seed=1)) >= loaded.trials
 
 
 def test_the_builtin_experiments_are_the_sweeps() -> None:
-    assert {"cpu-quota-sweep", "cpu-period-sweep"} <= set(experiment.builtin_names())
+    assert {"cpu-quota-sweep", "cpu-period-sweep"} <= set(experiment_file.builtin_names())
 
 
 def test_the_quota_sweep_goes_up_to_the_number_of_cpus_and_back_down() -> None:
-    (plan, *_) = experiment.load("cpu-quota-sweep").plans(cpus=1, seed=1)
+    (plan, *_) = experiment_file.load("cpu-quota-sweep").plans(cpus=1, seed=1)
     quotas = [step.settings["cpu-quota"] for step in plan.steps]
     assert quotas == [10000, 25000, 50000, 75000, 100000, 100000, 75000, 50000, 25000, 10000]
-    (plan, *_) = experiment.load("cpu-quota-sweep").plans(cpus=2, seed=1)
+    (plan, *_) = experiment_file.load("cpu-quota-sweep").plans(cpus=2, seed=1)
     assert max(int(step.settings["cpu-quota"]) for step in plan.steps) == 150000
 
 
 def test_every_step_of_the_period_sweep_is_half_a_cpu() -> None:
-    (plan, *_) = experiment.load("cpu-period-sweep").plans(cpus=1, seed=1)
+    (plan, *_) = experiment_file.load("cpu-period-sweep").plans(cpus=1, seed=1)
     for step in plan.steps:
         assert 2 * int(step.settings["cpu-quota"]) == int(step.settings["cpu-period"])
     assert [step.settings["cpu-period"] for step in plan.steps][-1] == 1_000_000
@@ -96,11 +98,11 @@ def test_every_step_of_the_period_sweep_is_half_a_cpu() -> None:
 def test_a_file_loads_by_its_path(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(GOOD)
-    assert experiment.load(str(path)).name == "mine"
+    assert experiment_file.load(str(path)).name == "mine"
 
 
 def test_what_a_file_leaves_out_has_its_default() -> None:
-    mine = experiment.parse(GOOD, "mine.toml")
+    mine = experiment_file.parse(GOOD, "mine.toml")
     assert (mine.trials, mine.warmup, mine.requires) == (5, 500_000_000, ())
     assert (mine.sampling.fast_hz, mine.sampling.slow_hz) == (1000, 10)
     assert mine.containers == (Container(role="worker", workload="spin"),)
@@ -109,7 +111,7 @@ def test_what_a_file_leaves_out_has_its_default() -> None:
 
 def test_sizes_durations_and_preconditions_are_read() -> None:
     text = with_change('workload = "spin"', 'workload = "spin"\nmemory = "64m"')
-    mine = experiment.parse(f'requires = ["two-cpus"]\nwarmup = "1.5s"\n{text}', "mine.toml")
+    mine = experiment_file.parse(f'requires = ["two-cpus"]\nwarmup = "1.5s"\n{text}', "mine.toml")
     assert mine.containers[0].memory == 64 * 2**20
     assert mine.warmup == 1_500_000_000
     assert mine.requires == (Precondition.TWO_CPUS,)
@@ -118,14 +120,14 @@ def test_sizes_durations_and_preconditions_are_read() -> None:
 @given(st.integers(50_000_000, 10**15))
 @relaxed
 def test_an_experiment_survives_being_stored_to_the_nanosecond(hold_ns: int) -> None:
-    mine = experiment.parse(GOOD, "mine.toml")
+    mine = experiment_file.parse(GOOD, "mine.toml")
     mine = mine.model_copy(update={"steps": (Step(set={"cpus": 0.5}, hold=hold_ns),)})
     assert Experiment.model_validate_json(mine.model_dump_json()) == mine
 
 
-@pytest.mark.parametrize("name", experiment.builtin_names())
+@pytest.mark.parametrize("name", experiment_file.builtin_names())
 def test_a_builtin_experiment_survives_being_stored(name: str) -> None:
-    loaded = experiment.load(name)
+    loaded = experiment_file.load(name)
     assert Experiment.model_validate(json.loads(loaded.model_dump_json())) == loaded
 
 
@@ -134,13 +136,13 @@ def test_a_builtin_experiment_survives_being_stored(name: str) -> None:
 
 def test_an_unknown_name_names_the_nearest() -> None:
     with pytest.raises(ExperimentError, match="unknown experiment: cpu-quota-swep") as caught:
-        experiment.load("cpu-quota-swep")
+        experiment_file.load("cpu-quota-swep")
     assert caught.value.advice == "Did you mean cpu-quota-sweep?"
 
 
 def test_a_name_like_no_other_lists_those_there_are() -> None:
     with pytest.raises(ExperimentError) as caught:
-        experiment.load("xyz")
+        experiment_file.load("xyz")
     assert caught.value.advice is not None
     assert "cpu-quota-sweep" in caught.value.advice
 
@@ -148,14 +150,14 @@ def test_a_name_like_no_other_lists_those_there_are() -> None:
 @pytest.mark.parametrize("name", ["absent.toml", "./absent", "some/where.toml"])
 def test_an_absent_file_is_named(name: str) -> None:
     with pytest.raises(ExperimentError, match=r"cannot read .*No such file"):
-        experiment.load(name)
+        experiment_file.load(name)
 
 
 def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ExperimentError, match=r"cannot read .*mine\.toml"):
-        experiment.load(str(path))
+        experiment_file.load(str(path))
 
 
 def test_broken_toml_names_the_line() -> None:
@@ -359,12 +361,12 @@ def test_numbers_are_unique_and_count_from_one_in_the_shuffled_order(
 @given(st.integers(0, 2**32))
 @relaxed
 def test_one_seed_gives_one_order(seed: int) -> None:
-    mine = experiment.load("cpu-quota-sweep")
+    mine = experiment_file.load("cpu-quota-sweep")
     assert mine.plans(cpus=2, seed=seed) == mine.plans(cpus=2, seed=seed)
 
 
 def test_different_seeds_give_different_orders() -> None:
-    mine = experiment.load("cpu-quota-sweep").model_copy(update={"trials": 20})
+    mine = experiment_file.load("cpu-quota-sweep").model_copy(update={"trials": 20})
     orders = {tuple(plan.repetition for plan in mine.plans(2, seed)) for seed in range(10)}
     assert len(orders) == 10
 
@@ -426,7 +428,7 @@ def test_a_new_life_does_not_remember_the_period_of_the_one_before() -> None:
 
 
 def test_quick_takes_fewer_trials_and_shorter_holds() -> None:
-    mine = experiment.load("cpu-quota-sweep")
+    mine = experiment_file.load("cpu-quota-sweep")
     quick = mine.shortened()
     assert quick.trials == mine.quick.trials < mine.trials
     assert [step.hold for step in quick.steps] == [mine.quick.hold]
@@ -443,7 +445,10 @@ def test_quick_leaves_room_for_four_of_a_steps_longest_periods() -> None:
 
 
 def test_an_emulated_cpu_gets_time_for_workloads_to_get_somewhere() -> None:
-    mine, slowed = experiment.load("restart-policy"), experiment.load("restart-policy").slowed()
+    mine, slowed = (
+        experiment_file.load("restart-policy"),
+        experiment_file.load("restart-policy").slowed(),
+    )
     assert [one.pace for one in slowed.containers] == [4 * 10**9] * 2
     for before, after in zip(mine.steps, slowed.steps, strict=True):
         assert after.hold == before.hold * (1 if before.prepares else experiment.EMULATED_TIMES)
@@ -453,15 +458,15 @@ def test_an_emulated_cpu_lets_memory_grow_more_slowly() -> None:
     (before, _), (after, _) = (
         one.containers
         for one in (
-            experiment.load("memory-limit-sweep"),
-            experiment.load("memory-limit-sweep").slowed(),
+            experiment_file.load("memory-limit-sweep"),
+            experiment_file.load("memory-limit-sweep").slowed(),
         )
     )
     assert (before.pace, after.pace) == (10_000_000, 50_000_000)
 
 
 def test_an_emulated_cpu_changes_nothing_for_workloads_that_are_there_at_once() -> None:
-    mine = experiment.load("cpu-quota-sweep")
+    mine = experiment_file.load("cpu-quota-sweep")
     assert mine.slowed() == mine
 
 
@@ -470,7 +475,7 @@ def test_an_explanation_names_question_roles_and_every_step() -> None:
         'set = { cpu-quota = 20000 }\nhold = "1s"',
         'set = { cpu-quota = 30000 }\nhold = "2s"\nvia = "run"',
     )
-    text = experiment.explain(mine, cpus=2)
+    text = experiment_file.explain(mine, cpus=2)
     for part in (
         "mine: Mine",
         "What happens?",
@@ -491,7 +496,7 @@ def schema() -> dict[str, Any]:
 
 
 def test_the_schema_file_is_in_step_with_the_models() -> None:
-    current = json.dumps(experiment.json_schema(), indent=2) + "\n"
+    current = json.dumps(experiment_file.json_schema(), indent=2) + "\n"
     assert SCHEMA_FILE.read_text() == current, f"run: {REGENERATE}"
 
 
@@ -499,7 +504,7 @@ def test_the_schema_is_a_valid_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
 
 
-@pytest.mark.parametrize("name", experiment.builtin_names())
+@pytest.mark.parametrize("name", experiment_file.builtin_names())
 def test_a_builtin_experiment_is_valid_by_the_schema(name: str) -> None:
     source = resources.files("cgbench") / "experiments" / f"{name}.toml"
     jsonschema.validate(tomllib.loads(source.read_text()), schema())

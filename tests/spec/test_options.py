@@ -10,19 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgbench.errors import OptionError
-from cgbench.spec.options import (
-    OPTIONS,
-    Option,
-    Settings,
-    Value,
+from cgbench.spec.conversions import (
     bandwidth,
     conversion,
     expected_cpus,
-    option,
     shares_to_weight,
     shares_to_weight_quadratic,
-    update_body,
 )
+from cgbench.spec.option import Option, Settings, Value
+from cgbench.spec.options import OPTIONS, option, update_body
 
 relaxed = settings(deadline=None)
 

@@ -12,11 +12,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cgbench.engine.engine import CONTAINER_USER
 from cgbench.errors import PreconditionError, ScratchError
 from cgbench.host.scratch import commands, headroom, ownership
 from cgbench.host.scratch.commands import ROOT
 from cgbench.host.scratch.ownership import Leftover, Owner
+from cgbench.spec.workload import CONTAINER_USER
 from cgbench.units import format_size
 
 PREFIX = "cgbench-scratch-"

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from cgbench.engine.engine import Engine
 from cgbench.errors import CgroupError, PreconditionError, ScratchError
 from cgbench.host import cgroups
 from cgbench.host.cgroups import Cgroup
@@ -26,14 +25,11 @@ _PAGE = 4096
 
 
 @contextmanager
-def memory_group(
-    name: str, limit: int, driver: str | None = None, root: Path = ROOT
-) -> Iterator[str]:
+def memory_group(name: str, limit: int, driver: str, root: Path = ROOT) -> Iterator[str]:
     """Lend a cgroup that holds at most `limit` bytes; the value is for Docker's `CgroupParent`.
 
     Swap is not capped by it. Docker makes a directory of the same name in every v1 hierarchy; all
-    of them go in the end, when the containers are gone. `driver` is the daemon's cgroup driver,
-    asked for where it is None.
+    of them go in the end, when the containers are gone. `driver` is the daemon's cgroup driver.
 
     Raises PreconditionError if it exists already, or the host would not keep enough memory.
     """
@@ -43,7 +39,7 @@ def memory_group(
             f"not a name for a memory group: {name!r}", "Use letters, digits, _, . and -."
         )
     headroom.require_memory(limit, "a memory group", root)
-    parent = _parent(name, _driver() if driver is None else driver)
+    parent = _parent(name, driver)
     existing = _directories(parent, root)
     if existing:
         raise PreconditionError(
@@ -59,14 +55,6 @@ def memory_group(
             # Dropped first: should a container still be in it, `cgbench clean` may remove it later.
             held.drop()
             _remove(parent, root)
-
-
-def _driver() -> str:
-    engine = Engine()
-    try:
-        return engine.describe()["cgroup_driver"]
-    finally:
-        engine.close()
 
 
 def _parent(name: str, driver: str) -> str:

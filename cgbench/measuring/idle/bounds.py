@@ -14,7 +14,8 @@ from cgbench.errors import CgroupError
 from cgbench.host.cgroups import Cgroup
 from cgbench.measuring.idle.containers import Idle, Limits, Supply, outcome, words
 from cgbench.records.idle_findings import Attempt, How, Kind
-from cgbench.spec.options import Option, Settings, Value, option, update_body
+from cgbench.spec.option import Option, Settings, Value
+from cgbench.spec.options import option, update_body
 from cgbench.units import parse_cpu_list
 
 BOTH: tuple[How, ...] = ("update", "run")

@@ -26,7 +26,8 @@ from cgbench.engine.engine import Answer, ContainerSpec, Engine
 from cgbench.errors import CgroupError, EngineError
 from cgbench.host import cgroups
 from cgbench.records.idle_findings import Difference, Held, Outcome
-from cgbench.spec.options import Interface, Option, update_body
+from cgbench.spec.option import Interface, Option
+from cgbench.spec.options import update_body
 
 DEADLINE_S = 600
 """An idle container ends by itself after this many seconds, whatever becomes of cgbench."""

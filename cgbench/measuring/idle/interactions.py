@@ -13,7 +13,8 @@ from typing import Literal
 from cgbench.engine.engine import Answer
 from cgbench.measuring.idle.containers import Idle, Limits, Supply, words
 from cgbench.records.idle_findings import BornVsChanged, Difference, Interaction, Meeting
-from cgbench.spec.options import Interface, Option, Settings, update_body
+from cgbench.spec.option import Interface, Option, Settings
+from cgbench.spec.options import update_body
 
 Files = Callable[[Option], tuple[Interface, ...]]
 """Gives the interface files of an option on the kernel at hand, its own first."""

@@ -13,7 +13,8 @@ from cgbench.engine.engine import Answer
 from cgbench.errors import EngineError, PreconditionError
 from cgbench.measuring.idle.containers import Idle, Supply, World, words
 from cgbench.records.idle_findings import Held, Stage, Survival
-from cgbench.spec.options import Option, update_body
+from cgbench.spec.option import Option
+from cgbench.spec.options import update_body
 
 _DAEMON_TIMEOUT_S = 60.0
 

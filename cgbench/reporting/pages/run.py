@@ -9,10 +9,12 @@ from typing import Any
 
 from cgbench.errors import StoreError
 from cgbench.judging import rows as metrics
+from cgbench.judging import summary
 from cgbench.judging.checks import Check, examine
 from cgbench.judging.estimates import Point, judged, points
-from cgbench.records.run import RunRecord, TrialRecord
+from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
+from cgbench.records.trial import TrialRecord
 from cgbench.reporting.plots import over_time, stalls, step_response, value_axis, values
 from cgbench.reporting.plots.curves import Curves, curves
 from cgbench.reporting.plots.plot import Plot
@@ -26,6 +28,7 @@ from cgbench.reporting.words.run_facts import (
     measuring_facts,
     table_words,
 )
+from cgbench.spec.metrics import UNITS
 from cgbench.spec.options import option
 
 
@@ -112,12 +115,12 @@ def run_page(directory: RunDirectory, anchor: str, curve_points: int) -> RunPage
         metric=metric,
         unit_words=f", {unit}" if unit and unit != "bytes" else "",
         table_words=table_words(many, metric),
-        metrics=tuple((name, units[name]) for name in metrics.UNITS if name in units),
+        metrics=tuple((name, units[name]) for name in UNITS if name in units),
         parts=tuple(_parts(directory, many, rows, curves(directory, rows, curve_points))),
         measured=measuring_facts(record, trials),
         failed=tuple(trial for trial in trials if trial.status == "failed"),
         again=how_to_run_again(record),
-        summary=metrics.summary(directory),
+        summary=summary.summary(directory),
     )
 
 

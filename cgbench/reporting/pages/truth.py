@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cgbench.judging.verdict import Outcome, Point, TimeToEffect, Verdict
 from cgbench.records.run import Host
 from cgbench.records.truth import SIGNS, Row, TruthTable
+from cgbench.records.verdict import Outcome, Point, TimeToEffect, Verdict
 from cgbench.reporting.pages.interaction_grid import Grid, grid
 from cgbench.reporting.plots.host_times import STAGES, Lane, host_times
 from cgbench.reporting.plots.plot import Plot

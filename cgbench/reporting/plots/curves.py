@@ -13,14 +13,15 @@ import numpy as np
 
 from cgbench.judging import container_data
 from cgbench.judging import rows as metrics
-from cgbench.judging.estimates import PointKey
 from cgbench.judging.expectation import Load, Situation
-from cgbench.records.run import ContainerRecord, Phase, RunRecord, TrialRecord
+from cgbench.records.run import PointKey, RunRecord
 from cgbench.records.run_directory import RunDirectory
+from cgbench.records.trial import ContainerRecord, Phase, TrialRecord
 from cgbench.reporting.plots.curve import Curve, thinned
 from cgbench.reporting.plots.stall_rates import StallCount, count_stalls
 from cgbench.reporting.words.changes import Kind, kinds, telling
-from cgbench.spec.options import Settings, bandwidth
+from cgbench.spec.conversions import bandwidth
+from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US
 
 REPETITIONS_SHOWN = 5

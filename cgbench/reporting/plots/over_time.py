@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cgbench.judging.estimates import OF_A_CPU
-from cgbench.records.run import TrialRecord
+from cgbench.records.trial import TrialRecord
 from cgbench.reporting.plots.curve import thinned
 from cgbench.reporting.plots.curves import Timeline
 from cgbench.reporting.plots.plot import (

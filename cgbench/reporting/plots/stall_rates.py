@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cgbench.judging import container_data
-from cgbench.judging.estimates import PointKey
-from cgbench.records.run import RunRecord, TrialRecord
+from cgbench.records.run import PointKey, RunRecord
+from cgbench.records.trial import TrialRecord
 from cgbench.reporting.plots.curve import Curve, Floats
-from cgbench.spec.options import Settings
+from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_MS
 
 BINS_PER_DECADE = 40

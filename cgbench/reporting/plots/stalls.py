@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cgbench.judging.estimates import Point, PointKey, same_throughput
+from cgbench.judging.estimates import Point, same_throughput
+from cgbench.records.run import PointKey
 from cgbench.reporting.plots.curve import Curve
 from cgbench.reporting.plots.plot import (
     DECLARED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from cgbench.judging.verdict import TimeToEffect
+from cgbench.records.verdict import TimeToEffect
 from cgbench.reporting.plots.plot import (
     FIRST,
     MUTED,

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cgbench.judging.estimates import Point, PointKey, row_key
+from cgbench.judging.estimates import Point, row_key
+from cgbench.records.run import PointKey
 from cgbench.reporting.plots.plot import Axis, Mark, Trace, bars, dots, rounded
 from cgbench.wording import significant
 

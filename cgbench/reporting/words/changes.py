@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cgbench.judging.estimates import OF_A_CPU, UNLIMITED, numeric, worded, worded_request
-from cgbench.records.run import Phase, TrialRecord
+from cgbench.records.trial import Phase, TrialRecord
+from cgbench.spec.conversions import DEFAULT_PERIOD_US, bandwidth
 from cgbench.spec.experiment import Experiment
-from cgbench.spec.options import DEFAULT_PERIOD_US, bandwidth, option
+from cgbench.spec.options import option
 
 # Where one of these was never set, there is no limit.
 _CAPS = frozenset({"cpus", "cpu-quota", "memory", "memory-swap", "pids-limit"})

@@ -10,17 +10,11 @@ import numpy as np
 
 from cgbench.judging import rows as metrics
 from cgbench.judging import verdict
-from cgbench.judging.estimates import (
-    Estimate,
-    Point,
-    PointKey,
-    judged,
-    points,
-    row_key,
-    same_throughput,
-)
-from cgbench.records.run import RunRecord, TrialRecord
+from cgbench.judging.estimates import Estimate, Point, judged, points, row_key, same_throughput
+from cgbench.records.run import PointKey, RunRecord
 from cgbench.records.run_directory import RunDirectory
+from cgbench.records.trial import TrialRecord
+from cgbench.records.verdict import Outcome
 from cgbench.wording import (
     capitalised,
     count,
@@ -84,7 +78,7 @@ def _verdicts(directory: RunDirectory, run: RunRecord) -> tuple[str, bool] | Non
         return None
     found = [verdict.judge(directory, option) for option in verify.options]
     told = (f"`--{one.option}` is {one.verdict.value}: {one.reason.rstrip('.')}." for one in found)
-    return " ".join(told), all(one.verdict is verdict.Outcome.EFFECTIVE for one in found)
+    return " ".join(told), all(one.verdict is Outcome.EFFECTIVE for one in found)
 
 
 def tolerance_pct(name: str) -> float:

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from cgbench.judging.verdict import Declared
 from cgbench.records.idle_findings import Attempt
 from cgbench.records.run import Host
 from cgbench.records.truth import Row, TruthTable
+from cgbench.records.verdict import Declared
 from cgbench.reporting.words import truth_cells
 from cgbench.spec.options import OPTIONS
 from cgbench.units import format_size

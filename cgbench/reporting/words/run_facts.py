@@ -8,9 +8,11 @@ from statistics import median
 
 from cgbench.errors import CgbenchError
 from cgbench.judging.estimates import Point
-from cgbench.records.run import RunRecord, TrialRecord
-from cgbench.spec import experiment
-from cgbench.spec.options import CPU_WEIGHT, conversion
+from cgbench.records.run import RunRecord
+from cgbench.records.trial import TrialRecord
+from cgbench.spec import experiment_file
+from cgbench.spec.conversions import conversion
+from cgbench.spec.option import CPU_WEIGHT
 from cgbench.units import NS_PER_S, format_size
 from cgbench.wording import count
 
@@ -144,7 +146,7 @@ def how_to_run_again(record: RunRecord) -> Again:
     """Return the command that repeats a run, and whether it would repeat it exactly."""
     name, trials = record.experiment.name, record.experiment.trials
     try:
-        built_in = experiment.load(name) if name in experiment.builtin_names() else None
+        built_in = experiment_file.load(name) if name in experiment_file.builtin_names() else None
     except CgbenchError:
         built_in = None
     options = f"{' --quick' * record.quick} --trials {trials} --seed {record.seed}"

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
-from cgbench.judging.verdict import Outcome
 from cgbench.records.idle_findings import Meeting
 from cgbench.records.truth import TruthTable
+from cgbench.records.verdict import Outcome
 from cgbench.reporting.words.truth_cells import flags, listed, surprises, times, worst_point
 from cgbench.spec.options import OPTIONS
 from cgbench.wording import capitalised, count, milliseconds, signed_percent

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from cgbench.judging.verdict import Declared, Enforced, Outcome, Point, TimeToEffect, Verdict
 from cgbench.records.idle_findings import Attempt, BornVsChanged, Difference, Stage
 from cgbench.records.truth import NOT_IN_FORCE, Row
+from cgbench.records.verdict import Declared, Enforced, Outcome, Point, TimeToEffect, Verdict
 from cgbench.spec.options import OPTIONS
 from cgbench.units import format_size
 from cgbench.wording import count, significant

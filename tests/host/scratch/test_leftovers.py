@@ -19,17 +19,26 @@ from pathlib import Path
 import pytest
 
 from cgbench.engine import image
-from cgbench.engine.engine import CONTAINER_USER, Engine
+from cgbench.engine.engine import Engine
 from cgbench.errors import PreconditionError, ScratchError
 from cgbench.host import cgroups
 from cgbench.host.scratch import commands, leftovers, loop_device, ownership
 from cgbench.host.scratch.ownership import Leftover
+from cgbench.spec.workload import CONTAINER_USER
 from tests.conftest import CONTEXT
 from tests.made.host_tree import hybrid
 from tests.made.short_experiment import cgbench
 
 MIB = 2**20
 NAME = f"test{os.getpid()}"
+
+
+def cgroup_driver() -> str:
+    engine = Engine()
+    try:
+        return engine.describe()["cgroup_driver"]
+    finally:
+        engine.close()
 
 
 def printed(*command: str | Path) -> str:
@@ -223,7 +232,7 @@ def read(group: cgroups.Cgroup, controller: str, v1: str, v2: str) -> str:
 @nothing_stays
 def test_a_memory_group_caps_the_containers_below_it() -> None:
     with (
-        leftovers.memory_group(NAME, 32 * MIB) as parent,
+        leftovers.memory_group(NAME, 32 * MIB, cgroup_driver()) as parent,
         container(parent, "sleep", "60") as container_id,
     ):
         group = group_around(container_id)
@@ -242,7 +251,7 @@ def test_reads_of_a_scratch_device_pass_its_scheduler_and_are_accounted() -> Non
     size = 8 * MIB
     with (
         leftovers.block_device(size, None) as device,
-        leftovers.memory_group(NAME, 64 * MIB) as parent,
+        leftovers.memory_group(NAME, 64 * MIB, cgroup_driver()) as parent,
         container(parent, "sleep", "60", device=device.path) as container_id,
     ):
         try:
@@ -267,9 +276,9 @@ def test_reads_of_a_scratch_device_pass_its_scheduler_and_are_accounted() -> Non
 @nothing_stays
 def test_a_second_group_of_the_same_name_is_refused() -> None:
     with (
-        leftovers.memory_group(NAME, 32 * MIB),
+        leftovers.memory_group(NAME, 32 * MIB, cgroup_driver()),
         pytest.raises(PreconditionError, match="exists already"),
-        leftovers.memory_group(NAME, 32 * MIB),
+        leftovers.memory_group(NAME, 32 * MIB, cgroup_driver()),
     ):
         pass
 
@@ -280,7 +289,7 @@ def test_the_driver_that_docker_uses_decides_what_a_group_is_called() -> None:
     engine = Engine()
     driver = engine.describe()["cgroup_driver"]
     engine.close()
-    with leftovers.memory_group(NAME, 32 * MIB) as parent:
+    with leftovers.memory_group(NAME, 32 * MIB, cgroup_driver()) as parent:
         assert parent.endswith(".slice") is (driver == "systemd")
 
 
@@ -292,12 +301,12 @@ LENDERS: dict[str, Lender] = {
     "device": lambda: leftovers.block_device(8 * MIB, "mq-deadline"),
     "swap": lambda: leftovers.swap(8 * MIB, kinds=("zram", "file")),
     "swap file": lambda: leftovers.swap(8 * MIB, kinds=("file",)),
-    "group": lambda: leftovers.memory_group(NAME, 32 * MIB),
+    "group": lambda: leftovers.memory_group(NAME, 32 * MIB, cgroup_driver()),
 }
 TOO_MUCH: dict[str, Lender] = {
     "device": lambda: leftovers.block_device(2**50, None),
     "swap": lambda: leftovers.swap(2**50),
-    "group": lambda: leftovers.memory_group(NAME, 2**50),
+    "group": lambda: leftovers.memory_group(NAME, 2**50, cgroup_driver()),
 }
 
 
@@ -339,13 +348,14 @@ def test_a_device_for_which_there_is_no_scheduler_leaves_nothing() -> None:
 
 
 BORROWER = f"""
+import sys
 import time
-from cgbench import scratch
+from cgbench.host.scratch import leftovers as scratch
 with (
     scratch.block_device({8 * MIB}, "mq-deadline"),
     scratch.swap({8 * MIB}, kinds=("zram", "file")),
     scratch.swap({8 * MIB}, kinds=("file",)),
-    scratch.memory_group("{NAME}", {32 * MIB}) as parent,
+    scratch.memory_group("{NAME}", {32 * MIB}, sys.argv[1]) as parent,
 ):
     print(parent, flush=True)
     time.sleep(60)
@@ -354,7 +364,7 @@ with (
 
 def killed_borrower() -> str:
     """Let a process borrow one of each kind, kill it, and return what its group was called."""
-    command = [sys.executable, "-c", BORROWER]
+    command = [sys.executable, "-c", BORROWER, cgroup_driver()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         parent = process.stdout.readline().strip()

@@ -13,7 +13,8 @@ from cgbench.measuring.idle import bounds
 from cgbench.measuring.idle.bounds import Reach, Try, domain, plan
 from cgbench.measuring.idle.containers import Supply
 from cgbench.records.idle_findings import Attempt, Kind
-from cgbench.spec.options import OPTIONS, Option, option, update_body
+from cgbench.spec.option import Option
+from cgbench.spec.options import OPTIONS, option, update_body
 from tests.made.idle_supply import cat
 from tests.made.idle_supply import supply as new_supply
 

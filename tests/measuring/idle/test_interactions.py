@@ -13,7 +13,8 @@ from cgbench.measuring.idle import interactions
 from cgbench.measuring.idle.containers import Limits, Supply
 from cgbench.measuring.idle.interactions import Moment, in_force
 from cgbench.records.idle_findings import Meeting
-from cgbench.spec.options import OPTIONS, Option, Value, option, update_body
+from cgbench.spec.option import Option, Value
+from cgbench.spec.options import OPTIONS, option, update_body
 from tests.made.idle_supply import cat, inspected
 from tests.made.idle_supply import supply as new_supply
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from cgbench.errors import StoreError
-from cgbench.judging.verdict import Enforced, Outcome, TimeToEffect
-from cgbench.records import run_directory, truth
+from cgbench.records import files, truth
 from cgbench.records.idle_findings import Meeting
+from cgbench.records.results import find_truth
 from cgbench.records.truth import SIGNS, TruthTable
+from cgbench.records.verdict import Enforced, Outcome, TimeToEffect
 from cgbench.reporting import render
 from cgbench.reporting.pages.interaction_grid import MARKS, WORDS, grid
 from cgbench.reporting.pages.truth import WORST_FIRST, truth_page
@@ -276,15 +277,15 @@ def test_the_plot_leaves_out_what_was_not_seen() -> None:
 def test_a_truth_table_is_found_by_file_directory_and_name(tmp_path: Path) -> None:
     results = tmp_path / "results"
     files = [
-        run_directory.write_file(results / "verify" / name / "truth.json", "{}")
+        files.write_file(results / "verify" / name / "truth.json", "{}")
         for name in ("20260101T000000Z-0001", "20260102T000000Z-0002")
     ]
-    assert run_directory.find_truth(str(files[0]), results) == files[0]
-    assert run_directory.find_truth(str(files[0].parent), results) == files[0]
-    assert run_directory.find_truth("20260102", results) == files[1]
-    assert run_directory.find_truth("verify", results) == files[1]
-    assert run_directory.find_truth("2026", results) is None
-    assert run_directory.find_truth("cpu-quota-sweep", results) is None
+    assert find_truth(str(files[0]), results) == files[0]
+    assert find_truth(str(files[0].parent), results) == files[0]
+    assert find_truth("20260102", results) == files[1]
+    assert find_truth("verify", results) == files[1]
+    assert find_truth("2026", results) is None
+    assert find_truth("cpu-quota-sweep", results) is None
 
 
 @pytest.mark.parametrize(
@@ -298,14 +299,14 @@ def test_a_truth_table_is_found_by_file_directory_and_name(tmp_path: Path) -> No
     ],
 )
 def test_a_file_that_is_no_truth_table_is_refused(tmp_path: Path, text: str, told: str) -> None:
-    path = run_directory.write_file(tmp_path / "truth.json", text)
+    path = files.write_file(tmp_path / "truth.json", text)
     with pytest.raises(StoreError, match=told):
         truth.read(path)
 
 
 def test_the_command_writes_the_page_beside_the_table(tmp_path: Path) -> None:
     one = table(EFFECTIVE, IGNORED)
-    path = run_directory.write_file(tmp_path / "truth.json", json.dumps(one.to_json()))
+    path = files.write_file(tmp_path / "truth.json", json.dumps(one.to_json()))
     assert truth.read(path) == one
     done = cgbench("report", path.parent)
     assert done.returncode == 0, done.stderr
@@ -313,7 +314,7 @@ def test_the_command_writes_the_page_beside_the_table(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_neither_table_nor_run_is_named(tmp_path: Path) -> None:
-    path = run_directory.write_file(tmp_path / "truth.json", json.dumps(table(EFFECTIVE).to_json()))
+    path = files.write_file(tmp_path / "truth.json", json.dumps(table(EFFECTIVE).to_json()))
     done = cgbench("report", path, "cpu-quota-sweep", "--results", tmp_path)
     assert done.returncode == 2
     assert "no run called cpu-quota-sweep" in done.stderr

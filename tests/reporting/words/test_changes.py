@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from cgbench.records.run import Change, Phase, TrialRecord
+from cgbench.records.trial import Change, Phase, TrialRecord
 from cgbench.reporting.words.changes import Direction, Kind, kinds, telling
-from cgbench.spec import experiment
+from cgbench.spec import experiment_file
 from cgbench.spec.experiment import Experiment
-from cgbench.spec.options import Value
+from cgbench.spec.option import Value
 from tests.made import records
 
 
@@ -33,7 +33,7 @@ def walked(*settings: Mapping[str, Value], option: str, note: str = "") -> Trial
 
 def born_with(**options: Value) -> Experiment:
     """Return an experiment whose container starts with the given options."""
-    original = experiment.load("cpu-quota-sweep")
+    original = experiment_file.load("cpu-quota-sweep")
     names = {name.replace("_", "-"): value for name, value in options.items()}
     container = original.containers[0].model_copy(update={"options": names})
     return original.model_copy(update={"containers": (container,)})

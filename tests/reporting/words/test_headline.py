@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from cgbench.judging import rows
-from cgbench.records.run import Phase
 from cgbench.records.run_directory import RunDirectory
+from cgbench.records.trial import Phase
 from cgbench.reporting.words import headline
-from cgbench.spec.options import Settings, bandwidth
+from cgbench.spec.conversions import bandwidth
+from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_S
 from tests.made.run_builder import MadeUp, build
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cgbench.judging.verdict import Declared, Enforced, Outcome
 from cgbench.records.idle_findings import Meeting
 from cgbench.records.truth import Row, TruthTable
+from cgbench.records.verdict import Declared, Enforced, Outcome
 from cgbench.reporting.words.host_differences import (
     HostDifference,
     fact_differences,

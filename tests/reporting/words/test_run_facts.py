@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cgbench.judging import estimates
 from cgbench.reporting.words import headline, run_facts
-from cgbench.spec import experiment
+from cgbench.spec import experiment_file
 from tests.made.run_builder import MadeUp, build
 
 
@@ -62,7 +62,7 @@ def test_nothing_measured_leaves_only_the_plan(tmp_path: Path) -> None:
 
 def test_a_built_in_experiment_is_run_again_by_its_name(tmp_path: Path) -> None:
     record = build(tmp_path, MadeUp(finished=0)).run()
-    shaped = experiment.load("cpu-quota-sweep").shortened().model_copy(update={"trials": 4})
+    shaped = experiment_file.load("cpu-quota-sweep").shortened().model_copy(update={"trials": 4})
     again = run_facts.how_to_run_again(
         record.model_copy(update={"experiment": shaped, "quick": True})
     )
@@ -73,7 +73,7 @@ def test_a_built_in_experiment_is_run_again_by_its_name(tmp_path: Path) -> None:
 def test_an_emulated_host_ran_the_same_experiment_for_longer(tmp_path: Path) -> None:
     record = build(tmp_path, MadeUp(finished=0)).run()
     emulated = record.host.model_copy(update={"cpu_model": "QEMU TCG CPU version 2.5+"})
-    slowed = experiment.load("pids-limit-sweep").slowed()
+    slowed = experiment_file.load("pids-limit-sweep").slowed()
     again = run_facts.how_to_run_again(
         record.model_copy(update={"experiment": slowed, "host": emulated})
     )

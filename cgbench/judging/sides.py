@@ -1,0 +1,132 @@
+"""The two sides of a comparison, gathered from runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Sequence
+from statistics import median
+from typing import Any
+
+from cgbench.errors import BaselineError
+from cgbench.judging import rows as metrics
+from cgbench.judging.estimates import row_key
+from cgbench.records.baseline import Baseline, Noise, Series
+from cgbench.records.run import PointKey
+from cgbench.records.run_directory import RunDirectory
+from cgbench.records.trial import TrialRecord
+from cgbench.spec.experiment import Experiment
+from cgbench.spec.metrics import GAUGES
+
+# What does not change what is measured.
+_ABOUT = ("name", "title", "question", "trials", "quick", "verify", "gate")
+
+
+def schedule_digest(experiment: Experiment) -> str:
+    """Return a digest of everything in an experiment that changes what is measured."""
+    told = experiment.model_dump(mode="json", exclude=set(_ABOUT))
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def gated_metrics(experiment: Experiment) -> tuple[str, ...]:
+    """Return what an experiment is compared by: its [gate], else what `verify` judges by.
+
+    Raises BaselineError when it names neither.
+    """
+    if experiment.gate is not None:
+        return experiment.gate.metrics
+    if experiment.verify is not None and experiment.verify.metric is not None:
+        return (experiment.verify.metric,)
+    raise BaselineError(
+        f"{experiment.name} says no metric to compare by", "Name one: --metric cpus_used."
+    )
+
+
+def check_metrics(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names. Raises BaselineError on one that is no metric."""
+    for name in names:
+        if name not in GAUGES:
+            raise BaselineError(f"unknown metric: {name}", f"Metrics: {', '.join(sorted(GAUGES))}.")
+    return tuple(names)
+
+
+def of_run(
+    directory: RunDirectory,
+    name: str | None = None,
+    names: Sequence[str] = (),
+    without: Collection[int] = (),
+) -> Baseline:
+    """Gather a run's trials; `names` replaces the experiment's metrics, `without` repetitions.
+
+    Raises BaselineError when no trial ended well, or none of the metrics was measured.
+    """
+    record, trials = directory.run(), directory.trials()
+    good = {one.number: one for one in metrics.ended_well(trials)}
+    kept = [one for one in good.values() if one.repetition not in without]
+    if not kept:
+        reasons = [one.reason for one in trials if one.reason]
+        why = f"every trial failed: {reasons[-1]}" if reasons else "it has no finished trial"
+        raise BaselineError(f"{directory.path}: {why}", "Measure it again.")
+    wanted = check_metrics(names) or gated_metrics(record.experiment)
+    repetitions = sorted({one.repetition for one in kept})
+    series = _series(metrics.rows(directory, list(good.values())), wanted, good, repetitions)
+    if not series:
+        raise BaselineError(
+            f"{directory.path}: none of its trials measured {', '.join(wanted)}",
+            "Compare by another metric: --metric NAME; `cgbench show RUN` has them.",
+        )
+    return Baseline(
+        name=name or record.run,
+        experiment=record.experiment.name,
+        run=record.run,
+        started=record.started,
+        host=record.host,
+        image=record.image,
+        schedule=schedule_digest(record.experiment),
+        repetitions=tuple(repetitions),
+        noise=tuple(noise(one) for one in kept if one.harness is not None),
+        series=series,
+    )
+
+
+def noise(trial: TrialRecord) -> Noise:
+    """Return what disturbed a trial; nothing known counts as nothing."""
+    used = trial.harness
+    if used is None:
+        return Noise(repetition=trial.repetition, steal_cpus=0.0, other_cpus=0.0)
+    return Noise(
+        repetition=trial.repetition,
+        steal_cpus=round(used.steal_cpu_s / used.elapsed_s, 4),
+        other_cpus=round(used.other_cpu_s / used.elapsed_s, 4),
+        mhz=used.mhz,
+        thermal_throttles=used.thermal_throttles,
+    )
+
+
+def _series(
+    rows: Sequence[dict[str, Any]],
+    wanted: Sequence[str],
+    trials: dict[int, TrialRecord],
+    repetitions: Sequence[int],
+) -> tuple[Series, ...]:
+    found: dict[tuple[PointKey, str], dict[int, list[float]]] = {}
+    units: dict[str, str] = {}
+    for row in rows:
+        if row["metric"] in wanted:
+            units[row["metric"]] = row["unit"]
+            by_repetition = found.setdefault((row_key(row), row["metric"]), {})
+            repetition = trials[row["trial"]].repetition
+            by_repetition.setdefault(repetition, []).append(row["value"])
+    return tuple(
+        Series(
+            role=key[0], option=key[1], via=key[2], requested=key[3], metric=metric,
+            unit=units[metric],
+            values=tuple(_middle(values.get(one)) for one in repetitions),
+        )
+        for (key, metric), values in found.items()
+    )  # fmt: skip
+
+
+def _middle(values: Sequence[float] | None) -> float | None:
+    # Nine digits are more than any reading has, and let a diff be read.
+    return float(f"{median(values):.9g}") if values else None

@@ -1,0 +1,186 @@
+"""The metrics of one container over one window: rates, ratios, stalls and extremes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from cgbench.judging.container_data import ContainerData, Window, busy_ns
+from cgbench.records.trial import Phase
+from cgbench.spec.option import Settings
+from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US, parse_cpu_list
+
+if TYPE_CHECKING:
+    pass
+
+
+Floats = npt.NDArray[np.float64]
+
+
+def steady(data: ContainerData, window: Window) -> dict[str, float | None]:
+    """Return the steady metrics of one container over one window; absent ones are None."""
+    found: dict[str, float | None] = {}
+    used_ns = _difference(data.counters.get("usage_ns"), window)
+    elapsed_ns = window.t_end_ns - window.t_begin_ns
+    found["cpus_used"] = _ratio(used_ns, elapsed_ns)
+    periods = _difference(data.counters.get("periods"), window)
+    throttled = _difference(data.counters.get("throttled_periods"), window)
+    found["throttled_periods_pct"] = _ratio(throttled, periods, 100)
+    throttled_ns = _difference(data.counters.get("throttled_ns"), window)
+    found["throttled_time_pct"] = _ratio(throttled_ns, elapsed_ns, 100)
+    found["cpu_pressure_pct"] = _pressure_pct(data, window)
+    found["docker_stats_cpus"] = _docker_stats(data, window)
+    held = data.counters.get("memory_bytes", np.empty(0))[window.first : window.last + 1]
+    found["memory_bytes"] = float(np.nanmedian(held)) if (~np.isnan(held)).any() else None
+    moved = _difference(data.counters.get("io_bytes"), window)
+    found["io_bytes_per_s"] = _ratio(moved, elapsed_ns, NS_PER_S)
+    if data.record.probe == "wake":
+        found |= _wake_metrics(data, window)
+    elif data.stalls:
+        found |= _stall_metrics(data, window)
+    if data.stalls:
+        begin, units = data.units
+        inside = (begin >= window.t_begin_ns) & (begin < window.t_end_ns)
+        done = float(units[inside].sum())
+        found["work_per_cpu_s"] = _ratio(done, used_ns, NS_PER_S)
+        found["work_per_s"] = _ratio(done, elapsed_ns, NS_PER_S)
+    return found
+
+
+def _wake_metrics(data: ContainerData, window: Window) -> dict[str, float | None]:
+    late = np.concatenate(
+        [
+            lateness[(due >= window.t_begin_ns) & (due < window.t_end_ns)]
+            for due, lateness in data.stalls
+        ]
+    )
+    if not late.size:
+        return {}
+    p50, p99 = np.percentile(late, [50, 99]) / NS_PER_US
+    return {
+        "wake_p50_us": float(p50),
+        "wake_p99_us": float(p99),
+        "wake_max_us": float(late.max()) / NS_PER_US,
+    }
+
+
+def extremes(phase: Phase, data: ContainerData) -> dict[str, float | None]:
+    """Return the highest gauges of a whole phase, and what ended in it; absent ones are None."""
+    first, last = np.searchsorted(data.t_ns, (phase.change.t_answer_ns, phase.t_end_ns))
+    found: dict[str, float | None] = {}
+    for metric, counter in (
+        ("memory_max_bytes", "memory_bytes"),
+        ("swap_max_bytes", "swap_bytes"),
+        ("memory_swap_max_bytes", "memory_swap_bytes"),
+        ("tasks_max", "tasks"),
+    ):
+        values = data.counters.get(counter, np.empty(0))[first:last]
+        read = values[~np.isnan(values)]
+        if metric == "tasks_max":
+            # A fork is charged before it is refused (kernel/cgroup/pids.c), so that a single
+            # sample may catch one task too many: only what stood for two samples counts.
+            read = np.minimum(read[1:], read[:-1])
+        found[metric] = float(read.max()) if read.size else None
+    if (kills := data.counters.get("oom_kills")) is not None:
+        part = kills[first:last]
+        found["oom_kills"] = _advance(part[~np.isnan(part)])
+    if phase.ending is not None and phase.ending.role == data.record.role:
+        found["ended_ms"] = (phase.ending.t_ns - phase.change.t_request_ns) / NS_PER_MS
+    return found
+
+
+def off_mask_ms(data: ContainerData, window: Window, settings: Settings) -> float | None:
+    """Return the CPU time used in a window on CPUs outside the set that is declared.
+
+    None where no set is, or the usage of such a CPU is not known.
+    """
+    text = str(settings.get("cpuset-cpus") or "")
+    if not text or not data.per_cpu:
+        return None
+    mask = parse_cpu_list(text)
+    used = [_difference(usage, window) for cpu, usage in data.per_cpu.items() if cpu not in mask]
+    known = [one for one in used if one is not None]
+    return sum(known) / NS_PER_MS if len(known) == len(used) else None
+
+
+def off_mask_pct(data: ContainerData, window: Window, settings: Settings) -> float | None:
+    """Return the share of a window's readings of running processes on CPUs outside the set.
+
+    None where no set is declared, or no process was seen running. It says which CPUs are used where
+    the kernel keeps no usage by CPU.
+    """
+    text = str(settings.get("cpuset-cpus") or "")
+    if not text or not data.running_on:
+        return None
+    seen = np.concatenate([one[window.first : window.last + 1] for one in data.running_on])
+    seen = seen[~np.isnan(seen)]
+    if not seen.size:
+        return None
+    return 100 * float(np.mean(~np.isin(seen, parse_cpu_list(text))))
+
+
+def _stall_metrics(data: ContainerData, window: Window) -> dict[str, float | None]:
+    lengths = np.concatenate(
+        [
+            length[(begin >= window.t_begin_ns) & (begin < window.t_end_ns)]
+            for begin, length in data.stalls
+        ]
+    )
+    worker_ns = len(data.stalls) * (window.t_end_ns - window.t_begin_ns)
+    busy = busy_ns(data, np.array([window.t_begin_ns, window.t_end_ns]))
+    stalled_ns = worker_ns - float(busy[1] - busy[0])
+    # Only a worker that never sleeps runs whenever it does not stall.
+    running = float(busy[1] - busy[0]) / (window.t_end_ns - window.t_begin_ns)
+    found: dict[str, float | None] = {
+        "probe_cpus": running if data.record.probe == "spin" else None,
+        "stall_time_pct": 100 * stalled_ns / worker_ns,
+        "stalls_per_s": len(lengths) / window.seconds,
+    }
+    if lengths.size:
+        p50, p99 = np.percentile(lengths, [50, 99]) / NS_PER_MS
+        found |= {
+            "stall_p50_ms": float(p50),
+            "stall_p99_ms": float(p99),
+            "stall_max_ms": float(lengths.max()) / NS_PER_MS,
+        }
+    return found
+
+
+def _difference(counter: Floats | None, window: Window) -> float | None:
+    """Return how far a counter went; None if it is absent, unread or went backwards."""
+    if counter is None:
+        return None
+    part = counter[window.first : window.last + 1]
+    return _advance(part[~np.isnan(part)])
+
+
+def _advance(readings: Floats) -> float | None:
+    if len(readings) < 2 or bool(np.any(np.diff(readings) < 0)):
+        return None
+    return float(readings[-1] - readings[0])
+
+
+def _ratio(part: float | None, whole: float | None, scale: float = 1) -> float | None:
+    return None if part is None or not whole else scale * part / whole
+
+
+def _pressure_pct(data: ContainerData, window: Window) -> float | None:
+    if data.pressure_us is None:
+        return None
+    part = slice(window.first, window.last + 1)
+    pressure, t_ns = data.pressure_us[part].astype(float), data.t_ns[part]
+    read = np.flatnonzero(~np.isnan(pressure))
+    waited_us = _advance(pressure[read])
+    if waited_us is None:
+        return None
+    # The slow readings do not stand at the window's ends: take the time between them.
+    return _ratio(waited_us * NS_PER_US, float(t_ns[read[-1]] - t_ns[read[0]]), 100)
+
+
+def _docker_stats(data: ContainerData, window: Window) -> float | None:
+    """Return the median of the messages whose second lies wholly inside the window."""
+    t_ns, cpus = data.stats
+    inside = (t_ns >= window.t_begin_ns + NS_PER_S) & (t_ns < window.t_end_ns) & ~np.isnan(cpus)
+    return float(np.median(cpus[inside])) if inside.any() else None

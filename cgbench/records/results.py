@@ -1,0 +1,76 @@
+"""The runs and truth tables below a results directory, found by name."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cgbench.errors import StoreError
+
+if TYPE_CHECKING:
+    pass
+
+from cgbench.records.run_directory import RunDirectory
+
+TRUTH = "truth.json"
+"""The file of a truth table."""
+
+
+def new_run_name(now: datetime | None = None) -> str:
+    """Return a name that sorts by time and is unique: `20261124T101530Z-3f9c`."""
+    stamp = (now or datetime.now(UTC)).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return f"{stamp}-{secrets.token_hex(2)}"
+
+
+def find_run(text: str, results: Path) -> RunDirectory:
+    """Return the run that `text` names: a path, a run's name, or an experiment's latest run.
+
+    Raises StoreError when there is none, or more than one fits.
+    """
+    path = Path(text)
+    if (path / "run.json").is_file():
+        return RunDirectory(path)
+    known = runs(results)
+    fitting = [run for run in known if run.path.name == text]
+    if not fitting:
+        fitting = [run for run in known if run.path.parent.name == text][-1:]
+    if not fitting:
+        fitting = [run for run in known if run.path.name.startswith(text)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        names = ", ".join(run.path.name for run in fitting[:5])
+        raise StoreError(f"{text} fits {len(fitting)} runs: {names}", "Write more of the name.")
+    raise StoreError(
+        f"no run called {text} under {results}", "`cgbench list` shows the runs there are."
+    )
+
+
+def truth_tables(results: Path) -> list[Path]:
+    """Return every truth table under `results`, oldest first."""
+    return sorted(results.glob(f"verify/*/{TRUTH}"))
+
+
+def find_truth(text: str, results: Path) -> Path | None:
+    """Return the truth table that `text` names, None if it names none.
+
+    That is a file, its directory, the directory's name, or `verify` for the latest.
+    """
+    path = Path(text)
+    if path.is_file():
+        return path
+    if (path / TRUTH).is_file():
+        return path / TRUTH
+    known = truth_tables(results)
+    if text == "verify":
+        return known[-1] if known else None
+    fitting = [one for one in known if one.parent.name.startswith(text)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def runs(results: Path) -> list[RunDirectory]:
+    """Return every run under `results`, oldest first."""
+    return [RunDirectory(path.parent) for path in
+            sorted(results.glob("*/*/run.json"), key=lambda path: path.parent.name)]  # fmt: skip

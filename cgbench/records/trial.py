@@ -1,0 +1,190 @@
+"""What one trial leaves behind: its phases, changes, containers and accounts.
+
+Times called `*_ns` are CLOCK_MONOTONIC nanoseconds of the host, which its containers share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from cgbench.spec.model import Model
+from cgbench.spec.option import Value
+from cgbench.spec.schedule import Via
+
+
+class Source(Model):
+    """Where a quantity stands in the samples: column, and the factor to its SI unit."""
+
+    column: str
+    scale: int
+
+
+class FileChange(Model):
+    """One interface file around a change: its text before, after, and as it should be.
+
+    `held` is its text when the phase ended. `t_changed_ns` is when the first reading that shows
+    `after` began; None if it never differed.
+    """
+
+    file: str
+    before: str | None
+    after: str | None
+    expected: str | None
+    held: str | None = None
+    t_changed_ns: int | None = None
+
+
+class Change(Model):
+    """The moment between two phases: asked, answered, and what the files said."""
+
+    requested: str
+    settings: Mapping[str, Value]
+    via: Via
+    t_request_ns: int
+    t_answer_ns: int
+    warnings: tuple[str, ...] = ()
+    error: str | None = None
+    files: tuple[FileChange, ...] = ()
+
+
+class Ending(Model):
+    """How a container ended: what `docker inspect` says, None where it was removed already."""
+
+    role: str
+    t_ns: int
+    exit_code: int | None
+    oom_killed: bool | None
+    reason: str
+
+
+class Phase(Model):
+    """A stretch under constant limits, from the answer to `change` until `t_end_ns`.
+
+    `settings` are all options declared on the container of role `role` by then. `ending` tells
+    of a container that ended where it might; `rewrites` how often the change was made again. One
+    that `prepares` the next is no evidence of anything.
+    """
+
+    number: int
+    role: str
+    option: str
+    change: Change
+    settings: Mapping[str, Value]
+    t_end_ns: int
+    ending: Ending | None = None
+    rewrites: int = 0
+    prepares: bool = False
+
+    @property
+    def requested(self) -> str:
+        """The value asked for."""
+        return self.change.requested
+
+    @property
+    def effective(self) -> str | None:
+        """The text of the option's interface files after the change, None if there are none."""
+        texts = [change.after for change in self.change.files if change.after is not None]
+        return " ".join(dict.fromkeys(texts)) or None
+
+
+class ContainerRecord(Model):
+    """One container of a trial: `sources` maps quantities to columns of the samples."""
+
+    role: str
+    container_id: str
+    workload: str
+    workers: int
+    probe: str | None = None
+    sources: Mapping[str, Source]
+
+
+class SamplerFigures(Model):
+    """What sampling cost and how exact it was; lateness in µs after the deadline."""
+
+    requested_hz: float
+    achieved_hz: float
+    ticks: int
+    missed: int
+    late_p50_us: float
+    late_p99_us: float
+    late_max_us: float
+    reading_p50_us: float
+    cpu_pct: float
+    scheduling: str
+    files: int
+
+    @property
+    def missed_pct(self) -> float:
+        """Missed deadlines, in percent of all."""
+        return 100 * self.missed / max(1, self.ticks + self.missed)
+
+
+class Event(Model):
+    """Something Docker said of a container: it began (`start`), ended (`die`), or met `oom`."""
+
+    role: str
+    t_ns: int
+    action: str
+    exit_code: int | None
+
+
+class ProbeFigures(Model):
+    """What one worker of a probe saw in all; `longest_unit_us` bounds a stall's excess length.
+
+    `starts` counts the lives of its container. Of the others, those that its kind of probe does
+    not have are None: bytes held at the end and at most, children alive at the end, attempts to
+    fork that the kernel refused with the error `last_refusal`, deadlines that passed unused.
+    """
+
+    role: str
+    worker: int
+    stalls: int
+    stalls_lost: int
+    longest_unit_us: float
+    starts: int = 1
+    bytes_held: int | None = None
+    bytes_held_most: int | None = None
+    children: int | None = None
+    refusals: int | None = None
+    last_refusal: str | None = None
+    deadlines_skipped: int | None = None
+
+
+class Harness(Model):
+    """What else cgbench and the host's other tenants used during a trial, in CPU-seconds.
+
+    Also how the CPUs fared, None where the kernel does not tell or an older cgbench did not ask:
+    `mhz` at the trial's end, how often heat slowed a core in it, and for how many seconds some
+    task waited for a CPU (a throttled one among them).
+    """
+
+    cgbench_cpu_s: float
+    daemon_cpu_s: float | None
+    steal_cpu_s: float
+    other_cpu_s: float
+    elapsed_s: float
+    mhz: float | None = None
+    thermal_throttles: int | None = None
+    waited_s: float | None = None
+
+
+class TrialRecord(Model):
+    """One finished trial: a line of trials.jsonl."""
+
+    number: int
+    repetition: int
+    walk: int
+    status: Literal["ok", "failed"]
+    reason: str | None = None
+    started: str
+    t_begin_ns: int
+    t_end_ns: int
+    hold_ns: int
+    containers: tuple[ContainerRecord, ...] = ()
+    phases: tuple[Phase, ...] = ()
+    sampler: SamplerFigures | None = None
+    probes: tuple[ProbeFigures, ...] = ()
+    events: tuple[Event, ...] = ()
+    harness: Harness | None = None
+    n_samples: int = 0

@@ -1,0 +1,73 @@
+"""The verdict on one option, with the numbers it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from cgbench.spec.model import Model
+
+
+class Outcome(StrEnum):
+    """What became of an option on this host."""
+
+    EFFECTIVE = "effective"
+    IMPRECISE = "imprecise"
+    INEFFECTIVE = "ineffective"
+    IGNORED = "ignored"
+    DISCARDED = "discarded"
+    REJECTED = "rejected"
+    REVERTED = "reverted"
+    UNSUPPORTED = "unsupported"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Declared(Model):
+    """What Docker answered: how many updates it accepted, and its warnings and refusals."""
+
+    accepted: int
+    refused: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+class Enforced(Model):
+    """An interface file around the last accepted change of the option, and as it should be."""
+
+    before: str | None
+    after: str | None
+    expected: str | None
+
+
+class Point(Model):
+    """What the workload felt at one requested value, and whether it lies within the band."""
+
+    requested: str
+    metric: str
+    unit: str
+    expected: float | None
+    value: float
+    error_pct: float | None
+    within: bool | None
+
+
+class TimeToEffect(Model):
+    """Median milliseconds after the request; None where it was not seen."""
+
+    answer: float | None
+    enforced: float | None
+    experienced: float | None
+
+
+class Verdict(Model):
+    """One option's verdict on one host, from one run."""
+
+    option: str
+    verdict: Outcome
+    reason: str
+    advice: str | None
+    declared: Declared
+    enforced: Mapping[str, Enforced]
+    experienced: tuple[Point, ...]
+    control: str | None
+    time_to_effect_ms: TimeToEffect
+    evidence: tuple[str, ...]

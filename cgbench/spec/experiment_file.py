@@ -1,0 +1,131 @@
+"""An experiment's file: found, parsed, its errors explained; its JSON Schema."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import (
+    ValidationError,
+)
+
+from cgbench.errors import ExperimentError
+from cgbench.spec.experiment import Container, Experiment, Quick, Sampling, Step, Verify
+from cgbench.spec.model import Model
+from cgbench.spec.option import written
+from cgbench.units import format_duration
+
+
+def builtin_names() -> list[str]:
+    """Return the names of the experiments that cgbench brings along, sorted."""
+    folder = resources.files("cgbench") / "experiments"
+    return sorted(
+        entry.name.removesuffix(".toml")
+        for entry in folder.iterdir()
+        if entry.name.endswith(".toml")
+    )
+
+
+def load(name_or_path: str) -> Experiment:
+    """Load a built-in experiment by name, or any experiment by the path of its file.
+
+    Raises ExperimentError that names the file, and the line or key that is wrong.
+    """
+    path = Path(name_or_path)
+    if path.suffix == ".toml" or "/" in name_or_path:
+        try:
+            return parse(path.read_text(), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ExperimentError(f"cannot read {path}: {error}") from None
+    known = builtin_names()
+    if name_or_path not in known:
+        near = difflib.get_close_matches(name_or_path, known, 1)
+        raise ExperimentError(
+            f"unknown experiment: {name_or_path}",
+            f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}; or give a file.",
+        )
+    source = resources.files("cgbench") / "experiments" / f"{name_or_path}.toml"
+    return parse(source.read_text(), f"{name_or_path}.toml")
+
+
+def parse(text: str, origin: str) -> Experiment:
+    """Parse and check the text of an experiment file; `origin` names it in errors."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ExperimentError(f"{origin}: {error}", "Mend the TOML at that place.") from None
+    try:
+        return Experiment.model_validate(document)
+    except ValidationError as error:
+        raise _explained(error, origin) from None
+
+
+def _explained(error: ValidationError, origin: str) -> ExperimentError:
+    """Turn the first of pydantic's complaints into one line that names the key."""
+    # A misspelt key is often also a missing one: tell the first, which explains the second.
+    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+    location = first["loc"]
+    valued = next((location.index(key) for key in ("set", "options") if key in location), None)
+    if valued is not None and len(location) > valued + 1:
+        # Behind the option's name stands only which of a value's types pydantic tried.
+        location = location[: valued + 2]
+        first["msg"] = "should be a number, a text or a list of these"
+    where = ".".join(str(part + 1 if isinstance(part, int) else part) for part in location)
+    if first["type"] == "too_short":
+        return ExperimentError(f"{origin}: {where} is empty", "Give it at least one entry.")
+    if first["type"] == "extra_forbidden":
+        key = str(first["loc"][-1])
+        near = difflib.get_close_matches(key, _keys_beside(first["loc"]), 1)
+        advice = f"Did you mean {near[0]}?" if near else "Remove it."
+        return ExperimentError(f"{origin}: unknown key {where}", advice)
+    if first["type"] == "missing":
+        return ExperimentError(f"{origin}: {where} is missing", f"Add the key {first['loc'][-1]}.")
+    message, _, advice = first["msg"].removeprefix("Value error, ").partition("\n")
+    place = f"{where}: " if where else ""
+    got = "" if first["type"] == "value_error" else f" (got {first['input']!r})"
+    return ExperimentError(f"{origin}: {place}{message}{got}", advice or None)
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    models: dict[str, type[Model]] = {
+        "containers": Container,
+        "steps": Step,
+        "sampling": Sampling,
+        "quick": Quick,
+        "verify": Verify,
+    }
+    model = models.get(str(location[0]), Experiment) if len(location) > 1 else Experiment
+    return list(model.model_fields)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of experiment files."""
+    schema = Experiment.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
+
+
+def explain(experiment: Experiment, cpus: int) -> str:
+    """Return what the experiment does on a host with `cpus` CPUs, in words, for a terminal."""
+    plans = experiment.plans(cpus, seed=0)
+    hold = sum(plan.hold_ns for plan in plans)
+    lines = [f"{experiment.name}: {experiment.title}", f"  {experiment.question}", ""]
+    lines += [
+        f"  {container.role}: workload {container.workload}, {container.workers} worker(s)"
+        for container in experiment.containers
+    ]
+    lines += [
+        "",
+        f"  {len(plans)} trial(s), {format_duration(hold)} of hold times; each trial walks:",
+    ]
+    for walk in sorted({plan.walk for plan in plans}):
+        steps = next(plan.steps for plan in plans if plan.walk == walk)
+        for step in steps:
+            verb = {"update": "docker update", "run": "docker run", "cgroupfs": "write"}[step.via]
+            lines.append(
+                f"    {verb} {written(step.settings)} ({step.role}), "
+                f"hold {format_duration(step.hold_ns)}"
+            )
+    return "\n".join(lines)

@@ -1,0 +1,11 @@
+"""The base of every document's models."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Model(BaseModel):
+    """A noun of a document: frozen, and with no key that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

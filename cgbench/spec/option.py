@@ -1,0 +1,178 @@
+"""One option of `docker update`: its flag, API field, domain and interface files."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from cgbench.errors import OptionError, UnitError
+from cgbench.units import parse_cpu_list
+
+Value = int | float | str
+"""An option's value as written: a number, or text as on Docker's command line."""
+
+Settings = Mapping[str, Value]
+"""The options in force on one container, by flag without dashes."""
+
+CPU_WEIGHT = "cpu.weight"
+"""The file that shares are converted for."""
+
+
+@dataclass(frozen=True)
+class Interface:
+    """Where the kernel keeps a limit: controller, file, and the text expected in it.
+
+    `expected` gets every option set on the container, since one file may hold several
+    (`cpu.max` is quota and period). It returns None where nothing is expected. `otherwise` is what
+    runtimes that convert differently write for the same settings.
+    """
+
+    controller: str
+    file: str
+    expected: Callable[[Settings], str | None]
+    otherwise: Callable[[Settings], str | None] | None = None
+
+    def agreed(self, settings: Settings, found: str | None) -> str | None:
+        """Return the text expected where `found` was read: of two that are right, that one."""
+        other = None if self.otherwise is None else self.otherwise(settings)
+        return other if other is not None and other == found else self.expected(settings)
+
+
+class Hierarchies(Protocol):
+    """What knows which cgroup version a controller lives on: a cgroup."""
+
+    def version(self, controller: str) -> int:
+        """Return 1 or 2. Raises CgroupError where the controller is nowhere."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One flag of `docker update`.
+
+    `parse` turns a written value into the API's, and `encode` does so without looking at it;
+    `lowest` and `highest` bound what the daemon accepts, counted as the API counts, which makes
+    `per_unit` of one `unit` (None: no such bound). `highest_per_cpu` bounds it by the host's CPUs;
+    `floor` and `ceiling` name options whose value on the same container bounds it. `choices` are
+    the accepted texts where there are few, `malformed` texts that look like values and are none.
+    `lifted` is the value that removes the limit, None if there is none. `v1` and `v2` are the
+    interfaces by cgroup version, None where the kernel has none; `v1_also` is a second one that
+    the value needs.
+
+    `example` and `other` are two different harmless values that every host with two CPUs takes and
+    that are nobody's default; `beside` is what a container without limits needs set with them.
+    """
+
+    name: str
+    field: str
+    controller: str
+    unit: str
+    summary: str
+    parse: Callable[[Value], object]
+    v1: Interface | None
+    v2: Interface | None
+    example: Value = dataclasses.field(kw_only=True)
+    other: Value = dataclasses.field(kw_only=True)
+    beside: Settings = dataclasses.field(default_factory=dict, kw_only=True)
+    lowest: int | None = None
+    highest: int | None = None
+    highest_per_cpu: int | None = None
+    per_unit: int = 1
+    floor: str | None = None
+    ceiling: str | None = None
+    choices: tuple[str, ...] = ()
+    malformed: tuple[str, ...] = ()
+    lifted: Value | None = None
+    encode: Callable[[Value], object] = lambda value: value
+    v1_also: Interface | None = None
+
+    @property
+    def flag(self) -> str:
+        """The flag as typed."""
+        return f"--{self.name}"
+
+    def interface(self, version: int) -> Interface | None:
+        """Return where a kernel with the given cgroup version keeps this limit."""
+        return self.v1 if version == 1 else self.v2
+
+    def interfaces(self, version: int) -> tuple[Interface, ...]:
+        """Return every interface file whose content the value decides, its own first."""
+        files = (self.v1, self.v1_also) if version == 1 else (self.v2,)
+        return tuple(interface for interface in files if interface is not None)
+
+    def kept_in(self, group: Hierarchies) -> tuple[Interface, ...]:
+        """Return `interfaces` by the version that the controller lives on in a cgroup."""
+        return self.interfaces(group.version(self.controller))
+
+    @property
+    def in_kernel(self) -> bool:
+        """Whether any kernel has an interface file for it."""
+        return self.v1 is not None or self.v2 is not None
+
+    def check(self, value: Value) -> None:
+        """Raise OptionError unless `value` is in the domain the daemon documents."""
+        try:
+            parsed = self.parse(value)
+        except UnitError as error:
+            raise OptionError(f"{self.flag} {value}: {error.message}", self.domain()) from None
+        except (ValueError, TypeError) as error:
+            raise OptionError(f"{self.flag} {value}: {error}", self.domain()) from None
+        if not isinstance(parsed, int) or parsed == self.lifted:
+            return
+        if self.lowest is not None and parsed < self.lowest:
+            below = self._bound(self.lowest)
+            raise OptionError(f"{self.flag} {value} is below {below}", self.domain())
+        if self.highest is not None and parsed > self.highest:
+            above = self._bound(self.highest)
+            raise OptionError(f"{self.flag} {value} is above {above}", self.domain())
+
+    def domain(self) -> str:
+        """Return the accepted values as one sentence."""
+        lowest, highest = self._bound(self.lowest), self._bound(self.highest)
+        bounds = {
+            (True, True): f"from {lowest} to {highest}",
+            (True, False): f"of at least {lowest}",
+            (False, True): f"of at most {highest}",
+            (False, False): "as Docker documents it",
+        }[(self.lowest is not None, self.highest is not None)]
+        lifted = "" if self.lifted is None else f"; {self.lifted} lifts it"
+        return f"{self.flag} takes {self.unit} {bounds}{lifted}."
+
+    def _bound(self, bound: int | None) -> str:
+        return str(bound) if bound is None or self.per_unit == 1 else f"{bound / self.per_unit:g}"
+
+
+def integer(value: Value) -> int:
+    """Return a whole number. Raises ValueError where `value` is none."""
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise ValueError("not a whole number")
+    return int(value)
+
+
+def cpu_list(value: Value) -> str:
+    """Return a list of CPUs or memory nodes as written. Raises UnitError on a malformed one."""
+    parse_cpu_list(str(value))
+    return str(value)
+
+
+def policy(value: Value) -> dict[str, object]:
+    """Return a restart policy as the Engine API takes it."""
+    # As docker/cli does: opts/opts.go, ParseRestartPolicy.
+    name, _, count = str(value).partition(":")
+    return {"Name": name, "MaximumRetryCount": int(count or 0)}
+
+
+def restart(value: Value) -> dict[str, object]:
+    """Return a documented restart policy as `policy` does. Raises ValueError on another."""
+    name, _, count = str(value).partition(":")
+    if name not in ("no", "always", "unless-stopped", "on-failure"):
+        raise ValueError("not no, always, unless-stopped or on-failure[:N]")
+    if count and (name != "on-failure" or not count.isdigit()):
+        raise ValueError("only on-failure takes a count")
+    return policy(value)
+
+
+def written(settings: Settings) -> str:
+    """Return options as typed on Docker's command line."""
+    return " ".join(f"--{name} {value}" for name, value in settings.items())
