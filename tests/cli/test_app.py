@@ -105,9 +105,10 @@ def test_without_root_the_exit_status_is_3() -> None:
         pytest.skip("needs root to give it up")
     program = (
         # Everything is imported first: a user without rights may not even read the package.
-        "import os, sys; from cgbench import cli, experiment, host, runner, engine; "
-        "experiment.load('cpu-quota-sweep'); os.seteuid(65534); "
-        "sys.argv = ['cgbench', 'run', 'cpu-quota-sweep']; cli.main()"
+        "import os, sys; import cgbench.measuring.run; from cgbench.cli import app; "
+        "from cgbench.spec import experiment_file; "
+        "experiment_file.load('cpu-quota-sweep'); os.seteuid(65534); "
+        "sys.argv = ['cgbench', 'run', 'cpu-quota-sweep']; app.main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False

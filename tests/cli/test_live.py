@@ -28,7 +28,8 @@ def directory(tmp_path: Path) -> run_directory.RunDirectory:
 
 def test_measuring_and_telling_load_nothing_that_only_judging_and_drawing_need() -> None:
     program = (
-        "import sys; from cgbench import gate, live, runner, verification\n"
+        "import sys; import cgbench.cli.live, cgbench.commands.gate\n"
+        "import cgbench.commands.verify, cgbench.measuring.run\n"
         "heavy = {'pandas', 'plotly', 'scipy', 'tsdownsample', 'pyarrow', 'otava'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )

@@ -129,7 +129,7 @@ def test_a_configuration_that_is_malformed_is_told(config: Path, text: str, told
 def test_it_answers_without_any_package_installed(config: Path) -> None:
     def asked(address: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-S", "-m", "cgbench.endpoint"],
+            [sys.executable, "-S", "-m", "cgbench.engine.endpoint"],
             env={"PATH": os.environ["PATH"], "DOCKER_HOST": address, "HOME": str(config)},
             cwd=Path(endpoint.__file__).parents[2], capture_output=True, text=True, check=False,
         )  # fmt: skip

@@ -73,7 +73,7 @@ def test_rows_are_chosen_by_text_plain_or_stored_once() -> None:
 
 def test_nothing_of_it_imports_pandas() -> None:
     program = (
-        "import sys, pyarrow as pa; from cgbench import arrays\n"
+        "import sys, pyarrow as pa; from cgbench.records import arrow as arrays\n"
         "table = pa.table({'role': arrays.listed(['a', 'b']).dictionary_encode(),\n"
         "                  'n': arrays.listed([1, None])})\n"
         "arrays.numpy(arrays.where(table, 'role', 'a').column('n'))\n"

@@ -276,14 +276,14 @@ def test_the_plot_leaves_out_what_was_not_seen() -> None:
 
 def test_a_truth_table_is_found_by_file_directory_and_name(tmp_path: Path) -> None:
     results = tmp_path / "results"
-    files = [
+    kept = [
         files.write_file(results / "verify" / name / "truth.json", "{}")
         for name in ("20260101T000000Z-0001", "20260102T000000Z-0002")
     ]
-    assert find_truth(str(files[0]), results) == files[0]
-    assert find_truth(str(files[0].parent), results) == files[0]
-    assert find_truth("20260102", results) == files[1]
-    assert find_truth("verify", results) == files[1]
+    assert find_truth(str(kept[0]), results) == kept[0]
+    assert find_truth(str(kept[0].parent), results) == kept[0]
+    assert find_truth("20260102", results) == kept[1]
+    assert find_truth("verify", results) == kept[1]
     assert find_truth("2026", results) is None
     assert find_truth("cpu-quota-sweep", results) is None
 
