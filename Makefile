@@ -9,10 +9,10 @@ ARGS ?=
 
 # `lint` and `test` in one call share the set-up; apt and pip want it one at a time.
 .NOTPARALLEL:
-.PHONY: help setup run test lint bench bench-gate lab lab-stop test-v2 clean
+.PHONY: help setup run test lint bench bench-gate bench-house lab lab-stop test-v2 clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing: Docker, Python packages, the image (needs root)
 	@.ci/setup run
@@ -38,6 +38,10 @@ bench: ## Measure cgbench itself and compare with its bars
 bench-gate: ## Measure how the regression gate judges, and compare with its bars
 	@.ci/setup bench
 	$(BIN)/python -m tests.bench.gates $(ARGS)
+
+bench-house: ## Count lines, layers, untyped borders and opened files, beside their bars
+	@.ci/setup lint
+	$(BIN)/python -m tests.bench.house $(ARGS)
 
 lab: ## Boot a machine with cgroup v2, systemd and Docker 26 (needs root); 4 minutes at first
 	@.ci/setup lab
