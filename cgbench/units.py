@@ -6,6 +6,7 @@ Sizes are bytes (int), durations nanoseconds (int), CPU counts nano-CPUs (int) o
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 
 from cgbench.errors import UnitError
@@ -118,3 +119,14 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
             raise UnitError(f"not a CPU list: {text!r}", f"No kernel has {_MOST_CPUS} CPUs.")
         cpus.update(range(low, high + 1))
     return tuple(sorted(cpus))
+
+
+def format_cpu_list(cpus: Iterable[int]) -> str:
+    """Return CPUs as the kernel lists them: (0, 1, 2, 5) is `0-2,5`."""
+    parts: list[list[int]] = []
+    for number in sorted(set(cpus)):
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1][1:] = [number]
+        else:
+            parts.append([number])
+    return ",".join("-".join(map(str, part)) for part in parts)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cgbench.errors import UnitError
 from cgbench.units import (
+    format_cpu_list,
     format_duration,
     format_size,
     parse_cpu_list,
@@ -247,6 +248,19 @@ def test_a_cpu_list_beyond_any_kernel_is_refused_before_it_fills_the_memory() ->
 def test_a_cpu_list_reads_back_ascending(cpus: set[int]) -> None:
     assert parse_cpu_list(as_ranges(cpus)) == tuple(sorted(cpus))
     assert parse_cpu_list(",".join(map(str, cpus))) == tuple(sorted(cpus))
+
+
+@pytest.mark.parametrize(
+    ("cpus", "text"), [((), ""), ((3,), "3"), ((5, 2, 1, 0), "0-2,5"), ((0, 2, 3), "0,2-3")]
+)
+def test_a_cpu_list_is_written_as_the_kernel_writes_it(cpus: tuple[int, ...], text: str) -> None:
+    assert format_cpu_list(cpus) == text
+
+
+@given(st.sets(st.integers(0, 8191), max_size=64))
+@relaxed
+def test_a_cpu_list_that_was_written_reads_back(cpus: set[int]) -> None:
+    assert parse_cpu_list(format_cpu_list(cpus)) == tuple(sorted(cpus))
 
 
 @given(st.text(max_size=20))

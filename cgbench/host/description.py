@@ -14,6 +14,7 @@ import psutil
 from cgbench import __version__
 from cgbench.host import cgroups
 from cgbench.records.run import Host
+from cgbench.units import format_cpu_list
 
 
 def describe(docker: Mapping[str, str]) -> Host:
@@ -22,8 +23,10 @@ def describe(docker: Mapping[str, str]) -> Host:
         hostname=platform.node(),
         kernel=platform.release(),
         os=docker["os"],
-        cpu_model=_cpu_model(),
+        cpu_model=cpu_model(),
         cpus=cpus(),
+        cpu_list=format_cpu_list(cpu_numbers()),
+        page_bytes=os.sysconf("SC_PAGE_SIZE"),
         memory_bytes=psutil.virtual_memory().total,
         swap_bytes=psutil.swap_memory().total,
         cgroup=cgroups.layout(),
@@ -41,12 +44,41 @@ def describe(docker: Mapping[str, str]) -> Host:
 
 def cpus() -> int:
     """Return how many CPUs this process may run on."""
-    return len(os.sched_getaffinity(0))
+    return len(cpu_numbers())
 
 
-def _cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    match = re.search(r"^(?:model name|Model)\s*:\s*(.+)$", cpuinfo.read_text(), re.MULTILINE)
-    return match[1].strip() if match else platform.machine()
+def cpu_numbers() -> tuple[int, ...]:
+    """Return the numbers of the CPUs that are online and that this process may run on."""
+    return tuple(sorted(os.sched_getaffinity(0)))
+
+
+def cpu_model(root: Path = Path("/")) -> str:
+    """Return the best name that the system has for its CPUs, `unknown` where it has none.
+
+    x86 and s390 give a name in /proc/cpuinfo, POWER calls it `cpu`, RISC-V `uarch`. arm64 gives
+    numbers: of the designer and the part (MIDR_EL1). A device tree may name the board instead.
+    """
+    text = _text(root / "proc/cpuinfo")
+    for key in ("model name", "Model", "cpu", "uarch"):
+        if name := _field(text, key):
+            return name
+    implementer, part = _field(text, "CPU implementer"), _field(text, "CPU part")
+    if implementer and part:
+        return f"{platform.machine()} implementer {implementer} part {part}"
+    board = _text(root / "proc/device-tree/model").strip("\0\n ")
+    return board or "unknown"
+
+
+def _field(cpuinfo: str, key: str) -> str | None:
+    match = re.search(rf"^{key}[ \t]*:[ \t]*(\S.*)$", cpuinfo, re.MULTILINE)
+    return match[1].strip() if match else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def _clock_source() -> str:

@@ -37,10 +37,10 @@ class Load:
 
 @dataclass(frozen=True)
 class Situation:
-    """All containers of a phase by role, on a host with `cpus` CPUs; `group` is a parent's cap."""
+    """All containers of a phase by role, on these CPUs of a host; `group` is a parent's cap."""
 
     loads: Mapping[str, Load]
-    cpus: int
+    cpus: tuple[int, ...]
     group: int | None = None
 
     def expected(self, metric: str, role: str) -> float | None:
@@ -78,7 +78,7 @@ class Situation:
 
     def _mask(self, role: str) -> tuple[int, ...]:
         text = str(self.loads[role].settings.get("cpuset-cpus") or "")
-        return parse_cpu_list(text) if text else tuple(range(self.cpus))
+        return parse_cpu_list(text) if text else self.cpus
 
     def _kept(self, load: Load) -> float | None:
         """Return what a container holds whose rivals want all of their parent's memory too.

@@ -71,7 +71,7 @@ def _trial_rows(
                 role: _load(one, in_force[role], let_in.get(role, 0), kinds[role])
                 for role, one in specs.items()
             },
-            run.host.cpus,
+            run.host.cpu_numbers,
             run.experiment.group,
         )
         measured = {role: _measured(phase, data, in_force[role]) for role, data in loaded.items()}

@@ -10,6 +10,7 @@ from typing import Literal
 
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.model import Model
+from cgbench.units import parse_cpu_list
 
 SCHEMA_VERSION = 1
 
@@ -21,13 +22,18 @@ PHASE_COLUMNS = (
 
 
 class Host(Model):
-    """The host as it was when the run began; keys that must agree before runs are compared."""
+    """The host as it was when the run began; keys that must agree before runs are compared.
+
+    `cpu_list` are the numbers of its `cpus`, as a cpuset lists them; None in an older run.
+    """
 
     hostname: str
     kernel: str
     os: str
     cpu_model: str
     cpus: int
+    cpu_list: str | None = None
+    page_bytes: int = 4096
     memory_bytes: int
     swap_bytes: int
     cgroup: Literal["v1", "v2", "hybrid"]
@@ -40,6 +46,11 @@ class Host(Model):
     clock: str
     python: str
     cgbench: str
+
+    @property
+    def cpu_numbers(self) -> tuple[int, ...]:
+        """The numbers of its CPUs; from 0 on in a run that did not record them."""
+        return tuple(range(self.cpus)) if self.cpu_list is None else parse_cpu_list(self.cpu_list)
 
     @property
     def emulated(self) -> bool:

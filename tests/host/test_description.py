@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import mmap
 import os
 import platform
 import subprocess
@@ -16,6 +17,10 @@ from cgbench.errors import PreconditionError
 from cgbench.host import cpu_time, description, lock, preconditions
 from cgbench.spec.experiment import Precondition
 
+DOCKER = dict.fromkeys(
+    ("os", "cgroup_driver", "version", "api", "runc", "storage_driver"), "unknown"
+)
+
 
 def test_a_user_without_rights_is_told_to_use_sudo() -> None:
     with pytest.raises(PreconditionError, match="root") as caught:
@@ -27,6 +32,49 @@ def test_a_user_without_rights_is_told_to_use_sudo() -> None:
 def test_a_missing_scratch_directory_is_named(tmp_path: Path) -> None:
     with pytest.raises(PreconditionError, match="nowhere"):
         preconditions.require_measurable(effective_user=0, scratch=tmp_path / "nowhere")
+
+
+def test_cpus_and_pages_are_as_the_system_has_them() -> None:
+    found = description.describe(DOCKER)
+    assert found.cpu_numbers == tuple(sorted(os.sched_getaffinity(0)))
+    assert found.cpus == len(found.cpu_numbers)
+    assert found.page_bytes == mmap.PAGESIZE
+
+
+def test_a_process_bound_to_the_last_cpu_numbers_it_as_the_kernel_does() -> None:
+    last = max(os.sched_getaffinity(0))
+    program = (
+        f"import os; os.sched_setaffinity(0, [{last}])\n"
+        "from cgbench.host import description; print(description.cpu_numbers())"
+    )
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert found.stdout == f"({last},)\n"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "tree", "name"),
+    [
+        ("processor\t: 0\nmodel name\t: Intel(R) Xeon(R)\n", "", "Intel(R) Xeon(R)"),
+        ("processor\t: 0\ncpu\t\t: POWER9, altivec supported\n", "", "POWER9, altivec supported"),
+        ("processor\t: 0\nuarch\t: sifive,u74-mc\n", "", "sifive,u74-mc"),
+        ("CPU implementer\t: 0x41\nCPU part\t: 0xd0c\n", "", "implementer 0x41 part 0xd0c"),
+        ("CPU implementer\t: 0x41\nModel\t\t: Raspberry Pi 4\n", "", "Raspberry Pi 4"),
+        ("processor\t: 0\nmodel name\t: \n", "Pine64 RockPro64\0", "Pine64 RockPro64"),
+        ("processor\t: 0\n", "", "unknown"),
+        (None, "", "unknown"),
+    ],
+)
+def test_a_cpu_has_the_best_name_that_the_system_gives(
+    tmp_path: Path, cpuinfo: str | None, tree: str, name: str
+) -> None:
+    (tmp_path / "proc/device-tree").mkdir(parents=True)
+    if cpuinfo is not None:
+        (tmp_path / "proc/cpuinfo").write_text(cpuinfo)
+    if tree:
+        (tmp_path / "proc/device-tree/model").write_text(tree)
+    found = description.cpu_model(tmp_path)
+    assert found.endswith(name)
+    assert found != platform.machine()
 
 
 def test_the_timer_is_read_from_the_running_kernels_configuration(tmp_path: Path) -> None:

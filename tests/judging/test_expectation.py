@@ -12,7 +12,8 @@ from cgbench.spec.option import Settings
 
 def situation(cpus: int = 2, **loads: tuple[Settings, int | None]) -> Situation:
     return Situation(
-        {role: Load(settings, workers) for role, (settings, workers) in loads.items()}, cpus
+        {role: Load(settings, workers) for role, (settings, workers) in loads.items()},
+        tuple(range(cpus)),
     )
 
 
@@ -27,6 +28,12 @@ def test_rivals_on_one_cpu_share_it_by_weight() -> None:
 def test_weights_do_not_matter_where_cpus_are_left() -> None:
     found = situation(small=({"cpu-shares": 2}, 1), big=({}, 1))
     assert found.expected("cpus_used", "small") == pytest.approx(1)
+
+
+def test_cpus_are_numbered_as_the_host_numbers_them() -> None:
+    loads = {"a": Load({"cpuset-cpus": "2-3"}, 2), "b": Load({}, 2)}
+    assert Situation(loads, (2, 3)).expected("cpus_used", "a") == pytest.approx(1)
+    assert Situation(loads, (0, 1)).expected("cpus_used", "a") == pytest.approx(2)
 
 
 def test_what_one_cannot_use_goes_to_the_others() -> None:
@@ -85,7 +92,7 @@ def test_cpus_are_shared_out_whole_fairly_and_within_demand(
 
 
 def load(settings: Settings, **more: int | bool) -> Situation:
-    return Situation({"a": Load(settings, None, **more)}, 2)  # type: ignore[arg-type]
+    return Situation({"a": Load(settings, None, **more)}, (0, 1))  # type: ignore[arg-type]
 
 
 def test_memory_grows_to_its_limit_where_more_is_wanted() -> None:
@@ -119,8 +126,8 @@ def test_restart_policies_say_how_often(policy: str, status: int, restarts: int 
 
 def test_io_is_shared_by_weight_where_one_is_declared() -> None:
     loads = {"a": Load({"blkio-weight": 400}, None), "b": Load({}, None)}
-    assert Situation(loads, 2).expected("io_share_pct", "a") == pytest.approx(80)
-    assert Situation({"a": Load({}, None), "b": Load({}, None)}, 2).expected(
+    assert Situation(loads, (0, 1)).expected("io_share_pct", "a") == pytest.approx(80)
+    assert Situation({"a": Load({}, None), "b": Load({}, None)}, (0, 1)).expected(
         "io_share_pct", "a"
     ) is None  # fmt: skip
 
@@ -131,7 +138,7 @@ def test_a_reservation_larger_than_an_equal_part_is_kept() -> None:
             "a": Load({"memory-reservation": reservation}, None, size=112 << 20, grouped=True),
             "b": Load({}, None, size=112 << 20, grouped=True),
         }
-        return Situation(loads, 2, group=128 << 20).expected("memory_bytes", "a")
+        return Situation(loads, (0, 1), group=128 << 20).expected("memory_bytes", "a")
 
     assert kept("16m") == 64 << 20
     assert kept("80m") == 80 << 20

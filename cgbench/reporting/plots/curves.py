@@ -200,11 +200,13 @@ def _stretches(
              for one in run.experiment.containers}  # fmt: skip
     for phase in trial.phases:
         if phase.change.t_answer_ns > begin_ns:
-            yield _Stretch(begin_ns, phase.change.t_answer_ns, Situation(loads, run.host.cpus))
+            yield _Stretch(
+                begin_ns, phase.change.t_answer_ns, Situation(loads, run.host.cpu_numbers)
+            )
             begin_ns = phase.change.t_answer_ns
         loads = loads | {phase.role: replace(loads[phase.role], settings=phase.settings)}
     if end_ns > begin_ns:
-        yield _Stretch(begin_ns, end_ns, Situation(loads, run.host.cpus))
+        yield _Stretch(begin_ns, end_ns, Situation(loads, run.host.cpu_numbers))
 
 
 def _used(
