@@ -312,9 +312,9 @@ def _latest(trials: list[TrialRecord]) -> list[TrialRecord]:
 
 
 def _print_run(directory: RunDirectory, record: RunRecord, summary: list[dict[str, Any]]) -> None:
-    from cgbench.cli import live
+    from cgbench.cli import tables
 
-    live.print_summary(directory, record, summary)
+    tables.print_summary(directory, record, summary)
 
 
 @app.command()
@@ -375,9 +375,9 @@ def history(
     if as_json:
         _print(json.dumps(found.to_json() | {"report": str(page)}, indent=1, allow_nan=False))
         return
-    from cgbench.cli import live
+    from cgbench.cli import tables
 
-    live.print_history(found)
+    tables.print_history(found)
     _print(f"\nreport: {page}")
 
 
@@ -415,7 +415,7 @@ def verify(
         raise typer.BadParameter("--quick leaves out survival, which --disturb-daemon is part of")
     if no_report and output is not None:
         raise typer.BadParameter("--no-report writes no page, so --output has nothing to name")
-    from cgbench.cli import live
+    from cgbench.cli import tables
     from cgbench.host import preconditions
     from cgbench.measuring.idle import survival
     from cgbench.records import files
@@ -434,7 +434,7 @@ def verify(
         files.write_file(json_file, json.dumps(table.to_json(), indent=1))
     if junit is not None:
         files.write_file(junit, table.to_junit())
-    live.print_truth(table)
+    tables.print_truth(table)
     _print(f"\ntable: {kept}")
     if not no_report:
         from cgbench.reporting.render import write_truth
@@ -522,14 +522,14 @@ def baseline_show(
     results: ResultsOption = Path("results"),
 ) -> None:
     """Print what a baseline holds."""
-    from cgbench.cli import live
+    from cgbench.cli import tables
     from cgbench.records import baseline
 
     found = baseline.find(name, results)
     if as_json:
         _print(found.to_text().rstrip())
     else:
-        live.print_baseline(found)
+        tables.print_baseline(found)
 
 
 @app.command()
@@ -681,12 +681,12 @@ def _tell_comparison(
     """Print comparisons, write them where asked, and exit with the worst judgement's status."""
     import os
 
-    from cgbench.cli import live
+    from cgbench.cli import tables
     from cgbench.judging.comparison import Judgement
     from cgbench.records import files
     from cgbench.reporting.words import comparison as comparison_words
 
-    live.print_comparisons(found)
+    tables.print_comparisons(found)
     if junit is not None:
         files.write_file(junit, comparison_words.junit(found))
     if json_file is not None:

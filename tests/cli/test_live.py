@@ -12,13 +12,11 @@ import pytest
 from rich.console import Console
 
 from cgbench.cli import live
-from cgbench.judging.comparison import Judgement
 from cgbench.measuring.container import Snapshot
 from cgbench.records import run_directory
 from cgbench.records.trial import TrialRecord
-from cgbench.reporting.words import comparison
 from cgbench.spec import experiment_file
-from tests.made import run_builder, sides
+from tests.made import run_builder
 
 
 @pytest.fixture
@@ -89,19 +87,6 @@ def test_quiet_shows_nothing(directory: run_directory.RunDirectory, capsys: Any)
     assert capsys.readouterr() == ("", "")
 
 
-def test_the_summary_is_one_row_per_value_within_80_columns(
-    directory: run_directory.RunDirectory, capsys: Any
-) -> None:
-    from cgbench.judging import summary as rows
-
-    summary = rows.summary(directory)
-    live.print_summary(directory, directory.run(), summary)
-    lines = capsys.readouterr().out.splitlines()
-    values = list(dict.fromkeys(one["requested"] for one in summary))
-    assert [line.split()[1] for line in lines[2:]] == values
-    assert max(map(len, lines[1:])) <= 80
-
-
 def test_progress_in_a_log_is_a_line_each_and_leaves_out_details() -> None:
     stream = io.StringIO()
     with live.telling(stream) as (tell, detail):
@@ -124,66 +109,3 @@ def test_progress_in_a_terminal_keeps_to_one_line_and_goes_away() -> None:
             detail(f"try {number}")
     # A line that is drawn anew and never left: no more line ends than those that erase it.
     assert stream.getvalue().count("\n") <= 2
-
-
-def test_findings_fit_into_80_columns_and_lose_no_number(capsys: Any) -> None:
-    found = sides.mixed()
-    live.print_comparisons([found])
-    out = capsys.readouterr().out
-    lines = out.splitlines()
-    assert lines[0] == comparison.headline(found)
-    (regressed,) = found.of(Judgement.REGRESSED)
-    assert lines[1].strip() == comparison.regression(regressed, found.level)
-    table = lines[2:]
-    assert max(map(len, table)) <= 80
-    assert "…" not in out.replace("…+", "").replace("…-", ""), "nothing is cut short"
-    signs = [line.split()[0] for line in table if line[:1] in "✗?+✓!" and line[:1]]
-    assert signs == ["✗", "?", "+", "✓", "✓", "✓"]
-    words = " ".join(out.split())
-    for one in found.findings:
-        assert f"--{one.option} {one.requested}" in words
-        assert f"{one.change_pct:+.1f} %" in words
-        assert f"{one.low_pct:+.1f}…{one.high_pct:+.1f}" in words
-        assert one.metric in out
-
-
-def test_the_widest_findings_fit_into_80_columns(capsys: Any) -> None:
-    found = sides.mixed()
-    wide = found.findings[0].model_copy(
-        update={
-            "option": "memory-reservation", "requested": "104857600", "role": "neighbour",
-            "metric": "memory_swap_max_bytes", "judgement": Judgement.INCONCLUSIVE,
-            "change_pct": -99.94, "low_pct": -100.0, "high_pct": 1234.5, "p": 0.00012,
-        }
-    )  # fmt: skip
-    live.print_comparisons([found.model_copy(update={"findings": (wide,)})])
-    out = capsys.readouterr().out
-    table = [line for line in out.splitlines()[1:] if "more time" not in line]
-    assert max(map(len, table)) <= 80
-    for text in ("--memory-reservation", "104857600", "memory_swap_max_bytes", "-99.9 %",
-                 "-100.0…+1234.5", "0.00012", "inconclusive"):  # fmt: skip
-        assert text in out, text
-
-
-def test_a_forbidden_comparison_prints_no_table_and_the_next_move(capsys: Any) -> None:
-    live.print_comparisons([sides.forbidden()])
-    lines = capsys.readouterr().out.splitlines()
-    assert "incomparable" in lines[0]
-    assert lines[1] == "note: kernel differs, as allowed: 6.1.0 → 6.18.0"
-    assert "--allow hostname" in lines[2]
-    assert len(lines) == 3
-
-
-def test_a_baseline_is_printed_within_80_columns(capsys: Any) -> None:
-    kept = sides.side()
-    lacking = kept.series[0].model_copy(update={"values": (None,) * 10, "requested": "77777"})
-    live.print_baseline(kept.model_copy(update={"series": (*kept.series, lacking)}))
-    out = capsys.readouterr().out
-    lines = out.splitlines()
-    assert lines[0].startswith("base: cpu-quota-sweep, run ")
-    assert "10 trials" in lines[0]
-    assert "made-up: kernel 6.1.0" in lines[1]
-    assert max(map(len, lines[2:])) <= 80
-    assert "…" not in out
-    assert "128 MiB" in out
-    assert next(line for line in lines if "77777" in line).split()[-2:] == ["–", "–"]

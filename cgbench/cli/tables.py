@@ -1,0 +1,185 @@
+"""The terminal's tables: what was measured, judged or kept, in 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cgbench.judging.comparison import SIGNS as SIGNS_OF_JUDGEMENTS
+from cgbench.judging.comparison import Comparison, Judgement
+from cgbench.judging.history import History, Trend
+from cgbench.judging.intervals import relative_spread_pct
+from cgbench.records.baseline import Baseline
+from cgbench.records.idle_findings import Meeting
+from cgbench.records.run import RunRecord
+from cgbench.records.run_directory import RunDirectory
+from cgbench.records.truth import SIGNS, TruthTable
+from cgbench.reporting.words import comparison
+from cgbench.reporting.words.history import change_words, headline, parted, rules, title
+from cgbench.units import format_size
+
+
+def print_truth(table: TruthTable) -> None:
+    """Print the verdict and reason on every option."""
+    console = Console(highlight=False)
+    host = table.host
+    console.print(
+        f"\n{host.hostname}: kernel {host.kernel}, cgroup {host.cgroup}, Docker {host.docker}, "
+        f"runc {host.runc}; {table.elapsed_s:.0f} s",
+        soft_wrap=True,
+    )
+    shown = Table(box=None, pad_edge=False)
+    for heading in ("option", "verdict", "why"):
+        shown.add_column(heading, no_wrap=heading != "why")
+    for row in table.rows:
+        one = row.verdict
+        sign = SIGNS[one.verdict]
+        shown.add_row(f"--{one.option}", f"{sign} {one.verdict.value}", one.reason)
+    console.print(shown)
+    for pair in table.interactions:
+        if pair.outcome == Meeting.DISTURBED:
+            what = f"--{pair.b} {pair.b_value} undid --{pair.a} {pair.a_value}"
+            console.print(what, soft_wrap=True)
+
+
+def print_history(history: History) -> None:
+    """Print a metric's trends, a row per series and a line per change point, in 80 columns."""
+    console = Console(highlight=False, width=79)
+    console.print(Text(headline(history).replace("`", "")))
+    for trends in parted(history):
+        console.print(Text(f"\n{title(trends[0])}"))
+        table = Table(box=None, pad_edge=False)
+        for heading in ("role", "requested", "runs", "first", "last", "change points"):
+            table.add_column(heading, justify="left" if heading == "role" else "right")
+        for trend in trends:
+            table.add_row(
+                trend.key.container, trend.key.value, str(len(trend.entries)),
+                _quantity(trend.entries[0].value, trend.unit),
+                _quantity(trend.entries[-1].value, trend.unit),
+                "too few" if trend.too_short else str(len(trend.changes) or "–"),
+            )  # fmt: skip
+        console.print(table)
+        for trend in trends:
+            _print_changes(console, trend)
+    console.print(Text(f"\n{rules()}"))
+    for one in history.left_out:
+        console.print(Text(f"left out {one.run}: {one.reason}"))
+
+
+def _print_changes(console: Console, trend: Trend) -> None:
+    for change in trend.changes:
+        words = change_words(trend, change)
+        since = f"lasting {words.since}"
+        console.print(Text(f"{trend.key.value} ({trend.key.container}), {words.date}:"))
+        console.print(Text(f"  {words.levels}  {words.percent}  {words.p}  {since}"))
+        if words.beneath:
+            console.print(Text(f"  beneath: {words.beneath}"))
+
+
+def print_summary(
+    directory: RunDirectory, record: RunRecord, summary: list[dict[str, Any]]
+) -> None:
+    """Print a run's figures as one table, a row per requested value, within 80 columns."""
+    console = Console(highlight=False)
+    console.print(f"{record.experiment.name}, run {record.run}: {record.status}", soft_wrap=True)
+    verify = record.experiment.verify
+    judged = (verify.metric if verify else None) or "cpus_used"
+    by_value: dict[tuple[str, str, str, str], dict[str, dict[str, Any]]] = {}
+    for one in summary:
+        key = (one["role"], one["via"], one["option"], one["requested"])
+        by_value.setdefault(key, {})[one["metric"]] = one
+    table = Table(box=None, pad_edge=False)
+    for heading in ("role", "requested", "enforced", judged, "error", "p99", "file", "settled"):
+        table.add_column(heading, justify="left" if heading == "role" else "right")
+    for (role, via, _option, requested), found in by_value.items():
+        figure = found.get(judged)
+        table.add_row(
+            role if via == "update" else f"{role} ({via})",
+            requested,
+            str(next(iter(found.values()))["enforced"] or "–"),
+            "–" if figure is None else _quantity(figure["median"], figure["unit"]),
+            "–" if figure is None else _number(figure["error_pct"], "{:+.2f} %"),
+            _p99(found),
+            _number(found.get("file_ms", {}).get("median"), "{:.0f} ms"),
+            _number(found.get("settle_ms", {}).get("median"), "{:.0f} ms"),
+        )
+    console.print(table)
+
+
+def _quantity(value: float, unit: str) -> str:
+    if unit == "bytes":
+        return format_size(value)
+    return f"{value:.3f}" if unit == "CPUs" else f"{value:.4g} {unit}"
+
+
+def _p99(found: dict[str, dict[str, Any]]) -> str:
+    """Return the 99th percentile of stalls, or of how late a container woke up."""
+    if "wake_p99_us" in found:
+        return f"{found['wake_p99_us']['median']:.0f} µs"
+    return _number(found.get("stall_p99_ms", {}).get("median"), "{:.1f} ms")
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)
+
+
+def print_comparisons(many: Sequence[Comparison]) -> None:
+    """Print each comparison's verdict and its findings, the worst first, within 80 columns."""
+    console = Console(highlight=False, width=80)
+    for found in many:
+        console.print(comparison.headline(found), soft_wrap=True, markup=False)
+        for one in found.of(Judgement.REGRESSED):
+            told = comparison.regression(one, found.level)
+            console.print(f"  {told}", soft_wrap=True, markup=False)
+        if found.findings:
+            console.print(_findings_table(found))
+        for remark in comparison.remarks(found):
+            console.print(f"note: {remark}", soft_wrap=True, markup=False)
+        if (advice := comparison.advice(found)) is not None:
+            console.print(advice, soft_wrap=True, markup=False)
+
+
+def _findings_table(found: Comparison) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("", "option, container, metric", "change", "interval", "p"):
+        # Names are what may take two lines: a number that is cut short is another number.
+        wraps = heading.startswith("option")
+        table.add_column(heading, no_wrap=not wraps, justify="right" if heading == "p" else "left")
+    for one in comparison.ordered(found):
+        low, high = one.low_pct, one.high_pct
+        table.add_row(
+            f"{SIGNS_OF_JUDGEMENTS[one.judgement]} {one.judgement.value}",
+            Text(comparison.where(one)),
+            _number(one.change_pct, "{:+.1f} %"),
+            "–" if low is None or high is None else f"{low:+.1f}…{high:+.1f}",
+            _number(one.p, "{:.2g}"),
+        )
+    return table
+
+
+def print_baseline(kept: Baseline) -> None:
+    """Print where a baseline comes from, and the median and spread of each of its series."""
+    console = Console(highlight=False, width=80)
+    host = kept.host
+    console.print(
+        f"{kept.name}: {kept.experiment}, run {kept.run}, {len(kept.repetitions)} trials\n"
+        f"{host.hostname}: kernel {host.kernel}, cgroup {host.cgroup}, Docker {host.docker}, "
+        f"runc {host.runc}",
+        soft_wrap=True, markup=False,
+    )  # fmt: skip
+    table = Table(box=None, pad_edge=False)
+    for heading in ("option, container, metric", "median", "spread"):
+        table.add_column(heading, no_wrap=heading != "option, container, metric")
+    for one in kept.series:
+        known = [value for value in one.values if value is not None]
+        spread = relative_spread_pct(known)
+        table.add_row(
+            Text(comparison.where(one)),
+            _quantity(median(known), one.unit) if known else "–", _number(spread, "{:.1f} %"),
+        )  # fmt: skip
+    console.print(table)

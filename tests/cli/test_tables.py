@@ -1,0 +1,95 @@
+"""The terminal's tables: within 80 columns, and no number is cut short."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cgbench.cli import tables
+from cgbench.judging.comparison import Judgement
+from cgbench.records import run_directory
+from cgbench.reporting.words import comparison
+from tests.made import run_builder, sides
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> run_directory.RunDirectory:
+    return run_builder.build(tmp_path)
+
+
+def test_the_summary_is_one_row_per_value_within_80_columns(
+    directory: run_directory.RunDirectory, capsys: Any
+) -> None:
+    from cgbench.judging import summary as rows
+
+    summary = rows.summary(directory)
+    tables.print_summary(directory, directory.run(), summary)
+    lines = capsys.readouterr().out.splitlines()
+    values = list(dict.fromkeys(one["requested"] for one in summary))
+    assert [line.split()[1] for line in lines[2:]] == values
+    assert max(map(len, lines[1:])) <= 80
+
+
+def test_findings_fit_into_80_columns_and_lose_no_number(capsys: Any) -> None:
+    found = sides.mixed()
+    tables.print_comparisons([found])
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    assert lines[0] == comparison.headline(found)
+    (regressed,) = found.of(Judgement.REGRESSED)
+    assert lines[1].strip() == comparison.regression(regressed, found.level)
+    table = lines[2:]
+    assert max(map(len, table)) <= 80
+    assert "…" not in out.replace("…+", "").replace("…-", ""), "nothing is cut short"
+    signs = [line.split()[0] for line in table if line[:1] in "✗?+✓!" and line[:1]]
+    assert signs == ["✗", "?", "+", "✓", "✓", "✓"]
+    words = " ".join(out.split())
+    for one in found.findings:
+        assert f"--{one.option} {one.requested}" in words
+        assert f"{one.change_pct:+.1f} %" in words
+        assert f"{one.low_pct:+.1f}…{one.high_pct:+.1f}" in words
+        assert one.metric in out
+
+
+def test_the_widest_findings_fit_into_80_columns(capsys: Any) -> None:
+    found = sides.mixed()
+    wide = found.findings[0].model_copy(
+        update={
+            "option": "memory-reservation", "requested": "104857600", "role": "neighbour",
+            "metric": "memory_swap_max_bytes", "judgement": Judgement.INCONCLUSIVE,
+            "change_pct": -99.94, "low_pct": -100.0, "high_pct": 1234.5, "p": 0.00012,
+        }
+    )  # fmt: skip
+    tables.print_comparisons([found.model_copy(update={"findings": (wide,)})])
+    out = capsys.readouterr().out
+    table = [line for line in out.splitlines()[1:] if "more time" not in line]
+    assert max(map(len, table)) <= 80
+    for text in ("--memory-reservation", "104857600", "memory_swap_max_bytes", "-99.9 %",
+                 "-100.0…+1234.5", "0.00012", "inconclusive"):  # fmt: skip
+        assert text in out, text
+
+
+def test_a_forbidden_comparison_prints_no_table_and_the_next_move(capsys: Any) -> None:
+    tables.print_comparisons([sides.forbidden()])
+    lines = capsys.readouterr().out.splitlines()
+    assert "incomparable" in lines[0]
+    assert lines[1] == "note: kernel differs, as allowed: 6.1.0 → 6.18.0"
+    assert "--allow hostname" in lines[2]
+    assert len(lines) == 3
+
+
+def test_a_baseline_is_printed_within_80_columns(capsys: Any) -> None:
+    kept = sides.side()
+    lacking = kept.series[0].model_copy(update={"values": (None,) * 10, "requested": "77777"})
+    tables.print_baseline(kept.model_copy(update={"series": (*kept.series, lacking)}))
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    assert lines[0].startswith("base: cpu-quota-sweep, run ")
+    assert "10 trials" in lines[0]
+    assert "made-up: kernel 6.1.0" in lines[1]
+    assert max(map(len, lines[2:])) <= 80
+    assert "…" not in out
+    assert "128 MiB" in out
+    assert next(line for line in lines if "77777" in line).split()[-2:] == ["–", "–"]
