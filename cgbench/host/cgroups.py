@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from cgbench.errors import CgroupError
+from cgbench.host import procfs
 from cgbench.spec.counters import V1_COUNTERS, V2_COUNTERS, Counter
 from cgbench.units import parse_cpu_list
 
@@ -152,10 +153,9 @@ def find(pid: int, proc: Path = Path("/proc"), root: Path = Path("/")) -> Cgroup
     """
     try:
         lines = (proc / str(pid) / "cgroup").read_text().splitlines()
-        mounts = (proc / "self" / "mountinfo").read_text().splitlines()
     except OSError as error:
         raise CgroupError(f"{error.filename}: {error.strerror}") from error
-    places = _mount_points(mounts)
+    places = _mount_points(proc)
     directories: dict[str, Path] = {}
     unified: Path | None = None
     for line in lines:
@@ -189,13 +189,9 @@ def at(path: str, proc: Path = Path("/proc"), root: Path = Path("/")) -> Cgroup:
     Hierarchies without a controller are there too, such as systemd's, as `name=systemd`. Raises
     CgroupError when none is mounted.
     """
-    try:
-        mounts = (proc / "self" / "mountinfo").read_text().splitlines()
-    except OSError as error:
-        raise CgroupError(f"{error.filename}: {error.strerror}") from error
     directories = {
         controller: root / mount_point.lstrip("/") / path.lstrip("/")
-        for controller, (_inside, mount_point) in _mount_points(mounts).items()
+        for controller, (_inside, mount_point) in _mount_points(proc).items()
     }
     if not directories:
         raise CgroupError("no cgroup hierarchy is mounted", "cgbench needs a Linux host.")
@@ -205,28 +201,23 @@ def at(path: str, proc: Path = Path("/proc"), root: Path = Path("/")) -> Cgroup:
     return Cgroup(directories, unified)
 
 
-def _mount_points(mountinfo: Iterable[str]) -> dict[str, tuple[str, str]]:
+def _mount_points(proc: Path) -> dict[str, tuple[str, str]]:
     """Return controller → (root within the hierarchy, mount point); "" stands for v2.
 
-    The format is that of proc_pid_mountinfo(5).
+    Raises CgroupError where mounts cannot be read.
     """
+    try:
+        mounts = procfs.mounts(proc)
+    except OSError as error:
+        raise CgroupError(f"{error.filename}: {error.strerror}") from error
     places: dict[str, tuple[str, str]] = {}
-    for line in mountinfo:
-        before, separator, after = line.partition(" - ")
-        fields, kind = before.split(), after.split()
-        if not separator or len(fields) < 5 or len(kind) < 3:
-            continue
-        place = (_unescaped(fields[3]), _unescaped(fields[4]))
-        if kind[0] == "cgroup2":
-            places.setdefault("", place)
-        elif kind[0] == "cgroup":
-            for option in kind[2].split(","):
-                places.setdefault(option, place)
+    for mount in mounts:
+        if mount.kind == "cgroup2":
+            places.setdefault("", (mount.root, mount.point))
+        elif mount.kind == "cgroup":
+            for controller in mount.options:
+                places.setdefault(controller, (mount.root, mount.point))
     return places
-
-
-def _unescaped(field: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
 
 
 def _below(place: tuple[str, str], inside: str) -> str:
@@ -241,10 +232,7 @@ def layout(proc: Path = Path("/proc")) -> Literal["v1", "v2", "hybrid"]:
 
     Raises CgroupError when none is.
     """
-    try:
-        places = _mount_points((proc / "self" / "mountinfo").read_text().splitlines())
-    except OSError as error:
-        raise CgroupError(f"{error.filename}: {error.strerror}") from error
+    places = _mount_points(proc)
     unified = "" in places
     if unified and len(places) == 1:
         return "v2"

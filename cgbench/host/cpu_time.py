@@ -1,23 +1,41 @@
-"""How much CPU time was used until now, by whom; how fast the CPUs run."""
+"""How much CPU time was used until now, by whom; how fast the CPUs run, how long tasks waited."""
 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
 
 import psutil
 
-from cgbench.host import cpu_state
-from cgbench.host.cpu_state import CpuState
+from cgbench.host import procfs
 
-# Noise
+_DAEMONS = ("dockerd", "containerd", "podman")
+
+
+@dataclass(frozen=True)
+class CpuState:
+    """One reading; None where the kernel does not tell.
+
+    `mhz` is the mean of all CPUs, `thermal_throttles` and `waited_us` count since boot: times that
+    heat slowed a core, and µs in which some task waited for a CPU.
+    """
+
+    mhz: float | None
+    thermal_throttles: int | None
+    waited_us: int | None
 
 
 @dataclass(frozen=True)
 class CpuTimes:
-    """CPU-seconds since boot: busy and stolen on all CPUs, and used by cgbench and the daemon."""
+    """CPU-seconds since boot: busy and stolen on all CPUs, and used by cgbench and the daemon.
+
+    `daemon_s` is None where the daemon's processes were not found, or one of them is gone.
+    """
 
     t_ns: int
     busy_s: float
@@ -28,12 +46,12 @@ class CpuTimes:
 
 
 def daemon_processes() -> list[psutil.Process]:
-    """Return the processes of the Docker daemon and containerd, without their shims."""
+    """Return the processes of the container engine and containerd, without their shims."""
     return [
         process
         for process in psutil.process_iter(["name"])
-        if process.info["name"] in ("dockerd", "containerd")
-    ]
+        if process.info["name"] in _DAEMONS
+    ]  # fmt: skip
 
 
 def cpu_times(daemons: Iterable[psutil.Process]) -> CpuTimes:
@@ -42,20 +60,54 @@ def cpu_times(daemons: Iterable[psutil.Process]) -> CpuTimes:
     # guest time is contained in user time already.
     busy = times.user + times.nice + times.system + times.irq + times.softirq
     own = os.times()
-    daemon: float | None = 0.0
-    for process in daemons:
-        try:
-            used = process.cpu_times()
-        except psutil.Error:
-            daemon = None
-            break
-        assert daemon is not None
-        daemon += used.user + used.system
     return CpuTimes(
         time.monotonic_ns(),
         busy,
         times.steal,
         own.user + own.system + own.children_user + own.children_system,
-        daemon or None,
-        cpu_state.read(),
+        _daemon_s(daemons),
+        cpu_state(),
     )
+
+
+def _daemon_s(daemons: Iterable[psutil.Process]) -> float | None:
+    used = []
+    for process in daemons:
+        try:
+            times = process.cpu_times()
+        except psutil.Error:
+            return None
+        used.append(times.user + times.system)
+    return sum(used) if used else None
+
+
+def cpu_state(root: Path = Path("/")) -> CpuState:
+    """Read how the CPUs below `root` fare.
+
+    Sources: cpufreq/scaling_cur_freq in kHz, else `cpu MHz` of /proc/cpuinfo;
+    thermal_throttle/core_throttle_count; the total of "some" in /proc/pressure/cpu.
+    """
+    cpus = root / "sys/devices/system/cpu"
+    khz = _numbers(cpus, "cpu[0-9]*/cpufreq/scaling_cur_freq")
+    mhz = procfs.cpu_info("cpu MHz", root / "proc")
+    clocks = [one / 1000 for one in khz] or [
+        float(one) for one in mhz if re.fullmatch(r"\d+(\.\d+)?", one)
+    ]
+    throttles = _numbers(cpus, "cpu[0-9]*/thermal_throttle/core_throttle_count")
+    return CpuState(
+        mhz=round(mean(clocks), 1) if clocks else None,
+        thermal_throttles=sum(throttles) if throttles else None,
+        waited_us=procfs.waited_us("cpu", root / "proc"),
+    )
+
+
+def _numbers(folder: Path, pattern: str) -> list[int]:
+    found = []
+    for path in sorted(folder.glob(pattern)):
+        try:
+            text = path.read_text().strip()
+        except OSError:
+            continue
+        if text.isdecimal():
+            found.append(int(text))
+    return found

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from cgbench import __version__
-from cgbench.host import cgroups
+from cgbench.host import cgroups, procfs
 from cgbench.records.run import Host
 from cgbench.units import format_cpu_list
 
@@ -58,27 +58,16 @@ def cpu_model(root: Path = Path("/")) -> str:
     x86 and s390 give a name in /proc/cpuinfo, POWER calls it `cpu`, RISC-V `uarch`. arm64 gives
     numbers: of the designer and the part (MIDR_EL1). A device tree may name the board instead.
     """
-    text = _text(root / "proc/cpuinfo")
+    proc = root / "proc"
     for key in ("model name", "Model", "cpu", "uarch"):
-        if name := _field(text, key):
-            return name
-    implementer, part = _field(text, "CPU implementer"), _field(text, "CPU part")
-    if implementer and part:
-        return f"{platform.machine()} implementer {implementer} part {part}"
-    board = _text(root / "proc/device-tree/model").strip("\0\n ")
-    return board or "unknown"
-
-
-def _field(cpuinfo: str, key: str) -> str | None:
-    match = re.search(rf"^{key}[ \t]*:[ \t]*(\S.*)$", cpuinfo, re.MULTILINE)
-    return match[1].strip() if match else None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
+        if names := procfs.cpu_info(key, proc):
+            return names[0]
+    implementers, parts = (procfs.cpu_info(f"CPU {key}", proc) for key in ("implementer", "part"))
+    if implementers and parts:
+        return f"{platform.machine()} implementer {implementers[0]} part {parts[0]}"
+    board = proc / "device-tree/model"
+    text = board.read_text(errors="replace").strip("\0\n ") if board.exists() else ""
+    return text or "unknown"
 
 
 def _clock_source() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from cgbench.errors import CgroupError
+from cgbench.host import procfs
 from cgbench.spec.counters import PROCESS_STAT
 
 Reading = int | str
@@ -60,12 +61,8 @@ def parse(file: str, content: bytes, *, text: bool = False) -> dict[str, Reading
 
 
 def _running_on(stat: str) -> dict[str, Reading]:
-    """Return the CPU that a process runs or waits on, nothing while it sleeps.
-
-    The format is that of proc_pid_stat(5); a name may hold blanks and parentheses.
-    """
-    pid, _, rest = stat.partition(" (")
-    words = rest.rpartition(") ")[2].split()
-    if not pid.isdigit() or len(words) < 37:
+    """Return the CPU that a process runs or waits on, nothing while it sleeps."""
+    seen = procfs.parse_stat(stat)
+    if seen is None:
         raise CgroupError(f"{PROCESS_STAT}: not understood: {stat[:80]!r}")
-    return {f"{PROCESS_STAT}:{pid}.processor": int(words[36])} if words[0] == "R" else {}
+    return {f"{PROCESS_STAT}:{seen.pid}.processor": seen.processor} if seen.state == "R" else {}

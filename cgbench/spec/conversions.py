@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Callable
 
 from cgbench.spec.option import Settings, Value, integer
@@ -142,5 +143,6 @@ def v2_pids(settings: Settings) -> str | None:
     return "max" if limit <= 0 else str(limit)
 
 
-# An unlimited v1 counter reads as the largest multiple of a page below 2^63.
-V1_NO_LIMIT = str(2**63 // 4096 * 4096 - 4096)
+# An unlimited v1 counter reads as the largest multiple of a page below 2^63. It is compared where
+# it is read, so this machine's pages are the ones meant.
+V1_NO_LIMIT = str(2**63 - mmap.PAGESIZE)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from cgbench.errors import PreconditionError
+from cgbench.host import procfs
 from cgbench.host.scratch import ownership
 from cgbench.host.scratch.commands import ROOT
 from cgbench.units import format_size
@@ -17,23 +17,16 @@ KEPT_PCT = 10
 _IN_MEMORY = ("tmpfs", "ramfs")
 
 
-def memory_info(root: Path = ROOT) -> Mapping[str, int]:
-    """Return /proc/meminfo in bytes: MemTotal, MemAvailable, SwapFree, ..."""
-    values = {}
-    for line in (root / "proc/meminfo").read_text().splitlines():
-        name, _, rest = line.partition(":")
-        words = rest.split()
-        if words and words[0].isdigit():
-            values[name] = int(words[0]) * (1024 if words[1:] == ["kB"] else 1)
-    return values
-
-
 def require_memory(size: int, purpose: str, root: Path = ROOT) -> None:
     """Raise PreconditionError unless the host could give `size` bytes of memory to `purpose`.
 
     What other leases were promised counts as used, since their owners may claim it any time.
     """
-    info = memory_info(root)
+    info = procfs.memory(root / "proc")
+    if not {"MemAvailable", "MemTotal"} <= set(info):
+        raise PreconditionError(
+            f"{root / 'proc/meminfo'} does not say how much memory is available", "Mount /proc."
+        )
     promised = ownership.promised_memory(root)
     _require(
         f"{purpose} of {format_size(size)}",
@@ -64,12 +57,8 @@ def in_memory(folder: Path, root: Path = ROOT) -> bool:
     """Say whether files in `folder` are kept in memory (tmpfs, ramfs)."""
     device = folder.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
-    # The format is that of proc_pid_mountinfo(5).
-    for line in (root / "proc/self/mountinfo").read_text().splitlines():
-        before, _, after = line.partition(" - ")
-        if before.split()[2:3] == [number] and after.split()[:1]:
-            return after.split()[0] in _IN_MEMORY
-    return False
+    kinds = (mount.kind for mount in procfs.mounts(root / "proc") if mount.device == number)
+    return next(kinds, None) in _IN_MEMORY
 
 
 def _require(what: str, size: int, free: int, total: int, where: str) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cgbench.errors import PreconditionError, ScratchError
+from cgbench.host import procfs
 from cgbench.host.scratch import commands, headroom, ownership
 from cgbench.host.scratch.commands import ROOT
 from cgbench.host.scratch.ownership import Leftover, Owner
@@ -119,11 +120,10 @@ def _use_of(device: Path, root: Path) -> str | None:
         if not stat.S_ISBLK(about.st_mode):
             raise PreconditionError(f"{device} is not a block device", "Name one, as /dev/sdb.")
         number = f"{os.major(about.st_rdev)}:{os.minor(about.st_rdev)}"
-        # The format is that of proc_pid_mountinfo(5).
-        for line in (root / "proc/self/mountinfo").read_text().splitlines():
-            fields = line.split()
-            if fields[2] in _numbers(number, root):
-                return f"it is mounted at {fields[4]}"
+        numbers = _numbers(number, root)
+        for mount in procfs.mounts(root / "proc"):
+            if mount.device in numbers:
+                return f"it is mounted at {mount.point}"
         # For a block device, O_EXCL without O_CREAT asks for exclusive use (open(2)).
         os.close(os.open(device, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
     except OSError as error:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from cgbench.errors import ScratchError
+from cgbench.host import procfs
 from cgbench.host.scratch.commands import ROOT
 
 Kind = Literal["file", "zram", "group"]
@@ -38,30 +39,16 @@ class Owner:
 
     def lives(self, root: Path = ROOT) -> bool:
         """Say whether the process still runs: a zombie does not."""
-        stat = _stat(self.pid, root)
-        return stat is not None and stat[0] not in _GONE and int(stat[19]) == self.started
+        seen = procfs.process(self.pid, root / "proc")
+        return seen is not None and seen.state not in _GONE and seen.started == self.started
 
 
 def this_process(root: Path = ROOT) -> Owner:
     """Return the owner of what this process makes."""
-    stat = _stat(os.getpid(), root)
-    if stat is None:
+    seen = procfs.process(os.getpid(), root / "proc")
+    if seen is None:
         raise ScratchError(f"{root / 'proc'} does not show this process", "Mount /proc.")
-    return Owner(os.getpid(), int(stat[19]))
-
-
-def _stat(pid: int, root: Path) -> list[str] | None:
-    """Return the fields of /proc/<pid>/stat from the state on, None if there is no such process.
-
-    The start time is field 22, the state field 3 (proc_pid_stat(5)); the name before them may
-    hold anything, brackets too.
-    """
-    try:
-        content = (root / "proc" / str(pid) / "stat").read_text(errors="replace")
-    except OSError:
-        return None
-    fields = content.rpartition(")")[2].split()
-    return fields if len(fields) > 19 and fields[19].isdigit() else None
+    return Owner(os.getpid(), seen.started)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from cgbench.errors import PreconditionError, ScratchError
+from cgbench.host import procfs
 from cgbench.host.scratch import commands, headroom, loop_device, ownership
 from cgbench.host.scratch.commands import ROOT
 from cgbench.host.scratch.ownership import Lease, Leftover
@@ -36,15 +36,6 @@ class Swap:
     path: Path
     size: int
     kind: Kind
-
-
-@dataclass(frozen=True)
-class Active:
-    """A line of /proc/swaps, in bytes."""
-
-    path: Path
-    size: int
-    used: int
 
 
 @contextmanager
@@ -90,23 +81,12 @@ def swap(
     )
 
 
-def active(root: Path = ROOT) -> list[Active]:
-    """Return every swap that is switched on, that which is used first in front (proc_swaps(5))."""
-    found = []
-    # A kernel without swap has no such file.
-    for line in (commands.read(root / "proc/swaps") or "").splitlines()[1:]:
-        fields = line.split()
-        if len(fields) >= 5:
-            name = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[0])
-            size, used = int(fields[2]) * 1024, int(fields[3]) * 1024
-            found.append((int(fields[4]), Active(Path(name), size, used)))
-    return [one for _priority, one in sorted(found, key=lambda pair: -pair[0])]
-
-
 def _existing(size: int, root: Path) -> Swap | None:
-    swaps = active(root)
-    free = headroom.memory_info(root).get("SwapFree", 0)
-    return Swap(swaps[0].path, free, "existing") if swaps and free >= size else None
+    swaps = procfs.swaps(root / "proc")
+    free = procfs.memory(root / "proc").get("SwapFree")
+    if not swaps or free is None or free < size:
+        return None
+    return Swap(swaps[0].path, free, "existing")
 
 
 @contextmanager
@@ -121,7 +101,7 @@ def _enabled(path: Path, root: Path) -> Iterator[None]:
 
 
 def _disable(path: Path, root: Path) -> None:
-    if any(one.path == path for one in active(root)):
+    if any(one.path == path for one in procfs.swaps(root / "proc")):
         commands.run("swapoff", path)
 
 
@@ -233,7 +213,7 @@ def leftovers(root: Path = ROOT) -> list[Leftover]:
     devices = {name: one for one, name in abandoned if name is not None}
     swaps = [
         Leftover(f"swap on {one.path} ({format_size(one.size)})", _off(one.path, root))
-        for one in active(root)
+        for one in procfs.swaps(root / "proc")
         if one.path.name in devices or loop_device.is_abandoned(_file_behind(one.path, root), root)
     ]
     return swaps + [_zram_left(name, one, root) for name, one in sorted(devices.items())]

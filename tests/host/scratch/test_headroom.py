@@ -19,10 +19,10 @@ def tree(tmp_path: Path) -> HostTree:
     return hybrid(tmp_path)
 
 
-def test_meminfo_is_read_in_bytes(tree: HostTree) -> None:
-    info = headroom.memory_info(tree.root)
-    assert info["MemTotal"] == 100 * MIB
-    assert info["HugePages_Total"] == 0
+def test_a_host_that_does_not_say_what_is_available_gives_nothing(tree: HostTree) -> None:
+    tree.write("proc/meminfo", "MemTotal:  102400 kB\n")
+    with pytest.raises(PreconditionError, match="does not say how much memory is available"):
+        headroom.require_memory(1, "a swap", tree.root)
 
 
 def test_memory_can_be_had_down_to_the_last_tenth(tree: HostTree) -> None:

@@ -10,7 +10,6 @@ import pytest
 from cgbench.errors import PreconditionError, ScratchError
 from cgbench.host.scratch import commands, headroom, ownership, swap
 from cgbench.host.scratch.loop_device import PREFIX
-from cgbench.host.scratch.swap import Active
 from tests.made.host_tree import HostTree, hybrid
 
 MIB = 2**20
@@ -33,23 +32,6 @@ def abandon_zram(tree: HostTree, subject: str, before: str) -> ownership.Lease:
 
 def descriptions(tree: HostTree) -> list[str]:
     return [one.description for one in swap.leftovers(tree.root)]
-
-
-def test_swaps_are_read_in_order_of_use_with_their_names_unescaped(tree: HostTree) -> None:
-    tree.swaps(
-        "/var/my\\040swap                         file\t\t65532\t\t12\t\t-2",
-        "/dev/zram1                              partition\t1024\t\t0\t\t100",
-        "malformed",
-    )
-    assert swap.active(tree.root) == [
-        Active(Path("/dev/zram1"), MIB, 0),
-        Active(Path("/var/my swap"), 65532 * 1024, 12 * 1024),
-    ]
-
-
-def test_a_kernel_without_swap_has_none(tree: HostTree) -> None:
-    (tree.root / "proc/swaps").unlink()
-    assert swap.active(tree.root) == []
 
 
 def test_free_swap_of_the_hosts_own_is_used_and_nothing_is_made(tree: HostTree) -> None:

@@ -1,0 +1,139 @@
+"""What /proc says, parsed once: processes, mounts, memory, swaps, CPUs and pressure.
+
+Every function takes the directory where procfs is mounted. The formats are those of proc(5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+_NUMBER = re.compile(r"^-?[0-9]+$")
+
+
+@dataclass(frozen=True)
+class ProcessStat:
+    """One line of /proc/<pid>/stat: `started` in clock ticks after boot, `processor` its CPU."""
+
+    pid: int
+    state: str
+    started: int
+    processor: int
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One line of mountinfo: its device, what of the file system is mounted where, and options.
+
+    `options` are those of the file system, such as the controllers of a v1 hierarchy.
+    """
+
+    device: str
+    root: str
+    point: str
+    kind: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ActiveSwap:
+    """One line of /proc/swaps, in bytes."""
+
+    path: Path
+    size: int
+    used: int
+    priority: int
+
+
+def parse_stat(text: str) -> ProcessStat | None:
+    """Return what a process's `stat` says, None where it is malformed.
+
+    The name may hold anything, brackets too, so fields are counted behind its last bracket.
+    """
+    pid, _, rest = text.partition(" (")
+    fields = rest.rpartition(")")[2].split()
+    if not pid.isdecimal() or len(fields) < 37:
+        return None
+    started, processor = fields[19], fields[36]
+    if not started.isdecimal() or not processor.isdecimal():
+        return None
+    return ProcessStat(int(pid), fields[0], int(started), int(processor))
+
+
+def process(pid: int, proc: Path = PROC) -> ProcessStat | None:
+    """Return what the kernel says of process `pid`, None if there is no such process."""
+    return parse_stat(_text(proc / str(pid) / "stat"))
+
+
+def mounts(proc: Path = PROC) -> list[Mount]:
+    """Return every mount of this process's namespace, in order. Raises OSError without procfs."""
+    found = []
+    lines = (proc / "self" / "mountinfo").read_text(errors="surrogateescape").splitlines()
+    for line in lines:
+        before, separator, after = line.partition(" - ")
+        fields, kind = before.split(), after.split()
+        if separator and len(fields) >= 5 and len(kind) >= 3:
+            found.append(
+                Mount(
+                    device=fields[2],
+                    root=_unescaped(fields[3]),
+                    point=_unescaped(fields[4]),
+                    kind=kind[0],
+                    options=tuple(kind[2].split(",")),
+                )
+            )
+    return found
+
+
+def memory(proc: Path = PROC) -> Mapping[str, int]:
+    """Return meminfo in bytes: MemTotal, MemAvailable, SwapFree, ...; empty if it is not there."""
+    values = {}
+    for line in _text(proc / "meminfo").splitlines():
+        name, _, rest = line.partition(":")
+        words = rest.split()
+        if words and words[0].isdecimal():
+            values[name] = int(words[0]) * (1024 if words[1:] == ["kB"] else 1)
+    return values
+
+
+def swaps(proc: Path = PROC) -> list[ActiveSwap]:
+    """Return every swap that is switched on, the one used first in front.
+
+    A kernel without swap has no such file.
+    """
+    found = []
+    for line in _text(proc / "swaps").splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 5 or not all(_NUMBER.match(field) for field in fields[2:5]):
+            continue
+        size, used = int(fields[2]) * 1024, int(fields[3]) * 1024
+        found.append(ActiveSwap(Path(_unescaped(fields[0])), size, used, int(fields[4])))
+    return sorted(found, key=lambda one: -one.priority)
+
+
+def cpu_info(key: str, proc: Path = PROC) -> list[str]:
+    """Return the values of one key of cpuinfo, for each CPU that has one."""
+    pattern = rf"^{re.escape(key)}[ \t]*:[ \t]*(\S.*)$"
+    return [value.strip() for value in re.findall(pattern, _text(proc / "cpuinfo"), re.MULTILINE)]
+
+
+def waited_us(resource: str, proc: Path = PROC) -> int | None:
+    """Return the µs since boot in which some task waited for a resource, None without PSI."""
+    text = _text(proc / "pressure" / resource)
+    some = re.search(r"^some .*\btotal=(\d+)", text, re.MULTILINE)
+    return int(some[1]) if some else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _unescaped(field: str) -> str:
+    """Undo the octal escapes that stand for blanks and backslashes."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)

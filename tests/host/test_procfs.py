@@ -1,0 +1,97 @@
+"""/proc is parsed once: a good, an absent and a malformed case of each file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cgbench.host import procfs
+from cgbench.host.procfs import ActiveSwap, Mount, ProcessStat
+from tests.made.host_tree import HostTree, hybrid
+
+MIB = 2**20
+STAT = "4242 (a (strange) name) R 1 4242 4242 0 -1 4194304 100 0 0 0 12 3 0 0 20 0 1 0 99 " + (
+    "1900 900 184 1 1 0 0 0 0 0 0 0 0 0 0 17 3 0 0 0 0 0 0 0 0 0 0 0 0 0"
+)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> HostTree:
+    return hybrid(tmp_path)
+
+
+def test_a_process_is_read_whatever_its_name(tmp_path: Path) -> None:
+    assert procfs.parse_stat(STAT) == ProcessStat(4242, "R", 99, 3)
+    assert procfs.process(4242, tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "12 (cut off) R 1 2", STAT.replace("4242", "x")])
+def test_a_malformed_process_is_none(text: str) -> None:
+    assert procfs.parse_stat(text) is None
+
+
+def test_this_very_process_is_found() -> None:
+    seen = procfs.process(os.getpid())
+    assert seen is not None
+    assert (seen.pid, seen.state) == (os.getpid(), "R")
+    assert seen.processor in os.sched_getaffinity(0)
+
+
+def test_mounts_are_read_in_order_with_their_names_unescaped(tmp_path: Path) -> None:
+    tree = HostTree(tmp_path)
+    tree.write(
+        "proc/self/mountinfo",
+        "\n1 2 3\n1 2 0:3 / /x rw - cgroup\nnonsense\n"
+        "31 25 0:26 /a\\040b /my\\134place rw master:15 - cgroup cgroup rw,cpu,cpuacct\n",
+    )
+    found = procfs.mounts(tmp_path / "proc")
+    assert found == [Mount("0:26", "/a b", "/my\\place", "cgroup", ("rw", "cpu", "cpuacct"))]
+
+
+def test_a_host_without_proc_is_an_error_and_no_host_without_mounts(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        procfs.mounts(tmp_path)
+
+
+def test_memory_is_read_in_bytes(tree: HostTree) -> None:
+    info = procfs.memory(tree.root / "proc")
+    assert info["MemTotal"] == 100 * MIB
+    assert info["HugePages_Total"] == 0
+    assert "MemFree" not in info
+    assert procfs.memory(tree.root / "nowhere") == {}
+
+
+def test_swaps_are_read_in_order_of_use_with_their_names_unescaped(tree: HostTree) -> None:
+    tree.swaps(
+        "/var/my\\040swap                         file\t\t65532\t\t12\t\t-2",
+        "/dev/zram1                              partition\t1024\t\t0\t\t100",
+        "malformed",
+        "/dev/sda2 partition many few -2",
+    )
+    assert procfs.swaps(tree.root / "proc") == [
+        ActiveSwap(Path("/dev/zram1"), MIB, 0, 100),
+        ActiveSwap(Path("/var/my swap"), 65532 * 1024, 12 * 1024, -2),
+    ]
+
+
+def test_a_kernel_without_swap_has_none(tree: HostTree) -> None:
+    (tree.root / "proc/swaps").unlink()
+    assert procfs.swaps(tree.root / "proc") == []
+
+
+def test_cpuinfo_gives_the_value_of_a_key_for_each_cpu(tree: HostTree) -> None:
+    tree.write("proc/cpuinfo", "cpu MHz\t\t: 2000.0\nflags :\ncpu MHz\t\t: 3000.5 \n")
+    assert procfs.cpu_info("cpu MHz", tree.root / "proc") == ["2000.0", "3000.5"]
+    assert procfs.cpu_info("flags", tree.root / "proc") == []
+    assert procfs.cpu_info("cpu MHz", tree.root / "nowhere") == []
+
+
+def test_the_time_waited_is_the_total_of_some(tree: HostTree) -> None:
+    text = "some avg10=1.00 avg60=0.50 avg300=0.10 total=1234\nfull avg10=0.00 total=99\n"
+    tree.write("proc/pressure/cpu", text)
+    tree.write("proc/pressure/io", "nothing\n")
+    assert procfs.waited_us("cpu", tree.root / "proc") == 1234
+    assert procfs.waited_us("io", tree.root / "proc") is None
+    assert procfs.waited_us("memory", tree.root / "proc") is None
