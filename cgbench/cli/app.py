@@ -451,6 +451,7 @@ def _verified(
     import secrets
 
     from cgbench.cli import live
+    from cgbench.commands import session
     from cgbench.commands import verify as verification
     from cgbench.engine import image
     from cgbench.engine.engine import Engine
@@ -464,7 +465,7 @@ def _verified(
             tag = image.tag(workload.directory())
             _require_image(engine, tag)
             seed = secrets.randbelow(2**31)
-            bench = verification.Bench(engine, tag, results, seed, tell, detail)
+            bench = session.Session(engine, tag, results, seed, tell, detail)
             table = verification.verify(chosen, bench, disturb_daemon=disturb_daemon, quick=quick)
             return verification.with_interactions(table, bench) if interactions else table
         finally:
@@ -653,7 +654,7 @@ def _on_site(measure: Callable[[Any], list[Any]], results: Path) -> list[Any]:
     import secrets
 
     from cgbench.cli import live
-    from cgbench.commands import gate
+    from cgbench.commands import session
     from cgbench.engine import image
     from cgbench.engine.engine import Engine
     from cgbench.host import lock, preconditions
@@ -666,7 +667,7 @@ def _on_site(measure: Callable[[Any], list[Any]], results: Path) -> list[Any]:
             _remove_leftovers(engine)
             tag = image.tag(workload.directory())
             _require_image(engine, tag)
-            return measure(gate.Site(engine, tag, results, secrets.randbelow(2**31), tell))
+            return measure(session.Session(engine, tag, results, secrets.randbelow(2**31), tell))
         finally:
             engine.close()
 

@@ -6,7 +6,8 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from cgbench.commands.gate import BUDGET_S, Candidate, Site, open_candidate
+from cgbench.commands.gate import BUDGET_S, Candidate, open_candidate
+from cgbench.commands.session import Session
 from cgbench.errors import BaselineError
 from cgbench.judging import comparison
 from cgbench.judging.comparison import ALPHA, EFFECT, KEYS, Comparison
@@ -55,7 +56,7 @@ def switch(command: str) -> None:
         )
 
 
-def ab(experiment: Experiment, sides: Sides, site: Site) -> Comparison:
+def ab(experiment: Experiment, sides: Sides, session: Session) -> Comparison:
     """Alternate trials of A and B until every metric is decided or the budget is spent.
 
     The order within a pair turns round each time. Raises BaselineError when a command or every
@@ -63,16 +64,16 @@ def ab(experiment: Experiment, sides: Sides, site: Site) -> Comparison:
     """
     metrics = sides.metrics or gated_metrics(experiment)
     switch(sides.a)
-    before = open_candidate(experiment, metrics, _ANY_NOISE, site)
+    before = open_candidate(experiment, metrics, _ANY_NOISE, session)
     switch(sides.b)
-    after = open_candidate(experiment, metrics, _ANY_NOISE, site)
+    after = open_candidate(experiment, metrics, _ANY_NOISE, session)
     deadline = time.monotonic() + sides.budget_s
     alpha = ALPHA / len(sides.looks)
     found: Comparison | None = None
     for look in sides.looks:
         complete = _pairs(before, after, sides, look, deadline)
         found = _look(before, after, sides, alpha)
-        site.tell(f"{len(_both(before, after))} pairs: {found.overall}")
+        session.progress(f"{len(_both(before, after))} pairs: {found.overall}")
         if found.decided or not complete:
             break
     assert found is not None

@@ -13,6 +13,7 @@ from cgbench.host import cpu_time, description, preconditions
 from cgbench.host.scratch import leftovers as scratch
 from cgbench.judging import checks
 from cgbench.measuring.idle import containers
+from cgbench.measuring.site import Site
 from cgbench.records.results import new_run_name
 from cgbench.records.run import Host
 from cgbench.spec import conversions, options, workload
@@ -131,10 +132,10 @@ def _docker(engine: Engine, described: Host) -> list[Finding]:
 def _conversion(engine: Engine, tag: str) -> list[Finding]:
     """Ask the runtime for a container with shares, and see what weight it makes of them."""
     one = options.option("cpu-shares")
-    world = containers.World(engine, tag, run=new_run_name())
+    site = Site(engine, tag, new_run_name())
     try:
         with (
-            containers.Supply(world, ahead=0) as supply,
+            containers.Supply(site, ahead=0) as supply,
             supply.born(options.update_body({one.name: one.example})) as (_answer, born),
         ):
             held = None if born is None else born.held(one).enforced

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
-from cgbench.engine.engine import Engine
+from cgbench.commands.session import Session
 from cgbench.errors import BaselineError
 from cgbench.host import preconditions
 from cgbench.judging import comparison
@@ -23,6 +22,7 @@ from cgbench.judging.comparison import (
     Key,
 )
 from cgbench.measuring import run
+from cgbench.measuring.site import Progress
 from cgbench.records.baseline import Baseline, Noise
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec.experiment import Experiment
@@ -45,8 +45,6 @@ _OTHER_CPUS = 0.1
 # So many disturbed in a row are no disturbance any more: it is how this host is now.
 _PERSISTENT = 3
 
-Tell = Callable[[str], None]
-
 
 @dataclass(frozen=True)
 class Terms:
@@ -58,17 +56,6 @@ class Terms:
     effect: float = EFFECT
     looks: tuple[int, ...] = LOOKS
     fresh: int = FRESH
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where trials are measured and kept, and who is told."""
-
-    engine: Engine
-    image: str
-    results: Path
-    seed: int
-    tell: Tell
 
 
 class Growing(Protocol):
@@ -95,7 +82,7 @@ class Candidate:
     """A run that grows by repetitions: which of them count, and what disturbed the others."""
 
     directory: RunDirectory
-    site: Site
+    session: Session
     metrics: tuple[str, ...]
     calm: Noise
     good: list[int] = field(default_factory=list)
@@ -114,7 +101,7 @@ class Candidate:
         self.repetition += 1
         begin = time.monotonic()
         run.execute(
-            self.directory, self.directory.run(), self.site.engine, run.Silent(),
+            self.directory, self.directory.run(), self.session.engine, run.Silent(),
             self.repetition,
         )  # fmt: skip
         self.longest_s = max(self.longest_s, time.monotonic() - begin)
@@ -125,7 +112,7 @@ class Candidate:
         self.disturbances.append(
             Disturbance(repetition=self.repetition, reason=reason, kept=self.persistent)
         )
-        self.site.tell(f"trial {self.repetition}: {reason}")
+        self.session.progress(f"trial {self.repetition}: {reason}")
         if self.persistent:
             self.good.append(self.repetition)
         elif self._all_disturbed():
@@ -170,13 +157,13 @@ class Candidate:
 
 
 def open_candidate(
-    experiment: Experiment, terms_metrics: Sequence[str], calm: Noise, site: Site
+    experiment: Experiment, terms_metrics: Sequence[str], calm: Noise, session: Session
 ) -> Candidate:
     """Begin a run that may grow to `MOST` repetitions."""
     shaped = experiment.model_copy(update={"trials": MOST})
-    request = run.Request(shaped, site.image, site.results, site.seed)
-    directory = run.begin(request, site.engine, preconditions.require(experiment.requires))
-    return Candidate(directory, site, tuple(terms_metrics), calm)
+    request = run.Request(shaped, session.image, session.results, session.seed)
+    directory = run.begin(request, session.engine, preconditions.require(experiment.requires))
+    return Candidate(directory, session, tuple(terms_metrics), calm)
 
 
 def calmness(side: Baseline) -> Noise:
@@ -188,21 +175,21 @@ def calmness(side: Baseline) -> Noise:
     )
 
 
-def gate(experiment: Experiment, terms: Terms, site: Site) -> Comparison:
+def gate(experiment: Experiment, terms: Terms, session: Session) -> Comparison:
     """Measure `experiment` until every metric is decided or the budget is spent, and judge it.
 
     Raises BaselineError when not one trial can be used.
     """
     names = tuple(dict.fromkeys(one.metric for one in terms.baseline.series))
-    candidate = open_candidate(experiment, names, calmness(terms.baseline), site)
+    candidate = open_candidate(experiment, names, calmness(terms.baseline), session)
     apart = _before_measuring(candidate, terms)
-    found = decide(candidate, terms, site.tell) if apart is None else apart
+    found = decide(candidate, terms, session.progress) if apart is None else apart
     record = candidate.directory.run()
     candidate.directory.write_run(record.model_copy(update={"status": "finished"}))
     return found
 
 
-def decide(candidate: Growing, terms: Terms, tell: Tell) -> Comparison:
+def decide(candidate: Growing, terms: Terms, progress: Progress) -> Comparison:
     """Let a candidate grow until every metric is decided or the budget is spent, and judge it.
 
     It is looked at after each number of trials in `terms.looks`. A regression is told only when
@@ -215,9 +202,9 @@ def decide(candidate: Growing, terms: Terms, tell: Tell) -> Comparison:
         if not _grow(candidate, look, deadline):
             break
         found, looked = _look(candidate, terms, alpha), len(candidate.good)
-        _told(tell, looked, found)
+        _show(progress, looked, found)
         if found.of(Judgement.REGRESSED):
-            confirmed = _confirm(candidate, terms, found, deadline, tell)
+            confirmed = _confirm(candidate, terms, found, deadline, progress)
             if confirmed is not None:
                 return _with_remarks(candidate, confirmed)
         elif found.decided:
@@ -271,7 +258,7 @@ def _look(candidate: Growing, terms: Terms, alpha: float) -> Comparison:
     return found.model_copy(update={"findings": findings})
 
 
-def _told(tell: Tell, trials: int, found: Comparison) -> None:
+def _show(progress: Progress, trials: int, found: Comparison) -> None:
     open_ = len(found.of(Judgement.INCONCLUSIVE))
     suspect = found.of(Judgement.REGRESSED)
     told = f"{trials} trials: {len(found.findings) - open_ - len(suspect)} decided"
@@ -279,11 +266,11 @@ def _told(tell: Tell, trials: int, found: Comparison) -> None:
         told += f", {open_} open"
     if suspect:
         told += f", {len(suspect)} look regressed: measuring those again"
-    tell(told)
+    progress(told)
 
 
 def _confirm(
-    candidate: Growing, terms: Terms, found: Comparison, deadline: float, tell: Tell
+    candidate: Growing, terms: Terms, found: Comparison, deadline: float, progress: Progress
 ) -> Comparison | None:
     """Measure again by fresh trials alone; return the comparison if they show it too."""
     suspects: set[Key] = {one.key for one in found.of(Judgement.REGRESSED)}
@@ -298,7 +285,7 @@ def _confirm(
     )  # fmt: skip
     held = {one.key for one in again.of(Judgement.REGRESSED)}
     if not held:
-        tell("fresh trials did not show it again")
+        progress("fresh trials did not show it again")
         return None
     pooled = _look(candidate, terms, found.alpha)
     return _with(pooled, held, f"and again in {number} fresh trials")

@@ -3,42 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
-from cgbench.engine.engine import Engine
+from cgbench.commands.session import Session
 from cgbench.host import description, preconditions
 from cgbench.judging import rows as metrics
 from cgbench.judging import verdict
 from cgbench.measuring import run
 from cgbench.measuring.idle import bounds, interactions, survival
-from cgbench.measuring.idle.containers import Supply, World
+from cgbench.measuring.idle.containers import Supply
 from cgbench.records.idle_findings import Stage
-from cgbench.records.results import new_run_name
 from cgbench.records.truth import Row, TruthTable
 from cgbench.records.verdict import Outcome, Verdict
 from cgbench.spec import experiment_file
 from cgbench.spec.experiment import Experiment, Precondition
 from cgbench.spec.options import OPTIONS
-
-Tell = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What all examinations share: the daemon, the image, where runs are kept, and the seed.
-
-    `tell` is told what is measured next, `detail` every single try.
-    """
-
-    engine: Engine
-    image: str
-    results: Path
-    seed: int
-    tell: Tell
-    detail: Tell
 
 
 def experiments(options: Sequence[str]) -> list[tuple[Experiment, tuple[str, ...]]]:
@@ -56,7 +36,7 @@ def experiments(options: Sequence[str]) -> list[tuple[Experiment, tuple[str, ...
     return found
 
 
-def effects(options: Sequence[str], bench: Bench) -> Iterator[Verdict]:
+def effects(options: Sequence[str], session: Session) -> Iterator[Verdict]:
     """Run the experiments that judge `options` in short form and yield a verdict on each.
 
     A verdict that a disturbed host leaves inconclusive is measured a second time.
@@ -71,26 +51,28 @@ def effects(options: Sequence[str], bench: Bench) -> Iterator[Verdict]:
                     loaded, option, preconditions.reason(Precondition(lacking[0]))
                 )
             continue
-        verdicts = _measured(loaded, judged, met, bench)
+        verdicts = _measured(loaded, judged, met, session)
         if any(one.verdict is Outcome.INCONCLUSIVE for one in verdicts):
-            bench.tell(f"{loaded.name}: measured again, {verdicts[0].reason}")
-            verdicts = _measured(loaded, judged, met, bench)
+            session.progress(f"{loaded.name}: measured again, {verdicts[0].reason}")
+            verdicts = _measured(loaded, judged, met, session)
         yield from verdicts
 
 
 def _measured(
-    loaded: Experiment, judged: Sequence[str], met: dict[str, bool], bench: Bench
+    loaded: Experiment, judged: Sequence[str], met: dict[str, bool], session: Session
 ) -> list[Verdict]:
-    bench.tell(f"{loaded.name}: {', '.join(f'--{option}' for option in judged)}")
-    request = run.Request(loaded.for_verify(), bench.image, bench.results, bench.seed, quick=True)
-    directory = run.begin(request, bench.engine, met)
-    run.execute(directory, directory.run(), bench.engine, run.Silent())
+    session.progress(f"{loaded.name}: {', '.join(f'--{option}' for option in judged)}")
+    request = run.Request(
+        loaded.for_verify(), session.image, session.results, session.seed, quick=True
+    )
+    directory = run.begin(request, session.engine, met)
+    run.execute(directory, directory.run(), session.engine, run.Silent())
     metrics.write(directory)
     return [verdict.judge(directory, option) for option in judged]
 
 
 def verify(
-    options: Sequence[str], bench: Bench, *, disturb_daemon: bool = False, quick: bool = False
+    options: Sequence[str], session: Session, *, disturb_daemon: bool = False, quick: bool = False
 ) -> TruthTable:
     """Measure what each of the given options really does here; in the registry's order.
 
@@ -101,11 +83,11 @@ def verify(
     """
     started, begin = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     chosen = [OPTIONS[name] for name in OPTIONS if name in options]
-    verdicts = {one.option: one for one in effects(options, bench)}
+    verdicts = {one.option: one for one in effects(options, session)}
     rows = {one.name: Row(verdict=verdicts[one.name]) for one in chosen}
-    with Supply(_world(bench)) as supply:
+    with Supply(session.site(), progress=session.detail) as supply:
         for one in () if quick else chosen:
-            bench.tell(f"{one.flag}: bounds, born against changed, survival")
+            session.progress(f"{one.flag}: bounds, born against changed, survival")
             rows[one.name] = Row(
                 verdict=verdicts[one.name],
                 bounds=bounds.measure(one, supply),
@@ -113,27 +95,23 @@ def verify(
                 survival=survival.measure(one, supply),
             )
     if disturb_daemon:
-        stages = survival.across_daemon_restart(chosen, _world(bench))
+        stages = survival.across_daemon_restart(chosen, session.site(), progress=session.detail)
         rows = {name: _with_stages(row, stages.get(name, ())) for name, row in rows.items()}
     return TruthTable(
-        host=description.describe(bench.engine.describe()),
+        host=description.describe(session.engine.describe()),
         started=started,
         elapsed_s=round(time.monotonic() - begin, 1),
         rows=tuple(rows.values()),
     )
 
 
-def with_interactions(table: TruthTable, bench: Bench) -> TruthTable:
+def with_interactions(table: TruthTable, session: Session) -> TruthTable:
     """Add what every option does to every other that was set before it."""
     begin = time.monotonic()
-    with Supply(_world(bench)) as supply:
+    with Supply(session.site(), progress=session.detail) as supply:
         found = interactions.matrix([OPTIONS[row.verdict.option] for row in table.rows], supply)
     elapsed_s = round(table.elapsed_s + time.monotonic() - begin, 1)
     return table.model_copy(update={"interactions": found, "elapsed_s": elapsed_s})
-
-
-def _world(bench: Bench) -> World:
-    return World(bench.engine, bench.image, run=new_run_name(), progress=bench.detail)
 
 
 def _with_stages(row: Row, stages: Sequence[Stage]) -> Row:

@@ -15,6 +15,7 @@ from cgbench.host import description
 from cgbench.measuring import trial
 from cgbench.measuring.container import Snapshot
 from cgbench.measuring.hold import Watcher
+from cgbench.measuring.site import Site
 from cgbench.records.results import new_run_name
 from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
@@ -137,7 +138,7 @@ def execute(
         record = record.model_copy(update={"trials_planned": len(plans)})
         plans = [plan for plan in plans if plan.repetition == repetition]
     finished = {done.number for done in directory.trials() if done.status == "ok"}
-    setup = trial.Setup(record.experiment, engine, record.image, record.run)
+    site = Site(engine, record.image, record.run)
     observer.run_started(record, plans, len(finished))
     begin_s = time.monotonic()
     before_s = record.elapsed_s or 0.0
@@ -157,7 +158,7 @@ def execute(
             if plan.number in finished:
                 continue
             observer.trial_started(plan)
-            result, data = trial.run_trial(plan, setup, observer)
+            result, data = trial.run_trial(plan, record.experiment, site, observer)
             directory.write_trial(result, data)
             observer.trial_finished(result)
     except BaseException:

@@ -9,13 +9,12 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cgbench.engine.engine import Answer, Engine
 from cgbench.errors import ProbeError, SamplerError, TrialError, UpdateRejected
-from cgbench.host import cgroups, cpu_time, lock, preconditions
+from cgbench.host import cgroups, cpu_time, lock
 from cgbench.host.scratch import leftovers
 from cgbench.measuring import collect
 from cgbench.measuring.collect import Harvest
@@ -33,6 +32,7 @@ from cgbench.measuring.container import (
 )
 from cgbench.measuring.hold import Lookout, Watcher
 from cgbench.measuring.sampler import Sampler
+from cgbench.measuring.site import Site
 from cgbench.records.samples import TrialData
 from cgbench.records.trial import Change, Ending, FileChange, Phase, TrialRecord
 from cgbench.spec.experiment import Experiment
@@ -46,18 +46,9 @@ _DEADLINE_MARGIN_S = 30
 _DEADLINE_MARGIN_PER_CHANGE_S = 3
 
 
-@dataclass(frozen=True)
-class Setup:
-    """What all trials of a run share."""
-
-    experiment: Experiment
-    engine: Engine
-    image: str
-    run: str
-    scratch: Path = preconditions.SCRATCH
-
-
-def run_trial(plan: TrialPlan, setup: Setup, watcher: Watcher) -> tuple[TrialRecord, TrialData]:
+def run_trial(
+    plan: TrialPlan, experiment: Experiment, site: Site, watcher: Watcher
+) -> tuple[TrialRecord, TrialData]:
     """Run one trial to its end and return its record and data.
 
     A container that dies, is killed or removed fails the trial: the record says why, and keeps
@@ -68,10 +59,10 @@ def run_trial(plan: TrialPlan, setup: Setup, watcher: Watcher) -> tuple[TrialRec
     before = cpu_time.cpu_times(daemons)
     progress = Harvest(before.t_ns)
     reason: str | None = None
-    folder = setup.scratch / f"{lock.SCRATCH_PREFIX}{setup.run}-{plan.number:04}"
+    folder = site.scratch / f"{lock.SCRATCH_PREFIX}{site.run}-{plan.number:04}"
     folder.mkdir(mode=0o711)
     try:
-        _measure(plan, setup, watcher, progress, folder)
+        _measure(plan, experiment, site, watcher, progress, folder)
     except (TrialError, ProbeError, SamplerError) as error:
         reason = error.message
     finally:
@@ -106,45 +97,47 @@ def deadline_s(plan: TrialPlan, experiment: Experiment) -> int:
 
 
 def _measure(
-    plan: TrialPlan, setup: Setup, watcher: Watcher, progress: Harvest, folder: Path
+    plan: TrialPlan,
+    experiment: Experiment,
+    site: Site,
+    watcher: Watcher,
+    progress: Harvest,
+    folder: Path,
 ) -> None:
     with ExitStack() as stack:
-        limit_s = deadline_s(plan, setup.experiment)
-        birth = Birth(folder.name, setup.image, setup.run, limit_s, folder)
-        birth = _prepared(stack, setup, birth)
-        events = setup.engine.events(setup.run)
+        limit_s = deadline_s(plan, experiment)
+        birth = Birth(folder.name, site.image, site.run, limit_s, folder)
+        birth = _prepared(stack, experiment, site, birth)
+        events = site.engine.events(site.run)
         stack.callback(lambda: progress.events.extend(events.finish()))
-        running = [
-            start(stack, spec, plan, setup.engine, birth) for spec in setup.experiment.containers
-        ]
+        running = [start(stack, spec, plan, site.engine, birth) for spec in experiment.containers]
         # All at once, before one is removed after the other: a hog that still runs can keep its
         # rival waiting for the disk, and a process that waits for the disk cannot die.
         stack.callback(kill, running)
         progress.streams = {container.spec.role: container.stats for container in running}
         # Where a restart policy is measured, containers are meant to end, on a slow host even
         # before their sampling begins.
-        ending = setup.experiment.option == "restart"
+        ending = experiment.option == "restart"
         if not ending:
-            await_probes(setup.engine, running)
+            await_probes(site.engine, running)
         progress.targets = [target for container in running for target in targets(container, plan)]
         progress.containers = [describe(container) for container in running]
         sampler = Sampler(
-            progress.targets, setup.experiment.sampling, folder / "spool", birth.deadline_s,
+            progress.targets, experiment.sampling, folder / "spool", birth.deadline_s,
             forgiving=ending,
         )  # fmt: skip
         stack.callback(sampler.close)
         sampler.start()
         try:
-            _walk(plan, setup, watcher, running, progress, birth.device)
+            _walk(plan, experiment, site, watcher, running, progress, birth.device)
         finally:
             # Also after a failure or Ctrl-C: what was sampled until then is worth keeping.
             with contextlib.suppress(ProbeError):
                 collect.collect(sampler, running, progress)
 
 
-def _prepared(stack: ExitStack, setup: Setup, birth: Birth) -> Birth:
+def _prepared(stack: ExitStack, experiment: Experiment, site: Site, birth: Birth) -> Birth:
     """Make the scratch device, swap and parent cgroup that the experiment asks for."""
-    experiment = setup.experiment
     device, parent = None, None
     if experiment.device is not None:
         made = leftovers.block_device(experiment.device, experiment.scheduler)
@@ -154,14 +147,15 @@ def _prepared(stack: ExitStack, setup: Setup, birth: Birth) -> Birth:
     if experiment.swap is not None:
         stack.enter_context(leftovers.swap(experiment.swap))
     if experiment.group is not None:
-        driver = setup.engine.describe()["cgroup_driver"]
+        driver = site.engine.describe()["cgroup_driver"]
         parent = stack.enter_context(leftovers.memory_group(birth.name, experiment.group, driver))
     return dataclasses.replace(birth, device=device, parent=parent)
 
 
 def _walk(
     plan: TrialPlan,
-    setup: Setup,
+    experiment: Experiment,
+    site: Site,
     watcher: Watcher,
     running: Sequence[Running],
     progress: Harvest,
@@ -169,19 +163,19 @@ def _walk(
 ) -> None:
     by_role = {container.spec.role: container for container in running}
     # Where a restart policy is measured, containers are meant to end.
-    restarting = setup.experiment.option == "restart"
-    look = Lookout(setup.engine, running, watcher, forgiving=restarting)
-    look.hold_until(time.monotonic_ns() + setup.experiment.warmup)
+    restarting = experiment.option == "restart"
+    look = Lookout(site.engine, running, watcher, forgiving=restarting)
+    look.hold_until(time.monotonic_ns() + experiment.warmup)
     for number, step in enumerate(plan.steps, 1):
         container = by_role[step.role]
         if step.scheduler is not None and device is not None:
-            favour = setup.experiment.scheduler_attributes if step.scheduler == "bfq" else {}
+            favour = experiment.scheduler_attributes if step.scheduler == "bfq" else {}
             leftovers.set_scheduler(device, step.scheduler, favour)
-        change = _change(setup.engine, container, step)
+        change = _change(site.engine, container, step)
         watcher.phase_started(step, number, len(plan.steps))
         ending, rewrites = None, 0
         try:
-            ending, rewrites = _hold(setup.engine, look, container, step, change)
+            ending, rewrites = _hold(site.engine, look, container, step, change)
         finally:
             progress.phases.append(
                 Phase(

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cgbench.commands import ab, gate
-from cgbench.commands.gate import Candidate, Site
+from cgbench.commands.gate import Candidate
+from cgbench.commands.session import Session
 from cgbench.engine.engine import Engine
 from cgbench.judging import contrast
 from cgbench.judging.comparison import Comparison
@@ -89,7 +90,7 @@ class _Sheet:
         """Keep nothing."""
 
 
-SITE = Site(cast(Engine, None), "image", Path(), 0, lambda _told: None)
+SESSION = Session(cast(Engine, None), "image", Path(), 0)
 
 
 @cache
@@ -132,7 +133,7 @@ def paper(weather: Iterator[float], factor: float) -> Paper:
     """Return a candidate with no trials yet, true values `factor` times the usual."""
     calm = Noise(repetition=0, steal_cpus=0, other_cpus=0)
     sheet = cast(RunDirectory, _Sheet())
-    return Paper(sheet, SITE, (METRIC,), calm, weather=weather, factor=factor)
+    return Paper(sheet, SESSION, (METRIC,), calm, weather=weather, factor=factor)
 
 
 @contextmanager
@@ -156,7 +157,7 @@ def gated(weather: Weather, factor: float, trials: int, rng: np.random.Generator
     kept = side({number: next(before) for number in range(1, trials + 1)})
     candidate = paper(weather.session(rng), factor)
     terms = gate.Terms(kept, budget_s=float("inf"))
-    return Outcome(gate.decide(candidate, terms, SITE.tell), candidate.repetition)
+    return Outcome(gate.decide(candidate, terms, SESSION.progress), candidate.repetition)
 
 
 def alternated(weather: Weather, factor: float, rng: np.random.Generator) -> Outcome:
@@ -165,7 +166,7 @@ def alternated(weather: Weather, factor: float, rng: np.random.Generator) -> Out
     before, after = paper(session, 1.0), paper(session, factor)
     with _opening(before, after):
         sides = ab.Sides("a", "b", (METRIC,), budget_s=float("inf"))
-        found = ab.ab(_RECORD.experiment, sides, SITE)
+        found = ab.ab(_RECORD.experiment, sides, SESSION)
     return Outcome(found, before.repetition + after.repetition)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cgbench.commands import gate
+from cgbench.commands.session import Session
 from cgbench.engine import image
 from cgbench.engine.engine import Answer, Engine
 from cgbench.host import preconditions
@@ -63,18 +64,18 @@ def figures(engine: Engine, folder: Path, gates: int = GATES) -> Iterator[Figure
     """Measure one baseline, then `gates` gates of each kind against it."""
     sweep, tag = short_sweep(), image.tag(workload.directory())
     kept = _baseline(sweep, engine, tag, folder)
-    alike = _many("A/A", gates, sweep, kept, gate.Site(engine, tag, folder, 1, _quiet))
+    alike = _many("A/A", gates, sweep, kept, Session(engine, tag, folder, 1))
     yield at_most(f"A/A: regressed of {gates}", 1, alike[Judgement.REGRESSED], digits=0)
     undecided = alike[Judgement.INCONCLUSIVE] + alike[Judgement.INCOMPARABLE]
     yield at_most(f"A/A: inconclusive of {gates}", 2, undecided, digits=0)
     stingy = Stingy()
     try:
-        less = _many("-5 % quota", gates, sweep, kept, gate.Site(stingy, tag, folder, 1, _quiet))
+        less = _many("-5 % quota", gates, sweep, kept, Session(stingy, tag, folder, 1))
     finally:
         stingy.close()
     yield no_less(f"5 % less quota: found of {gates}", 38, less[Judgement.REGRESSED])
     with hog():
-        busy = _many("hog", gates, sweep, kept, gate.Site(engine, tag, folder, 1, _quiet))
+        busy = _many("hog", gates, sweep, kept, Session(engine, tag, folder, 1))
     yield no_less(f"hog on one CPU: found of {gates}", 38, busy[Judgement.REGRESSED])
 
 
@@ -88,12 +89,12 @@ def _baseline(sweep: Experiment, engine: Engine, tag: str, folder: Path) -> Base
 
 
 def _many(
-    what: str, gates: int, sweep: Experiment, kept: Baseline, site: gate.Site
+    what: str, gates: int, sweep: Experiment, kept: Baseline, session: Session
 ) -> Counter[Judgement]:
     found: Counter[Judgement] = Counter()
     for number in range(1, gates + 1):
         begin = time.monotonic()
-        one = gate.gate(sweep, gate.Terms(kept), site)
+        one = gate.gate(sweep, gate.Terms(kept), session)
         found[one.overall] += 1
         print(f"  {what} {number}: {_line(one)}, {time.monotonic() - begin:.0f} s", flush=True)
     return found
@@ -108,7 +109,3 @@ def _line(one: Comparison) -> str:
     trials = max((len(each.candidate) for each in one.findings), default=0)
     again = f", {len(one.disturbances)} disturbed" if one.disturbances else ""
     return f"{one.overall} after {trials} trials{again} {'; '.join(told)}"
-
-
-def _quiet(_text: str) -> None:
-    """Say nothing: each gate has a line of its own."""

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cgbench.commands import ab, gate
+from cgbench.commands import ab
+from cgbench.commands.session import Session
 from cgbench.engine import image
 from cgbench.engine.engine import Answer, Engine
 from cgbench.errors import BaselineError
@@ -69,7 +70,7 @@ def test_alternating_trials_tell_two_states_of_the_host_apart(tmp_path: Path) ->
     engine = Switched(flag)
     try:
         tag = image.tag(workload.directory())
-        found = ab.ab(_short(), sides, gate.Site(engine, tag, tmp_path, 1, lambda _: None))
+        found = ab.ab(_short(), sides, Session(engine, tag, tmp_path, 1))
     finally:
         engine.close()
     (one,) = found.findings
@@ -83,8 +84,8 @@ def test_alternating_trials_tell_two_states_of_the_host_apart(tmp_path: Path) ->
 def test_a_command_that_fails_ends_the_comparison(tmp_path: Path) -> None:
     engine = Engine()
     try:
-        site = gate.Site(engine, image.tag(workload.directory()), tmp_path, 1, lambda _: None)
+        session = Session(engine, image.tag(workload.directory()), tmp_path, 1)
         with pytest.raises(BaselineError, match="`false` ended with exit status 1"):
-            ab.ab(_short(), ab.Sides("true", "false"), site)
+            ab.ab(_short(), ab.Sides("true", "false"), session)
     finally:
         engine.close()

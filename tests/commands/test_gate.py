@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cgbench.commands import gate
+from cgbench.commands.session import Session
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.errors import BaselineError
@@ -149,9 +150,9 @@ def test_real_trials_pass_as_themselves_and_fail_with_less_quota(tmp_path: Path)
     try:
         kept = _at_half(_kept(tmp_path, engine, tag))
         terms = gate.Terms(kept, looks=(5, 8), budget_s=90)
-        site = gate.Site(engine, tag, tmp_path, 1, told.append)
-        same = gate.gate(short_sweep(), terms, site)
-        less = gate.gate(short_sweep(), terms, dataclasses.replace(site, engine=stingy))
+        session = Session(engine, tag, tmp_path, 1, told.append)
+        same = gate.gate(short_sweep(), terms, session)
+        less = gate.gate(short_sweep(), terms, dataclasses.replace(session, engine=stingy))
     finally:
         engine.close()
         stingy.close()
@@ -170,9 +171,7 @@ def test_another_schedule_is_refused_before_anything_is_measured(tmp_path: Path)
     tag, engine = image.tag(workload.directory()), Engine()
     try:
         kept = side({"cpus_used": around(0.5)})
-        found = gate.gate(
-            short_sweep(), gate.Terms(kept), gate.Site(engine, tag, tmp_path, 1, lambda _: None)
-        )
+        found = gate.gate(short_sweep(), gate.Terms(kept), Session(engine, tag, tmp_path, 1))
     finally:
         engine.close()
     assert found.overall is Judgement.INCOMPARABLE

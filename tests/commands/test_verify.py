@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cgbench.commands import verify
+from cgbench.commands.session import Session
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.errors import ExperimentError
@@ -42,17 +43,17 @@ def test_an_experiment_without_the_table_has_none() -> None:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[verify.Bench]:
+def bench(tmp_path: Path) -> Iterator[Session]:
     engine = Engine()
     tag = image.tag(workload.directory())
-    yield verify.Bench(engine, tag, tmp_path, 1, lambda _text: None, lambda _text: None)
+    yield Session(engine, tag, tmp_path, 1)
     assert engine.leftovers() == []
     assert lock.scratch_leftovers() == []
     engine.close()
 
 
 @pytest.mark.docker
-def test_an_exact_limit_is_effective_with_its_evidence(bench: verify.Bench) -> None:
+def test_an_exact_limit_is_effective_with_its_evidence(bench: Session) -> None:
     table = verify.verify(["pids-limit"], bench)
     (row,) = table.rows
     assert row.verdict.verdict is Outcome.EFFECTIVE, row.verdict.reason

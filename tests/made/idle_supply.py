@@ -9,18 +9,19 @@ from contextlib import contextmanager
 
 from cgbench.engine import image
 from cgbench.engine.engine import LABEL, Engine
-from cgbench.measuring.idle.containers import Supply, World
+from cgbench.measuring.idle.containers import Supply
+from cgbench.measuring.site import Site
 from cgbench.spec import workload
 
 
 @contextmanager
-def world() -> Iterator[World]:
+def site() -> Iterator[Site]:
     """Yield a place for idle containers; none of them is left afterwards."""
     engine = Engine()
     try:
-        world = World(engine, image.tag(workload.directory()), f"test-{time.monotonic_ns()}")
-        yield world
-        assert containers(world) == []
+        place = Site(engine, image.tag(workload.directory()), f"test-{time.monotonic_ns()}")
+        yield place
+        assert containers(place) == []
     finally:
         engine.close()
 
@@ -28,14 +29,14 @@ def world() -> Iterator[World]:
 @contextmanager
 def supply() -> Iterator[Supply]:
     """Yield a supply of idle containers; none of them is left afterwards."""
-    with world() as place, Supply(place) as supply:
+    with site() as place, Supply(place) as supply:
         yield supply
 
 
-def containers(world: World) -> list[str]:
+def containers(site: Site) -> list[str]:
     """Return the ids of all containers of a run, as `docker ps` lists them."""
     done = subprocess.run(
-        ["docker", "ps", "-aq", "--no-trunc", "--filter", f"label={LABEL}={world.run}"],
+        ["docker", "ps", "-aq", "--no-trunc", "--filter", f"label={LABEL}={site.run}"],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     return done.stdout.split()

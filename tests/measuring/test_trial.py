@@ -20,6 +20,7 @@ from cgbench.judging import rows
 from cgbench.measuring import trial
 from cgbench.measuring.container import Snapshot
 from cgbench.measuring.hold import Watcher
+from cgbench.measuring.site import Site
 from cgbench.records import results, run_directory
 from cgbench.records.samples import TrialData
 from cgbench.records.trial import TrialRecord
@@ -92,9 +93,8 @@ class IndependentReader:
 def run(engine: Engine, text: str, watcher: Watcher | None = None) -> tuple[TrialRecord, TrialData]:
     loaded = experiment_file.parse(text, "test")
     (plan,) = loaded.plans(description.cpus(), seed=1)
-    name = results.new_run_name()
-    setup = trial.Setup(loaded, engine, image.tag(workload.directory()), name)
-    return trial.run_trial(plan, setup, watcher or Quiet())
+    place = Site(engine, image.tag(workload.directory()), results.new_run_name())
+    return trial.run_trial(plan, loaded, place, watcher or Quiet())
 
 
 class Quiet:

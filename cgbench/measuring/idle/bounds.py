@@ -158,7 +158,7 @@ def measure(one: Option, supply: Supply, ways: tuple[How, ...] = BOTH) -> tuple[
     with _Bench(one, supply) as bench:
         for trial in plan(one, bench.reach):
             for how in ways:
-                supply.world.progress(f"{one.flag} {trial.text!r}: {trial.kind}, by {how}")
+                supply.progress(f"{one.flag} {trial.text!r}: {trial.kind}, by {how}")
                 attempts.append(bench.update(trial) if how == "update" else bench.run(trial))
     return tuple(attempts)
 
@@ -194,7 +194,7 @@ class _Bench:
         if settings:
             self._supply.give_back(self._idle)
             self._take()
-        engine = self._supply.world.engine
+        engine = self._supply.site.engine
         # Where the base is refused, the option is tried without it, and the reading shows so.
         for step in (trial.base, {self._one.name: self._one.example} if trial.limited else {}):
             if step:
@@ -205,7 +205,7 @@ class _Bench:
     def update(self, trial: Try) -> Attempt:
         """Try a value on a running container."""
         before = self._prepare(trial)
-        engine = self._supply.world.engine
+        engine = self._supply.site.engine
         body = {self._one.field: trial.raw}
         answer = engine.update_raw(self._idle.container_id, body)
         after = self._idle.limits()

@@ -15,16 +15,17 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from cgbench.engine.engine import Answer, ContainerSpec, Engine
+from cgbench.engine.engine import Answer, ContainerSpec
 from cgbench.errors import CgroupError, EngineError
 from cgbench.host import cgroups
+from cgbench.measuring.site import Progress, Site, silent
 from cgbench.records.idle_findings import Difference, Held, Outcome
 from cgbench.spec.option import Interface, Option
 from cgbench.spec.options import update_body
@@ -39,41 +40,6 @@ _LAG_S = 2.0
 _USUAL = update_body({"restart": "no"})
 
 _ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
-
-
-def _silent(_: str) -> None:
-    pass
-
-
-@dataclass(frozen=True)
-class World:
-    """Where idle containers live: daemon, image, run they belong to, and the kernel's trees.
-
-    `progress` is told in a few words what is tried next.
-    """
-
-    engine: Engine
-    image: str
-    run: str
-    proc: Path = Path("/proc")
-    root: Path = Path("/")
-    progress: Callable[[str], None] = _silent
-    numbers: Iterator[int] = field(default_factory=itertools.count)
-
-    def spec(self, raw: Mapping[str, object]) -> ContainerSpec:
-        """Return what an idle container is, born with the given fields of HostConfig."""
-        return ContainerSpec(
-            name=f"cgbench-{self.run}-idle-{next(self.numbers)}",
-            image=self.image,
-            argv=(),
-            run=self.run,
-            options={},
-            memory=None,
-            pids=None,
-            deadline_s=DEADLINE_S,
-            probe=None,
-            raw={**_USUAL, **raw},
-        )
 
 
 @dataclass(frozen=True)
@@ -102,8 +68,8 @@ class Limits:
 class Idle:
     """One idle container: what limits it, as Docker declares and as the kernel enforces."""
 
-    def __init__(self, world: World, container_id: str) -> None:
-        self._world = world
+    def __init__(self, site: Site, container_id: str) -> None:
+        self._site = site
         self.container_id = container_id
         self.find()
 
@@ -115,11 +81,11 @@ class Idle:
         """
         self._cgroup: cgroups.Cgroup | None = None
         self._files: Mapping[str, Path] = {}
-        state = self._world.engine.state(self.container_id)
+        state = self._site.engine.state(self.container_id)
         if state is None or not state.running:
             return False
         try:
-            cgroup = cgroups.find(state.pid, self._world.proc, self._world.root)
+            cgroup = cgroups.find(state.pid, self._site.proc, self._site.root)
             files = cgroup.limit_files()
         except (CgroupError, OSError):
             if self._ends():
@@ -131,7 +97,7 @@ class Idle:
     def _ends(self) -> bool:
         """Say whether it has ended, which the daemon learns a little later than we do."""
         limit = time.monotonic() + _LAG_S
-        while (state := self._world.engine.state(self.container_id)) and state.running:
+        while (state := self._site.engine.state(self.container_id)) and state.running:
             if time.monotonic() > limit:
                 return False
             time.sleep(0.02)
@@ -158,7 +124,7 @@ class Idle:
 
     def limits(self) -> Limits:
         """Read everything that limits it now; no files where it does not run."""
-        config = self._world.engine.host_config(self.container_id)
+        config = self._site.engine.host_config(self.container_id)
         declared = {name: json.dumps(value, sort_keys=True) for name, value in config.items()}
         enforced = {}
         for name, path in self._files.items():
@@ -184,11 +150,13 @@ class Idle:
 class Supply:
     """Hands out fresh idle containers. One thread starts them ahead and takes them away.
 
-    Used as a context manager: on the way out everything it started is removed.
+    Used as a context manager: on the way out everything it started is removed. `progress` shows
+    what is tried next.
     """
 
-    def __init__(self, world: World, ahead: int = 2) -> None:
-        self.world = world
+    def __init__(self, site: Site, ahead: int = 2, progress: Progress = silent) -> None:
+        self.site, self.progress = site, progress
+        self._numbers = itertools.count()
         self._ahead = ahead
         self._thread = ThreadPoolExecutor(1, "cgbench-idle")
         self._ready: deque[Future[Idle]] = deque()
@@ -239,8 +207,8 @@ class Supply:
 
         The answer is that of the refusal, of whichever step, or that of its creation.
         """
-        engine = self.world.engine
-        creation = engine.create(self.world.spec(raw))
+        engine = self.site.engine
+        creation = engine.create(self._spec(raw))
         if creation.container_id is None:
             yield creation.answer, None
             return
@@ -250,27 +218,42 @@ class Supply:
             if started.refusal is not None:
                 yield started, None
             else:
-                yield creation.answer, Idle(self.world, creation.container_id)
+                yield creation.answer, Idle(self.site, creation.container_id)
         finally:
             self._thread.submit(self._remove, creation.container_id)
 
     def _start(self) -> Idle:
-        engine = self.world.engine
-        creation = engine.create(self.world.spec({}))
+        engine = self.site.engine
+        creation = engine.create(self._spec({}))
         if creation.container_id is None:
             raise EngineError(f"cannot create an idle container: {creation.answer.refusal}")
         self._know(creation.container_id)
         started = engine.tell(creation.container_id, "start")
         if started.refusal is not None:
             raise EngineError(f"cannot start an idle container: {started.refusal}")
-        return Idle(self.world, creation.container_id)
+        return Idle(self.site, creation.container_id)
+
+    def _spec(self, raw: Mapping[str, object]) -> ContainerSpec:
+        """Return what an idle container is, born with the given fields of HostConfig."""
+        return ContainerSpec(
+            name=f"cgbench-{self.site.run}-idle-{next(self._numbers)}",
+            image=self.site.image,
+            argv=(),
+            run=self.site.run,
+            options={},
+            memory=None,
+            pids=None,
+            deadline_s=DEADLINE_S,
+            probe=None,
+            raw={**_USUAL, **raw},
+        )
 
     def _know(self, container_id: str) -> None:
         with self._lock:
             self._alive.add(container_id)
 
     def _remove(self, container_id: str) -> None:
-        self.world.engine.remove(container_id)
+        self.site.engine.remove(container_id)
         with self._lock:
             self._alive.discard(container_id)
 

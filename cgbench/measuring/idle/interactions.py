@@ -34,7 +34,7 @@ def matrix(options: Iterable[Option], supply: Supply) -> tuple[Interaction, ...]
     every = tuple(options)
     alone = {}
     for one in every:
-        supply.world.progress(f"{one.flag} alone")
+        supply.progress(f"{one.flag} alone")
         alone[one.name] = _alone(one, supply)
     return tuple(
         pair(first, second, supply, alone[second.name])
@@ -47,7 +47,7 @@ def matrix(options: Iterable[Option], supply: Supply) -> tuple[Interaction, ...]
 def _alone(one: Option, supply: Supply) -> Answer:
     with supply.fresh() as idle:
         body = update_body({**one.beside, one.name: one.other})
-        return supply.world.engine.update_raw(idle.container_id, body)
+        return supply.site.engine.update_raw(idle.container_id, body)
 
 
 def pair(a: Option, b: Option, supply: Supply, b_alone: Answer | None = None) -> Interaction:
@@ -57,8 +57,8 @@ def pair(a: Option, b: Option, supply: Supply, b_alone: Answer | None = None) ->
     """
     if b_alone is None:
         b_alone = _alone(b, supply)
-    engine = supply.world.engine
-    supply.world.progress(f"{a.flag} {a.example}, then {b.flag} {b.other}")
+    engine = supply.site.engine
+    supply.progress(f"{a.flag} {a.example}, then {b.flag} {b.other}")
     with supply.fresh() as idle:
         born = idle.limits()
         settings: Settings = {**a.beside, a.name: a.example}
@@ -168,7 +168,7 @@ def born_vs_changed(one: Option, supply: Supply) -> tuple[BornVsChanged, ...]:
     found = []
     starts: tuple[Literal["nothing", "another value"], ...] = ("nothing", "another value")
     for start in starts:
-        supply.world.progress(f"{one.flag} {one.example}: born with it, and with {start}")
+        supply.progress(f"{one.flag} {one.example}: born with it, and with {start}")
         compared = _compare(one, {}, start, supply)
         if compared.same is None and one.beside:
             compared = _compare(one, one.beside, start, supply)
@@ -181,7 +181,7 @@ def _compare(
 ) -> BornVsChanged:
     wanted = {**beside, one.name: one.example}
     before = {} if start == "nothing" else {**beside, one.name: one.other}
-    engine = supply.world.engine
+    engine = supply.site.engine
     differences: tuple[Difference, ...] = ()
     with (
         supply.born(update_body(wanted)) as (born_answer, born),

@@ -11,7 +11,8 @@ from typing import Literal
 
 from cgbench.engine.engine import Answer
 from cgbench.errors import EngineError, PreconditionError
-from cgbench.measuring.idle.containers import Idle, Supply, World, words
+from cgbench.measuring.idle.containers import Idle, Supply, words
+from cgbench.measuring.site import Progress, Site, silent
 from cgbench.records.idle_findings import Held, Stage, Survival
 from cgbench.spec.option import Option
 from cgbench.spec.options import update_body
@@ -26,27 +27,27 @@ Restart = Callable[[], None]
 
 def measure(one: Option, supply: Supply) -> Survival:
     """Set an option's example on a running container, then pause and restart that container."""
-    engine = supply.world.engine
+    engine = supply.site.engine
     with supply.fresh() as idle:
-        survival, held = _set(one, idle, supply.world)
+        survival, held = _set(one, idle, supply.site)
         if survival.refusal is not None:
             return survival
-        supply.world.progress(f"{one.flag} {one.example}: pause")
+        supply.progress(f"{one.flag} {one.example}: pause")
         answers = [
             engine.tell(idle.container_id, "pause"),
             engine.tell(idle.container_id, "unpause"),
         ]
         paused = _stage("pause", one, idle, survival.born, held, answers)
-        supply.world.progress(f"{one.flag} {one.example}: restart")
+        supply.progress(f"{one.flag} {one.example}: restart")
         answers = [engine.tell(idle.container_id, "restart")]
         restarted = _stage("restart", one, idle, survival.born, paused.after, answers)
     return survival.model_copy(update={"stages": (paused, restarted)})
 
 
-def _set(one: Option, idle: Idle, world: World) -> tuple[Survival, Held]:
+def _set(one: Option, idle: Idle, site: Site) -> tuple[Survival, Held]:
     """Set the example; return a survival without stages yet, and what is held now."""
     born = idle.held(one)
-    answer = world.engine.update_raw(
+    answer = site.engine.update_raw(
         idle.container_id, update_body({**one.beside, one.name: one.example})
     )
     survival = Survival(
@@ -99,9 +100,10 @@ class _Kept:
 
 def across_daemon_restart(
     options: Iterable[Option],
-    world: World,
+    site: Site,
     restart: Restart | None = None,
     reload: Callable[[], None] | None = None,
+    progress: Progress = silent,
 ) -> dict[str, tuple[Stage, ...]]:
     """Set each option on a container of its own, restart the daemon once, and read back.
 
@@ -114,35 +116,35 @@ def across_daemon_restart(
     """
     if restart is None:
         restart, reload = by_systemd(), systemd_reload
-    with Supply(world, ahead=0) as supply:
+    with Supply(site, ahead=0, progress=progress) as supply:
         kept: list[_Kept] = []
         for one in options:
             idle = supply.take()
-            survival, held = _set(one, idle, world)
+            survival, held = _set(one, idle, site)
             if survival.refusal is None:
                 kept.append(_Kept(one, idle, survival.born, held))
         if reload is not None:
-            world.progress("systemd reads its units anew")
+            supply.progress("systemd reads its units anew")
             reload()
             for each in kept:
                 each.goes_through("daemon reload")
-        world.progress("the daemon restarts")
+        supply.progress("the daemon restarts")
         restart()
-        _await(world)
+        _await(site)
         for each in kept:
             stopped = not each.idle.find()
-            engine, container = world.engine, each.idle.container_id
+            engine, container = site.engine, each.idle.container_id
             answers = [engine.tell(container, "start")] if stopped else []
             each.goes_through("daemon restart", answers)
     return {each.one.name: each.stages for each in kept}
 
 
-def _await(world: World) -> None:
+def _await(site: Site) -> None:
     """Wait until the daemon answers. Raises EngineError when it does not in time."""
     limit = time.monotonic() + _DAEMON_TIMEOUT_S
     while True:
         try:
-            world.engine.describe()
+            site.engine.describe()
         except EngineError:
             if time.monotonic() > limit:
                 raise

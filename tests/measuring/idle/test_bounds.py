@@ -159,7 +159,7 @@ def by_hand(supply: Supply, *bodies: dict[str, object], file: tuple[str, ...]) -
     with supply.fresh() as idle:
         texts = [cat(idle.container_id, *file)]
         for body in bodies:
-            supply.world.engine.update_raw(idle.container_id, body)
+            supply.site.engine.update_raw(idle.container_id, body)
             texts.append(cat(idle.container_id, *file))
     return texts
 

@@ -10,7 +10,7 @@ from cgbench.engine.engine import Answer
 from cgbench.measuring.idle.containers import Limits, Supply, outcome, words
 from cgbench.records.idle_findings import Difference
 from cgbench.spec.options import option, update_body
-from tests.made.idle_supply import cat, containers, inspected, world
+from tests.made.idle_supply import cat, containers, inspected, site
 from tests.made.idle_supply import supply as new_supply
 
 
@@ -71,7 +71,7 @@ def test_each_container_is_fresh_and_its_limits_are_those_of_cat(supply: Supply)
     quota = option("cpu-quota")
     with supply.fresh() as first:
         born = first.held(quota)
-        supply.world.engine.update_raw(first.container_id, update_body({"cpu-quota": 30_000}))
+        supply.site.engine.update_raw(first.container_id, update_body({"cpu-quota": 30_000}))
         held = first.held(quota)
         assert held.declared == inspected(first.container_id, "CpuQuota") == "30000"
         assert held.enforced == cat(first.container_id, "cpu.cfs_quota_us", "cpu.max")
@@ -82,10 +82,10 @@ def test_each_container_is_fresh_and_its_limits_are_those_of_cat(supply: Supply)
 
 @pytest.mark.docker
 def test_a_container_that_ended_while_it_waited_is_not_handed_out(supply: Supply) -> None:
-    engine, first = supply.world.engine, supply.take()
+    engine, first = supply.site.engine, supply.take()
     waiting: list[str] = []
     while not waiting:
-        states = {one: engine.state(one) for one in containers(supply.world)}
+        states = {one: engine.state(one) for one in containers(supply.site)}
         waiting = [one for one, state in states.items() if state is not None and state.running]
         waiting = [one for one in waiting if one != first.container_id]
     for container_id in waiting:
@@ -113,7 +113,7 @@ def test_containers_go_also_when_their_user_fails() -> None:
             supply.take()
             raise RuntimeError
 
-    with world() as place:
+    with site() as place:
         with pytest.raises(RuntimeError):
             use(Supply(place))
         assert containers(place) == []

@@ -130,7 +130,7 @@ def test_a_quota_after_cpus_is_refused_in_the_daemons_own_words(supply: Supply) 
 def test_shares_leave_a_quota_alone_as_cat_says(supply: Supply) -> None:
     found = interactions.pair(option("cpu-quota"), option("cpu-shares"), supply)
     with supply.fresh() as idle:
-        engine, container_id = supply.world.engine, idle.container_id
+        engine, container_id = supply.site.engine, idle.container_id
         weights = [cat(container_id, "cpu.shares", "cpu.weight")]
         engine.update_raw(container_id, update_body({"cpu-quota": 30_000}))
         quotas = [cat(container_id, "cpu.cfs_quota_us", "cpu.max")]
@@ -204,7 +204,7 @@ def test_memory_at_birth_differs_from_memory_by_update_where_cat_says_so(supply:
     for birth in ("64m", "96m"):
         with supply.born(update_body({"memory": birth})) as (_, idle):
             assert idle is not None
-            supply.world.engine.update_raw(idle.container_id, update_body({"memory": "64m"}))
+            supply.site.engine.update_raw(idle.container_id, update_body({"memory": "64m"}))
             texts.append(cat(idle.container_id, *swap))
             fields.append(inspected(idle.container_id, "MemorySwap"))
     pairs = {(each.before, each.after) for each in found.differences}

@@ -13,7 +13,7 @@ from cgbench.errors import EngineError, PreconditionError
 from cgbench.measuring.idle import survival
 from cgbench.measuring.idle.containers import Supply
 from cgbench.spec.options import option, update_body
-from tests.made.idle_supply import cat, containers, world
+from tests.made.idle_supply import cat, containers, site
 from tests.made.idle_supply import supply as new_supply
 
 
@@ -30,7 +30,7 @@ def test_a_quota_survives_pause_and_restart_as_cat_says(supply: Supply) -> None:
         container_id = idle.container_id
         file = ("cpu.cfs_quota_us", "cpu.max")
         born = cat(container_id, *file)
-        supply.world.engine.update_raw(container_id, update_body({"cpu-quota": 30_000}))
+        supply.site.engine.update_raw(container_id, update_body({"cpu-quota": 30_000}))
         limited = cat(container_id, *file)
         subprocess.run(["docker", "restart", "-t", "0", container_id], check=True)
         restarted = cat(container_id, *file)
@@ -68,7 +68,7 @@ def test_a_value_that_never_took_hold_has_nothing_to_survive(supply: Supply) -> 
 
 @pytest.mark.docker
 def test_a_container_that_the_daemon_stopped_is_started_and_read_again() -> None:
-    with world() as place:
+    with site() as place:
         seen = {}
 
         def restart() -> None:

@@ -1,0 +1,67 @@
+"""One measuring cgbench on a host: alone, on a clean host, with the daemon and the image."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cgbench.commands import clean
+from cgbench.engine import image
+from cgbench.engine.engine import Engine
+from cgbench.errors import ImageError
+from cgbench.host import lock, preconditions
+from cgbench.measuring.site import Progress, Site, silent
+from cgbench.records.results import new_run_name
+from cgbench.spec import workload
+
+
+@dataclass(frozen=True)
+class Session:
+    """The daemon, the image, where runs are kept, the seed of their orders, and who is shown what.
+
+    `progress` shows what is measured next, `detail` every single try.
+    """
+
+    engine: Engine
+    image: str
+    results: Path
+    seed: int
+    progress: Progress = silent
+    detail: Progress = silent
+
+    def site(self) -> Site:
+        """Return where containers of a new run live."""
+        return Site(self.engine, self.image, new_run_name())
+
+    def require_image(self, tag: str) -> None:
+        """Raise ImageError unless Docker has the image `tag`."""
+        if not self.engine.has_image(tag):
+            raise ImageError(f"the image {tag} is missing", "Build it: cgbench image build.")
+
+
+@contextmanager
+def opened(
+    results: Path,
+    seed: int | None = None,
+    progress: Progress = silent,
+    detail: Progress = silent,
+) -> Iterator[Session]:
+    """Yield a session that has the host for itself, after removing what a dead one left.
+
+    Without `seed` one is drawn. Raises PreconditionError when nothing can be measured here, or
+    when another cgbench is measuring.
+    """
+    preconditions.require_measurable()
+    with lock.exclusively():
+        engine = Engine()
+        try:
+            # Nobody else holds the lock, so what is there was left by a cgbench that died.
+            clean.remove_leftovers(engine)
+            tag = image.tag(workload.directory())
+            drawn = secrets.randbelow(2**31) if seed is None else seed
+            yield Session(engine, tag, results, drawn, progress, detail)
+        finally:
+            engine.close()
