@@ -23,8 +23,7 @@ from cgbench.judging.sides import schedule_digest
 from cgbench.records.baseline import Baseline, Noise, Series
 from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
-from cgbench.spec import experiment_file
-from tests.made.run_builder import HOST
+from tests.made import records
 
 Floats = npt.NDArray[np.float64]
 
@@ -71,11 +70,7 @@ class Weather:
         return drawn
 
 
-_RECORD = RunRecord(
-    run="20260101T000000Z-0001", experiment=experiment_file.load("cpu-quota-sweep"), quick=False,
-    seed=7, trials_planned=1, image="cgbench/workload:0123456789ab", host=HOST,
-    preconditions={}, status="running", started="2026-01-01T00:00:00+00:00",
-)  # fmt: skip
+_RECORD = records.run(trials_planned=1)
 
 
 class _Sheet:
@@ -106,7 +101,7 @@ def side(values: dict[int, float]) -> Baseline:
     )  # fmt: skip
     return Baseline(
         name="paper", experiment=_RECORD.experiment.name, run=_RECORD.run,
-        started=_RECORD.started, host=HOST, image=_RECORD.image, schedule=_digest(),
+        started=_RECORD.started, host=_RECORD.host, image=_RECORD.image, schedule=_digest(),
         repetitions=tuple(values), series=(series,),
     )  # fmt: skip
 

@@ -12,7 +12,8 @@ from cgbench.records.verdict import Outcome
 from cgbench.reporting import render
 from cgbench.spec.options import OPTIONS
 from tests.browser.test_report import THEMES, WIDTHS, Visit, browser
-from tests.made.run_builder import HOST, MadeUp, build
+from tests.made.records import HOST
+from tests.made.run_builder import MadeUp, build
 from tests.made.truth_tables import table
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from cgbench.records.verdict import Outcome, Verdict
 from cgbench.spec import experiment_file
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.option import Settings
-from tests.made import run_builder
+from tests.made import records, run_builder
 from tests.made.run_builder import MadeUp, obedient
 
 
@@ -60,7 +60,7 @@ def test_what_is_declared_enforced_and_felt_is_effective(tmp_path: Path) -> None
     assert found.time_to_effect_ms.answer == pytest.approx(15)
     assert found.time_to_effect_ms.enforced == pytest.approx(12)
     assert found.advice is None
-    assert found.evidence == (run_builder.RUN,)
+    assert found.evidence == (records.RUN,)
 
 
 def test_a_value_outside_the_band_is_imprecise_and_told_by_how_much(tmp_path: Path) -> None:

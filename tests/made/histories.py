@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from cgbench.records.run import PHASE_COLUMNS, RunRecord
+from cgbench.records.run import PHASE_COLUMNS
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import TrialRecord
 from cgbench.spec import experiment_file
-from tests.made.run_builder import HOST
+from tests.made import records
 
 FIRST_DAY = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -51,10 +51,9 @@ def _keep(results: Path, night: Night, number: int) -> RunDirectory:
     spec = experiment_file.load(night.experiment)
     directory = RunDirectory.create(results, spec.name, name)
     directory.write_run(
-        RunRecord(
+        records.run(
             run=name, experiment=spec, quick=night.quick, seed=number, trials_planned=3,
-            image="cgbench/workload:0123456789ab", host=HOST.model_copy(update=dict(night.host)),
-            preconditions={}, status="finished", started=started.isoformat(),
+            host=records.host(**night.host), status="finished", started=started.isoformat(),
         )
     )  # fmt: skip
     trials = max(len(values) for values in night.values.values())

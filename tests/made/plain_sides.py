@@ -7,7 +7,7 @@ from typing import Any
 
 from cgbench.records.baseline import Baseline, Noise, Series
 from cgbench.spec.metrics import UNITS
-from tests.made.run_builder import HOST
+from tests.made import records
 
 
 def side(
@@ -17,7 +17,7 @@ def side(
     (count,) = {len(each) for each in values.values()}
     return Baseline(
         name=name, experiment="cpu-quota-sweep", run=f"run-{name}",
-        started="2026-01-01T00:00:00+00:00", host=HOST.model_copy(update=host),
+        started="2026-01-01T00:00:00+00:00", host=records.host(**host),
         image="cgbench/workload:0123456789ab", schedule="0123456789ab",
         repetitions=tuple(range(1, count + 1)),
         noise=tuple(

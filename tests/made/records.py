@@ -1,6 +1,8 @@
-"""Records to test with: a phase, a trial and a run whose every field is filled."""
+"""The one host, run, trial and phase that tests begin with, every field filled."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from cgbench.records.run import Host, RunRecord
 from cgbench.records.trial import (
@@ -15,6 +17,17 @@ from cgbench.records.trial import (
     TrialRecord,
 )
 from cgbench.spec import experiment_file
+
+RUN = "20260101T000000Z-0001"
+"""The name of every made-up run that does not need another."""
+
+HOST = Host(
+    hostname="made-up", kernel="6.1.0", os="Debian GNU/Linux 12", cpu_model="Model <1> & co",
+    cpus=2, memory_bytes=8 * 2**30, swap_bytes=0, cgroup="v1", cgroup_driver="cgroupfs",
+    docker="20.10.24", docker_api="1.41", runc="1.1.5", storage_driver="overlay2", timer_hz=250,
+    clock="tsc", python="3.11.7", cgbench="0.1.0",
+)  # fmt: skip
+"""The host of every made-up run; `host()` returns one that differs from it."""
 
 
 def phase(*files: FileChange) -> Phase:
@@ -87,22 +100,23 @@ def trial(number: int = 1) -> TrialRecord:
     )
 
 
-def run() -> RunRecord:
-    """Return a run that has just begun."""
-    return RunRecord(
-        run="20261124T101530Z-3f9c",
-        experiment=experiment_file.load("cpu-period-sweep"),
-        quick=True,
+def host(**changes: Any) -> Host:
+    """Return HOST with these fields changed."""
+    return HOST.model_copy(update=changes)
+
+
+def run(**changes: Any) -> RunRecord:
+    """Return a run of cpu-quota-sweep that has just begun on HOST, with these fields changed."""
+    record = RunRecord(
+        run=RUN,
+        experiment=experiment_file.load("cpu-quota-sweep"),
+        quick=False,
         seed=7,
         trials_planned=2,
-        image="cgbench/workload:abc",
-        host=Host(
-            hostname="h", kernel="6.18", os="Debian", cpu_model="x", cpus=2, memory_bytes=1,
-            swap_bytes=0, cgroup="hybrid", cgroup_driver="cgroupfs", docker="20.10",
-            docker_api="1.41", runc="1.1.5", storage_driver="overlay2", timer_hz=None,
-            clock="tsc", python="3.11.7", cgbench="0.1.0",
-        ),
+        image="cgbench/workload:0123456789ab",
+        host=HOST,
         preconditions={"cpu-bandwidth": True},
         status="running",
-        started="2026-11-24T10:15:30Z",
-    )  # fmt: skip
+        started="2026-01-01T00:00:00+00:00",
+    )
+    return record.model_copy(update=changes)

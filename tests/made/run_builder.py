@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cgbench.judging import rows
-from cgbench.records.run import Host, RunRecord
+from cgbench.records.run import Host
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.samples import Column, ProbeLog, Samples, StatsPoint, TrialData
 from cgbench.records.trial import (
@@ -35,20 +35,15 @@ from cgbench.spec.experiment import Experiment
 from cgbench.spec.option import Settings
 from cgbench.spec.schedule import TrialPlan
 from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US
+from tests.made import records
+from tests.made.records import HOST, RUN
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-RUN = "20260101T000000Z-0001"
 UNITS_PER_MS = 600
 ANSWER_NS, FILE_NS = 15 * NS_PER_MS, 12 * NS_PER_MS
 WARMUP_NS = 500 * NS_PER_MS
-HOST = Host(
-    hostname="made-up", kernel="6.1.0", os="Debian GNU/Linux 12", cpu_model="Model <1> & co",
-    cpus=2, memory_bytes=8 * 2**30, swap_bytes=0, cgroup="v1", cgroup_driver="cgroupfs",
-    docker="20.10.24", docker_api="1.41", runc="1.1.5", storage_driver="overlay2", timer_hz=250,
-    clock="tsc", python="3.11.7", cgbench="0.1.0",
-)  # fmt: skip
 SOURCES = {
     "usage_ns": Source(column="cpuacct.usage", scale=1),
     "periods": Source(column="cpu.stat:nr_periods", scale=1),
@@ -127,11 +122,9 @@ def build(results: Path, made: MadeUp | None = None) -> RunDirectory:
     shaped = _shaped(made)
     plans = shaped.plans(HOST.cpus, seed=7)
     directory = RunDirectory.create(results, shaped.name, RUN)
-    record = RunRecord(
-        run=RUN, experiment=shaped, quick=False, seed=7, trials_planned=len(plans),
-        image="cgbench/workload:0123456789ab", host=made.host,
-        preconditions={"cpu-bandwidth": True}, status=made.status,
-        started="2026-01-01T00:00:00+00:00", elapsed_s=60.0,
+    record = records.run(
+        experiment=shaped, trials_planned=len(plans), host=made.host, status=made.status,
+        elapsed_s=60.0,
     )  # fmt: skip
     directory.write_run(record)
     for plan in plans[: made.finished]:

@@ -9,7 +9,8 @@ import numpy as np
 from cgbench.judging.comparison import Comparison, compare
 from cgbench.records.baseline import Baseline, Noise, Series
 from cgbench.records.run import Host
-from tests.made.run_builder import HOST
+from tests.made import records
+from tests.made.records import HOST
 
 HOSTILE = "<script>alert('&')</script>"
 """A text that must never become markup."""
@@ -69,7 +70,7 @@ def mixed(*, paired: bool = False) -> Comparison:
 
 def forbidden() -> Comparison:
     """Return a comparison of two hosts, which came to nothing."""
-    other = HOST.model_copy(update={"kernel": "6.18.0", "hostname": HOSTILE})
+    other = records.host(kernel="6.18.0", hostname=HOSTILE)
     return compare(side(), side("other", host=other), allow=("kernel",))
 
 

@@ -16,7 +16,8 @@ from cgbench.records.idle_findings import (
 from cgbench.records.truth import Row, TruthTable
 from cgbench.records.verdict import Declared, Enforced, Outcome, Point, TimeToEffect, Verdict
 from cgbench.spec.options import OPTIONS
-from tests.made.run_builder import HOST, RUN
+from tests.made import records
+from tests.made.records import RUN
 
 HOSTILE = "<script>alert('&')</script>"
 """A text that must never become markup."""
@@ -127,7 +128,7 @@ def table(*outcomes: Outcome, bare: bool = False, hostname: str = "made-up") -> 
         meeting(a, b, outcome) for (a, b), outcome in zip(pairs, Meeting, strict=False)
     )  # fmt: skip
     return TruthTable(
-        host=HOST.model_copy(update={"hostname": hostname}),
+        host=records.host(hostname=hostname),
         started="2026-01-01T00:00:00+00:00",
         elapsed_s=241.5,
         rows=rows,

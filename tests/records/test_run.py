@@ -23,7 +23,7 @@ def test_a_run_comes_back_from_its_json_with_the_whole_experiment() -> None:
     back = RunRecord.model_validate_json(run().model_dump_json())
     assert back == run()
     assert back.schema_version == SCHEMA_VERSION
-    assert back.experiment == experiment_file.load("cpu-period-sweep")
+    assert back.experiment == experiment_file.load("cpu-quota-sweep")
 
 
 def test_a_run_from_before_they_were_recorded_has_cpus_from_0_on_and_pages_of_4_kib() -> None:

@@ -12,7 +12,7 @@ from cgbench.records.truth import NOT_IN_FORCE, Row, TruthTable
 from cgbench.records.verdict import Outcome, Verdict
 from cgbench.spec import experiment_file
 from cgbench.spec.options import OPTIONS
-from tests.made.run_builder import HOST
+from tests.made.records import HOST
 
 
 def told(option: str, outcome: Outcome) -> Verdict:

@@ -11,7 +11,7 @@ from cgbench.reporting.words.host_differences import (
     option_differences,
 )
 from cgbench.spec.options import OPTIONS
-from tests.made.run_builder import HOST
+from tests.made.records import HOST
 from tests.made.truth_tables import attempt, meeting, row, table, unseen, verdict
 
 EFFECTIVE, IGNORED = Outcome.EFFECTIVE, Outcome.IGNORED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cgbench.reporting.words.hosts import caveat, described, identity, names
-from tests.made.run_builder import HOST
+from tests.made.records import HOST
 
 V2 = HOST.model_copy(update={"cgroup": "v2"})
 NEWER = HOST.model_copy(update={"kernel": "6.12.0"})
