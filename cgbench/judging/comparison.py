@@ -14,7 +14,7 @@ from cgbench.errors import BaselineError
 from cgbench.judging.contrast import Contrast, Family, Floats, contrasts
 from cgbench.records.baseline import Baseline, Series
 from cgbench.records.run import PointKey
-from cgbench.spec.metrics import GAUGES
+from cgbench.spec.metrics import METRICS
 from cgbench.spec.model import Model
 
 ALPHA = 0.01
@@ -189,19 +189,27 @@ def compare(
         return head
     pairs = _pairs(baseline, candidate, only)
     gone = [one for one in _unmatched(baseline, candidate) if only is None or one.key in only]
-    effects = [_effect(before, after, effect) for before, after in pairs]
+    resolutions = [
+        METRICS[before.metric].known_to(candidate.host.page_bytes) for before, _after in pairs
+    ]
+    effects = [
+        _effect(before, after, effect, resolution)
+        for (before, after), resolution in zip(pairs, resolutions, strict=True)
+    ]
     family = Family(
         baseline=_matrix([before for before, _after in pairs]),
         candidate=_matrix([after for _before, after in pairs]),
-        worse=[GAUGES[before.metric].worse for before, _after in pairs],
+        worse=[METRICS[before.metric].worse for before, _after in pairs],
         effect=effects,
-        resolution=[GAUGES[before.metric].resolution for before, _after in pairs],
+        resolution=resolutions,
         paired=paired,
     )
     found = contrasts(family) if pairs else []
     findings = [
-        _finding(before, after, matters, one, Bar(alpha, 0.0 if paired else margin))
-        for (before, after), matters, one in zip(pairs, effects, found, strict=True)
+        _finding(before, after, one, Bar(alpha, 0.0 if paired else margin, matters, resolution))
+        for (before, after), matters, resolution, one in zip(
+            pairs, effects, resolutions, found, strict=True
+        )
     ]
     return head.model_copy(update={"findings": (*findings, *(_one_sided(one) for one in gone))})
 
@@ -228,11 +236,10 @@ def _matrix(series: Sequence[Series]) -> Floats:
     return np.array(columns, dtype=float).T
 
 
-def _effect(before: Series, after: Series, effect: float) -> float:
+def _effect(before: Series, after: Series, effect: float, resolution: float) -> float:
     """Return the smallest share that matters: `effect`, or the resolution if that is coarser."""
     known = [value for value in before.values if value is not None]
     middle = abs(float(np.median(known))) if known else 0.0
-    resolution = GAUGES[before.metric].resolution
     if 0.0 in known or 0.0 in after.values:
         # `contrast` adds the resolution to all values of such a column.
         middle += resolution
@@ -241,7 +248,7 @@ def _effect(before: Series, after: Series, effect: float) -> float:
 
 def _base(before: Series, after: Sequence[float | None]) -> dict[str, Any]:
     return before.model_dump(exclude={"values"}) | {
-        "worse": GAUGES[before.metric].worse,
+        "worse": METRICS[before.metric].worse,
         "baseline": tuple(value for value in before.values if value is not None),
         "candidate": tuple(value for value in after if value is not None),
     }
@@ -256,14 +263,20 @@ def _one_sided(before: Series) -> Finding:
 
 @dataclass(frozen=True)
 class Bar:
-    """What a change must pass to be told: a p-value, and a share of half its interval."""
+    """What a change must exceed to be reported.
+
+    A p-value, a share of half its interval, the smallest share that matters, and the resolution
+    in the metric's unit.
+    """
 
     alpha: float
     margin: float
+    effect: float
+    resolution: float
 
 
-def _finding(before: Series, after: Series, effect: float, found: Contrast, bar: Bar) -> Finding:
-    base = _base(before, after.values) | {"effect_pct": 100 * effect}
+def _finding(before: Series, after: Series, found: Contrast, bar: Bar) -> Finding:
+    base = _base(before, after.values) | {"effect_pct": 100 * bar.effect}
     sides = (len(base["baseline"]), len(base["candidate"]))
     if min(sides) < FEWEST:
         return Finding(
@@ -271,14 +284,16 @@ def _finding(before: Series, after: Series, effect: float, found: Contrast, bar:
             reason=f"{sides[0]} and {sides[1]} trials; {FEWEST} a side are the fewest",
         )  # fmt: skip
     if found.ratio is None or found.low is None or found.high is None:
-        return _without_ratio(base, GAUGES[before.metric].resolution)
+        return _without_ratio(base, bar.resolution)
     numbers = {
         "change_pct": 100 * (found.ratio - 1),
         "low_pct": 100 * (found.low - 1),
         "high_pct": 100 * (found.high - 1),
     }
-    judgement, reason, p = _judged(found, effect, bar, GAUGES[before.metric].worse)
-    more = _more_trials(found, effect, min(sides)) if judgement is Judgement.INCONCLUSIVE else None
+    judgement, reason, p = _judged(found, bar, METRICS[before.metric].worse)
+    more = (
+        _more_trials(found, bar.effect, min(sides)) if judgement is Judgement.INCONCLUSIVE else None
+    )
     if more is not None and more > HOPELESS:
         reason += "; too noisy here to be decided by more trials"
         more = None
@@ -308,15 +323,13 @@ def _without_ratio(base: dict[str, Any], resolution: float) -> Finding:
     return Finding(**base, judgement=Judgement.INCONCLUSIVE, reason=where, more_trials=FEWEST)
 
 
-def _judged(
-    found: Contrast, effect: float, bar: Bar, worse: str
-) -> tuple[Judgement, str, float | None]:
+def _judged(found: Contrast, bar: Bar, worse: str) -> tuple[Judgement, str, float | None]:
     """Return the judgement, why, and the p-value of the direction seen."""
     assert found.ratio is not None
     assert found.low is not None
     assert found.high is not None
     change = math.log(found.ratio)
-    reach = math.log1p(effect)
+    effect, reach = bar.effect, math.log1p(bar.effect)
     bad = worse == "either" or (change > 0) == (worse == "higher")
     p = found.p_worse if bad else found.p_better
     if max(abs(math.log(found.low)), abs(math.log(found.high))) <= reach:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ from cgbench.judging.change_points import FEWEST, MAX_P, SMALLEST_PCT, Split
 from cgbench.records import results as run_directory
 from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
-from cgbench.spec import metrics
+from cgbench.spec.metrics import METRICS, nearest
 
 SCHEMA_VERSION = 1
 """Version of the JSON that `to_json` gives."""
@@ -196,7 +195,7 @@ def read(results: Path, wanted: Wanted) -> History:
             f"points need {FEWEST}",
             "Measure more, or look at single runs: cgbench report RUN...",
         )
-    unit = metrics.UNITS[wanted.metric]
+    unit = METRICS[wanted.metric].unit
     trends = tuple(_trend(key, unit, entries) for key, entries in chosen.items())
     return History(wanted.metric, unit, trends, tuple(left_out))
 
@@ -206,11 +205,8 @@ Gathered = dict[Place, list[Entry]]
 
 
 def _check_metric(metric: str) -> None:
-    if metric in metrics.UNITS:
-        return
-    near = difflib.get_close_matches(metric, metrics.UNITS, n=1)
-    advice = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(metrics.UNITS)}."
-    raise HistoryError(f"no metric is called {metric}", advice)
+    if metric not in METRICS:
+        raise HistoryError(f"no metric is called {metric}", nearest(metric))
 
 
 def _gathered(directories: Sequence[RunDirectory]) -> tuple[Gathered, list[LeftOut]]:

@@ -21,7 +21,7 @@ from cgbench.records.run import PHASE_COLUMNS, RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import Phase, TrialRecord
 from cgbench.spec.experiment import Container
-from cgbench.spec.metrics import UNITS
+from cgbench.spec.metrics import METRICS
 from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_MS
 
@@ -84,9 +84,9 @@ def _trial_rows(
                 expected = situation.expected(metric, role)
                 row = (
                     run.experiment.name, trial.number, phase.number, role, phase.option,
-                    phase.change.via, phase.requested, phase.effective, metric, UNITS[metric],
-                    expected, value, None if expected is None else error_pct(value, expected),
-                    n_samples,
+                    phase.change.via, phase.requested, phase.effective, metric,
+                    METRICS[metric].unit, expected, value,
+                    None if expected is None else error_pct(value, expected), n_samples,
                 )  # fmt: skip
                 yield dict(zip(PHASE_COLUMNS, row, strict=True))
 

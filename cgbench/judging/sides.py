@@ -16,7 +16,7 @@ from cgbench.records.run import PointKey
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import TrialRecord
 from cgbench.spec.experiment import Experiment
-from cgbench.spec.metrics import GAUGES
+from cgbench.spec.metrics import METRICS, nearest
 
 # What does not change what is measured.
 _ABOUT = ("name", "title", "question", "trials", "quick", "verify", "gate")
@@ -45,8 +45,8 @@ def gated_metrics(experiment: Experiment) -> tuple[str, ...]:
 def check_metrics(names: Sequence[str]) -> tuple[str, ...]:
     """Return the names. Raises BaselineError on one that is no metric."""
     for name in names:
-        if name not in GAUGES:
-            raise BaselineError(f"unknown metric: {name}", f"Metrics: {', '.join(sorted(GAUGES))}.")
+        if name not in METRICS:
+            raise BaselineError(f"unknown metric: {name}", nearest(name))
     return tuple(names)
 
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from cgbench.judging import checks
 from cgbench.judging import rows as metrics
-from cgbench.records.run import RunRecord
+from cgbench.records.run import Host, RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import Phase
 from cgbench.records.verdict import Declared, Enforced, Outcome, Point, TimeToEffect, Verdict
 from cgbench.spec.conversions import bandwidth, conversion
-from cgbench.spec.experiment import Band, Experiment
+from cgbench.spec.experiment import Experiment
+from cgbench.spec.metrics import METRICS, Band
 from cgbench.spec.option import CPU_WEIGHT
 from cgbench.spec.options import option
 from cgbench.units import NS_PER_MS, format_size
@@ -29,21 +30,8 @@ RESPONSE_WANTED = 0.25
 
 _DISTURBANCES = ("steal", "other tenants", "emulated CPU")
 
-# What is less where others use the CPUs, too. They take from both sides of a share of the CPUs, and
-# nothing from bytes or counts.
-_TAKEN_AWAY = ("cpus_used", "probe_cpus", "io_share_pct", "off_mask_cpu_ms")
-
-# Ceilings that a workload grows up to, which takes it a while on a slow host.
-_FILLED = ("memory_max_bytes", "memory_swap_max_bytes")
-
 # Whoever ends this soon after the answer was above the limit before it was set, and did not grow.
 _AT_ONCE_NS = 250 * NS_PER_MS
-
-# Floors: what a group has beyond them is no fault of theirs.
-_KEPT = ("memory_bytes",)
-
-# The kernel charges memory in batches of this many pages per CPU (mm/memcontrol.c).
-_PAGE = 4096
 
 Row = Mapping[str, Any]
 
@@ -262,7 +250,7 @@ def _felt(evidence: _Evidence, judged: Sequence[Point]) -> tuple[Outcome, str]:
 
 def _doubt(evidence: _Evidence, astray: Sequence[Point]) -> str | None:
     """Return what else than the limit may have led values astray, None if nothing."""
-    if not astray or astray[0].metric not in _TAKEN_AWAY:
+    if not astray or not METRICS[astray[0].metric].taken_away:
         return None
     # Time that is taken from an emulator is charged to whatever ran in it, and its ticks come late:
     # with the host beneath at a load of 5, quotas were missed by -50 to +39 %, in quiet by 1 %.
@@ -324,9 +312,9 @@ def _points(evidence: _Evidence, experiment: Experiment) -> Iterable[Point]:
         if expected is not None:
             phase = settings[requested]
             tolerance = _tolerance(
-                verify.band, expected, phase, workers[phase.role], evidence.run.host.cpus
+                verify.band, expected, phase, workers[phase.role], evidence.run.host
             )
-            within = holds(metric, value, expected, tolerance, grown=requested in grown)
+            within = METRICS[metric].holds(value, expected, tolerance, grown=requested in grown)
         yield Point(
             requested=requested,
             metric=metric,
@@ -338,27 +326,13 @@ def _points(evidence: _Evidence, experiment: Experiment) -> Iterable[Point]:
         )
 
 
-def holds(
-    metric: str, value: float, expected: float, tolerance: float, *, grown: bool
-) -> bool | None:
-    """Say whether a value is as expected; None where it tells nothing.
-
-    What a workload fills tells nothing below its limit, unless it has `grown` until it was ended.
-    """
-    if abs(value - expected) <= tolerance:
-        return True
-    if value < expected:
-        return None if metric in _FILLED and not grown else False
-    return metric in _KEPT
-
-
-def _tolerance(band: Band, expected: float, phase: Phase, workers: int, cpus: int) -> float:
+def _tolerance(band: Band, expected: float, phase: Phase, workers: int, host: Host) -> float:
     """Return how far from `expected` a value may lie, in the metric's unit."""
     period_ms = bandwidth(phase.settings)[1] / 1000
     return (
         band.pct / 100 * expected
-        + band.ms_per_period * min(workers, cpus) / period_ms
-        + band.pages_per_cpu * _PAGE * cpus
+        + band.ms_per_period * min(workers, host.cpus) / period_ms
+        + band.pages_per_cpu * host.page_bytes * host.cpus
     )
 
 

@@ -19,6 +19,7 @@ from cgbench.errors import CgbenchError, ExperimentError
 from cgbench.spec import workload as workloads
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.fields import Duration, Hold, Size, Whole, not_negative
+from cgbench.spec.metrics import Band
 from cgbench.spec.model import Model
 from cgbench.spec.option import Settings, Value, written
 from cgbench.spec.options import option
@@ -127,18 +128,6 @@ class Quick(Model):
 
     trials: Annotated[Whole, Field(ge=1, le=1000)] = 2
     hold: Annotated[Hold, Field(json_schema_extra={"default": "2s"})] = 2 * NS_PER_S
-
-
-class Band(Model):
-    """How far a value may lie from what is expected, all parts added up; empty is exactly.
-
-    `pct` is of the expected value; `ms_per_period` is CPU time per worker and period, the
-    overrun a tick allows; `pages_per_cpu` is what a memory counter may lag behind.
-    """
-
-    pct: Annotated[float, Field(ge=0, le=100)] = 0.0
-    ms_per_period: Annotated[float, Field(ge=0)] = 0.0
-    pages_per_cpu: Annotated[Whole, Field(ge=0)] = 0
 
 
 class Verify(Model):

@@ -1,26 +1,76 @@
-"""Which way a metric is worse, and how finely it can be known at all."""
+"""Every metric: its unit, its words, which way is worse, and within what a value of it holds."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Annotated, Literal
 
-if TYPE_CHECKING:
-    pass
+from pydantic import Field
 
+from cgbench.spec.fields import Whole
+from cgbench.spec.model import Model
 
 Worse = Literal["lower", "higher", "either"]
+"""The direction of a change that is a regression."""
+
+Shows = Literal["exact", "floor", "ceiling", "none"]
+"""What an expected value of a metric is: one to meet, one that may be exceeded, one that a workload
+grows up to and may not have reached, or nothing: no expectation exists.
+"""
+
+
+class Band(Model):
+    """How far a value may lie from what is expected, all parts added up; empty is exactly.
+
+    `pct` is of the expected value; `ms_per_period` is CPU time per worker and period, the
+    overrun a tick allows; `pages_per_cpu` is what a memory counter may lag behind.
+    """
+
+    pct: Annotated[float, Field(ge=0, le=100)] = 0.0
+    ms_per_period: Annotated[float, Field(ge=0)] = 0.0
+    pages_per_cpu: Annotated[Whole, Field(ge=0)] = 0
+
+
+_EXACTLY = Band()
 
 
 @dataclass(frozen=True)
-class Gauge:
-    """`worse` is the direction to fear; differences below `resolution`, in the metric's unit, are
-    no news: a tick, a sampling interval, one event in a window.
+class Metric:
+    """One metric: `label` is its name on pages, plots and tables, where the unit stands beside it.
+
+    Differences below `resolution`, in the metric's unit, and `resolution_pages` memory pages mean
+    nothing: a tick, a sampling interval, one event in a window. `taken_away` says that other load
+    on the host lowers it: such load takes from both sides of a share, and nothing from bytes or
+    counts. `band` is used where an experiment names no other.
     """
 
+    name: str
+    unit: str
+    label: str
+    description: str
     worse: Worse
     resolution: float = 0.0
+    resolution_pages: int = 0
+    shows: Shows = "none"
+    taken_away: bool = False
+    band: Band = _EXACTLY
+
+    def known_to(self, page_bytes: int) -> float:
+        """Return the resolution in the metric's unit on a host with pages of that size."""
+        return self.resolution + self.resolution_pages * page_bytes
+
+    def holds(self, value: float, expected: float, tolerance: float, *, grown: bool) -> bool | None:
+        """Say whether a value is as expected; None where it shows nothing.
+
+        Below its limit a ceiling shows nothing, unless the workload has `grown` until it was ended.
+        """
+        if abs(value - expected) <= tolerance:
+            return True
+        if value < expected:
+            return None if self.shows == "ceiling" and not grown else False
+        return self.shows == "floor"
 
 
 # The kernel hands a group's quota to its CPUs in slices (sched_cfs_bandwidth_slice_us): which
@@ -28,77 +78,189 @@ class Gauge:
 _SLICE_MS = 5.0
 # A tick's overrun of 1 ms in a period of 100 ms, of one worker and summed over two.
 _OVERRUN_PCT = 1.0
+# The kernel charges memory in batches of this many pages per CPU (mm/memcontrol.c).
+_BATCH_PAGES = 64
 
-GAUGES: Mapping[str, Gauge] = {
-    "cpus_used": Gauge("lower", 0.002),
-    "probe_cpus": Gauge("lower", 0.004),
-    "throttled_periods_pct": Gauge("higher", 1.0),
-    "throttled_time_pct": Gauge("higher", 2 * _OVERRUN_PCT),
-    "stall_time_pct": Gauge("higher", _OVERRUN_PCT),
-    "stalls_per_s": Gauge("higher", 1.0),
-    "stall_p50_ms": Gauge("higher", _SLICE_MS),
-    "stall_p99_ms": Gauge("higher", _SLICE_MS),
-    "stall_max_ms": Gauge("higher", _SLICE_MS),
-    "work_per_cpu_s": Gauge("lower"),
-    "work_per_s": Gauge("lower"),
-    "answer_ms": Gauge("higher", 1.0),
-    "file_ms": Gauge("higher", 1.0),
-    "settle_ms": Gauge("higher", 1.0),
-    "docker_stats_cpus": Gauge("either", 0.01),
-    "cpu_pressure_pct": Gauge("higher", 1.0),
-    "cpu_share_pct": Gauge("either", 0.5),
-    "off_mask_cpu_ms": Gauge("higher", 1.0),
-    "off_mask_pct": Gauge("higher", 1.0),
-    "memory_max_bytes": Gauge("either", 64 * 4096),
-    "swap_max_bytes": Gauge("either", 64 * 4096),
-    "memory_swap_max_bytes": Gauge("either", 64 * 4096),
-    "memory_bytes": Gauge("either", 64 * 4096),
-    "tasks_max": Gauge("either"),
-    "oom_kills": Gauge("higher"),
-    "io_bytes_per_s": Gauge("lower"),
-    "io_share_pct": Gauge("either", 0.5),
-    "wake_p50_us": Gauge("higher", 1.0),
-    "wake_p99_us": Gauge("higher", 1.0),
-    "wake_max_us": Gauge("higher", 1.0),
-    "ended_ms": Gauge("either", 1.0),
-    "restarts": Gauge("either"),
-    "backoff_ms": Gauge("higher", 1.0),
-}
-"""Every metric of `metrics.UNITS`."""
+_CPU_BAND = Band(pct=2, ms_per_period=1)
 
-UNITS: Mapping[str, str] = {
-    "cpus_used": "CPUs",
-    "probe_cpus": "CPUs",
-    "throttled_periods_pct": "%",
-    "throttled_time_pct": "%",
-    "stall_time_pct": "%",
-    "stalls_per_s": "1/s",
-    "stall_p50_ms": "ms",
-    "stall_p99_ms": "ms",
-    "stall_max_ms": "ms",
-    "work_per_cpu_s": "units/s",
-    "answer_ms": "ms",
-    "file_ms": "ms",
-    "settle_ms": "ms",
-    "docker_stats_cpus": "CPUs",
-    "cpu_pressure_pct": "%",
-    "cpu_share_pct": "%",
-    "off_mask_cpu_ms": "ms",
-    "off_mask_pct": "%",
-    "work_per_s": "units/s",
-    "memory_max_bytes": "bytes",
-    "swap_max_bytes": "bytes",
-    "memory_swap_max_bytes": "bytes",
-    "tasks_max": "tasks",
-    "oom_kills": "kills",
-    "io_bytes_per_s": "bytes/s",
-    "io_share_pct": "%",
-    "wake_p50_us": "µs",
-    "wake_p99_us": "µs",
-    "wake_max_us": "µs",
-    "ended_ms": "ms",
-    "restarts": "restarts",
-    "backoff_ms": "ms",
-    "memory_bytes": "bytes",
-}
-"""Every metric and its unit."""
+_ALL = (
+    Metric(
+        "cpus_used", "CPUs", "CPUs used",
+        "CPU time by the cgroup's usage counter, divided by the elapsed time.",
+        "lower", 0.002, shows="exact", taken_away=True, band=_CPU_BAND,
+    ),
+    Metric(
+        "probe_cpus", "CPUs", "CPUs used, by the probe",
+        "Time in which the probe's workers ran, divided by the elapsed time.",
+        "lower", 0.004, shows="exact", taken_away=True, band=_CPU_BAND,
+    ),
+    Metric(
+        "throttled_periods_pct", "%", "throttled periods",
+        "Periods in which the group ran out of quota, in percent of all periods.",
+        "higher", 1.0,
+    ),
+    Metric(
+        "throttled_time_pct", "%", "throttled time",
+        "Time that run queues of the group stood still, summed over CPUs, in percent of the "
+        "elapsed time.",
+        "higher", 2 * _OVERRUN_PCT,
+    ),
+    Metric(
+        "stall_time_pct", "%", "stalled time",
+        "Time in which workers wanted to run and did not, in percent of all workers' time.",
+        "higher", _OVERRUN_PCT,
+    ),
+    Metric(
+        "stalls_per_s", "1/s", "stalls per second",
+        "Stalls that begin in the steady window, divided by the elapsed time.",
+        "higher", 1.0,
+    ),
+    Metric(
+        "stall_p50_ms", "ms", "stalls, median",
+        "Median length of the stalls that begin in the steady window.",
+        "higher", _SLICE_MS,
+    ),
+    Metric(
+        "stall_p99_ms", "ms", "stalls, 99th percentile",
+        "99th percentile of the lengths of the stalls that begin in the steady window.",
+        "higher", _SLICE_MS,
+    ),
+    Metric(
+        "stall_max_ms", "ms", "longest stall",
+        "Length of the longest stall that begins in the steady window.",
+        "higher", _SLICE_MS,
+    ),
+    Metric(
+        "work_per_cpu_s", "units/s", "work per CPU-second",
+        "Units of work per second of CPU time: the host's speed, and no measure of a limit.",
+        "lower",
+    ),
+    Metric(
+        "answer_ms", "ms", "time to the answer",
+        "Time from the request to the API's answer.",
+        "higher", 1.0,
+    ),
+    Metric(
+        "file_ms", "ms", "time to the interface file",
+        "Time from the request to the first reading of the interface file with the new value.",
+        "higher", 1.0,
+    ),
+    Metric(
+        "settle_ms", "ms", "time to settle",
+        "Time from the request until the workload has settled.",
+        "higher", 1.0,
+    ),
+    Metric(
+        "docker_stats_cpus", "CPUs", "CPUs used, by docker stats",
+        "Median of what `docker stats` showed in the steady window.",
+        "either", 0.01,
+    ),
+    Metric(
+        "cpu_pressure_pct", "%", "CPU pressure",
+        "Time in which at least one task waited for a CPU (`some` of cpu.pressure), in percent of "
+        "the elapsed time.",
+        "higher", 1.0,
+    ),
+    Metric(
+        "cpu_share_pct", "%", "share of CPU time",
+        "CPUs used, in percent of what the container and its rivals used together.",
+        "either", 0.5, shows="exact", band=Band(pct=5),
+    ),
+    Metric(
+        "off_mask_cpu_ms", "ms", "CPU time off the set",
+        "CPU time used on CPUs outside the declared set, in the steady window (cgroup v1).",
+        "higher", 1.0, shows="exact", taken_away=True,
+    ),
+    Metric(
+        "off_mask_pct", "%", "readings off the set",
+        "Readings of a running worker on a CPU outside the declared set, in percent of all "
+        "readings of running workers (cgroup v2).",
+        "higher", 1.0, shows="exact",
+    ),
+    Metric(
+        "work_per_s", "units/s", "work per second",
+        "Units of work per second of elapsed time.",
+        "lower",
+    ),
+    Metric(
+        "memory_max_bytes", "bytes", "most memory",
+        "Highest reading of the memory in use in the phase.",
+        "either", resolution_pages=_BATCH_PAGES, shows="ceiling",
+        band=Band(pages_per_cpu=_BATCH_PAGES),
+    ),
+    Metric(
+        "swap_max_bytes", "bytes", "most swap",
+        "Highest reading of the swap in use in the phase.",
+        "either", resolution_pages=_BATCH_PAGES,
+    ),
+    Metric(
+        "memory_swap_max_bytes", "bytes", "most memory and swap",
+        "Highest reading of memory and swap in use together in the phase.",
+        "either", resolution_pages=_BATCH_PAGES, shows="ceiling",
+        band=Band(pct=3, pages_per_cpu=_BATCH_PAGES),
+    ),
+    Metric(
+        "memory_bytes", "bytes", "memory held",
+        "Median reading of the memory in use in the steady window.",
+        "either", resolution_pages=_BATCH_PAGES, shows="floor", band=Band(pct=10),
+    ),
+    Metric(
+        "tasks_max", "tasks", "most tasks",
+        "Highest reading of the number of tasks in the phase.",
+        "either", shows="exact",
+    ),
+    Metric(
+        "oom_kills", "kills", "OOM kills",
+        "Processes that the kernel killed for lack of memory in the phase.",
+        "higher",
+    ),
+    Metric(
+        "io_bytes_per_s", "bytes/s", "I/O rate",
+        "Bytes read and written in the steady window, divided by the elapsed time.",
+        "lower",
+    ),
+    Metric(
+        "io_share_pct", "%", "share of I/O",
+        "Bytes read and written, in percent of what all containers moved together.",
+        "either", 0.5, shows="exact", taken_away=True, band=Band(pct=15),
+    ),
+    Metric(
+        "wake_p50_us", "µs", "late wake-ups, median",
+        "Median of how late a `wake` worker woke up after its deadlines.",
+        "higher", 1.0,
+    ),
+    Metric(
+        "wake_p99_us", "µs", "late wake-ups, 99th percentile",
+        "99th percentile of how late a `wake` worker woke up after its deadlines.",
+        "higher", 1.0,
+    ),
+    Metric(
+        "wake_max_us", "µs", "latest wake-up",
+        "How late a `wake` worker woke up at most after its deadlines.",
+        "higher", 1.0,
+    ),
+    Metric(
+        "ended_ms", "ms", "time to the end",
+        "Time from the request to the end of the container.",
+        "either", 1.0,
+    ),
+    Metric(
+        "restarts", "restarts", "restarts",
+        "Starts after an end in the phase, by Docker's events.",
+        "either", shows="exact",
+    ),
+    Metric(
+        "backoff_ms", "ms", "pause before a restart",
+        "Median pause between an end and the next start, by Docker's events.",
+        "higher", 1.0,
+    ),
+)  # fmt: skip
+
+METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ALL}
+"""Every metric by its name, in the order in which tables show them."""
+
+
+def nearest(name: str) -> str:
+    """Return the advice on a name that is no metric: the nearest one, else all of them."""
+    near = difflib.get_close_matches(name, METRICS, 1)
+    return f"Did you mean {near[0]}?" if near else f"Metrics: {', '.join(sorted(METRICS))}."

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cgbench.records.baseline import Baseline, Noise, Series
-from cgbench.spec.metrics import UNITS
+from cgbench.spec.metrics import METRICS
 from tests.made import records
 
 
@@ -25,7 +25,7 @@ def side(
         ),
         series=tuple(
             Series(role="worker", option="cpu-quota", via="update", requested="50000",
-                   metric=metric, unit=UNITS[metric], values=tuple(each))
+                   metric=metric, unit=METRICS[metric].unit, values=tuple(each))
             for metric, each in values.items()
         ),
     )  # fmt: skip

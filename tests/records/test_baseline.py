@@ -9,7 +9,6 @@ from cgbench.errors import BaselineError, CgbenchError, StoreError
 from cgbench.judging import sides
 from cgbench.records import baseline
 from cgbench.spec import experiment_file
-from cgbench.spec.metrics import GAUGES, UNITS
 from tests.made.plain_sides import side
 from tests.made.run_builder import MadeUp, build
 
@@ -39,10 +38,6 @@ def test_what_is_written_is_read_again_and_has_a_line_per_series(tmp_path: Path)
     assert baseline.find("before", tmp_path) == kept == baseline.find(str(path), tmp_path)
     assert sum('"metric"' in line for line in path.read_text().splitlines()) == len(kept.series)
     assert baseline.names(tmp_path) == ["before"]
-
-
-def test_every_metric_has_a_direction() -> None:
-    assert set(GAUGES) == set(UNITS)
 
 
 def test_an_absent_baseline_is_named_with_those_there_are(tmp_path: Path) -> None:

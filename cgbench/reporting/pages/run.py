@@ -28,7 +28,7 @@ from cgbench.reporting.words.run_facts import (
     measuring_facts,
     table_words,
 )
-from cgbench.spec.metrics import UNITS
+from cgbench.spec.metrics import METRICS
 from cgbench.spec.options import option
 
 
@@ -115,7 +115,7 @@ def run_page(directory: RunDirectory, anchor: str, curve_points: int) -> RunPage
         metric=metric,
         unit_words=f", {unit}" if unit and unit != "bytes" else "",
         table_words=table_words(many, metric),
-        metrics=tuple((name, units[name]) for name in UNITS if name in units),
+        metrics=tuple((name, units[name]) for name in METRICS if name in units),
         parts=tuple(_parts(directory, many, rows, curves(directory, rows, curve_points))),
         measured=measuring_facts(record, trials),
         failed=tuple(trial for trial in trials if trial.status == "failed"),

@@ -252,7 +252,7 @@ def _figures(sides: Sequence[Side]) -> list[Plot]:
         value_plots.declared(one, metric),
         value_plots.error(one, metric) if _has_errors(one, metric) else None,
         value_plots.against_value(
-            one, "stall_p99_ms", "stalls, 99th percentile, ms",
+            one, "stall_p99_ms", "ms",
             "A stall is time in which a worker wanted to run and did not.",
         ),
         *value_plots.throttled(one),
@@ -317,11 +317,5 @@ def _apart(sides: Sequence[Side], metric: str) -> str | None:
     point = widest[0][1]
     unit = point.estimates[metric].unit
     told = ", ".join(f"{quantity(value, unit)} on {side.name}" for side, _, value in widest)
-    return f"{_heading(metric)}, farthest apart at {point.words}: {told}"
-
-
-def _heading(metric: str) -> str:
-    """Return a metric's name as the beginning of a title."""
-    if metric == "stall_p99_ms":
-        return "Stalls, 99th percentile"
-    return capitalised(truth_cells.metric(metric))
+    heading = capitalised(truth_cells.metric(metric))
+    return f"{heading}, farthest apart at {point.words}: {told}"

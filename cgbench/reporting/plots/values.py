@@ -22,16 +22,9 @@ from cgbench.reporting.plots.plot import (
 )
 from cgbench.reporting.plots.value_axis import Layout, medians, named, singles, told
 from cgbench.reporting.words.headline import tolerance_pct
-from cgbench.wording import percent_bound, signed_percent
+from cgbench.spec.metrics import METRICS
+from cgbench.wording import capitalised, percent_bound, signed_percent
 
-_AXIS_TITLES = {
-    "cpus_used": "CPUs used",
-    "cpu_share_pct": "share of CPU time, %",
-    "memory_max_bytes": "most memory, MiB",
-    "swap_max_bytes": "most swap, MiB",
-    "tasks_max": "most tasks",
-    "io_share_pct": "share of I/O, %",
-}
 _MIB = 2**20
 
 
@@ -68,10 +61,16 @@ def declared(one: Layout, metric: str | None = None) -> Plot | None:
         data=data,
         layout={
             "xaxis": one.axis.layout(),
-            "yaxis": {"title": {"text": _AXIS_TITLES.get(metric, f"{metric}, {unit}")},
+            "yaxis": {"title": {"text": _axis_title(metric, unit)},
                       "rangemode": "tozero"},
         },
     )  # fmt: skip
+
+
+def _axis_title(metric: str, unit: str) -> str:
+    shown = "MiB" if unit == "bytes" else unit
+    label = METRICS[metric].label
+    return label if label.startswith(shown) or label.endswith(shown) else f"{label}, {shown}"
 
 
 def _declared_line(one: Layout, some: Sequence[Point], expected: Sequence[float | None]) -> Trace:
@@ -153,12 +152,12 @@ def throttled(one: Layout) -> list[Plot]:
     """Plot throttled periods and throttled time, which are two different numbers."""
     plots = (
         against_value(
-            one, "throttled_periods_pct", "throttled periods, % of periods",
+            one, "throttled_periods_pct", "% of periods",
             "Of all periods, those in which the group ran out of quota. It says how often, not "
             "for how long.",
         ),
         against_value(
-            one, "throttled_time_pct", "throttled time, % of time",
+            one, "throttled_time_pct", "% of time",
             "Time that run queues of the group stood still, in percent of the time that passed. "
             "The kernel adds it up over CPUs, so two such queues make 200 %.",
         ),
@@ -166,8 +165,11 @@ def throttled(one: Layout) -> list[Plot]:
     return [plot for plot in plots if plot is not None]
 
 
-def against_value(one: Layout, metric: str, axis: str, reading: str) -> Plot | None:
-    """Plot a metric's medians against the value; None where it was not measured or always 0."""
+def against_value(one: Layout, metric: str, unit_words: str, reading: str) -> Plot | None:
+    """Plot a metric's medians against the value; None where it was not measured or always 0.
+
+    `unit_words` says of what the axis counts, as in `% of periods`.
+    """
     measured = one.ordered(one.having(one.points, metric))
     if not any(point.median(metric) for point in measured):
         # Not measured, or nothing was ever throttled.
@@ -189,16 +191,16 @@ def against_value(one: Layout, metric: str, axis: str, reading: str) -> Plot | N
     distinct = {f"{point.median(metric) or 0:.3g} {unit}" for point in own}
     if len(distinct) == 1 < len(own):
         ends = [f"{distinct.pop()} at every value"]
-    what = axis.partition(",")[0]
+    what = METRICS[metric].label
     return Plot(
         name=metric,
-        title=f"{what.capitalize()}: {', '.join(dict.fromkeys(ends))}",
+        title=f"{capitalised(what)}: {', '.join(dict.fromkeys(ends))}",
         reading=reading,
         summary=told(one, metric),
         keys=tuple(keys),
         data=data,
         layout={
             "xaxis": one.axis.layout(),
-            "yaxis": {"title": {"text": axis}, "rangemode": "tozero"},
+            "yaxis": {"title": {"text": f"{what}, {unit_words}"}, "rangemode": "tozero"},
         },
     )

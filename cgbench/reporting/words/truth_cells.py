@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from cgbench.records.idle_findings import Attempt, BornVsChanged, Difference, Stage
 from cgbench.records.truth import NOT_IN_FORCE, Row
 from cgbench.records.verdict import Declared, Enforced, Outcome, Point, TimeToEffect, Verdict
+from cgbench.spec.metrics import METRICS
 from cgbench.spec.options import OPTIONS
 from cgbench.units import format_size
 from cgbench.wording import count, significant
 
-_NAMES = {"cpu": "CPU", "cpus": "CPUs", "io": "I/O", "max": "most", "oom": "OOM"}
 _FEW_DIGITS = 100
 
 # An unlimited counter of cgroup v1 reads as a number near 2^63; no machine has a limit like that.
@@ -96,11 +96,9 @@ def milliseconds_or_dash(number: float | None) -> str:
 
 
 def metric(name: str) -> str:
-    """Return a metric's name as words, without the unit that stands beside its figures."""
-    words = name.split("_")
-    if len(words) > 1 and words[-1] in ("pct", "ms", "us", "bytes"):
-        words = words[:-1]
-    return " ".join(_NAMES.get(word, word) for word in words)
+    """Return a metric's label, its name where another version of cgbench measured it."""
+    known = METRICS.get(name)
+    return name.replace("_", " ") if known is None else known.label
 
 
 def tried(attempts: Sequence[Attempt]) -> str:

@@ -144,7 +144,7 @@ def test_sizes_are_told_as_sizes_unless_that_hides_an_error() -> None:
 
 def test_metrics_are_named_without_their_unit() -> None:
     assert truth_cells.metric("cpus_used") == "CPUs used"
-    assert truth_cells.metric("io_share_pct") == "I/O share"
+    assert truth_cells.metric("io_share_pct") == "share of I/O"
     assert truth_cells.metric("restarts") == "restarts"
 
 
