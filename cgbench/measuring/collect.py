@@ -12,7 +12,8 @@ from cgbench.engine import streams as docker_streams
 from cgbench.host import cpu_time
 from cgbench.measuring.container import Running
 from cgbench.measuring.probe import BUCKET_NS, WorkerLog
-from cgbench.measuring.sampler import Readings, Sampler, Target
+from cgbench.measuring.readings import Readings, Target
+from cgbench.measuring.sampler import Sampler
 from cgbench.records.samples import ProbeLog, Samples, StatsPoint, TrialData
 from cgbench.records.trial import (
     ContainerRecord,

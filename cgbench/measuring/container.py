@@ -18,7 +18,7 @@ from cgbench.errors import CgroupError, TrialError
 from cgbench.host import cgroups, interface_files
 from cgbench.host.scratch.loop_device import BlockDevice
 from cgbench.measuring.probe import ProbeFile, Task
-from cgbench.measuring.sampler import Target
+from cgbench.measuring.readings import Target
 from cgbench.records.trial import ContainerRecord, Source
 from cgbench.spec import counters
 from cgbench.spec.experiment import Container

@@ -19,7 +19,8 @@ from cgbench.engine import image
 from cgbench.engine.engine import PROBE_PATH, ContainerSpec, Engine
 from cgbench.host import cgroups, cpu_time, description, lock, preconditions
 from cgbench.measuring.probe import ProbeFile
-from cgbench.measuring.sampler import PRIORITY, Sampler, Target
+from cgbench.measuring.readings import Target
+from cgbench.measuring.sampler import PRIORITY, Sampler
 from cgbench.records.trial import SamplerFigures
 from cgbench.spec import workload
 from cgbench.spec.experiment import Sampling

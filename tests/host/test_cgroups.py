@@ -1,4 +1,4 @@
-"""Where a process's cgroup is, on every layout, and what its interface files say.
+"""Where a process's cgroup is, on every layout, and which interface files it has.
 
 The trees are those of real hosts: /proc/<pid>/cgroup and mountinfo as captured, files as their
 kernels wrote them. Only the mount points lie below a temporary directory.
@@ -12,14 +12,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from cgbench.errors import CgroupError
 from cgbench.host import cgroups, interface_files
 from cgbench.host.cgroups import Cgroup
-
-relaxed = settings(deadline=None)
+from tests.made.interface_texts import (
+    CPU_PRESSURE,
+    IO_STAT,
+    MEMORY_EVENTS,
+    OOM_CONTROL,
+    V1_CPU_STAT,
+    V1_MEMORY_STAT,
+    V2_CPU_STAT,
+    V2_CPU_STAT_WITHOUT_CONTROLLER,
+    V2_MEMORY_STAT,
+)
 
 ID = "3a0496325843b19cb7a08828f18b6735bef31d07628cc24cb54e318b0727dd5f"
 PID = 18962
@@ -72,39 +79,6 @@ V1_MOUNTS = """\
 V2_MOUNTS = """\
 24 29 0:22 / /sys rw,nosuid,nodev,noexec,relatime shared:7 - sysfs sysfs rw
 34 24 0:29 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot
-"""
-
-V1_CPU_STAT = "nr_periods 2\nnr_throttled 0\nthrottled_time 0\nnr_bursts 0\nburst_time 0\n"
-V2_CPU_STAT = """\
-usage_usec 1275253
-user_usec 1014675
-system_usec 260578
-nice_usec 0
-core_sched.force_idle_usec 0
-nr_periods 29
-nr_throttled 24
-throttled_usec 1340108
-nr_bursts 0
-burst_usec 0
-"""
-V2_CPU_STAT_WITHOUT_CONTROLLER = "usage_usec 25929\nuser_usec 11112\nsystem_usec 14816\n"
-CPU_PRESSURE = """\
-some avg10=0.00 avg60=0.00 avg300=0.00 total=10624
-full avg10=0.00 avg60=0.00 avg300=0.00 total=5861
-"""
-V1_MEMORY_STAT = """\
-cache 2187264
-rss 102400
-swap 0
-hierarchical_memory_limit 67108864
-total_inactive_file 2183168
-"""
-V2_MEMORY_STAT = "anon 102400\nfile 2187264\nkernel_stack 16384\ninactive_file 2183168\n"
-OOM_CONTROL = "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n"
-MEMORY_EVENTS = "low 0\nhigh 0\nmax 4\noom 1\noom_kill 1\noom_group_kill 0\n"
-IO_STAT = """\
-254:16 rbytes=1449984 wbytes=3145728 rios=18 wios=24 dbytes=0 dios=0
-254:0 rbytes=4096 wbytes=0 rios=1 wios=0 dbytes=0 dios=0
 """
 
 V1_FILES = {
@@ -437,214 +411,7 @@ def test_this_very_process_is_found_where_cgroups_are_mounted() -> None:
     assert cgroup.directories or cgroup.unified
 
 
-# Parsing
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "values"),
-    [
-        ("cpuacct.usage", "25929493\n", {"cpuacct.usage": 25929493}),
-        ("cpu.cfs_quota_us", "-1\n", {"cpu.cfs_quota_us": -1}),
-        (
-            "cpu.stat",
-            V1_CPU_STAT,
-            {
-                "cpu.stat:nr_periods": 2,
-                "cpu.stat:nr_throttled": 0,
-                "cpu.stat:throttled_time": 0,
-                "cpu.stat:nr_bursts": 0,
-                "cpu.stat:burst_time": 0,
-            },
-        ),
-        (
-            "cpu.stat",
-            V2_CPU_STAT,
-            {
-                "cpu.stat:usage_usec": 1275253,
-                "cpu.stat:user_usec": 1014675,
-                "cpu.stat:system_usec": 260578,
-                "cpu.stat:nice_usec": 0,
-                "cpu.stat:core_sched.force_idle_usec": 0,
-                "cpu.stat:nr_periods": 29,
-                "cpu.stat:nr_throttled": 24,
-                "cpu.stat:throttled_usec": 1340108,
-                "cpu.stat:nr_bursts": 0,
-                "cpu.stat:burst_usec": 0,
-            },
-        ),
-        (
-            "cpu.pressure",
-            CPU_PRESSURE,
-            {"cpu.pressure:some.total": 10624, "cpu.pressure:full.total": 5861},
-        ),
-        (
-            "memory.oom_control",
-            OOM_CONTROL,
-            {
-                "memory.oom_control:oom_kill_disable": 0,
-                "memory.oom_control:under_oom": 0,
-                "memory.oom_control:oom_kill": 0,
-            },
-        ),
-        (
-            "memory.stat",
-            V1_MEMORY_STAT,
-            {
-                "memory.stat:cache": 2187264,
-                "memory.stat:rss": 102400,
-                "memory.stat:swap": 0,
-                "memory.stat:hierarchical_memory_limit": 67108864,
-                "memory.stat:total_inactive_file": 2183168,
-            },
-        ),
-        ("memory.events", "oom 1\noom_kill 1\n", {
-            "memory.events:oom": 1, "memory.events:oom_kill": 1,
-        }),
-        ("io.stat", "7:0 rbytes=28672 rios=22\n", {
-            "io.stat:7:0.rbytes": 28672, "io.stat:7:0.rios": 22,
-        }),
-        ("cpuacct.usage_percpu", "25000000 929493 \n", {
-            "cpuacct.usage_percpu:0": 25000000, "cpuacct.usage_percpu:1": 929493,
-        }),
-        ("blkio.throttle.io_service_bytes", "8:0 Read 4096\n8:0 Write 512\nTotal 4608\n", {
-            "blkio.throttle.io_service_bytes:8:0.Read": 4096,
-            "blkio.throttle.io_service_bytes:8:0.Write": 512,
-            "blkio.throttle.io_service_bytes:Total": 4608,
-        }),
-        ("io.stat", "", {}),
-        ("io.stat", "\n", {}),
-    ],
-)  # fmt: skip
-def test_an_interface_file_reads_as_columns_under_the_kernels_names(
-    file: str, content: str, values: dict[str, int]
-) -> None:
-    assert interface_files.parse(file, content.encode()) == values
-
-
-STAT = (
-    "4242 (a (strange) name) {state} 4200 4242 4242 0 -1 4194304 100 0 0 0 12 3 0 0 20 0 1 0 99 "
-    "19000000 900 18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 {cpu} 0 0 0 0 0 0 0 0 0 0 0 0 0"
-)
-
-
-def test_a_running_process_is_seen_on_its_cpu() -> None:
-    content = STAT.format(state="R", cpu=1).encode()
-    assert interface_files.parse("stat", content) == {"stat:4242.processor": 1}
-
-
-@pytest.mark.parametrize("state", ["S", "D", "T", "Z"])
-def test_a_process_that_does_not_run_is_seen_nowhere(state: str) -> None:
-    assert interface_files.parse("stat", STAT.format(state=state, cpu=1).encode()) == {}
-
-
-def test_this_very_process_is_seen_on_one_of_its_cpus() -> None:
-    (cpu,) = interface_files.parse("stat", Path("/proc/self/stat").read_bytes()).values()
-    assert cpu in os.sched_getaffinity(0)
-
-
-@pytest.mark.parametrize(
-    "content", ["4242 (cut off) R 1 2 3", "nonsense", "x (name) R " + "1 " * 50]
-)
-def test_a_malformed_stat_of_a_process_is_refused(content: str) -> None:
-    with pytest.raises(CgroupError, match="stat: not understood"):
-        interface_files.parse("stat", content.encode())
-
-
 def test_the_processes_of_a_cgroup_are_those_it_lists(tmp_path: Path) -> None:
     (tmp_path / "cgroup.procs").write_text("12\n34\n")
     assert cgroups.Cgroup({}, tmp_path).processes() == (12, 34)
     assert cgroups.Cgroup({}, tmp_path / "gone").processes() == ()
-
-
-def test_each_device_of_io_stat_has_its_own_columns() -> None:
-    values = interface_files.parse("io.stat", IO_STAT.encode())
-    assert len(values) == 12
-    assert values["io.stat:254:16.wbytes"] == 3145728
-    assert values["io.stat:254:0.rbytes"] == 4096
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        # Captured by others with kernels 5.15 and 6.1: lxd issue 10052, beats issue 32345.
-        "7:7 7:6 7:5 7:4 rbytes=28672 wbytes=0 rios=22 wios=0 dbytes=0 dios=0\n7:3 rbytes=5\n",
-        "7:4 rbytes=28672\n7:3 rbytes=5\n7:7 7:6 1:15 1:0 \n",
-        # While a group is being set up.
-        "7:4 rbytes=28672\n7:3 rbytes=5\n252:0 ",
-    ],
-)
-def test_devices_without_figures_in_io_stat_are_passed_over(content: str) -> None:
-    values = interface_files.parse("io.stat", content.encode())
-    assert values["io.stat:7:4.rbytes"] == 28672
-    assert values["io.stat:7:3.rbytes"] == 5
-    assert not any(name.startswith(("io.stat:7:7", "io.stat:1:", "io.stat:252")) for name in values)
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["lots\n", "max\n", "nr_periods two\n", "a b c\n", "8:0 Read some\n", "1 2 three\n",
-     "a b c 4\n", "7:0 rbytes=many\n", "some avg10=0.00 total=x\n", "\xff\xfe", "1.5\n"],
-)  # fmt: skip
-def test_a_malformed_interface_file_is_named_with_what_it_said(content: str) -> None:
-    with pytest.raises(CgroupError) as caught:
-        interface_files.parse("some.file", content.encode("latin-1"))
-    assert caught.value.message.startswith("some.file: not understood: ")
-
-
-@pytest.mark.parametrize("content", ["max 100000\n", "-1\n", "0-1\n", "\n"])
-def test_a_limit_is_kept_as_text(content: str) -> None:
-    assert interface_files.parse("cpu.max", content.encode(), text=True) == {
-        "cpu.max": content.strip()
-    }
-
-
-names = st.from_regex(r"\A[a-z][a-z_.]{0,20}\Z")
-numbers = st.integers(-(2**63), 2**64 - 1)
-
-
-@given(numbers)
-@relaxed
-def test_any_single_number_reads_back(number: int) -> None:
-    assert interface_files.parse("f", f"{number}\n".encode()) == {"f": number}
-
-
-@given(st.dictionaries(names, numbers, min_size=1))
-@relaxed
-def test_any_flat_keyed_file_reads_back(values: dict[str, int]) -> None:
-    content = "".join(f"{key} {value}\n" for key, value in values.items())
-    parsed = interface_files.parse("f", content.encode())
-    assert parsed == {f"f:{key}": value for key, value in values.items()}
-
-
-@given(
-    st.dictionaries(
-        st.tuples(st.integers(0, 300), st.integers(0, 300)).map("{0[0]}:{0[1]}".format),
-        st.dictionaries(st.sampled_from(["rbytes", "wbytes", "rios", "cost.usage"]), numbers),
-        max_size=6,
-    )
-)
-@relaxed
-def test_any_nested_keyed_file_reads_back_whatever_device_is_silent(
-    devices: dict[str, dict[str, int]],
-) -> None:
-    lines = (
-        " ".join([device, *(f"{key}={value}" for key, value in values.items())])
-        for device, values in devices.items()
-    )
-    assert interface_files.parse("f", "\n".join(lines).encode()) == {
-        f"f:{device}.{key}": value
-        for device, values in devices.items()
-        for key, value in values.items()
-    }
-
-
-@given(st.binary(max_size=60))
-@relaxed
-def test_any_bytes_are_either_understood_or_refused_with_the_files_name(content: bytes) -> None:
-    try:
-        values = interface_files.parse("some.file", content)
-    except CgroupError as error:
-        assert error.message.startswith("some.file: ")  # noqa: PT017
-    else:
-        assert all(isinstance(value, int) for value in values.values())
-        assert all(name.startswith("some.file") for name in values)

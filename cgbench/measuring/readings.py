@@ -1,0 +1,152 @@
+"""What one sampler read: its spool of raw bytes turned into columns, after the trial."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from cgbench.errors import SamplerError
+from cgbench.host import interface_files
+from cgbench.records.samples import Column, Samples
+from cgbench.spec.experiment import Sampling
+from cgbench.units import NS_PER_S
+
+_HEADER = struct.Struct("<IHH")
+_TICK = struct.Struct("<qqq")
+_TICK_FILE = 0xFFFF
+_GONE = 0xFFFF
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One file to read: which container it belongs to, how often, and whether it is text."""
+
+    role: str
+    path: Path
+    slow: bool = False
+    text: bool = False
+
+
+@dataclass(frozen=True)
+class Series:
+    """The readings of one file as columns.
+
+    `rows` are the indices of the ticks it was read at. `changes` are the positions in `rows` at
+    which `values` begin to hold, ascending and starting with 0; None stands for no reading.
+    """
+
+    target: Target
+    rows: Integers
+    changes: Integers
+    values: tuple[Mapping[str, interface_files.Reading] | None, ...]
+
+
+@dataclass(frozen=True)
+class Readings:
+    """All that one sampler read: the ticks' times in CLOCK_MONOTONIC ns, and the series."""
+
+    deadline_ns: Integers
+    begin_ns: Integers
+    end_ns: Integers
+    series: tuple[Series, ...]
+
+    def samples(self, role: str) -> Samples:
+        """Return one container's readings as columns, one row per tick."""
+        columns = []
+        for series in self.series:
+            if series.target.role == role:
+                columns += _columns(series, len(self.begin_ns))
+        return Samples(role, self.begin_ns, self.begin_ns - self.deadline_ns, columns)
+
+    def first_change(self, path: Path, after_ns: int, before_ns: int) -> int | None:
+        """Return when the first reading of `path` after `after_ns` that differs from the one
+        before it began, None if there is none until `before_ns`.
+        """
+        for series in self.series:
+            if series.target.path == path:
+                times = self.begin_ns[series.rows[series.changes[1:]]]
+                inside = times[(times >= after_ns) & (times < before_ns)]
+                return int(inside[0]) if inside.size else None
+        return None
+
+
+def read_spool(
+    path: Path, targets: Sequence[Target], sampling: Sampling, start_ns: int
+) -> Readings:
+    """Read a spool back; `start_ns` is when deadline 0 fell. Raises SamplerError if it is none.
+
+    A torn last record, as a crash leaves it, is dropped with the tick it belongs to.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SamplerError(f"{path}: {error.strerror}") from error
+    ticks: list[tuple[int, int, int]] = []
+    found: list[tuple[list[int], list[bytes | None]]] = [([], []) for _ in targets]
+    offset, size = 0, len(data)
+    while offset + _HEADER.size <= size:
+        tick, file, length = _HEADER.unpack_from(data, offset)
+        well_formed = length == _TICK.size if file == _TICK_FILE else file < len(targets)
+        if tick != len(ticks) or not well_formed:
+            raise SamplerError(f"{path}: the record at byte {offset} is none of a sampler")
+        offset += _HEADER.size
+        kept = 0 if length == _GONE else length
+        if offset + kept > size:
+            break
+        if file == _TICK_FILE:
+            ticks.append(_TICK.unpack_from(data, offset))
+        else:
+            found[file][0].append(tick)
+            found[file][1].append(None if length == _GONE else data[offset : offset + kept])
+        offset += kept
+    table = np.array(ticks, dtype=np.int64).reshape(len(ticks), 3)
+    numbers = table[:, 0]
+    slow_rows = np.flatnonzero(numbers % (sampling.fast_hz // sampling.slow_hz) == 0)
+    all_rows = np.arange(len(numbers))
+    return Readings(
+        start_ns + numbers * (NS_PER_S // sampling.fast_hz),
+        table[:, 1],
+        table[:, 2],
+        tuple(
+            _series(target, slow_rows if target.slow else all_rows, where, contents)
+            for target, (where, contents) in zip(targets, found, strict=True)
+        ),
+    )
+
+
+def _series(
+    target: Target, rows: Integers, where: list[int], contents: list[bytes | None]
+) -> Series:
+    complete = len(where)
+    while complete and (not rows.size or where[complete - 1] > rows[-1]):
+        complete -= 1
+    return Series(
+        target,
+        rows,
+        np.searchsorted(rows, np.array(where[:complete], dtype=np.int64)),
+        tuple(
+            None
+            if content is None
+            else interface_files.parse(target.path.name, content, text=target.text)
+            for content in contents[:complete]
+        ),
+    )
+
+
+def _columns(series: Series, count: int) -> list[Column]:
+    """Turn the runs of one file into columns of `count` rows that share one index."""
+    index = np.full(count, -1, dtype=np.int32)
+    here = np.arange(len(series.rows))
+    index[series.rows] = np.searchsorted(series.changes, here, side="right") - 1
+    names = dict.fromkeys(name for values in series.values if values for name in values)
+    return [
+        Column(name, index, tuple((values or {}).get(name) for values in series.values))
+        for name in names
+    ]
