@@ -6,7 +6,8 @@ import gzip
 import os
 import platform
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,10 @@ from cgbench import __version__
 from cgbench.host import cgroups, procfs
 from cgbench.records.run import Host
 from cgbench.units import format_cpu_list
+
+# The number of the clock in the kernel's linux/time.h, which Python's `time` does not name.
+_CLOCK_MONOTONIC_COARSE = 6
+_FASTEST_TIMER_HZ = 1024
 
 
 def describe(docker: Mapping[str, str]) -> Host:
@@ -75,8 +80,12 @@ def _clock_source() -> str:
     return path.read_text().strip() if path.exists() else "unknown"
 
 
-def timer_hz(boot: Path = Path("/boot"), proc: Path = Path("/proc")) -> int | None:
-    """Return the kernel's CONFIG_HZ, None where its configuration is nowhere to be read.
+def timer_hz(
+    boot: Path = Path("/boot"),
+    proc: Path = Path("/proc"),
+    resolution: Callable[[int], float] = time.clock_getres,
+) -> int | None:
+    """Return the kernel's CONFIG_HZ, None where neither its configuration nor its clock shows it.
 
     A quota shorter than one tick can be overrun by up to a tick.
     """
@@ -86,6 +95,16 @@ def timer_hz(boot: Path = Path("/boot"), proc: Path = Path("/proc")) -> int | No
             gzip.decompress(packed.read_bytes()).decode() if packed.exists() else plain.read_text()
         )
     except OSError:
-        return None
+        text = ""
     match = re.search(r"^CONFIG_HZ=(\d+)$", text, re.MULTILINE)
-    return int(match[1]) if match else None
+    return int(match[1]) if match else _coarse_clock_hz(resolution)
+
+
+def _coarse_clock_hz(resolution: Callable[[int], float]) -> int | None:
+    """Return how often the coarse clock is set: at each tick (clock_getres(2))."""
+    try:
+        hz = round(1 / resolution(_CLOCK_MONOTONIC_COARSE))
+    except (OSError, ZeroDivisionError):
+        return None
+    # A kernel that is emulated in user space has no coarse clock and gives a fine one for it.
+    return hz if hz <= _FASTEST_TIMER_HZ else None

@@ -76,5 +76,22 @@ def test_the_timer_is_read_from_boot_where_the_kernel_does_not_tell(tmp_path: Pa
 @pytest.mark.parametrize("content", ["", "CONFIG_HZ=fast\n", "# CONFIG_HZ is not set\n"])
 def test_an_unknown_timer_is_none(tmp_path: Path, content: str) -> None:
     (tmp_path / f"config-{platform.release()}").write_text(content)
-    assert description.timer_hz(boot=tmp_path, proc=tmp_path / "none") is None
-    assert description.timer_hz(boot=tmp_path / "none", proc=tmp_path / "none") is None
+    for boot in (tmp_path, tmp_path / "none"):
+        found = description.timer_hz(boot, tmp_path / "none", resolution=lambda _clock: 1e-9)
+        assert found is None
+
+
+def test_the_timer_is_as_fast_as_the_coarse_clock_where_no_configuration_says(
+    tmp_path: Path,
+) -> None:
+    none = tmp_path / "none"
+    assert description.timer_hz(none, none, resolution=lambda _clock: 0.004) == 250
+    assert description.timer_hz(none, none, resolution=lambda _clock: 1 / 300) == 300
+    assert description.timer_hz(none, none) == description.timer_hz()
+
+
+def test_a_system_without_a_coarse_clock_has_an_unknown_timer(tmp_path: Path) -> None:
+    def refused(_clock: int) -> float:
+        raise OSError("Invalid argument")
+
+    assert description.timer_hz(tmp_path, tmp_path, resolution=refused) is None
