@@ -47,9 +47,21 @@ NoReportOption = Annotated[
     bool, typer.Option("--no-report", help="Leave the page to `cgbench report`, on any machine.")
 ]
 
+
+def _known_metrics(names: list[str] | None) -> list[str] | None:
+    """Refuse a name that is no metric before anything is read or measured."""
+    if names:
+        from cgbench.judging import sides
+
+        sides.check_metrics(names)
+    return names
+
+
 MetricOption = Annotated[
     list[str] | None,
-    typer.Option("--metric", metavar="NAME", help="Compare by it; may be given again."),
+    typer.Option(
+        "--metric", metavar="NAME", callback=_known_metrics, help="Compare by it; may be repeated."
+    ),
 ]
 AllowOption = Annotated[
     list[str] | None,
@@ -565,7 +577,7 @@ def _side(name: str, metrics: list[str], results: Path) -> Any:
     from cgbench.records.results import find_run
 
     if Path(name).is_file() or name in baseline.names(results):
-        return baseline.find(name, results)
+        return sides.narrowed(baseline.find(name, results), metrics)
     return sides.of_run(find_run(name, results), names=metrics)
 
 
@@ -633,12 +645,11 @@ def ab(
     nothing can be said.
     """
     from cgbench.commands import ab as paired
-    from cgbench.judging import sides
     from cgbench.spec import experiment_file
 
     loaded = experiment_file.load(name)
     shaped = loaded.shortened() if quick else loaded
-    compared = paired.Sides(a, b, sides.check_metrics(metric or ()), _seconds(budget), effect / 100)
+    compared = paired.Sides(a, b, tuple(metric or ()), _seconds(budget), effect / 100)
     found = _on_site(lambda site: [paired.ab(shaped, compared, site)], results)
     _tell_comparison(found, junit, markdown, json_file, output)
 

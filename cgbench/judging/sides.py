@@ -50,6 +50,20 @@ def check_metrics(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def narrowed(side: Baseline, names: Collection[str]) -> Baseline:
+    """Return a side with the series of some metrics only, with all of them if none is named.
+
+    Raises BaselineError when it has no series of these.
+    """
+    series = tuple(one for one in side.series if not names or one.metric in names)
+    if not series:
+        raise BaselineError(
+            f"{side.name}: none of its trials measured {', '.join(names)}",
+            f"It has {', '.join(dict.fromkeys(one.metric for one in side.series))}.",
+        )
+    return side.model_copy(update={"series": series})
+
+
 def of_run(
     directory: RunDirectory,
     name: str | None = None,

@@ -130,6 +130,8 @@ def test_a_run_whose_trials_failed_is_never_a_pass(results: Path, tmp_path: Path
         (("gate", "cpu-quota-sweep", "--baseline", "before", "--budget", "soon"), "soon"),
         (("ab", "cpu-quota-sweep", "--a", "true"), "--b"),
         (("ab", "cpu-quota-sweep", "--a", "true", "--b", "true", "--metric", "speed"), "speed"),
+        (("compare", "before", "same", "--metric", "cpus_usd"), "Did you mean cpus_used?"),
+        (("baseline", "set", "gone", "--metric", "speed"), "unknown metric: speed"),
         (("compare", "before", "same", "--allow", "colour"), "no such key"),
         (("compare", "before", "same", "--effect", "0"), "effect"),
     ],

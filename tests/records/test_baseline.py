@@ -80,6 +80,15 @@ def test_a_metric_that_was_not_measured_is_told(tmp_path: Path) -> None:
         sides.of_run(build(tmp_path), names=["wake_p99_us"])
 
 
+def test_a_baseline_is_narrowed_to_the_metrics_asked_for() -> None:
+    both = side({"cpus_used": [0.5, 0.5, 0.5], "stall_p99_ms": [1.0, 1.0, 1.0]})
+    (one,) = sides.narrowed(both, ["cpus_used"]).series
+    assert one.metric == "cpus_used"
+    assert sides.narrowed(both, []) == both
+    with pytest.raises(BaselineError, match=r"measured wake_p99_us\nIt has cpus_used"):
+        sides.narrowed(both, ["wake_p99_us"])
+
+
 def test_unknown_metrics_and_unfit_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BaselineError, match="unknown metric: speed"):
         sides.check_metrics(["speed"])
