@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.made.short_experiment import cgbench
+from tests.made.command import cgbench
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "action.yml").read_text()

@@ -22,7 +22,8 @@ from cgbench.engine.engine import Engine
 from cgbench.host import description, lock
 from cgbench.records import run_directory
 from cgbench.records.results import runs
-from tests.made.short_experiment import cgbench, start, write
+from tests.made.command import anew, cgbench, start
+from tests.made.short_experiment import write
 
 
 def complaint(*arguments: str | Path, status: int = 2, **environment: str) -> str:
@@ -122,10 +123,10 @@ def test_an_unknown_run_is_named_with_the_place_searched(tmp_path: Path) -> None
 
 
 def test_list_and_show_speak_json(tmp_path: Path) -> None:
-    listed = json.loads(cgbench("list", "--json", "--results", tmp_path).stdout)
+    listed = json.loads(anew("list", "--json", "--results", tmp_path).stdout)
     assert {"cpu-quota-sweep", "cpu-period-sweep"} <= {one["name"] for one in listed["experiments"]}
     assert (listed["runs"], listed["truth_tables"]) == ([], [])
-    shown = json.loads(cgbench("show", "cpu-period-sweep", "--json").stdout)
+    shown = json.loads(anew("show", "cpu-period-sweep", "--json").stdout)
     assert shown["option"] == "cpu-period"
 
 
@@ -170,7 +171,7 @@ def await_trials(results: Path, count: int, process: subprocess.Popen[str]) -> N
 
 @pytest.mark.docker
 def test_a_run_leaves_report_figures_and_no_container(tmp_path: Path) -> None:
-    done = cgbench("run", write(tmp_path), "--results", tmp_path, "--json")
+    done = anew("run", write(tmp_path), "--results", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert (answer["trials"], answer["failed"]) == (1, [])
@@ -209,7 +210,7 @@ def test_after_kill_9_clean_removes_every_trace_and_resume_measures_the_rest(
     assert "removed 1 container" in done.stdout
     assert no_trace()
     first = only_run(tmp_path).trials()[0]
-    done = cgbench("run", "--resume", only_run(tmp_path).path.name, "--results", tmp_path)
+    done = anew("run", "--resume", only_run(tmp_path).path.name, "--results", tmp_path)
     assert done.returncode == 0, done.stderr
     trials = only_run(tmp_path).trials()
     assert [one.number for one in trials] == [1, 2]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cgbench.records import baseline
+from tests.made.command import cgbench
 from tests.made.plain_sides import around, side
 from tests.made.run_builder import MadeUp, build
-from tests.made.short_experiment import cgbench
 
 
 def _kept(results: Path, name: str, middle: float, **host: str) -> None:

@@ -18,7 +18,7 @@ from cgbench.host import lock
 from cgbench.records.verdict import Outcome
 from cgbench.spec import experiment_file, workload
 from cgbench.spec.options import OPTIONS
-from tests.made.short_experiment import cgbench
+from tests.made.command import anew, cgbench
 
 
 def test_every_option_is_judged_by_exactly_one_experiment() -> None:
@@ -70,7 +70,7 @@ def test_an_exact_limit_is_effective_with_its_evidence(bench: Session) -> None:
 
 @pytest.mark.docker
 def test_the_command_writes_table_json_junit_and_page(tmp_path: Path) -> None:
-    done = cgbench(
+    done = anew(
         "verify", "restart", "--results", tmp_path, "--json", tmp_path / "t.json",
         "--junit", tmp_path / "t.xml", "-o", tmp_path / "t.html",
     )  # fmt: skip

@@ -13,8 +13,8 @@ from cgbench.judging.history import History, Wanted
 from cgbench.reporting import render
 from cgbench.reporting.pages import history as history_page
 from cgbench.reporting.words import history as history_words
+from tests.made.command import anew, cgbench
 from tests.made.histories import Night, keep, steady
-from tests.made.short_experiment import cgbench
 from tests.reporting.test_render import Page, embedded
 
 QUOTA = Wanted("cpus_used")
@@ -198,7 +198,7 @@ def test_the_command_prints_a_narrow_table_and_writes_the_page(tmp_path: Path) -
 
 def test_the_command_prints_json(tmp_path: Path) -> None:
     slower(tmp_path)
-    done = cgbench("history", "cpus_used", "--results", tmp_path, "--json")
+    done = anew("history", "cpus_used", "--results", tmp_path, "--json")
     (series,) = json.loads(done.stdout)["series"]
     (change,) = series["change_points"]
     assert change["runs_since"] == 12

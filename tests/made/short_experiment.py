@@ -1,11 +1,7 @@
-"""A small experiment that integration tests run for real, and how they run the command."""
+"""A small experiment that integration tests run for real."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 SHORT = """
@@ -47,27 +43,3 @@ def write(
         )
     )  # fmt: skip
     return path
-
-
-def cgbench(
-    *arguments: str | Path, environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", "cgbench", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env=os.environ | dict(environment or {}),
-        check=False,
-    )
-
-
-def start(*arguments: str | Path) -> subprocess.Popen[str]:
-    """Start the command and go on."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "cgbench", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )

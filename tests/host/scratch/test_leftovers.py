@@ -26,8 +26,8 @@ from cgbench.host.scratch import commands, leftovers, loop_device, ownership
 from cgbench.host.scratch.ownership import Leftover
 from cgbench.spec.workload import CONTAINER_USER
 from tests.conftest import CONTEXT
+from tests.made.command import cgbench
 from tests.made.host_tree import hybrid
-from tests.made.short_experiment import cgbench
 
 MIB = 2**20
 NAME = f"test{os.getpid()}"

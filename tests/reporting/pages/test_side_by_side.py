@@ -14,9 +14,9 @@ from cgbench.reporting.plots.host_times import STAGES, Lane, host_times
 from cgbench.reporting.words.hosts import identity
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.option import Settings
+from tests.made.command import cgbench
 from tests.made.records import HOST
 from tests.made.run_builder import MadeUp, build
-from tests.made.short_experiment import cgbench
 from tests.made.truth_tables import table
 from tests.reporting.test_render import Page, embedded
 
