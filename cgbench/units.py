@@ -32,6 +32,8 @@ _DURATION_FACTORS = {
 
 # CONFIG_NR_CPUS is at most this (kernel: arch/x86/Kconfig); a longer range would fill memory.
 _MOST_CPUS = 8192
+# Python reads a number of thousands of digits slowly or not at all.
+_MOST_DIGITS = 20
 
 
 def parse_size(text: str) -> int:
@@ -61,7 +63,8 @@ def parse_duration(text: str) -> int:
 def parse_nanocpus(text: str) -> int:
     """Return the nano-CPUs that `text` names: `0.5` is 500 000 000.
 
-    Raises UnitError when it is not a CPU count, or is finer than a nano-CPU.
+    Raises UnitError when it is not a CPU count, is finer than a nano-CPU, or does not fit
+    into 64 bits.
     """
     try:
         value = Decimal(text.strip()) * NS_PER_S
@@ -69,6 +72,8 @@ def parse_nanocpus(text: str) -> int:
         value = Decimal("NaN")
     if not value.is_finite() or value != value.to_integral_value():
         raise UnitError(f"not a number of CPUs: {text!r}", "Write a decimal number: 0.5, 2.")
+    if abs(value) >= 2**63:
+        raise UnitError(f"too many CPUs: {text!r}", f"No kernel has {_MOST_CPUS} CPUs.")
     return int(value)
 
 
@@ -110,6 +115,8 @@ def parse_cpu_list(text: str) -> tuple[int, ...]:
     cpus: set[int] = set()
     for part in filter(None, text.strip().split(",")):
         first, _, last = part.partition("-")
+        if max(len(first), len(last)) > _MOST_DIGITS:
+            raise UnitError(f"not a CPU list: {text!r}", f"No kernel has {_MOST_CPUS} CPUs.")
         if not _DIGITS.match(first) or (last and not _DIGITS.match(last)) or (part.count("-") > 1):
             raise UnitError(f"not a CPU list: {text!r}", "Write numbers and ranges: 0,2-3.")
         low, high = int(first), int(last or first)

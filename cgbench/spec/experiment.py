@@ -26,6 +26,9 @@ from cgbench.spec.options import option
 from cgbench.spec.schedule import PlannedStep, Scheduler, TrialPlan, Via
 from cgbench.units import NS_PER_S
 
+MOST_CHANGES = 100_000
+"""How many changes one experiment may make in a trial, and how many trials it may stand for."""
+
 EMULATED_TIMES = 5
 """How many times as long an emulated CPU is given where a workload must get somewhere."""
 
@@ -88,6 +91,12 @@ class Step(Model):
     prepares: Annotated[bool, Field(strict=True)] = False
     note: Annotated[str, Field(max_length=40)] | None = None
     scheduler: Scheduler | None = None
+
+    @property
+    def changes(self) -> int:
+        """How many entries of the schedule it stands for."""
+        lists = [len(value) for value in self.set.values() if isinstance(value, tuple)]
+        return max(lists, default=1) * self.repeat
 
     def unrolled(self) -> list[dict[str, Value]]:
         """Return one mapping of option to value for each step that this one stands for."""
@@ -206,6 +215,9 @@ class Experiment(Model):
                 workloads.load(container.workload)
                 for name, value in container.options.items():
                     option(name).check(value)
+        _few_enough(sum(step.changes for step in self.steps), "changes")
+        births = sum(step.changes for step in self.steps if step.via == "run")
+        _few_enough(self.trials * max(1, births), "trials")
         for index, step in enumerate(self.steps, 1):
             with _at(f"steps.{index}"):
                 if step.role is not None and step.role not in roles:
@@ -314,6 +326,14 @@ class Experiment(Model):
             may_end=step.may_end,
             prepares=step.prepares,
             scheduler=step.scheduler,
+        )
+
+
+def _few_enough(number: int, what: str) -> None:
+    if number > MOST_CHANGES:
+        raise ExperimentError(
+            f"steps: they stand for {number} {what}, more than {MOST_CHANGES}",
+            "Shorten the lists, lower `repeat` or `trials`, or split the experiment.",
         )
 
 

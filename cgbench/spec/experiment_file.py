@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pydantic import (
-    ValidationError,
-)
+from pydantic import ValidationError
 
 from cgbench.errors import ExperimentError
+from cgbench.spec import toml_file
 from cgbench.spec.experiment import Container, Experiment, Quick, Sampling, Step, Verify
 from cgbench.spec.model import Model
 from cgbench.spec.option import written
 from cgbench.units import format_duration
+
+_LONGEST_KEY = 60
 
 
 def builtin_names() -> list[str]:
@@ -36,10 +36,7 @@ def load(name_or_path: str) -> Experiment:
     """
     path = Path(name_or_path)
     if path.suffix == ".toml" or "/" in name_or_path:
-        try:
-            return parse(path.read_text(), str(path))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ExperimentError(f"cannot read {path}: {error}") from None
+        return parse(toml_file.read(path, ExperimentError), str(path))
     known = builtin_names()
     if name_or_path not in known:
         near = difflib.get_close_matches(name_or_path, known, 1)
@@ -53,10 +50,7 @@ def load(name_or_path: str) -> Experiment:
 
 def parse(text: str, origin: str) -> Experiment:
     """Parse and check the text of an experiment file; `origin` names it in errors."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ExperimentError(f"{origin}: {error}", "Mend the TOML at that place.") from None
+    document = toml_file.parse(text, origin, ExperimentError)
     try:
         return Experiment.model_validate(document)
     except ValidationError as error:
@@ -66,8 +60,8 @@ def parse(text: str, origin: str) -> Experiment:
 def _explained(error: ValidationError, origin: str) -> ExperimentError:
     """Turn the first of pydantic's complaints into one line that names the key."""
     # A misspelt key is often also a missing one: tell the first, which explains the second.
-    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    location = first["loc"]
+    first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+    location = tuple(_brief(part) for part in first["loc"])
     valued = next((location.index(key) for key in ("set", "options") if key in location), None)
     if valued is not None and len(location) > valued + 1:
         # Behind the option's name stands only which of a value's types pydantic tried.
@@ -77,16 +71,21 @@ def _explained(error: ValidationError, origin: str) -> ExperimentError:
     if first["type"] == "too_short":
         return ExperimentError(f"{origin}: {where} is empty", "Give it at least one entry.")
     if first["type"] == "extra_forbidden":
-        key = str(first["loc"][-1])
-        near = difflib.get_close_matches(key, _keys_beside(first["loc"]), 1)
+        key = str(location[-1])
+        near = difflib.get_close_matches(key, _keys_beside(location), 1)
         advice = f"Did you mean {near[0]}?" if near else "Remove it."
         return ExperimentError(f"{origin}: unknown key {where}", advice)
     if first["type"] == "missing":
         return ExperimentError(f"{origin}: {where} is missing", f"Add the key {first['loc'][-1]}.")
     message, _, advice = first["msg"].removeprefix("Value error, ").partition("\n")
     place = f"{where}: " if where else ""
-    got = "" if first["type"] == "value_error" else f" (got {first['input']!r})"
+    got = "" if first["type"] == "value_error" else f" (got {toml_file.shortened(first['input'])})"
     return ExperimentError(f"{origin}: {place}{message}{got}", advice or None)
+
+
+def _brief(part: int | str) -> int | str:
+    """Return one part of a place, without the rest of a key that is too long to be one."""
+    return part if isinstance(part, int) or len(part) <= _LONGEST_KEY else part[:_LONGEST_KEY] + "…"
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
@@ -120,9 +119,9 @@ def explain(experiment: Experiment, cpus: int) -> str:
         "",
         f"  {len(plans)} trial(s), {format_duration(hold)} of hold times; each trial walks:",
     ]
-    for walk in sorted({plan.walk for plan in plans}):
-        steps = next(plan.steps for plan in plans if plan.walk == walk)
-        for step in steps:
+    walks = {plan.walk: plan.steps for plan in plans}
+    for walk in sorted(walks):
+        for step in walks[walk]:
             verb = {"update": "docker update", "run": "docker run", "cgroupfs": "write"}[step.via]
             lines.append(
                 f"    {verb} {written(step.settings)} ({step.role}), "

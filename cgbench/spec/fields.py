@@ -11,6 +11,9 @@ from pydantic_core import PydanticCustomError
 from cgbench.errors import UnitError
 from cgbench.units import NS_PER_MS, NS_PER_S, parse_duration, parse_size
 
+MOST = 2**63 - 1
+"""The largest number of nanoseconds or bytes: they are kept as 64-bit integers."""
+
 
 def _duration(value: object) -> object:
     if isinstance(value, str):
@@ -50,6 +53,7 @@ def not_negative(ns: int) -> int:
 Duration = Annotated[
     int,
     BeforeValidator(_duration),
+    Field(le=MOST),
     PlainSerializer(_seconds_text, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?(ns|us|µs|ms|s|m|h)$"}),
 ]
@@ -64,6 +68,7 @@ Whole = Annotated[int, Field(strict=True)]
 Size = Annotated[
     int,
     BeforeValidator(_size),
+    Field(le=MOST),
     WithJsonSchema(
         {
             "anyOf": [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,6 +16,8 @@ Value = int | float | str
 
 Settings = Mapping[str, Value]
 """The options in force on one container, by flag without dashes."""
+
+_LARGEST = 2**63 - 1
 
 CPU_WEIGHT = "cpu.weight"
 """The file that shares are converted for."""
@@ -120,6 +123,8 @@ class Option:
             raise OptionError(f"{self.flag} {value}: {error}", self.domain()) from None
         if not isinstance(parsed, int) or parsed == self.lifted:
             return
+        if abs(parsed) > _LARGEST:
+            raise OptionError(f"{self.flag} {value} does not fit into 64 bits", self.domain())
         if self.lowest is not None and parsed < self.lowest:
             below = self._bound(self.lowest)
             raise OptionError(f"{self.flag} {value} is below {below}", self.domain())
@@ -168,8 +173,10 @@ def restart(value: Value) -> dict[str, object]:
     name, _, count = str(value).partition(":")
     if name not in ("no", "always", "unless-stopped", "on-failure"):
         raise ValueError("not no, always, unless-stopped or on-failure[:N]")
-    if count and (name != "on-failure" or not count.isdigit()):
+    if count and name != "on-failure":
         raise ValueError("only on-failure takes a count")
+    if not re.fullmatch("[0-9]{0,9}", count):
+        raise ValueError("its count is not a whole number")
     return policy(value)
 
 

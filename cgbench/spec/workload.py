@@ -6,7 +6,6 @@ Workloads are TOML files beside the Dockerfile of the image they share.
 from __future__ import annotations
 
 import difflib
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from cgbench.errors import WorkloadError
+from cgbench.spec import toml_file
 from cgbench.spec.model import Model
 
 ProbeKind = Literal["spin", "wake", "memory", "cache", "fork", "end"]
@@ -83,18 +83,15 @@ def load(name: str, folder: Path | None = None) -> Workload:
     Raises WorkloadError when there is none (with the nearest name) or it is malformed.
     """
     folder = folder or directory()
-    path = folder / f"{name}.toml"
-    if not path.is_file():
-        known = names(folder)
+    known = names(folder)
+    if name not in known:
         near = difflib.get_close_matches(name, known, 1)
         advice = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known) or 'none'}."
         raise WorkloadError(f"unknown workload: {name}", advice)
+    path = folder / f"{name}.toml"
+    document = toml_file.parse(toml_file.read(path, WorkloadError), str(path), WorkloadError)
     try:
-        return Workload.model_validate(tomllib.loads(path.read_text()))
-    except tomllib.TOMLDecodeError as error:
-        raise WorkloadError(f"{path}: {error}", "Mend the TOML at that place.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise WorkloadError(f"cannot read {path}: {error}") from None
+        return Workload.model_validate(document)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

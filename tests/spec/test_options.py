@@ -118,7 +118,7 @@ BAD: list[tuple[str, Value, str]] = [
     ("pids-limit", 0, "is below 1"),
     ("restart", "sometimes", "not no, always"),
     ("restart", "always:3", "only on-failure takes a count"),
-    ("restart", "on-failure:x", "only on-failure takes a count"),
+    ("restart", "on-failure:x", "its count is not a whole number"),
 ]
 
 
