@@ -43,6 +43,15 @@ bench-house: ## Count lines, layers, untyped borders and opened files, beside th
 	@.ci/setup lint
 	$(BIN)/python -m tests.bench.house $(ARGS)
 
+docs: ## Renew what the manual takes from the code, and build its site into docs/site
+	@.ci/setup docs
+	$(BIN)/python -m tests.docs
+	$(BIN)/zensical build --strict --config-file docs/mkdocs.yml
+
+rooms: ## Draw which room of the package imports which, into docs/pictures/rooms.svg
+	@.ci/setup lint
+	$(BIN)/python -m tests.docs rooms
+
 lab: ## Boot a machine with cgroup v2, systemd and Docker 26 (needs root); 4 minutes at first
 	@.ci/setup lab
 	$(BIN)/python -m tests.lab.machine start
@@ -56,5 +65,6 @@ test-v2: ## Measure cgroup v2 in that machine, against `cat` there; some 20 minu
 
 clean: ## Remove containers and build leftovers; results stay
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf docs/site docs/.cache
 	find cgbench tests workloads -name __pycache__ -prune -exec rm -rf {} +
 	if [ -x $(BIN)/cgbench ]; then $(BIN)/cgbench clean; fi

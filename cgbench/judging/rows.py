@@ -1,7 +1,7 @@
 """From samples to rates, ratios and settling times; the home of pandas.
 
 Everything is derived over measured elapsed time from stored readings: no Docker, no root, no Linux.
-The formulas stand in the README's section of the same name.
+The formulas are in docs/reference/metrics.md.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ _TONE_WORDS = {
 }
 
 
-_MEANINGS = {
+MEANINGS = {
     Outcome.IGNORED: "accepted, and the kernel's value never changed",
     Outcome.DISCARDED: "accepted with a warning that it was dropped",
     Outcome.INEFFECTIVE: "in the kernel's file, and the workload does not change",
@@ -55,6 +55,7 @@ _MEANINGS = {
     Outcome.UNSUPPORTED: "this host lacks what it takes",
     Outcome.EFFECTIVE: "declared, enforced and experienced agree",
 }
+"""Each verdict as the page's legend explains it."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def truth_page(tables: Sequence[TruthTable], named: Sequence[str] | None = None)
             (tone, words, tones.count(tone)) for tone, words in _TONE_WORDS.items() if tone in tones
         ),
         legend=tuple(
-            Term(outcome.value, SIGNS[outcome], _tone(outcome), _MEANINGS[outcome])
+            Term(outcome.value, SIGNS[outcome], _tone(outcome), MEANINGS[outcome])
             for outcome in WORST_FIRST
             if any(row.verdict.verdict is outcome for table in tables for row in table.rows)
         ),

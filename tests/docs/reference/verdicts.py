@@ -1,0 +1,76 @@
+"""The verdicts of `verify`, the bands they are judged within, and the judgements of `compare`."""
+
+from __future__ import annotations
+
+from cgbench.judging.comparison import SIGNS as JUDGEMENT_SIGNS
+from cgbench.judging.comparison import Judgement
+from cgbench.records.truth import NOT_IN_FORCE, SIGNS
+from cgbench.records.verdict import Outcome
+from cgbench.reporting.pages import comparison as comparison_page
+from cgbench.reporting.pages import truth as truth_page
+from cgbench.spec.experiment import Band, Experiment
+from tests.docs.reference.experiments import loaded
+from tests.docs.reference.markdown import code, codes, table
+
+_WORDS = {
+    "pct": "{:g} % of the expected value",
+    "ms_per_period": "{:g} ms per worker and period",
+    "pages_per_cpu": "{:g} pages per CPU",
+}
+
+
+def verdicts() -> str:
+    """Return a table of verdicts: sign, meaning, exit status."""
+    return table(
+        ("verdict", "sign", "meaning", "exit status of `verify`"),
+        [(code(one.value), SIGNS[one], truth_page.MEANINGS[one], _status(one)) for one in Outcome],
+    )
+
+
+def listed() -> str:
+    """Return a list of verdicts and their meanings."""
+    return "\n".join(f"- {code(one.value)}: {truth_page.MEANINGS[one]}" for one in Outcome)
+
+
+def judgements() -> str:
+    """Return a table of judgements: sign, meaning."""
+    return table(
+        ("judgement", "sign", "meaning"),
+        [
+            (code(one.value), JUDGEMENT_SIGNS[one], comparison_page.MEANINGS[one])
+            for one in Judgement
+        ],
+    )
+
+
+def bands() -> str:
+    """Return a table of what each experiment judges, by which metric, and within what."""
+    return table(
+        ("experiment", "options", "metric", "band"),
+        [
+            (
+                code(one.name),
+                codes(f"--{name}" for name in one.verify.options),
+                _metric(one),
+                _band(one.verify.band) if one.verify.metric else "–",
+            )
+            for one in loaded()
+            if one.verify is not None
+        ],
+    )
+
+
+def _status(one: Outcome) -> str:
+    return "1" if one in NOT_IN_FORCE else "0"
+
+
+def _metric(one: Experiment) -> str:
+    assert one.verify is not None
+    named = [name for name in (one.verify.metric, one.verify.otherwise) if name is not None]
+    return ", else ".join(code(name) for name in named) or "the interface file"
+
+
+def _band(band: Band) -> str:
+    given = band.model_dump(exclude_defaults=True)
+    parts = [_WORDS.get(name, name + " {:g}").format(size) for name, size in given.items() if size]
+    return ", and ".join(parts) or "exactly"

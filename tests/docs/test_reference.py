@@ -1,0 +1,65 @@
+"""The generated parts of the manual are in step with the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cgbench.cli import app
+from cgbench.errors import CgbenchError
+from cgbench.spec import experiment_file, workload
+from tests.docs import blocks
+from tests.docs.reference import exceptions, metrics
+
+PAGES = blocks.pages()
+TEXTS = {path: path.read_text() for path in PAGES}
+
+
+def text(name: str) -> str:
+    return (blocks.DOCS / "reference" / name).read_text()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(blocks.ROOT).as_posix())
+def test_a_page_is_in_step_with_the_code(path: Path) -> None:
+    assert TEXTS[path] == blocks.renewed(TEXTS[path]), blocks.RENEW
+
+
+def test_every_generated_part_is_in_a_page_once() -> None:
+    found = [name for page in TEXTS.values() for name in blocks.names(page)]
+    assert sorted(found) == sorted(blocks.GENERATORS)
+
+
+def test_no_mark_of_a_generated_part_is_malformed() -> None:
+    for path, page in TEXTS.items():
+        bare = re.sub(r"```.*?```|`[^`]*`", "", page, flags=re.DOTALL)
+        assert len(re.findall(r"<!--", bare)) == 2 * len(list(blocks.names(page))), path
+
+
+def test_every_metric_has_a_formula() -> None:
+    formulas = text("metrics.md").split("## Formulas")[1].split("## The steady window")[0]
+    named = {name for row in re.findall(r"^\| (`.*?) \|", formulas, re.MULTILINE)
+             for name in re.findall(r"`([a-z0-9_]+)`", row)}  # fmt: skip
+    # An error is a column of every row, and no metric of its own.
+    assert named == set(metrics.names()) | {"error_pct"}
+
+
+def test_every_experiment_has_what_it_found() -> None:
+    found = text("experiments.md").split("## What they found")[1]
+    rows = re.findall(r"^\| `([a-z-]+)` \|", found.split("## Preconditions")[0], re.MULTILINE)
+    assert sorted(rows) == sorted(experiment_file.builtin_names())
+
+
+def test_every_workload_has_its_unit_of_work() -> None:
+    units = text("workloads.md").split("## What a unit")[1]
+    for name in workload.names(workload.directory()):
+        assert f"`{name}`" in units
+
+
+def test_every_exit_status_is_explained() -> None:
+    page = text("exit-statuses.md")
+    explained = {int(status) for status in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+    used = {one.exit_code for one in exceptions.every(CgbenchError)}
+    used |= {value for name, value in vars(app).items() if name.startswith("EXIT_")}
+    assert explained == used | {0}
