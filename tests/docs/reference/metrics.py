@@ -1,33 +1,55 @@
-"""The metrics: unit, the direction that is worse, and how finely each can be known."""
+"""The metrics: what each is, the direction that is worse, its resolution and its band."""
 
 from __future__ import annotations
 
-from cgbench.spec.metrics import GAUGES, UNITS
-from cgbench.units import format_size
-from tests.docs.reference import markdown
-from tests.docs.reference.markdown import code
+from cgbench.spec.metrics import METRICS, Band, Metric
+from tests.docs.reference.markdown import code, table
 
 _WORSE = {"lower": "lower", "higher": "higher", "either": "either way"}
+_SHOWS = {"exact": "to be met", "floor": "a floor", "ceiling": "a ceiling", "none": "–"}
+_BAND = {
+    "pct": "{:g} % of the expected value",
+    "ms_per_period": "{:g} ms per worker and period",
+    "pages_per_cpu": "{:g} pages per CPU",
+}
 
 
 def names() -> list[str]:
     """Return the name of every metric."""
-    return list(UNITS)
+    return list(METRICS)
 
 
-def table() -> str:
-    """Return a table of every metric."""
-    return markdown.table(
-        ("metric", "unit", "worse", "resolution"),
-        [
-            (code(name), unit, _WORSE[GAUGES[name].worse], _resolution(name, unit))
-            for name, unit in UNITS.items()
-        ],
+def described() -> str:
+    """Return a table of what every metric is."""
+    return table(
+        ("metric", "on pages", "unit", "what it is"),
+        [(code(one.name), one.label, one.unit, one.description) for one in METRICS.values()],
     )
 
 
-def _resolution(name: str, unit: str) -> str:
-    size = GAUGES[name].resolution
-    if not size:
-        return "–"
-    return format_size(size) if unit == "bytes" else f"{size:g} {unit}"
+def judged() -> str:
+    """Return a table of how every metric is judged."""
+    return table(
+        ("metric", "worse", "resolution", "an expected value is", "band"),
+        [
+            (
+                code(one.name), _WORSE[one.worse], _resolution(one), _SHOWS[one.shows],
+                "–" if one.shows == "none" else band(one.band),
+            )
+            for one in METRICS.values()
+        ],
+    )  # fmt: skip
+
+
+def band(given: Band) -> str:
+    """Say in words how wide a band is."""
+    sizes = given.model_dump(exclude_defaults=True)
+    parts = [_BAND.get(name, name + " {:g}").format(size) for name, size in sizes.items() if size]
+    return ", and ".join(parts) or "exactly"
+
+
+def _resolution(one: Metric) -> str:
+    if one.resolution_pages:
+        return f"{one.resolution_pages} pages"
+    unit = one.unit.removeprefix("1") if one.unit.startswith("1/") else f" {one.unit}"
+    return f"{one.resolution:g}{unit}" if one.resolution else "–"

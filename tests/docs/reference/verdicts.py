@@ -8,15 +8,10 @@ from cgbench.records.truth import NOT_IN_FORCE, SIGNS
 from cgbench.records.verdict import Outcome
 from cgbench.reporting.pages import comparison as comparison_page
 from cgbench.reporting.pages import truth as truth_page
-from cgbench.spec.experiment import Band, Experiment
+from cgbench.spec.experiment import Experiment
 from tests.docs.reference.experiments import loaded
 from tests.docs.reference.markdown import code, codes, table
-
-_WORDS = {
-    "pct": "{:g} % of the expected value",
-    "ms_per_period": "{:g} ms per worker and period",
-    "pages_per_cpu": "{:g} pages per CPU",
-}
+from tests.docs.reference.metrics import band
 
 
 def verdicts() -> str:
@@ -52,7 +47,7 @@ def bands() -> str:
                 code(one.name),
                 codes(f"--{name}" for name in one.verify.options),
                 _metric(one),
-                _band(one.verify.band) if one.verify.metric else "–",
+                band(one.verify.band) if one.verify.metric else "–",
             )
             for one in loaded()
             if one.verify is not None
@@ -68,9 +63,3 @@ def _metric(one: Experiment) -> str:
     assert one.verify is not None
     named = [name for name in (one.verify.metric, one.verify.otherwise) if name is not None]
     return ", else ".join(code(name) for name in named) or "the interface file"
-
-
-def _band(band: Band) -> str:
-    given = band.model_dump(exclude_defaults=True)
-    parts = [_WORDS.get(name, name + " {:g}").format(size) for name, size in given.items() if size]
-    return ", and ".join(parts) or "exactly"
