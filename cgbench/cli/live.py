@@ -14,9 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from cgbench.measuring import run
-from cgbench.measuring.container import Snapshot
-from cgbench.measuring.run import Observer
+from cgbench.measuring.progress import Observer, Silent, Snapshot
 from cgbench.records.run import RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.spec.schedule import PlannedStep, TrialPlan
@@ -33,7 +31,7 @@ def display(*, quiet: bool = False, stream: IO[str] | None = None) -> Iterator[O
     A terminal gets a live display, anything else plain lines; `quiet` shows nothing.
     """
     if quiet:
-        yield run.Silent()
+        yield Silent()
         return
     console = Console(file=stream or sys.stderr, highlight=False)
     if not console.is_terminal:
@@ -145,7 +143,8 @@ class Dashboard:
             for one in self._snapshots:
                 held = "–" if one.throttled_pct is None else f"{one.throttled_pct:.0f} %"
                 memory = "–" if one.memory_bytes is None else format_size(one.memory_bytes)
-                table.add_row(one.role, f"{one.cpus:.2f}", held, memory)
+                used = "–" if one.cpus is None else f"{one.cpus:.2f}"
+                table.add_row(one.role, used, held, memory)
             parts.append(table)
         return Group(*parts, *self._failures)
 

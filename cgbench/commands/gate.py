@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from cgbench.judging.comparison import (
     Key,
 )
 from cgbench.measuring import run
+from cgbench.measuring.progress import Silent
 from cgbench.measuring.site import Progress
 from cgbench.records.baseline import Baseline, Noise
 from cgbench.records.run_directory import RunDirectory
@@ -101,7 +103,7 @@ class Candidate:
         self.repetition += 1
         begin = time.monotonic()
         run.execute(
-            self.directory, self.directory.run(), self.session.engine, run.Silent(),
+            self.directory, self.directory.run(), self.session.engine, Silent(),
             self.repetition,
         )  # fmt: skip
         self.longest_s = max(self.longest_s, time.monotonic() - begin)
@@ -125,13 +127,15 @@ class Candidate:
         if failed:
             return f"failed: {failed[-1].reason}"
         noise = [baselines.noise(one) for one in trials]
-        steal = max(one.steal_cpus for one in noise) - self.calm.steal_cpus
-        other = max(one.other_cpus for one in noise) - self.calm.other_cpus
+        steal = _beyond([one.steal_cpus for one in noise], self.calm.steal_cpus)
+        other = _beyond([one.other_cpus for one in noise], self.calm.other_cpus)
+        if steal is None or other is None:
+            return "how much CPU time others took is not known"
         if steal > _STEAL_CPUS:
             return f"the hypervisor took {steal:.2f} CPUs more than in the baseline's trials"
         if other > _OTHER_CPUS:
             return f"other processes used {other:.2f} CPUs more than in the baseline's trials"
-        hot = sum(one.thermal_throttles or 0 for one in noise)
+        hot = sum(one.thermal_throttles for one in noise if one.thermal_throttles is not None)
         return f"heat slowed a core {hot} times" if hot else None
 
     def _all_disturbed(self) -> bool:
@@ -167,12 +171,25 @@ def open_candidate(
 
 
 def calmness(side: Baseline) -> Noise:
-    """Return the most that disturbed any of a baseline's trials."""
+    """Return the most that disturbed any of a baseline's trials, as far as it is known.
+
+    Where nothing is, the candidate's trials must be as calm as on a host without neighbours.
+    """
+    steal = [one.steal_cpus for one in side.noise if one.steal_cpus is not None]
+    other = [one.other_cpus for one in side.noise if one.other_cpus is not None]
     return Noise(
-        repetition=0,
-        steal_cpus=max((one.steal_cpus for one in side.noise), default=0.0),
-        other_cpus=max((one.other_cpus for one in side.noise), default=0.0),
+        repetition=0, steal_cpus=max(steal, default=0.0), other_cpus=max(other, default=0.0)
     )
+
+
+def _beyond(taken: Sequence[float | None], calm: float | None) -> float | None:
+    """Return by how many CPUs the most exceeds `calm`, None where that cannot be said."""
+    if calm is not None and math.isinf(calm):
+        return -calm
+    known = [one for one in taken if one is not None]
+    if calm is None or not known or len(known) < len(taken):
+        return None
+    return max(known) - calm
 
 
 def gate(experiment: Experiment, terms: Terms, session: Session) -> Comparison:

@@ -13,6 +13,7 @@ from cgbench.judging import verdict
 from cgbench.measuring import run
 from cgbench.measuring.idle import bounds, interactions, survival
 from cgbench.measuring.idle.containers import Supply
+from cgbench.measuring.progress import Silent
 from cgbench.records.idle_findings import Stage
 from cgbench.records.truth import Row, TruthTable
 from cgbench.records.verdict import Outcome, Verdict
@@ -66,7 +67,7 @@ def _measured(
         loaded.for_verify(), session.image, session.results, session.seed, quick=True
     )
     directory = run.begin(request, session.engine, met)
-    run.execute(directory, directory.run(), session.engine, run.Silent())
+    run.execute(directory, directory.run(), session.engine, Silent())
     metrics.write(directory)
     return [verdict.judge(directory, option) for option in judged]
 

@@ -100,7 +100,15 @@ def _neighbours(evidence: Evidence) -> Iterator[Check]:
             f"the hypervisor took up to {max(steal):.1f} % of the CPU time away from this host",
             "Repeat on a quieter machine, or trust CPU time and not throughput.",
         )  # fmt: skip
-    others = [t.harness.other_cpu_s / t.harness.elapsed_s for t in noisy if t.harness]
+    others = [t.harness.other_cpu_s / t.harness.elapsed_s for t in noisy
+              if t.harness and t.harness.other_cpu_s is not None]  # fmt: skip
+    if len(others) < len(noisy):
+        yield Check(
+            "other tenants unknown", "note",
+            f"in {len(noisy) - len(others)} of {len(noisy)} trials nobody can say how much CPU "
+            "time other processes used: that of the daemon or of a container is not known",
+            "Check that nothing else ran on this host before trusting a deviation.",
+        )  # fmt: skip
     if others and max(others) > OTHERS_CPUS:
         yield Check(
             "other tenants", "warning",

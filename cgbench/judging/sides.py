@@ -104,14 +104,15 @@ def of_run(
 
 
 def noise(trial: TrialRecord) -> Noise:
-    """Return what disturbed a trial; nothing known counts as nothing."""
+    """Return what disturbed a trial, as far as it is known."""
     used = trial.harness
-    if used is None:
-        return Noise(repetition=trial.repetition, steal_cpus=0.0, other_cpus=0.0)
+    if used is None or not used.elapsed_s:
+        return Noise(repetition=trial.repetition, steal_cpus=None, other_cpus=None)
+    other = None if used.other_cpu_s is None else round(used.other_cpu_s / used.elapsed_s, 4)
     return Noise(
         repetition=trial.repetition,
         steal_cpus=round(used.steal_cpu_s / used.elapsed_s, 4),
-        other_cpus=round(used.other_cpu_s / used.elapsed_s, 4),
+        other_cpus=other,
         mhz=used.mhz,
         thermal_throttles=used.thermal_throttles,
     )

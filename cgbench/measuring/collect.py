@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cgbench.engine import streams as docker_streams
+from cgbench.errors import ProbeError, SamplerError
 from cgbench.host import cpu_time
 from cgbench.measuring.container import Running
 from cgbench.measuring.probe import BUCKET_NS, WorkerLog
@@ -41,9 +42,23 @@ class Harvest:
     events: list[docker_streams.Event] = field(default_factory=list)
 
 
-def collect(sampler: Sampler, running: Sequence[Running], progress: Harvest) -> None:
-    """Stop sampler and probes and take what they have."""
-    progress.readings, progress.figures = sampler.stop()
+def collect(
+    sampler: Sampler, running: Sequence[Running], progress: Harvest, *, forgiving: bool = False
+) -> None:
+    """Stop sampler and probes and take what they have, the one whatever the other does.
+
+    Raises SamplerError or ProbeError once all that can be had was taken; a probe that never began
+    is no error where `forgiving` says that a container may end at any time.
+    """
+    try:
+        progress.readings, progress.figures = sampler.stop()
+    except SamplerError:
+        _collect_logs(running, progress, forgiving=True)
+        raise
+    _collect_logs(running, progress, forgiving)
+
+
+def _collect_logs(running: Sequence[Running], progress: Harvest, forgiving: bool) -> None:
     probes = {
         container.spec.role: container.probe for container in running if container.probe is not None
     }
@@ -51,7 +66,14 @@ def collect(sampler: Sampler, running: Sequence[Running], progress: Harvest) -> 
         probe.stop()
     # A worker looks for the stop once per bucket, unless it is throttled just now.
     time.sleep(0.02)
-    progress.logs = {role: probe.read() for role, probe in probes.items()}
+    silent: ProbeError | None = None
+    for role, probe in probes.items():
+        try:
+            progress.logs[role] = probe.read()
+        except ProbeError as error:
+            silent = error
+    if silent is not None and not forgiving:
+        raise silent
 
 
 def data(progress: Harvest) -> TrialData:
@@ -147,17 +169,17 @@ def harness(
         else after.daemon_s - before.daemon_s
     )
     own = after.cgbench_s - before.cgbench_s
-    used = sum(
-        _used_s(samples, container)
-        for samples, container in zip(measured.samples, progress.containers, strict=False)
-    )
-    other = after.busy_s - before.busy_s - own - (daemon or 0.0) - used
+    used = _used_by_containers(measured, progress)
+    other = None
+    if daemon is not None and used is not None:
+        # The clocks are read one after the other, so that little can come to less than nothing.
+        other = max(0.0, after.busy_s - before.busy_s - own - daemon - used)
     waited = _grown(before.state.waited_us, after.state.waited_us)
     return Harness(
         cgbench_cpu_s=own,
         daemon_cpu_s=daemon,
         steal_cpu_s=after.steal_s - before.steal_s,
-        other_cpu_s=max(0.0, other),
+        other_cpu_s=other,
         elapsed_s=elapsed,
         mhz=after.state.mhz,
         thermal_throttles=_grown(before.state.thermal_throttles, after.state.thermal_throttles),
@@ -169,10 +191,37 @@ def _grown(before: int | None, after: int | None) -> int | None:
     return None if before is None or after is None else after - before
 
 
-def _used_s(samples: Samples, container: ContainerRecord) -> float:
-    """Return the CPU-seconds a container used until its last sample."""
+def _used_by_containers(measured: TrialData, progress: Harvest) -> float | None:
+    """Return the CPU-seconds that all containers used, None where that of one is not known."""
+    if progress.readings is None:
+        return None
+    used = [
+        _used_s(samples, container, progress.events)
+        for samples, container in zip(measured.samples, progress.containers, strict=True)
+    ]
+    known = [one for one in used if one is not None]
+    return sum(known) if len(known) == len(used) else None
+
+
+def _used_s(
+    samples: Samples, container: ContainerRecord, events: Sequence[docker_streams.Event]
+) -> float | None:
+    """Return the CPU-seconds a container used until the last sample that found its group.
+
+    None where nothing was read, or where it was started again: its new group is not sampled.
+    """
+    begin_ns = samples.t_ns[0] if len(samples.t_ns) else 0
+    again = any(
+        event.container_id == container.container_id
+        and event.action == "start"
+        and event.t_ns > begin_ns
+        for event in events
+    )
     source = container.sources.get("usage_ns")
+    if again or source is None:
+        return None
     for column in samples.columns:
-        if source is not None and column.name == source.column and column.values:
-            return int(column.values[-1] or 0) * source.scale / NS_PER_S
-    return 0.0
+        if column.name == source.column:
+            seen = [value for value in column.values if isinstance(value, int)]
+            return seen[-1] * source.scale / NS_PER_S if seen else None
+    return None

@@ -18,6 +18,7 @@ from cgbench.errors import CgroupError, TrialError
 from cgbench.host import cgroups, interface_files
 from cgbench.host.scratch.loop_device import BlockDevice
 from cgbench.measuring.probe import ProbeFile, Task
+from cgbench.measuring.progress import Snapshot
 from cgbench.measuring.readings import Target
 from cgbench.records.trial import ContainerRecord, Source
 from cgbench.spec import counters
@@ -28,16 +29,6 @@ from cgbench.spec.schedule import TrialPlan
 from cgbench.spec.workload import CONTAINER_USER, Placeholders, Workload, load
 
 _READY_TIMEOUT_S = 20.0
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """How one container does right now, for the eyes: CPUs used and throttled periods lately."""
-
-    role: str
-    cpus: float
-    throttled_pct: float | None
-    memory_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -53,6 +44,20 @@ class Birth:
     parent: str | None = None
 
 
+@dataclass(frozen=True)
+class Counted:
+    """A container's counters at one moment."""
+
+    t_ns: int
+    values: Mapping[str, int]
+
+    def grown(self, name: str, before: Counted | None) -> int | None:
+        """Return how much a counter has grown, None where one of its two readings is absent."""
+        if before is None or name not in self.values or name not in before.values:
+            return None
+        return self.values[name] - before.values[name]
+
+
 @dataclass
 class Running:
     """One container while its trial lasts; `settings` are the options declared on it by now."""
@@ -65,7 +70,7 @@ class Running:
     probe: ProbeFile | None
     stats: StatsStream
     settings: dict[str, Value]
-    last: tuple[int, Mapping[str, int]] | None = None
+    last: Counted | None = None
 
 
 def start(
@@ -255,19 +260,26 @@ def why_ended(engine: Engine, role: str, container_id: str) -> str:
 
 def snapshot(container: Running) -> Snapshot:
     """Read a container's counters now and compare them with those of the last call."""
-    now = time.monotonic_ns()
-    values: dict[str, int] = {}
-    for counter in container.cgroup.counters():
-        content = container.cgroup.read(counter.controller, counter.file)
-        reading = interface_files.parse(counter.file, (content or "").encode()).get(counter.column)
+    now = Counted(time.monotonic_ns(), _counted(container.cgroup))
+    before, container.last = container.last, now
+    throttled, periods = now.grown("throttled_periods", before), now.grown("periods", before)
+    used = now.grown("usage_ns", before)
+    return Snapshot(
+        container.spec.role,
+        None if used is None or before is None else used / max(1, now.t_ns - before.t_ns),
+        100 * throttled / periods if throttled is not None and periods else None,
+        now.values.get("memory_bytes"),
+    )
+
+
+def _counted(cgroup: cgroups.Cgroup) -> dict[str, int]:
+    """Return the counters that can be read now, in SI units."""
+    values = {}
+    for counter in cgroup.counters():
+        content = cgroup.read(counter.controller, counter.file)
+        if content is None:
+            continue
+        reading = interface_files.parse(counter.file, content.encode()).get(counter.column)
         if isinstance(reading, int):
             values[counter.name] = reading * counter.scale
-    before, container.last = container.last, (now, values)
-    cpus, throttled = 0.0, None
-    if before is not None and "usage_ns" in values:
-        cpus = (values["usage_ns"] - before[1].get("usage_ns", 0)) / max(1, now - before[0])
-        periods = values.get("periods", 0) - before[1].get("periods", 0)
-        if periods > 0:
-            held = values["throttled_periods"] - before[1].get("throttled_periods", 0)
-            throttled = 100 * held / periods
-    return Snapshot(container.spec.role, cpus, throttled, values.get("memory_bytes"))
+    return values

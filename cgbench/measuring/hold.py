@@ -5,26 +5,15 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Sequence
-from typing import Protocol
 
 from cgbench.engine.engine import Engine
 from cgbench.errors import TrialError
-from cgbench.measuring.container import Running, Snapshot, snapshot, why_ended
+from cgbench.measuring.container import Running, snapshot, why_ended
+from cgbench.measuring.progress import Watcher
 from cgbench.records.trial import Ending
-from cgbench.spec.schedule import PlannedStep
 from cgbench.units import NS_PER_S
 
 _SNAPSHOT_EVERY_S = 0.5
-
-
-class Watcher(Protocol):
-    """Whoever looks on while a trial runs; it must be quick and is called twice a second."""
-
-    def phase_started(self, step: PlannedStep, number: int, total: int) -> None:
-        """A change was made and its phase begins."""
-
-    def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
-        """The containers as they are now."""
 
 
 class Lookout:

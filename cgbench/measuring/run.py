@@ -3,57 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from cgbench.engine.engine import Engine
 from cgbench.errors import StoreError
 from cgbench.host import description
 from cgbench.measuring import trial
-from cgbench.measuring.container import Snapshot
-from cgbench.measuring.hold import Watcher
+from cgbench.measuring.progress import Observer
 from cgbench.measuring.site import Site
 from cgbench.records.results import new_run_name
 from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
-from cgbench.records.trial import TrialRecord
 from cgbench.spec.experiment import Experiment
-from cgbench.spec.schedule import PlannedStep, TrialPlan
-
-
-class Observer(Watcher, Protocol):
-    """Whoever looks on while a run goes on."""
-
-    def run_started(self, record: RunRecord, plans: list[TrialPlan], done: int) -> None:
-        """The run begins, or goes on with `done` trials finished before."""
-
-    def trial_started(self, plan: TrialPlan) -> None:
-        """A trial begins."""
-
-    def trial_finished(self, record: TrialRecord) -> None:
-        """A trial ended, well or not, and is on disk."""
-
-
-class Silent:
-    """Shows nothing."""
-
-    def run_started(self, record: RunRecord, plans: list[TrialPlan], done: int) -> None:
-        """Do nothing."""
-
-    def trial_started(self, plan: TrialPlan) -> None:
-        """Do nothing."""
-
-    def trial_finished(self, record: TrialRecord) -> None:
-        """Do nothing."""
-
-    def phase_started(self, step: PlannedStep, number: int, total: int) -> None:
-        """Do nothing."""
-
-    def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
-        """Do nothing."""
 
 
 @dataclass(frozen=True)

@@ -12,31 +12,29 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cgbench.engine.engine import Answer, Engine
-from cgbench.errors import ProbeError, SamplerError, TrialError, UpdateRejected
-from cgbench.host import cgroups, cpu_time, lock
+from cgbench.engine.engine import Engine
+from cgbench.errors import CgroupError, ProbeError, SamplerError, TrialError, UpdateRejected
+from cgbench.host import cpu_time, lock
 from cgbench.host.scratch import leftovers
 from cgbench.measuring import collect
+from cgbench.measuring.change import apply, make_change, with_held
 from cgbench.measuring.collect import Harvest
 from cgbench.measuring.container import (
     Birth,
     Running,
     await_probes,
     describe,
-    interface_path,
-    interface_paths,
     kill,
     start,
     targets,
-    text,
 )
-from cgbench.measuring.hold import Lookout, Watcher
+from cgbench.measuring.hold import Lookout
+from cgbench.measuring.progress import Watcher
 from cgbench.measuring.sampler import Sampler
 from cgbench.measuring.site import Site
 from cgbench.records.samples import TrialData
-from cgbench.records.trial import Change, Ending, FileChange, Phase, TrialRecord
+from cgbench.records.trial import Change, Ending, Phase, TrialRecord
 from cgbench.spec.experiment import Experiment
-from cgbench.spec.option import Settings
 from cgbench.spec.schedule import PlannedStep, TrialPlan
 from cgbench.units import NS_PER_S
 
@@ -44,6 +42,8 @@ from cgbench.units import NS_PER_S
 # Docker takes seconds for each.
 _DEADLINE_MARGIN_S = 30
 _DEADLINE_MARGIN_PER_CHANGE_S = 3
+# What goes wrong in one trial and need not in the next; all else ends the run.
+_FAILURES = (TrialError, ProbeError, SamplerError, CgroupError, UpdateRejected)
 
 
 def run_trial(
@@ -63,7 +63,7 @@ def run_trial(
     folder.mkdir(mode=0o711)
     try:
         _measure(plan, experiment, site, watcher, progress, folder)
-    except (TrialError, ProbeError, SamplerError) as error:
+    except _FAILURES as error:
         reason = error.message
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -130,10 +130,13 @@ def _measure(
         sampler.start()
         try:
             _walk(plan, experiment, site, watcher, running, progress, birth.device)
-        finally:
-            # Also after a failure or Ctrl-C: what was sampled until then is worth keeping.
-            with contextlib.suppress(ProbeError):
+        except BaseException:
+            # A failure or Ctrl-C on its way keeps its reason; what was sampled until then is
+            # worth keeping, as far as it can be had.
+            with contextlib.suppress(SamplerError, ProbeError):
                 collect.collect(sampler, running, progress)
+            raise
+        collect.collect(sampler, running, progress, forgiving=ending)
 
 
 def _prepared(stack: ExitStack, experiment: Experiment, site: Site, birth: Birth) -> Birth:
@@ -171,7 +174,7 @@ def _walk(
         if step.scheduler is not None and device is not None:
             favour = experiment.scheduler_attributes if step.scheduler == "bfq" else {}
             leftovers.set_scheduler(device, step.scheduler, favour)
-        change = _change(site.engine, container, step)
+        change = make_change(site.engine, container, step)
         watcher.phase_started(step, number, len(plan.steps))
         ending, rewrites = None, 0
         try:
@@ -182,7 +185,7 @@ def _walk(
                     number=number,
                     role=step.role,
                     option=step.option,
-                    change=_with_held(container, change),
+                    change=with_held(container, change),
                     settings=dict(container.settings),
                     t_end_ns=time.monotonic_ns(),
                     ending=ending,
@@ -210,79 +213,6 @@ def _hold(
         ending = look.hold_until(due_ns, may_end=step.may_end)
         if ending is not None:
             return ending, rewrites
-        _apply(engine, container, step)
+        apply(engine, container, step)
         rewrites += 1
     return look.hold_until(until_ns, may_end=step.may_end), rewrites
-
-
-def _change(engine: Engine, container: Running, step: PlannedStep) -> Change:
-    """Make one change and read back every interface file it should have reached.
-
-    A refusal is a result: the change then has an error, and the settings stay as they were.
-    """
-    paths = interface_paths(container.cgroup, step.settings)
-    before = {path: text(path) for path in paths}
-    begin = time.monotonic_ns()
-    error: str | None = None
-    try:
-        answer = _apply(engine, container, step)
-        container.settings |= step.settings
-    except UpdateRejected as refusal:
-        answer, error = Answer(begin, time.monotonic_ns(), ()), refusal.message
-    settings = container.settings | dict(step.settings)
-    files = tuple(
-        FileChange(
-            file=path.name,
-            before=before[path],
-            after=(now := text(path)),
-            expected=interface.agreed(settings, now),
-        )
-        for path, interface in interface_paths(container.cgroup, settings).items()
-        if path in before
-    )
-    return Change(
-        requested=step.requested,
-        settings=step.settings,
-        via=step.via,
-        t_request_ns=answer.t_request_ns,
-        t_answer_ns=answer.t_answer_ns,
-        warnings=answer.warnings,
-        error=error,
-        files=files,
-    )
-
-
-def _with_held(container: Running, change: Change) -> Change:
-    """Add what the files hold at the end of the phase: another update may have undone it."""
-    now = {path.name: text(path) for path in interface_paths(container.cgroup, change.settings)}
-    files = tuple(file.model_copy(update={"held": now.get(file.file)}) for file in change.files)
-    return change.model_copy(update={"files": files})
-
-
-def _apply(engine: Engine, container: Running, step: PlannedStep) -> Answer:
-    if step.via == "update":
-        return engine.update(container.container_id, step.settings)
-    if step.via == "run":
-        # Born with it: the container was started with these options a moment ago.
-        now = time.monotonic_ns()
-        return Answer(now, now, ())
-    return _write(container.cgroup, container.settings | dict(step.settings), step)
-
-
-def _write(cgroup: cgroups.Cgroup, settings: Settings, step: PlannedStep) -> Answer:
-    """Write the interface files directly, as the control arm of an experiment.
-
-    Raises UpdateRejected when the kernel refuses.
-    """
-    begin = time.monotonic_ns()
-    for path, interface in interface_paths(cgroup, settings).items():
-        expected = interface.expected(settings)
-        names = [name for name in step.settings if interface_path(cgroup, name) == path]
-        if names and expected is not None:
-            try:
-                path.write_text(expected)
-            except OSError as error:
-                raise UpdateRejected(
-                    f"the kernel refused {expected} in {path.name}: {error.strerror}"
-                ) from error
-    return Answer(begin, time.monotonic_ns(), ())

@@ -39,12 +39,13 @@ class Series(Model):
 class Noise(Model):
     """What disturbed one repetition, in CPUs taken by the hypervisor and by other processes.
 
-    `mhz` and `thermal_throttles` are None where the kernel does not tell.
+    None is what is not known: of others where that of the daemon or of a container is not, `mhz`
+    and `thermal_throttles` where the kernel does not tell.
     """
 
     repetition: int
-    steal_cpus: float
-    other_cpus: float
+    steal_cpus: float | None
+    other_cpus: float | None
     mhz: float | None = None
     thermal_throttles: int | None = None
 

@@ -154,6 +154,8 @@ class ProbeFigures(Model):
 class Harness(Model):
     """What else cgbench and the host's other tenants used during a trial, in CPU-seconds.
 
+    The others' is what is left, None where that of the daemon or of a container is not known.
+
     Also how the CPUs fared, None where the kernel does not tell or an older cgbench did not ask:
     `mhz` at the trial's end, how often heat slowed a core in it, and for how many seconds some
     task waited for a CPU (a throttled one among them).
@@ -162,7 +164,7 @@ class Harness(Model):
     cgbench_cpu_s: float
     daemon_cpu_s: float | None
     steal_cpu_s: float
-    other_cpu_s: float
+    other_cpu_s: float | None
     elapsed_s: float
     mhz: float | None = None
     thermal_throttles: int | None = None

@@ -18,6 +18,7 @@ from cgbench.host import preconditions
 from cgbench.judging import sides
 from cgbench.judging.comparison import Comparison, Judgement
 from cgbench.measuring import run
+from cgbench.measuring.progress import Silent
 from cgbench.records.baseline import Baseline
 from cgbench.spec import experiment_file, workload
 from cgbench.spec.experiment import Experiment, Step
@@ -84,7 +85,7 @@ def _baseline(sweep: Experiment, engine: Engine, tag: str, folder: Path) -> Base
     directory = run.begin(
         run.Request(shaped, tag, folder, 1), engine, preconditions.require(sweep.requires)
     )
-    run.execute(directory, directory.run(), engine, run.Silent())
+    run.execute(directory, directory.run(), engine, Silent())
     return sides.of_run(directory, "before")
 
 

@@ -14,6 +14,7 @@ from cgbench.engine.engine import Engine
 from cgbench.host import preconditions
 from cgbench.judging import container_data, rows
 from cgbench.measuring import run
+from cgbench.measuring.progress import Silent
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec import experiment, experiment_file, workload
 from cgbench.spec.conversions import bandwidth
@@ -41,7 +42,7 @@ def measure(loaded: experiment.Experiment, engine: Engine, results: Path) -> Run
     """Run an experiment without display and return its directory."""
     request = run.Request(loaded, image.tag(workload.directory()), results, seed=1)
     directory = run.begin(request, engine, preconditions.require(loaded.requires))
-    run.execute(directory, directory.run(), engine, run.Silent())
+    run.execute(directory, directory.run(), engine, Silent())
     return directory
 
 

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from cgbench.cli import live
-from cgbench.measuring.container import Snapshot
+from cgbench.measuring.progress import Snapshot
 from cgbench.records import run_directory
 from cgbench.records.trial import TrialRecord
 from cgbench.spec import experiment_file
@@ -68,7 +68,9 @@ def test_a_dashboard_shows_progress_and_a_row_per_container(
     dashboard.run_started(directory.run(), plans, done=0)
     dashboard.trial_started(plans[0])
     dashboard.phase_started(plans[0].steps[0], 1, 11)
-    dashboard.snapshot([Snapshot("worker", 0.25, 100.0, 2**20), Snapshot("other", 1, None, None)])
+    dashboard.snapshot(
+        [Snapshot("worker", 0.25, 100.0, 2**20), Snapshot("other", None, None, None)]
+    )
     dashboard.trial_finished(finished(1))
     console = Console(file=io.StringIO(), width=100)
     console.print(dashboard)

@@ -15,6 +15,7 @@ from cgbench.host import preconditions
 from cgbench.judging import sides
 from cgbench.judging.comparison import Comparison, Disturbance, Finding, Judgement
 from cgbench.measuring import run
+from cgbench.measuring.progress import Silent
 from cgbench.records.baseline import Baseline, Noise
 from cgbench.spec import workload
 from tests.bench.real_gate import Stingy, short_sweep
@@ -125,6 +126,19 @@ def test_the_calmest_a_host_must_be_is_the_baselines_worst() -> None:
     assert gate.calmness(noisy) == Noise(repetition=0, steal_cpus=0.03, other_cpus=0.2)
 
 
+def test_what_is_not_known_of_a_baseline_does_not_make_the_host_any_noisier() -> None:
+    unknown = Noise(repetition=1, steal_cpus=0.01, other_cpus=None)
+    side = BEFORE.model_copy(update={"noise": (unknown,)})
+    assert gate.calmness(side) == Noise(repetition=0, steal_cpus=0.01, other_cpus=0.0)
+
+
+def test_a_trial_of_which_the_noise_is_not_known_is_never_taken_for_a_quiet_one() -> None:
+    assert gate._beyond([0.1, 0.3], 0.2) == pytest.approx(0.1)
+    assert gate._beyond([0.1, None], 0.2) is None
+    assert gate._beyond([], 0.2) is None
+    assert gate._beyond([None], float("inf")) == -float("inf"), "whoever does not ask"
+
+
 # On real containers
 
 
@@ -132,7 +146,7 @@ def _kept(folder: Path, engine: Engine, tag: str, trials: int = 8) -> Baseline:
     sweep = short_sweep().model_copy(update={"trials": trials})
     request = run.Request(sweep, tag, folder, 1)
     directory = run.begin(request, engine, preconditions.require(sweep.requires))
-    run.execute(directory, directory.run(), engine, run.Silent())
+    run.execute(directory, directory.run(), engine, Silent())
     # Only what a quota gives: neighbours of a test may stall a worker at any time.
     return sides.of_run(directory, "before", ["cpus_used"])
 

@@ -17,6 +17,7 @@ from cgbench.host import description, lock, preconditions
 from cgbench.host.scratch import leftovers
 from cgbench.judging import rows as metrics
 from cgbench.measuring import run as runner
+from cgbench.measuring.progress import Silent
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec import experiment_file, workload
 from cgbench.spec.experiment import Experiment
@@ -60,7 +61,7 @@ def run(engine: Engine, tmp_path: Path, request: pytest.FixtureRequest) -> RunDi
         pytest.skip(f"this host lacks {lacking[0]}")
     tag = image.tag(workload.directory())
     directory = runner.begin(runner.Request(loaded, tag, tmp_path, seed=1), engine, {})
-    runner.execute(directory, directory.run(), engine, runner.Silent())
+    runner.execute(directory, directory.run(), engine, Silent())
     assert [trial.reason for trial in directory.trials() if trial.reason] == []
     return directory
 

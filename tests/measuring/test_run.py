@@ -12,6 +12,7 @@ from cgbench.engine.engine import Engine
 from cgbench.errors import ExperimentError, StoreError
 from cgbench.host import description
 from cgbench.measuring import run, trial
+from cgbench.measuring.progress import Silent
 from cgbench.records.trial import TrialRecord
 from cgbench.spec import experiment_file, workload
 from tests.made import short_experiment
@@ -33,7 +34,7 @@ def request_for(folder: Path, **values: object) -> run.Request:
     return run.Request(loaded, image.tag(workload.directory()), folder / "results", seed=5)
 
 
-class StopsAfter(run.Silent):
+class StopsAfter(Silent):
     """Raises after the given number of finished trials, as Ctrl-C does."""
 
     def __init__(self, trials: int) -> None:
@@ -55,7 +56,7 @@ def test_an_interrupted_run_says_so_and_goes_on_where_it_stopped(
     done = directory.trials()
     assert len(done) == 1
     record = run.resumable(directory, engine)
-    final = run.execute(directory, record, engine, run.Silent())
+    final = run.execute(directory, record, engine, Silent())
     assert final.status == "finished"
     assert directory.trials()[0] == done[0]
     assert sorted(one.number for one in directory.trials()) == [1, 2, 3]

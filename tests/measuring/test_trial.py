@@ -18,8 +18,7 @@ from cgbench.engine.engine import Engine
 from cgbench.host import description, lock
 from cgbench.judging import rows
 from cgbench.measuring import trial
-from cgbench.measuring.container import Snapshot
-from cgbench.measuring.hold import Watcher
+from cgbench.measuring.progress import Snapshot, Watcher
 from cgbench.measuring.site import Site
 from cgbench.records import results, run_directory
 from cgbench.records.samples import TrialData

@@ -205,7 +205,8 @@ def _crowding(run: RunRecord, trials: Sequence[TrialRecord], astray: Sequence[_J
     """Say so where other processes left less of the host than the limit allows."""
     others = max(
         (trial.harness.other_cpu_s / trial.harness.elapsed_s for trial in trials
-         if trial.harness is not None and trial.harness.elapsed_s),
+         if trial.harness is not None and trial.harness.elapsed_s
+         and trial.harness.other_cpu_s is not None),
         default=0.0,
     )  # fmt: skip
     short = any(

@@ -133,13 +133,17 @@ def _harness(good: Sequence[TrialRecord]) -> Facts:
     if not elapsed:
         return []
     daemon = [one.daemon_cpu_s for one in costs if one.daemon_cpu_s is not None]
+    daemon = daemon if len(daemon) == len(costs) else []
     used = [("cgbench itself", sum(one.cgbench_cpu_s for one in costs))]
     used += [("Docker's daemons", sum(daemon))] if daemon else []
     used += [
         ("Steal", sum(one.steal_cpu_s for one in costs)),
-        ("Other processes", sum(one.other_cpu_s for one in costs)),
     ]
-    return [(name, f"{100 * seconds / elapsed:.1f} % of one CPU") for name, seconds in used]
+    facts = [(name, f"{100 * seconds / elapsed:.1f} % of one CPU") for name, seconds in used]
+    others = [one.other_cpu_s for one in costs if one.other_cpu_s is not None]
+    known = len(others) == len(costs)
+    share = f"{100 * sum(others) / elapsed:.1f} % of one CPU" if known else "not known"
+    return [*facts, ("Other processes", share)]
 
 
 def how_to_run_again(record: RunRecord) -> Again:

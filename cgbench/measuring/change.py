@@ -1,0 +1,87 @@
+"""One change of a trial: made as its step says, and read back from the interface files."""
+
+from __future__ import annotations
+
+import time
+
+from cgbench.engine.engine import Answer, Engine
+from cgbench.errors import UpdateRejected
+from cgbench.host import cgroups
+from cgbench.measuring.container import Running, interface_path, interface_paths, text
+from cgbench.records.trial import Change, FileChange
+from cgbench.spec.option import Settings
+from cgbench.spec.schedule import PlannedStep
+
+
+def make_change(engine: Engine, container: Running, step: PlannedStep) -> Change:
+    """Make one change and read back every interface file it should have reached.
+
+    A refusal is a result: the change then has an error, and the settings stay as they were.
+    """
+    paths = interface_paths(container.cgroup, step.settings)
+    before = {path: text(path) for path in paths}
+    begin = time.monotonic_ns()
+    error: str | None = None
+    try:
+        answer = apply(engine, container, step)
+        container.settings |= step.settings
+    except UpdateRejected as refusal:
+        answer, error = Answer(begin, time.monotonic_ns(), ()), refusal.message
+    settings = container.settings | dict(step.settings)
+    files = tuple(
+        FileChange(
+            file=path.name,
+            before=before[path],
+            after=(now := text(path)),
+            expected=interface.agreed(settings, now),
+        )
+        for path, interface in interface_paths(container.cgroup, settings).items()
+        if path in before
+    )
+    return Change(
+        requested=step.requested,
+        settings=step.settings,
+        via=step.via,
+        t_request_ns=answer.t_request_ns,
+        t_answer_ns=answer.t_answer_ns,
+        warnings=answer.warnings,
+        error=error,
+        files=files,
+    )
+
+
+def with_held(container: Running, change: Change) -> Change:
+    """Add what the files hold at the end of the phase: another update may have undone it."""
+    now = {path.name: text(path) for path in interface_paths(container.cgroup, change.settings)}
+    files = tuple(file.model_copy(update={"held": now.get(file.file)}) for file in change.files)
+    return change.model_copy(update={"files": files})
+
+
+def apply(engine: Engine, container: Running, step: PlannedStep) -> Answer:
+    """Set a step's values the way it says. Raises UpdateRejected when they are refused."""
+    if step.via == "update":
+        return engine.update(container.container_id, step.settings)
+    if step.via == "run":
+        # Born with it: the container was started with these options a moment ago.
+        now = time.monotonic_ns()
+        return Answer(now, now, ())
+    return _write(container.cgroup, container.settings | dict(step.settings), step)
+
+
+def _write(cgroup: cgroups.Cgroup, settings: Settings, step: PlannedStep) -> Answer:
+    """Write the interface files directly, as the control arm of an experiment.
+
+    Raises UpdateRejected when the kernel refuses.
+    """
+    begin = time.monotonic_ns()
+    for path, interface in interface_paths(cgroup, settings).items():
+        expected = interface.expected(settings)
+        names = [name for name in step.settings if interface_path(cgroup, name) == path]
+        if names and expected is not None:
+            try:
+                path.write_text(expected)
+            except OSError as error:
+                raise UpdateRejected(
+                    f"the kernel refused {expected} in {path.name}: {error.strerror}"
+                ) from error
+    return Answer(begin, time.monotonic_ns(), ())

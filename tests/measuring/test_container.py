@@ -1,0 +1,205 @@
+"""One container of a trial: started, waited for, looked at, and its end explained."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from cgbench.engine.engine import ContainerSpec, Engine, State
+from cgbench.errors import TrialError
+from cgbench.host.cgroups import Cgroup
+from cgbench.measuring import container
+from cgbench.measuring.container import Birth, Counted, Running
+from cgbench.spec.experiment import Container
+from cgbench.spec.schedule import PlannedStep, TrialPlan
+from tests.made.processes import ALIVE, MadeUpEngine, MadeUpProbe, ended, living
+
+
+class Starting(MadeUpEngine):
+    """A daemon that starts containers, and remembers what it was asked for."""
+
+    def __init__(self, state: State | None) -> None:
+        super().__init__([state])
+        self.asked: list[ContainerSpec] = []
+        self.removed: list[str] = []
+
+    @contextlib.contextmanager
+    def container(self, spec: ContainerSpec) -> Iterator[str]:
+        self.asked.append(spec)
+        yield "id"
+        self.removed.append("id")
+
+    def stats(self, container_id: str) -> None:
+        """Record nothing."""
+
+
+def plan(via: str = "update") -> TrialPlan:
+    step = PlannedStep.model_validate(
+        {"role": "worker", "option": "cpu-quota", "requested": "50000",
+         "settings": {"cpu-quota": 50000}, "via": via, "hold_ns": 1}
+    )  # fmt: skip
+    return TrialPlan(number=1, repetition=1, walk=1, steps=(step,))
+
+
+def start(engine: Starting, folder: Path, via: str = "update") -> Running:
+    with ExitStack() as stack:
+        spec = Container(role="worker", workload="spin", options={"memory": "64m"})
+        birth = Birth("cgbench-x-0001", "image", "x", 30, folder)
+        return container.start(stack, spec, plan(via), cast(Engine, engine), birth)
+
+
+def test_a_container_is_started_with_its_probe_and_found_in_the_cgroup_tree(
+    tmp_path: Path,
+) -> None:
+    engine = Starting(State(True, os.getpid(), 0, False, ""))
+    running = start(engine, tmp_path)
+    (asked,) = engine.asked
+    assert (asked.name, asked.deadline_s) == ("cgbench-x-0001-worker", 30)
+    assert asked.probe == tmp_path / "worker"
+    assert asked.options == {"memory": "64m"} == running.settings
+    assert running.cgroup.everywhere()
+    assert engine.removed == ["id"], "whatever happens, it is removed"
+    assert not (tmp_path / "worker").exists(), "and so is its probe's file"
+
+
+def test_a_container_that_is_born_with_a_value_is_started_with_it(tmp_path: Path) -> None:
+    engine = Starting(State(True, os.getpid(), 0, False, ""))
+    running = start(engine, tmp_path, via="run")
+    assert engine.asked[0].options == {"memory": "64m", "cpu-quota": 50000} == running.settings
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (ended(127), r"ended by itself \(exit status 127\)"),
+        (ended(137, oom_killed=True), "OOM-killed"),
+        (None, "removed from outside"),
+    ],
+)
+def test_a_container_that_ends_at_once_fails_the_trial_with_the_reason(
+    tmp_path: Path, state: State | None, reason: str
+) -> None:
+    engine = Starting(state)
+    with pytest.raises(TrialError, match=reason):
+        start(engine, tmp_path)
+    assert engine.removed == []
+    assert not (tmp_path / "worker").exists()
+
+
+def test_a_container_whose_process_is_gone_before_it_is_looked_at_is_explained(
+    tmp_path: Path,
+) -> None:
+    with living() as (_container, process):
+        process.kill()
+        process.wait()
+        engine = Starting(ended(1))
+        engine.states = [State(True, process.pid, 0, False, ""), ended(1)]
+        with pytest.raises(
+            TrialError, match=r"ended by itself \(exit status 1\) .*No such process"
+        ):
+            start(engine, tmp_path)
+
+
+def test_a_probe_is_waited_for_until_it_works() -> None:
+    with living(probe=MadeUpProbe(looks=3)) as (running, _process):
+        container.await_probes(cast(Engine, MadeUpEngine()), [running])
+
+
+def test_a_container_without_a_probe_is_not_waited_for() -> None:
+    with living() as (running, _process):
+        container.await_probes(cast(Engine, MadeUpEngine()), [running])
+
+
+def test_a_container_that_ends_before_its_probe_works_is_explained() -> None:
+    engine = cast(Engine, MadeUpEngine([ended(2)], "out of shared memory"))
+    with living(probe=MadeUpProbe(looks=10**9)) as (running, process):
+        process.kill()
+        with pytest.raises(TrialError, match=r"\(exit status 2\): out of shared memory"):
+            container.await_probes(engine, [running])
+
+
+def test_a_probe_that_never_works_is_not_waited_for_without_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(container, "_READY_TIMEOUT_S", 0.1)
+    with living(probe=MadeUpProbe(looks=10**9)) as (running, _process):
+        begin = time.monotonic()
+        with pytest.raises(TrialError, match="the probe of worker"):
+            container.await_probes(cast(Engine, MadeUpEngine()), [running])
+    assert time.monotonic() - begin < 5
+
+
+def test_all_containers_are_killed_at_once_and_one_that_is_gone_is_no_error() -> None:
+    with living() as (first, one), living("other") as (second, other):
+        other.kill()
+        other.wait()
+        container.kill([first, second])
+        assert one.wait(10) == -9
+
+
+# Explaining an end
+
+
+def why(*states: State | None, said: str = "") -> str:
+    return container.why_ended(cast(Engine, MadeUpEngine(list(states), said)), "worker", "id")
+
+
+def test_the_daemon_may_learn_of_an_end_a_little_later() -> None:
+    assert "exit status 4" in why(ALIVE, ALIVE, ended(4))
+
+
+def test_an_end_that_the_daemon_never_notices_is_said_so() -> None:
+    assert why(ALIVE) == "the container of worker ended, and Docker has not noticed"
+
+
+def test_a_container_that_was_killed_and_removed_was_removed_from_outside() -> None:
+    assert why(ended(137), None) == "the container of worker was removed from outside"
+    assert "was killed, or reached its deadline" in why(ended(137), ended(137))
+
+
+def test_an_oom_kill_is_told_from_any_other_kill() -> None:
+    assert "OOM-killed" in why(ended(137, oom_killed=True))
+    assert "OOM-killed" not in why(ended(137))
+
+
+# Looking at it
+
+
+def test_a_snapshot_has_rates_only_from_the_second_look_on(tmp_path: Path) -> None:
+    stat = "usage_usec {}\nnr_periods {}\nnr_throttled {}\nthrottled_usec 0\n"
+    (tmp_path / "cpu.stat").write_text(stat.format(1000, 10, 5))
+    (tmp_path / "memory.current").write_text("4096\n")
+    with living(cgroup=tmp_path) as (running, _process):
+        first = container.snapshot(running)
+        assert (first.cpus, first.throttled_pct, first.memory_bytes) == (None, None, 4096)
+        (tmp_path / "cpu.stat").write_text(stat.format(2000, 14, 6))
+        second = container.snapshot(running)
+        assert second.cpus is not None
+        assert second.cpus > 0
+        assert second.throttled_pct == 25
+
+
+def test_what_cannot_be_read_any_more_is_absent_and_not_zero(tmp_path: Path) -> None:
+    (tmp_path / "cpu.stat").write_text("usage_usec 1000\nnr_periods what\n")
+    with living(cgroup=tmp_path) as (running, _process):
+        container.snapshot(running)
+        running.cgroup = Cgroup({}, tmp_path / "gone")
+        gone = container.snapshot(running)
+        assert (gone.cpus, gone.throttled_pct, gone.memory_bytes) == (None, None, None)
+        # And when it comes back, nothing is compared with what was not read.
+        running.cgroup = Cgroup({}, tmp_path)
+        assert container.snapshot(running).cpus is None
+
+
+def test_a_counter_grows_only_between_two_readings() -> None:
+    before, now = Counted(1, {"a": 3}), Counted(2, {"a": 5, "b": 7})
+    assert now.grown("a", before) == 2
+    assert now.grown("b", before) is None
+    assert now.grown("a", None) is None

@@ -1,0 +1,122 @@
+"""A trial that fails keeps its reason, and all that was measured until then."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from cgbench.engine.engine import Engine
+from cgbench.errors import (
+    CgbenchError,
+    CgroupError,
+    EngineError,
+    SamplerError,
+    TrialError,
+    UpdateRejected,
+)
+from cgbench.measuring import trial
+from cgbench.measuring.container import Running
+from cgbench.measuring.progress import Silent
+from cgbench.measuring.site import Site
+from cgbench.records.trial import TrialRecord
+from cgbench.spec import experiment_file
+from tests.made.processes import living
+
+OOM = TrialError("the container of worker was OOM-killed (exit status 137)")
+HUNG = SamplerError("the sampler did not finish within 20 s and was killed")
+
+
+class Hanging:
+    """A sampler that starts and never stops."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.closed = False
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> object:
+        raise HUNG
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Eventless:
+    """A daemon that has nothing to say."""
+
+    def events(self, run: str) -> Any:
+        return SimpleNamespace(finish=lambda: ())
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Running]:
+    with living(cgroup=tmp_path) as (container, _process):
+        stats = SimpleNamespace(finish=lambda: ())
+        container.stats = cast(Any, stats)
+        yield container
+
+
+@pytest.fixture
+def fail(
+    running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[BaseException | None], TrialRecord]:
+    """Return what runs a trial whose walk ends with an error and whose sampler hangs."""
+    monkeypatch.setattr(trial, "Sampler", Hanging)
+    monkeypatch.setattr(trial, "start", lambda *_: running)
+
+    def failing(error: BaseException | None) -> TrialRecord:
+        def walk(*_: object) -> None:
+            if error is not None:
+                raise error
+
+        monkeypatch.setattr(trial, "_walk", walk)
+        experiment = experiment_file.load("cpu-quota-sweep")
+        plan = experiment.plans(2, 1)[0]
+        site = Site(cast(Engine, Eventless()), "image", "x", tmp_path)
+        return trial.run_trial(plan, experiment, site, Silent())[0]
+
+    return failing
+
+
+Fail = Callable[[BaseException | None], TrialRecord]
+
+
+def test_a_sampler_that_hangs_does_not_hide_why_the_trial_failed(fail: Fail) -> None:
+    record = fail(OOM)
+    assert record.status == "failed"
+    assert record.reason == OOM.message
+    assert record.harness is not None
+    assert record.harness.other_cpu_s is None, "what the container used was not sampled"
+
+
+def test_a_sampler_that_hangs_fails_a_trial_that_went_well_until_then(fail: Fail) -> None:
+    assert fail(None).reason == HUNG.message
+
+
+@pytest.mark.parametrize(
+    "error", [CgroupError("cpu.stat: Input/output error"), UpdateRejected("refused")]
+)
+def test_what_may_not_happen_again_costs_one_trial_only(fail: Fail, error: CgbenchError) -> None:
+    assert fail(error).reason == error.message
+
+
+@pytest.mark.parametrize("error", [EngineError("Docker does not answer"), KeyboardInterrupt()])
+def test_what_would_happen_again_ends_the_run_with_its_own_reason(
+    fail: Fail, error: BaseException
+) -> None:
+    with pytest.raises(type(error)) as caught:
+        fail(error)
+    assert caught.value is error
+
+
+def test_nothing_stays_behind(fail: Fail, tmp_path: Path) -> None:
+    with contextlib.suppress(EngineError):
+        fail(EngineError("gone"))
+    fail(OOM)
+    assert list(tmp_path.glob("cgbench-*")) == []
