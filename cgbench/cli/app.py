@@ -15,9 +15,9 @@ from cgbench.errors import CgbenchError
 
 if TYPE_CHECKING:
     from cgbench.engine.engine import Engine
+    from cgbench.judging.run import Run
     from cgbench.records.run import RunRecord
     from cgbench.records.run_directory import RunDirectory
-    from cgbench.records.trial import TrialRecord
     from cgbench.records.truth import TruthTable
 
 EXIT_FAILED_TRIALS = 1
@@ -168,22 +168,22 @@ def show(
             _print(experiment_file.explain(loaded, description.cpus()))
         return
     directory = find_run(name, results)
-    from cgbench.judging import rows, summary
+    from cgbench.judging.run import load
 
-    record = directory.run()
-    figures, estimates = rows.rows(directory), summary.summary(directory)
+    run = load(directory)
+    record = run.record
     if as_json:
         document = {
             "schema_version": record.schema_version,
             "run": record.run,
             "experiment": record.experiment.name,
             "status": record.status,
-            "summary": estimates,
-            "rows": figures,
+            "summary": [one.to_json() for one in run.summary],
+            "rows": [row._asdict() for row in run.rows],
         }
         _print(json.dumps(document, indent=1, allow_nan=False))
         return
-    _print_run(directory, record, estimates)
+    _print_run(run)
 
 
 @app.command()
@@ -288,45 +288,40 @@ def _measure(
 
 def _present(directory: RunDirectory, record: RunRecord, as_json: bool, no_report: bool) -> bool:
     """Write a run's figures and report, say where; return whether a trial failed."""
-    trials = _latest(directory.trials())
-    failures = [trial for trial in trials if trial.status == "failed"]
+    from cgbench.judging.run import load
+
+    run = load(directory)
     page: Path | None = None
     told: list[str] = []
     if not no_report:
-        from cgbench.judging import rows, summary
-        from cgbench.reporting.render import headline, write
+        from cgbench.reporting.render import write
+        from cgbench.reporting.words.headline import sentences
 
-        rows.write(directory)
-        page = write([directory], directory.path / "report.html")
-        told = headline([directory])
+        page = write([run], directory.path / "report.html")
+        told = sentences(run)
     if as_json:
         document = {
             "run": record.run,
             "path": str(directory.path),
             "report": None if page is None else str(page),
-            "trials": len(trials),
-            "failed": [{"trial": trial.number, "reason": trial.reason} for trial in failures],
+            "trials": len(run.trials),
+            "failed": [{"trial": trial.number, "reason": trial.reason} for trial in run.failed],
             "headline": told,
         }
         _print(json.dumps(document))
     elif page is None:
         _print(f"\nmeasured: {directory.path}\nIts page: cgbench report {record.run}")
     else:
-        _print_run(directory, record, summary.summary(directory))
+        _print_run(run)
         _print("\n" + "\n".join(told))
         _print(f"\nreport: {page}")
-    return bool(failures)
+    return bool(run.failed)
 
 
-def _latest(trials: list[TrialRecord]) -> list[TrialRecord]:
-    """Return the last record of each trial: a resumed run may hold a failure before a success."""
-    return list({trial.number: trial for trial in trials}.values())
-
-
-def _print_run(directory: RunDirectory, record: RunRecord, summary: list[dict[str, Any]]) -> None:
+def _print_run(run: Run) -> None:
     from cgbench.cli import tables
 
-    tables.print_summary(directory, record, summary)
+    tables.print_summary(run)
 
 
 @app.command()
@@ -342,17 +337,16 @@ def report(
     A RUN may also be what `cgbench verify` left: truth.json, its directory, or its name. What
     several hosts have measured is laid side by side.
     """
+    from cgbench.judging.run import load
     from cgbench.records import truth
     from cgbench.records.results import find_run, find_truth
     from cgbench.reporting.render import write
 
     found = [(name, find_truth(name, results)) for name in names]
     tables = [path for _name, path in found if path is not None]
-    directories = [find_run(name, results) for name, path in found if path is None]
-    beside = tables[0].parent if tables else directories[0].path
-    written = write(
-        directories, output or beside / "report.html", [truth.read(path) for path in tables]
-    )
+    runs = [load(find_run(name, results)) for name, path in found if path is None]
+    beside = tables[0].parent if tables else runs[0].directory.path
+    written = write(runs, output or beside / "report.html", [truth.read(path) for path in tables])
     _print(f"report: {written}")
 
 
@@ -495,12 +489,12 @@ def baseline_set(
 ) -> None:
     """Keep a run's trials as the baseline to compare later runs with."""
     from cgbench.judging import sides
+    from cgbench.judging.run import load
     from cgbench.records import baseline
     from cgbench.records.results import find_run
 
-    directory = find_run(run_name, results)
-    chosen = name or directory.run().experiment.name
-    kept = sides.of_run(directory, chosen, metric or ())
+    run = load(find_run(run_name, results))
+    kept = sides.of_run(run, name or run.record.experiment.name, metric or ())
     path = baseline.write(kept, results)
     _print(f"baseline: {path} ({len(kept.repetitions)} trials, {len(kept.series)} series)")
 
@@ -573,12 +567,13 @@ def compare(
 def _side(name: str, metrics: list[str], results: Path) -> Any:
     """Return one side of a comparison: a baseline by file or name, else a run."""
     from cgbench.judging import sides
+    from cgbench.judging.run import load
     from cgbench.records import baseline
     from cgbench.records.results import find_run
 
     if Path(name).is_file() or name in baseline.names(results):
         return sides.narrowed(baseline.find(name, results), metrics)
-    return sides.of_run(find_run(name, results), names=metrics)
+    return sides.of_run(load(find_run(name, results)), names=metrics)
 
 
 @app.command()

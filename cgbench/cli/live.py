@@ -105,7 +105,7 @@ class PlainLines:
 
     def phase_started(self, step: PlannedStep, number: int, total: int) -> None:
         """Name the change."""
-        self._line(f"  {number}/{total} --{step.option} {step.requested} ({step.role})")
+        self._line(f"  {number}/{total} --{step.option} {step.label} ({step.role})")
 
     def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
         """Logs get no snapshots."""
@@ -162,7 +162,7 @@ class Dashboard:
 
     def phase_started(self, step: PlannedStep, number: int, total: int) -> None:
         """Name the change."""
-        self._phase = f"  step {number}/{total}: --{step.option} {step.requested} on {step.role}"
+        self._phase = f"  step {number}/{total}: --{step.option} {step.label} on {step.role}"
 
     def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
         """Take the containers' state for the next redraw."""

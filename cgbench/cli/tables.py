@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -14,10 +13,11 @@ from cgbench.judging.comparison import SIGNS as SIGNS_OF_JUDGEMENTS
 from cgbench.judging.comparison import Comparison, Judgement
 from cgbench.judging.history import History, Trend
 from cgbench.judging.intervals import relative_spread_pct
+from cgbench.judging.run import Run
+from cgbench.judging.summary import Entry
 from cgbench.records.baseline import Baseline
 from cgbench.records.idle_findings import Meeting
-from cgbench.records.run import RunRecord
-from cgbench.records.run_directory import RunDirectory
+from cgbench.records.run import PointKey
 from cgbench.records.truth import SIGNS, TruthTable
 from cgbench.reporting.words import comparison
 from cgbench.reporting.words.history import change_words, headline, parted, rules, title
@@ -81,32 +81,29 @@ def _print_changes(console: Console, trend: Trend) -> None:
             console.print(Text(f"  beneath: {words.beneath}"))
 
 
-def print_summary(
-    directory: RunDirectory, record: RunRecord, summary: list[dict[str, Any]]
-) -> None:
+def print_summary(run: Run) -> None:
     """Print a run's figures as one table, a row per requested value, within 80 columns."""
-    console = Console(highlight=False)
+    console, record = Console(highlight=False), run.record
     console.print(f"{record.experiment.name}, run {record.run}: {record.status}", soft_wrap=True)
     verify = record.experiment.verify
     judged = (verify.metric if verify else None) or "cpus_used"
-    by_value: dict[tuple[str, str, str, str], dict[str, dict[str, Any]]] = {}
-    for one in summary:
-        key = (one["role"], one["via"], one["option"], one["requested"])
-        by_value.setdefault(key, {})[one["metric"]] = one
+    by_value: dict[PointKey, dict[str, Entry]] = {}
+    for one in run.summary:
+        by_value.setdefault(one.key, {})[one.metric] = one
     table = Table(box=None, pad_edge=False)
     for heading in ("role", "requested", "enforced", judged, "error", "p99", "file", "settled"):
         table.add_column(heading, justify="left" if heading == "role" else "right")
-    for (role, via, _option, requested), found in by_value.items():
-        figure = found.get(judged)
+    for key, found in by_value.items():
+        figure = found[judged].estimate if judged in found else None
         table.add_row(
-            role if via == "update" else f"{role} ({via})",
-            requested,
-            str(next(iter(found.values()))["enforced"] or "–"),
-            "–" if figure is None else _quantity(figure["median"], figure["unit"]),
-            "–" if figure is None else _number(figure["error_pct"], "{:+.2f} %"),
+            key.role if key.via == "update" else f"{key.role} ({key.via})",
+            key.label,
+            next(iter(found.values())).enforced or "–",
+            "–" if figure is None else _quantity(figure.median, figure.unit),
+            "–" if figure is None else _number(figure.error_pct, "{:+.2f} %"),
             _p99(found),
-            _number(found.get("file_ms", {}).get("median"), "{:.0f} ms"),
-            _number(found.get("settle_ms", {}).get("median"), "{:.0f} ms"),
+            _number(_median(found, "file_ms"), "{:.0f} ms"),
+            _number(_median(found, "settle_ms"), "{:.0f} ms"),
         )
     console.print(table)
 
@@ -117,11 +114,15 @@ def _quantity(value: float, unit: str) -> str:
     return f"{value:.3f}" if unit == "CPUs" else f"{value:.4g} {unit}"
 
 
-def _p99(found: dict[str, dict[str, Any]]) -> str:
+def _p99(found: Mapping[str, Entry]) -> str:
     """Return the 99th percentile of stalls, or of how late a container woke up."""
-    if "wake_p99_us" in found:
-        return f"{found['wake_p99_us']['median']:.0f} µs"
-    return _number(found.get("stall_p99_ms", {}).get("median"), "{:.1f} ms")
+    if (late := _median(found, "wake_p99_us")) is not None:
+        return f"{late:.0f} µs"
+    return _number(_median(found, "stall_p99_ms"), "{:.1f} ms")
+
+
+def _median(found: Mapping[str, Entry], metric: str) -> float | None:
+    return found[metric].estimate.median if metric in found else None
 
 
 def _number(value: float | None, form: str) -> str:

@@ -22,6 +22,7 @@ from cgbench.judging.comparison import (
     Judgement,
     Key,
 )
+from cgbench.judging.run import load
 from cgbench.measuring import run
 from cgbench.measuring.progress import Silent
 from cgbench.measuring.site import Progress
@@ -157,7 +158,7 @@ class Candidate:
         """Return the good repetitions as one side of a comparison, or some of them."""
         kept = set(self.good if repetitions is None else repetitions)
         without = set(range(1, self.repetition + 1)) - kept
-        return baselines.of_run(self.directory, names=self.metrics, without=without)
+        return baselines.of_run(load(self.directory), names=self.metrics, without=without)
 
 
 def open_candidate(

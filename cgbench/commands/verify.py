@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from cgbench.commands.session import Session
 from cgbench.host import description, preconditions
-from cgbench.judging import rows as metrics
 from cgbench.judging import verdict
+from cgbench.judging.run import load
 from cgbench.measuring import run
 from cgbench.measuring.idle import bounds, interactions, survival
 from cgbench.measuring.idle.containers import Supply
@@ -68,8 +68,9 @@ def _measured(
     )
     directory = run.begin(request, session.engine, met)
     run.execute(directory, directory.run(), session.engine, Silent())
-    metrics.write(directory)
-    return [verdict.judge(directory, option) for option in judged]
+    measured = load(directory)
+    measured.keep_rows()
+    return [verdict.judge(measured, option) for option in judged]
 
 
 def verify(

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Literal
+from typing import Literal
 
-from cgbench.judging import rows as metrics
 from cgbench.judging.intervals import relative_spread_pct
-from cgbench.records.run import RunRecord
-from cgbench.records.run_directory import RunDirectory
-from cgbench.records.trial import TrialRecord
+from cgbench.judging.run import Run
 from cgbench.spec.conversions import bandwidth
 from cgbench.units import NS_PER_US
 
@@ -38,60 +35,39 @@ class Check:
     advice: str
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """What the checks look at: trials that ended well and failed, and the rows of all phases."""
-
-    run: RunRecord
-    good: list[TrialRecord]
-    failed: list[TrialRecord]
-    rows: list[dict[str, Any]]
-
-    def values(self, metric: str) -> list[float]:
-        """Return every value of a metric."""
-        return [row["value"] for row in self.rows if row["metric"] == metric]
-
-
-def examine(directory: RunDirectory) -> list[Check]:
+def examine(run: Run) -> list[Check]:
     """Return every reason to distrust a run's numbers, warnings first."""
-    latest = {trial.number: trial for trial in directory.trials()}
-    evidence = Evidence(
-        run=directory.run(),
-        good=[trial for trial in latest.values() if trial.status == "ok"],
-        failed=[trial for trial in latest.values() if trial.status == "failed"],
-        rows=metrics.rows(directory),
-    )
-    found = [check for look in _LOOKS for check in look(evidence)]
+    found = [check for look in _LOOKS for check in look(run)]
     return sorted(found, key=lambda check: check.severity != "warning")
 
 
-def _completeness(evidence: Evidence) -> Iterator[Check]:
-    missing = evidence.run.trials_planned - len(evidence.good) - len(evidence.failed)
+def _completeness(run: Run) -> Iterator[Check]:
+    missing = run.record.trials_planned - len(run.finished) - len(run.failed)
     if missing > 0:
         yield Check(
             "incomplete", "warning",
-            f"{missing} of {evidence.run.trials_planned} trials were not measured "
-            f"(the run is {evidence.run.status})",
-            f"Measure the rest: cgbench run --resume {evidence.run.run}",
+            f"{missing} of {run.record.trials_planned} trials were not measured "
+            f"(the run is {run.record.status})",
+            f"Measure the rest: cgbench run --resume {run.record.run}",
         )  # fmt: skip
-    for trial in evidence.failed:
+    for trial in run.failed:
         yield Check(
             "failed trial", "warning",
             f"trial {trial.number} failed: {trial.reason}",
-            f"Measure it again: cgbench run --resume {evidence.run.run}",
+            f"Measure it again: cgbench run --resume {run.record.run}",
         )  # fmt: skip
-    if 0 < len(evidence.good) < TRIALS_WANTED:
+    if 0 < len(run.finished) < TRIALS_WANTED:
         yield Check(
             "few trials", "note",
-            f"{len(evidence.good)} trial(s): intervals are the whole range seen and cover the "
+            f"{len(run.finished)} trial(s): intervals are the whole range seen and cover the "
             "median with less than 95 %",
             "Leave out --quick, or ask for more: --trials 6.",
         )  # fmt: skip
 
 
-def _neighbours(evidence: Evidence) -> Iterator[Check]:
-    noisy = [trial for trial in evidence.good if trial.harness is not None]
-    capacity = evidence.run.host.cpus
+def _neighbours(run: Run) -> Iterator[Check]:
+    noisy = [trial for trial in run.finished if trial.harness is not None]
+    capacity = run.record.host.cpus
     steal = [100 * t.harness.steal_cpu_s / t.harness.elapsed_s / capacity
              for t in noisy if t.harness]  # fmt: skip
     if steal and max(steal) > STEAL_PCT:
@@ -117,8 +93,8 @@ def _neighbours(evidence: Evidence) -> Iterator[Check]:
         )  # fmt: skip
 
 
-def _emulated(evidence: Evidence) -> Iterator[Check]:
-    if evidence.run.host.emulated:
+def _emulated(run: Run) -> Iterator[Check]:
+    if run.record.host.emulated:
         yield Check(
             "emulated CPU", "note",
             "this host's CPUs are emulated, and what is taken from the emulator is not seen here",
@@ -126,8 +102,8 @@ def _emulated(evidence: Evidence) -> Iterator[Check]:
         )  # fmt: skip
 
 
-def _drift(evidence: Evidence) -> Iterator[Check]:
-    spread = relative_spread_pct(evidence.values("work_per_cpu_s"))
+def _drift(run: Run) -> Iterator[Check]:
+    spread = relative_spread_pct([row.value for row in run.rows if row.metric == "work_per_cpu_s"])
     if spread is not None and spread > DRIFT_PCT:
         yield Check(
             "speed drift", "note",
@@ -137,8 +113,8 @@ def _drift(evidence: Evidence) -> Iterator[Check]:
         )  # fmt: skip
 
 
-def _sampler(evidence: Evidence) -> Iterator[Check]:
-    figures = [trial.sampler for trial in evidence.good if trial.sampler is not None]
+def _sampler(run: Run) -> Iterator[Check]:
+    figures = [trial.sampler for trial in run.finished if trial.sampler is not None]
     if not figures:
         return
     missed = max(one.missed_pct for one in figures)
@@ -164,10 +140,10 @@ def _sampler(evidence: Evidence) -> Iterator[Check]:
         )  # fmt: skip
 
 
-def _periods(evidence: Evidence) -> Iterator[Check]:
-    phases = [(trial, phase) for trial in evidence.good for phase in trial.phases]
+def _periods(run: Run) -> Iterator[Check]:
+    phases = [(trial, phase) for trial in run.finished for phase in trial.phases]
     short = {
-        phase.requested
+        phase.label
         for _, phase in phases
         if (phase.t_end_ns - phase.change.t_answer_ns)
         < PERIODS_WANTED * bandwidth(phase.settings)[1] * NS_PER_US
@@ -179,7 +155,7 @@ def _periods(evidence: Evidence) -> Iterator[Check]:
             f"fewer than {PERIODS_WANTED} periods per phase at {len(short)} of the values",
             "Lengthen `hold` (leave out --quick): each period's overrun then weighs less.",
         )  # fmt: skip
-    hz = evidence.run.host.timer_hz
+    hz = run.record.host.timer_hz
     quotas = [bandwidth(phase.settings)[0] for _, phase in phases]
     ticks = [quota for quota in quotas if quota is not None and hz and quota < 1_000_000 / hz]
     if ticks:
@@ -191,15 +167,15 @@ def _periods(evidence: Evidence) -> Iterator[Check]:
         )  # fmt: skip
 
 
-def _read_back(evidence: Evidence) -> Iterator[Check]:
+def _read_back(run: Run) -> Iterator[Check]:
     told: set[str] = set()
-    for trial in evidence.good:
+    for trial in run.finished:
         for phase in trial.phases:
             for file in phase.change.files:
                 if file.expected is not None and file.after != file.expected:
                     told.add(
                         f"{file.file} held {file.after} where {phase.option} "
-                        f"{phase.requested} should give {file.expected}"
+                        f"{phase.label} should give {file.expected}"
                     )
             told |= {f"Docker warned: {warning}" for warning in phase.change.warnings}
     for reason in sorted(told):
@@ -209,8 +185,8 @@ def _read_back(evidence: Evidence) -> Iterator[Check]:
         )  # fmt: skip
 
 
-def _agreement(evidence: Evidence) -> Iterator[Check]:
-    lost = sum(probe.stalls_lost for trial in evidence.good for probe in trial.probes)
+def _agreement(run: Run) -> Iterator[Check]:
+    lost = sum(probe.stalls_lost for trial in run.finished for probe in trial.probes)
     if lost:
         yield Check(
             "stalls lost", "warning",
@@ -219,9 +195,8 @@ def _agreement(evidence: Evidence) -> Iterator[Check]:
         )  # fmt: skip
     apart = []
     by_place: dict[tuple[int, int, str], dict[str, float]] = {}
-    for row in evidence.rows:
-        place = (row["trial"], row["phase"], row["role"])
-        by_place.setdefault(place, {})[row["metric"]] = row["value"]
+    for row in run.rows:
+        by_place.setdefault((row.trial, row.phase, row.role), {})[row.metric] = row.value
     for found in by_place.values():
         used, probed = found.get("cpus_used"), found.get("probe_cpus")
         if used and probed is not None:
@@ -235,7 +210,7 @@ def _agreement(evidence: Evidence) -> Iterator[Check]:
         )  # fmt: skip
 
 
-_LOOKS: tuple[Callable[[Evidence], Iterator[Check]], ...] = (
+_LOOKS: tuple[Callable[[Run], Iterator[Check]], ...] = (
     _completeness,
     _neighbours,
     _sampler,

@@ -78,6 +78,7 @@ class Finding(Model):
     option: str
     via: str
     requested: str
+    note: str | None = None
     metric: str
     unit: str
     worse: str
@@ -93,9 +94,14 @@ class Finding(Model):
     more_trials: int | None = None
 
     @property
+    def point(self) -> PointKey:
+        """The point that was measured."""
+        return PointKey(self.role, self.option, self.via, self.requested, self.note)
+
+    @property
     def key(self) -> Key:
         """What the finding is known by."""
-        return (self.role, self.option, self.via, self.requested), self.metric
+        return self.point, self.metric
 
 
 class Disturbance(Model):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from cgbench.records.run_directory import RunDirectory
-from cgbench.records.trial import ContainerRecord, Phase, TrialRecord
+from cgbench.records.trial import ContainerRecord, Phase, Source
+from cgbench.records.trial_tables import Columns, TrialTables
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.counters import RUNNING_ON, USAGE_PER_CPU
 from cgbench.spec.option import Settings
@@ -68,20 +67,21 @@ class ContainerData:
     stats: tuple[Integers, Floats]
 
 
-def load(directory: RunDirectory, trial: TrialRecord, container: ContainerRecord) -> ContainerData:
-    """Read what the metrics need of one container in one trial."""
-    sources = container.sources
-    columns = directory.samples(
-        trial.number, container.role, [*(one.column for one in sources.values()), _PRESSURE]
-    )
-    stalls = directory.stalls(trial.number, container.role)
-    probe = directory.probe(trial.number, container.role)
-    stats = directory.docker_stats(trial.number, container.role)
+def load(
+    tables: TrialTables, container: ContainerRecord, only: Collection[str] | None = None
+) -> ContainerData:
+    """Read what was measured of one container in one trial; `only` some counters, if given."""
+    sources = {name: one for name, one in container.sources.items() if only is None or name in only}
+    pressure = (_PRESSURE,) if only is None else ()
+    columns = tables.samples(container.role, [*(one.column for one in sources.values()), *pressure])
+    stalls = tables.stalls(container.role)
+    probe = tables.probe(container.role)
+    stats = tables.docker_stats(container.role)
     workers = np.unique(probe["worker"])
     return ContainerData(
         record=container,
         t_ns=columns["t_ns"],
-        counters=_counters(container, columns),
+        counters=_counters(sources, columns),
         per_cpu={
             int(name.rpartition(":")[2]): values.astype(float)
             for name, values in columns.items()
@@ -105,10 +105,10 @@ def load(directory: RunDirectory, trial: TrialRecord, container: ContainerRecord
     )
 
 
-def _counters(container: ContainerRecord, columns: Mapping[str, Any]) -> dict[str, Floats]:
+def _counters(sources: Mapping[str, Source], columns: Columns) -> dict[str, Floats]:
     """Return every counter in SI units; one that is kept per device is added up."""
     found = {}
-    for name, source in container.sources.items():
+    for name, source in sources.items():
         parts = [
             values.astype(float) * source.scale
             for column, values in columns.items()

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cgbench.errors import CgbenchError
-from cgbench.judging import rows, summary
 from cgbench.judging.intervals import relative_spread_pct
+from cgbench.judging.run import Run
+from cgbench.judging.summary import Estimate
 from cgbench.records.run import PointKey
-from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import ContainerRecord, Phase, TrialRecord
 from cgbench.spec.conversions import bandwidth
-from cgbench.spec.option import Settings, Value
+from cgbench.spec.option import Settings
 from cgbench.spec.options import option
+from cgbench.spec.schedule import labelled
 from cgbench.units import NS_PER_MS, NS_PER_US, format_duration, format_size
 
 UNLIMITED = "no limit"
@@ -37,31 +37,6 @@ _SIZES = frozenset({"memory", "memory-reservation", "memory-swap", "kernel-memor
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A metric at one requested value, across trials.
-
-    `low` and `high` bound the median with probability `level`; None where one trial allows none.
-    """
-
-    unit: str
-    expected: float | None
-    median: float
-    low: float | None
-    high: float | None
-    level: float | None
-    trials: int
-    error_pct: float | None
-
-    @property
-    def error_bounds_pct(self) -> tuple[float, float] | None:
-        """The interval as errors in percent of the expected value, None where there is none."""
-        if self.low is None or self.high is None or not self.expected:
-            return None
-        low, high = (100 * (end / self.expected - 1) for end in (self.low, self.high))
-        return low, high
-
-
-@dataclass(frozen=True)
 class Point:
     """One requested value, and one container in the phases in which it was in force.
 
@@ -71,10 +46,7 @@ class Point:
     none, or trials disagreed. `workers` ran at once.
     """
 
-    role: str
-    option: str
-    via: str
-    requested: str
+    key: PointKey
     changed: bool
     declared: Settings
     settings: Settings
@@ -85,9 +57,24 @@ class Point:
     estimates: Mapping[str, Estimate]
 
     @property
-    def key(self) -> PointKey:
-        """What the point is known by."""
-        return self.role, self.option, self.via, self.requested
+    def role(self) -> str:
+        """The container."""
+        return self.key.role
+
+    @property
+    def option(self) -> str:
+        """The option that was changed."""
+        return self.key.option
+
+    @property
+    def via(self) -> str:
+        """How the value was set."""
+        return self.key.via
+
+    @property
+    def requested(self) -> str:
+        """The value asked for."""
+        return self.key.requested
 
     @property
     def enforced_as_intended(self) -> bool | None:
@@ -99,7 +86,7 @@ class Point:
     @property
     def words(self) -> str:
         """The value as a reader thinks of it: `10 % of a CPU`, `5 ms`, `256 MiB`."""
-        return worded_request(self.option, self.requested, self.declared, self.settings)
+        return labelled(worded(self.option, self.requested, self.settings), self.key.note)
 
     @property
     def short(self) -> str:
@@ -121,7 +108,7 @@ class Point:
     @property
     def noted(self) -> bool:
         """Whether a note tells this point from others of the same value."""
-        return self.requested != str(self.declared.get(self.option))
+        return self.key.note is not None
 
     @property
     def number(self) -> float | None:
@@ -129,7 +116,7 @@ class Point:
         if self.option in _QUOTAS:
             quota, period = bandwidth(self.settings)
             return None if quota is None else quota / period
-        value = numeric(self.option, str(self.declared.get(self.option)))
+        value = numeric(self.option, self.requested)
         if value is not None and self.option == "cpu-period":
             return value * NS_PER_US / NS_PER_MS
         return value
@@ -172,14 +159,6 @@ def worded(name: str, requested: str, settings: Settings) -> str:
     return requested
 
 
-def worded_request(name: str, requested: str, declared: Settings, settings: Settings) -> str:
-    """Return a requested value in words, with the note that tells it from others, if any."""
-    value = str(declared.get(name, requested))
-    note = requested.removeprefix(value).strip()
-    words = worded(name, value, settings)
-    return f"{words} ({note})" if note else words
-
-
 def numeric(name: str, requested: str) -> float | None:
     """Return a requested value as the API's number, None where it is not a number."""
     try:
@@ -189,16 +168,15 @@ def numeric(name: str, requested: str) -> float | None:
     return float(parsed) if isinstance(parsed, int | float) else None
 
 
-def points(directory: RunDirectory) -> list[Point]:
+def points(run: Run) -> list[Point]:
     """Return the run's points in the order in which its schedule first names them."""
-    trials = rows.finished(directory)
     found: dict[PointKey, dict[str, Estimate]] = {}
     enforced: dict[PointKey, str | None] = {}
-    for entry in summary.summary(directory):
-        key = (entry["role"], entry["option"], entry["via"], entry["requested"])
-        found.setdefault(key, {})[entry["metric"]] = _estimate(entry)
-        enforced.setdefault(key, entry["enforced"])
-    return [_point(key, estimates, enforced[key], trials) for key, estimates in found.items()]
+    for entry in run.summary:
+        found.setdefault(entry.key, {})[entry.metric] = entry.estimate
+        enforced.setdefault(entry.key, entry.enforced)
+    return [_point(key, estimates, enforced[key], run.finished)
+            for key, estimates in found.items()]  # fmt: skip
 
 
 def judged(name: str, many: Sequence[Point]) -> str | None:
@@ -223,46 +201,24 @@ def same_throughput(many: Sequence[Point]) -> bool:
     )
 
 
-def _estimate(entry: Mapping[str, Any]) -> Estimate:
-    alone = entry["n_trials"] < 2
-    return Estimate(
-        unit=entry["unit"],
-        expected=entry["expected"],
-        median=entry["median"],
-        low=None if alone else entry["ci_low"],
-        high=None if alone else entry["ci_high"],
-        level=None if alone else entry["ci_level"],
-        trials=entry["n_trials"],
-        error_pct=entry["error_pct"],
-    )
-
-
 def _point(
     key: PointKey,
     estimates: Mapping[str, Estimate],
     enforced: str | None,
     trials: Sequence[TrialRecord],
 ) -> Point:
-    role, name, via, requested = key
     same = [
-        (trial, phase)
-        for trial in trials
-        for phase in trial.phases
-        if (phase.option, phase.change.via, phase.requested) == (name, via, requested)
+        (trial, phase) for trial in trials for phase in trial.phases if phase.point(key.role) == key
     ]
     # The role's own phases if it has any: another container may be measured during them.
-    trial, phase = next(((t, p) for t, p in same if p.role == role), same[0])
-    changed = phase.role == role
-    settings: Mapping[str, Value] = phase.settings
+    trial, phase = next(((t, p) for t, p in same if p.role == key.role), same[0])
+    changed = phase.role == key.role
     return Point(
-        role=role,
-        option=name,
-        via=via,
-        requested=requested,
+        key=key,
         changed=changed,
         declared=phase.change.settings,
-        settings=settings,
-        workers=_workers(trial.containers, role),
+        settings=phase.settings,
+        workers=_workers(trial.containers, key.role),
         enforced=enforced if changed else None,
         intended=_intended(phase) if changed else None,
         files=tuple(file.file for file in phase.change.files) if changed else (),
@@ -278,8 +234,3 @@ def _intended(phase: Phase) -> str | None:
     """Return what the interface files should hold, written as `Phase.effective` writes them."""
     texts = [file.expected for file in phase.change.files if file.expected is not None]
     return " ".join(dict.fromkeys(texts)) or None
-
-
-def row_key(row: Mapping[str, Any]) -> PointKey:
-    """Return what the point that a row of `metrics.rows` belongs to is known by."""
-    return row["role"], row["option"], row["via"], row["requested"]

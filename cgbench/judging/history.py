@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.errors import HistoryError, StoreError
-from cgbench.judging import change_points, summary
+from cgbench.judging import change_points
 from cgbench.judging.change_points import FEWEST, MAX_P, SMALLEST_PCT, Split
+from cgbench.judging.run import load
+from cgbench.judging.summary import Entry as SummaryEntry
 from cgbench.records import results as run_directory
 from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec.metrics import METRICS, nearest
+from cgbench.spec.schedule import labelled
 
 SCHEMA_VERSION = 1
 """Version of the JSON that `to_json` gives."""
@@ -44,6 +47,12 @@ class SeriesKey:
     via: str
     option: str
     requested: str
+    note: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The value asked for, with its note."""
+        return labelled(self.requested, self.note)
 
     @property
     def group(self) -> tuple[str, str, str, bool]:
@@ -53,7 +62,7 @@ class SeriesKey:
     @property
     def value(self) -> str:
         """The option and the value, as on a command line."""
-        return f"--{self.option} {self.requested}"
+        return f"--{self.option} {self.label}"
 
     @property
     def container(self) -> str:
@@ -215,39 +224,38 @@ def _gathered(directories: Sequence[RunDirectory]) -> tuple[Gathered, list[LeftO
     left_out = []
     for directory in directories:
         try:
-            record, entries = directory.run(), summary.summary(directory)
+            run = load(directory)
+            record, entries = run.record, run.summary
         except (StoreError, ValueError) as error:
             # One damaged run must not hide all others; what it says is shown with the figures.
             left_out.append(LeftOut(directory.path.name, str(error).splitlines()[0]))
             continue
         beneath = _beneath(record)
         for one in entries:
-            place = (_key(record, one), str(one["metric"]))
+            place = (_key(record, one), one.metric)
             found.setdefault(place, []).append(_entry(record, one, beneath))
     return found, left_out
 
 
-def _key(record: RunRecord, one: Mapping[str, Any]) -> SeriesKey:
+def _key(record: RunRecord, one: SummaryEntry) -> SeriesKey:
     return SeriesKey(
         experiment=record.experiment.name,
         hostname=record.host.hostname,
         cpu_model=record.host.cpu_model,
         quick=record.quick,
-        role=one["role"],
-        via=one["via"],
-        option=one["option"],
-        requested=one["requested"],
+        **one.key._asdict(),
     )
 
 
-def _entry(record: RunRecord, one: Mapping[str, Any], beneath: Mapping[str, str]) -> Entry:
+def _entry(record: RunRecord, one: SummaryEntry, beneath: Mapping[str, str]) -> Entry:
+    found = one.estimate
     return Entry(
         run=record.run,
         started=datetime.fromisoformat(record.started),
-        value=one["median"],
-        low=one["ci_low"],
-        high=one["ci_high"],
-        trials=one["n_trials"],
+        value=found.median,
+        low=found.median if found.low is None else found.low,
+        high=found.median if found.high is None else found.high,
+        trials=found.trials,
         beneath=beneath,
     )
 

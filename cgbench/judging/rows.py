@@ -1,4 +1,4 @@
-"""From samples to rates, ratios and settling times; the home of pandas.
+"""From the samples of one trial to its rows: rates, ratios and settling times.
 
 Everything is derived over measured elapsed time from stored readings: no Docker, no root, no Linux.
 The formulas are in docs/reference/metrics.md.
@@ -6,56 +6,33 @@ The formulas are in docs/reference/metrics.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import NamedTuple
 
 import numpy as np
 
-from cgbench.judging.container_data import ContainerData, load, steady_window
+from cgbench.judging.container_data import ContainerData, steady_window
 from cgbench.judging.expectation import Load, Situation
 from cgbench.judging.intervals import error_pct
 from cgbench.judging.settling import time_to_effect
 from cgbench.judging.steady import extremes, off_mask_ms, off_mask_pct, steady
-from cgbench.records.run import PHASE_COLUMNS, RunRecord
-from cgbench.records.run_directory import RunDirectory
+from cgbench.records.run import Row, RunRecord
 from cgbench.records.trial import Phase, TrialRecord
 from cgbench.spec.experiment import Container
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_MS
 
-if TYPE_CHECKING:
-    pass
+Measured = Mapping[str, ContainerData]
+"""What was measured in one trial, by container."""
 
 
-# Tables
-
-
-def finished(directory: RunDirectory) -> list[TrialRecord]:
-    """Return the trials that ended well, by number; the last record of each counts."""
-    return ended_well(directory.trials())
-
-
-def ended_well(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """Return those of a run's records that `finished` does."""
-    latest = {trial.number: trial for trial in trials}
-    return [latest[number] for number in sorted(latest) if latest[number].status == "ok"]
-
-
-def compute(directory: RunDirectory) -> list[dict[str, Any]]:
-    """Derive every row of phases.parquet from a run's raw files.
+def of_trial(run: RunRecord, trial: TrialRecord, data: Measured) -> Iterator[Row]:
+    """Derive the rows of one trial from its raw files.
 
     Refused changes and phases that prepare others have none.
     """
-    run = directory.run()
-    return [row for trial in finished(directory) for row in _trial_rows(directory, run, trial)]
-
-
-def _trial_rows(
-    directory: RunDirectory, run: RunRecord, trial: TrialRecord
-) -> Iterator[dict[str, Any]]:
-    loaded = {one.role: load(directory, trial, one) for one in trial.containers}
     specs = {one.role: one for one in run.experiment.containers}
     in_force: dict[str, Settings] = {role: dict(one.options) for role, one in specs.items()}
     kinds = {one.role: one.probe for one in trial.containers}
@@ -74,21 +51,48 @@ def _trial_rows(
             run.host.cpu_numbers,
             run.experiment.group,
         )
-        measured = {role: _measured(phase, data, in_force[role]) for role, data in loaded.items()}
-        _add_shares({role: found for role, (found, _) in measured.items()}, situation)
-        for role, (found, n_samples) in measured.items():
-            found |= _restarts(phase, trial, role)
-            for metric, value in found.items():
-                if value is None:
-                    continue
-                expected = situation.expected(metric, role)
-                row = (
-                    run.experiment.name, trial.number, phase.number, role, phase.option,
-                    phase.change.via, phase.requested, phase.effective, metric,
-                    METRICS[metric].unit, expected, value,
-                    None if expected is None else error_pct(value, expected), n_samples,
-                )  # fmt: skip
-                yield dict(zip(PHASE_COLUMNS, row, strict=True))
+        found = {role: _measured(phase, one, in_force[role]) for role, one in data.items()}
+        _add_shares({role: metrics for role, (metrics, _) in found.items()}, situation)
+        for role, (metrics, n_samples) in found.items():
+            metrics |= _restarts(phase, trial, role)
+            place = _Place(run.experiment.name, trial.number, phase, role)
+            yield from _rows(place, metrics, situation, n_samples)
+
+
+class _Place(NamedTuple):
+    """One container in one phase."""
+
+    experiment: str
+    trial: int
+    phase: Phase
+    role: str
+
+
+def _rows(
+    place: _Place, metrics: Mapping[str, float | None], situation: Situation, n_samples: int
+) -> Iterator[Row]:
+    phase, change = place.phase, place.phase.change
+    for metric, value in metrics.items():
+        if value is None:
+            continue
+        expected = situation.expected(metric, place.role)
+        yield Row(
+            experiment=place.experiment,
+            trial=place.trial,
+            phase=phase.number,
+            role=place.role,
+            option=phase.option,
+            via=change.via,
+            requested=change.requested,
+            note=change.note,
+            effective=phase.effective,
+            metric=metric,
+            unit=METRICS[metric].unit,
+            expected=expected,
+            value=value,
+            error_pct=None if expected is None else error_pct(value, expected),
+            n_samples=n_samples,
+        )
 
 
 def _load(spec: Container, settings: Settings, tasks_let_in: int, probe: str | None) -> Load:
@@ -148,25 +152,3 @@ def _add_shares(measured: Mapping[str, dict[str, float | None]], situation: Situ
             total = sum(other for other in others if other is not None)
             if len(others) > 1 and value is not None and total > 0:
                 found[metric] = 100 * value / total
-
-
-def write(directory: RunDirectory) -> None:
-    """Compute phases.parquet and write it."""
-    computed = compute(directory)
-    directory.write_phases({column: [row[column] for row in computed] for column in PHASE_COLUMNS})
-
-
-def rows(
-    directory: RunDirectory, known: Sequence[TrialRecord] | None = None
-) -> list[dict[str, Any]]:
-    """Return the rows of phases.parquet, computed anew where it lacks a finished trial.
-
-    `known` are the finished trials, where the caller has read them already.
-    """
-    stored = directory.phases()
-    done = {one.number for one in (finished(directory) if known is None else known)}
-    if stored is not None and set(stored["trial"]) == done:
-        return [
-            dict(zip(stored, values, strict=True)) for values in zip(*stored.values(), strict=True)
-        ]
-    return compute(directory)

@@ -6,14 +6,11 @@ import hashlib
 import json
 from collections.abc import Collection, Sequence
 from statistics import median
-from typing import Any
 
 from cgbench.errors import BaselineError
-from cgbench.judging import rows as metrics
-from cgbench.judging.estimates import row_key
+from cgbench.judging.run import Run
 from cgbench.records.baseline import Baseline, Noise, Series
-from cgbench.records.run import PointKey
-from cgbench.records.run_directory import RunDirectory
+from cgbench.records.run import PointKey, Row
 from cgbench.records.trial import TrialRecord
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.metrics import METRICS, nearest
@@ -65,7 +62,7 @@ def narrowed(side: Baseline, names: Collection[str]) -> Baseline:
 
 
 def of_run(
-    directory: RunDirectory,
+    run: Run,
     name: str | None = None,
     names: Sequence[str] = (),
     without: Collection[int] = (),
@@ -74,19 +71,18 @@ def of_run(
 
     Raises BaselineError when no trial ended well, or none of the metrics was measured.
     """
-    record, trials = directory.run(), directory.trials()
-    good = {one.number: one for one in metrics.ended_well(trials)}
+    record, good = run.record, {one.number: one for one in run.finished}
     kept = [one for one in good.values() if one.repetition not in without]
     if not kept:
-        reasons = [one.reason for one in trials if one.reason]
+        reasons = [one.reason for one in run.trials if one.reason]
         why = f"every trial failed: {reasons[-1]}" if reasons else "it has no finished trial"
-        raise BaselineError(f"{directory.path}: {why}", "Measure it again.")
+        raise BaselineError(f"{run.directory.path}: {why}", "Measure it again.")
     wanted = check_metrics(names) or gated_metrics(record.experiment)
     repetitions = sorted({one.repetition for one in kept})
-    series = _series(metrics.rows(directory, list(good.values())), wanted, good, repetitions)
+    series = _series(run.rows, wanted, good, repetitions)
     if not series:
         raise BaselineError(
-            f"{directory.path}: none of its trials measured {', '.join(wanted)}",
+            f"{run.directory.path}: none of its trials measured {', '.join(wanted)}",
             "Compare by another metric: --metric NAME; `cgbench show RUN` has them.",
         )
     return Baseline(
@@ -119,7 +115,7 @@ def noise(trial: TrialRecord) -> Noise:
 
 
 def _series(
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[Row],
     wanted: Sequence[str],
     trials: dict[int, TrialRecord],
     repetitions: Sequence[int],
@@ -127,15 +123,14 @@ def _series(
     found: dict[tuple[PointKey, str], dict[int, list[float]]] = {}
     units: dict[str, str] = {}
     for row in rows:
-        if row["metric"] in wanted:
-            units[row["metric"]] = row["unit"]
-            by_repetition = found.setdefault((row_key(row), row["metric"]), {})
-            repetition = trials[row["trial"]].repetition
-            by_repetition.setdefault(repetition, []).append(row["value"])
+        if row.metric in wanted:
+            units[row.metric] = row.unit
+            by_repetition = found.setdefault((row.key, row.metric), {})
+            repetition = trials[row.trial].repetition
+            by_repetition.setdefault(repetition, []).append(row.value)
     return tuple(
         Series(
-            role=key[0], option=key[1], via=key[2], requested=key[3], metric=metric,
-            unit=units[metric],
+            **key._asdict(), metric=metric, unit=units[metric],
             values=tuple(_middle(values.get(one)) for one in repetitions),
         )
         for (key, metric), values in found.items()

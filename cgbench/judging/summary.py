@@ -1,62 +1,105 @@
-"""A run's rows across its trials; the home of pandas."""
+"""A run's rows across its trials: each metric's median at each point, with its interval."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TypeVar
 
 from cgbench.judging.intervals import error_pct, median_interval
-from cgbench.records.run import PHASE_COLUMNS
-from cgbench.records.run_directory import RunDirectory
+from cgbench.records.run import PointKey, Row
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-from cgbench.judging.rows import rows
+T = TypeVar("T")
 
 
-def summary(directory: RunDirectory) -> list[dict[str, Any]]:
-    """Return one object per role, option, via, requested value and metric, across trials.
+@dataclass(frozen=True)
+class Estimate:
+    """A metric at one requested value, across trials.
 
-    A trial counts once: the median of its phases with that value. `ci_level` is the probability
-    with which the interval covers the median.
+    `low` and `high` bound the median with probability `level`; None where one trial allows none.
     """
-    # Here and not above: whoever measures needs rows, and is spared half a second and 60 MiB.
-    import pandas as pd
 
-    table = pd.DataFrame(rows(directory), columns=list(PHASE_COLUMNS))
-    if table.empty:
-        return []
-    keys = ["role", "option", "via", "requested", "metric"]
-    return [
-        _summarised(dict(zip(keys, key, strict=True)), group)
-        for key, group in table.groupby(keys, sort=False)
-    ]
+    unit: str
+    expected: float | None
+    median: float
+    low: float | None
+    high: float | None
+    level: float | None
+    trials: int
+    error_pct: float | None
 
-
-def _summarised(key: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
-    per_trial = group.groupby("trial")["value"].median()
-    interval = median_interval(list(per_trial))
-    expected = _only(group["expected"])
-    return key | {
-        "unit": group["unit"].iloc[0],
-        "enforced": _only(group["effective"]),
-        "expected": expected,
-        "median": interval.median,
-        "ci_low": interval.low,
-        "ci_high": interval.high,
-        "ci_level": interval.level,
-        "n_trials": len(per_trial),
-        "error_pct": None if expected is None else error_pct(interval.median, expected),
-    }
+    @property
+    def error_bounds_pct(self) -> tuple[float, float] | None:
+        """The interval as errors in percent of the expected value, None where there is none."""
+        if self.low is None or self.high is None or not self.expected:
+            return None
+        low, high = (100 * (end / self.expected - 1) for end in (self.low, self.high))
+        return low, high
 
 
-def _only(values: Iterable[Any]) -> Any:
+@dataclass(frozen=True)
+class Entry:
+    """One metric at one point; `enforced` is the text of its files, None where trials differ."""
+
+    key: PointKey
+    metric: str
+    enforced: str | None
+    estimate: Estimate
+
+    def to_json(self) -> dict[str, str | float | None]:
+        """Return it as `cgbench show RUN --json` prints it; one trial's interval has level 0."""
+        one = self.estimate
+        return {
+            **self.key._asdict(),
+            "metric": self.metric,
+            "unit": one.unit,
+            "enforced": self.enforced,
+            "expected": one.expected,
+            "median": one.median,
+            "ci_low": one.median if one.low is None else one.low,
+            "ci_high": one.median if one.high is None else one.high,
+            "ci_level": one.level or 0.0,
+            "n_trials": one.trials,
+            "error_pct": one.error_pct,
+        }
+
+
+def summary(rows: Iterable[Row]) -> tuple[Entry, ...]:
+    """Return one entry per point and metric, in the order of the rows.
+
+    A trial counts once: the median of its phases at that point.
+    """
+    groups: dict[tuple[PointKey, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.key, row.metric), []).append(row)
+    return tuple(
+        Entry(key, metric, _only(row.effective for row in group), estimated(group))
+        for (key, metric), group in groups.items()
+    )
+
+
+def estimated(rows: Sequence[Row]) -> Estimate:
+    """Return the estimate of one metric at one point; `rows` must not be empty."""
+    by_trial: dict[int, list[float]] = {}
+    for row in rows:
+        by_trial.setdefault(row.trial, []).append(row.value)
+    interval = median_interval([median(values) for values in by_trial.values()])
+    alone = len(by_trial) < 2
+    expected = _only(row.expected for row in rows)
+    return Estimate(
+        unit=rows[0].unit,
+        expected=expected,
+        median=interval.median,
+        low=None if alone else interval.low,
+        high=None if alone else interval.high,
+        level=None if alone else interval.level,
+        trials=len(by_trial),
+        error_pct=None if expected is None else error_pct(interval.median, expected),
+    )
+
+
+def _only(values: Iterable[T | None]) -> T | None:
     """Return the value that all share, None if none does or it is absent."""
-    distinct = {None if _absent(value) else value for value in values}
+    distinct = set(values)
     return distinct.pop() if len(distinct) == 1 else None
-
-
-def _absent(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))

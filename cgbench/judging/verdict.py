@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from cgbench.judging import checks
-from cgbench.judging import rows as metrics
-from cgbench.records.run import Host, RunRecord
-from cgbench.records.run_directory import RunDirectory
+from cgbench.judging.run import Run
+from cgbench.judging.summary import Entry
+from cgbench.records.run import Host, PointKey, Row, RunRecord
 from cgbench.records.trial import Phase
 from cgbench.records.verdict import Declared, Enforced, Outcome, Point, TimeToEffect, Verdict
 from cgbench.spec.conversions import bandwidth, conversion
@@ -33,12 +32,10 @@ _DISTURBANCES = ("steal", "other tenants", "emulated CPU")
 # Whoever ends this soon after the answer was above the limit before it was set, and did not grow.
 _AT_ONCE_NS = 250 * NS_PER_MS
 
-Row = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What one run says of one option: its phases by way of setting, its rows, its doubts.
+    """What one run says of one option: its phases by way of setting, its figures, its doubts.
 
     Only updates are judged: what `docker run` leaves is compared with them apart.
     """
@@ -48,6 +45,7 @@ class _Evidence:
     phases: Sequence[Phase]
     control: Sequence[Phase]
     rows: Sequence[Row]
+    entries: Mapping[tuple[PointKey, str], Entry]
     disturbed: str | None
     unseen: str | None
 
@@ -56,13 +54,13 @@ class _Evidence:
         return [phase for phase in self.phases if phase.change.error is None]
 
 
-def judge(directory: RunDirectory, option: str) -> Verdict:
+def judge(run: Run, option: str) -> Verdict:
     """Return the verdict on one option of the run's experiment.
 
     An option is inconclusive where nothing was measured, or where what was measured lies outside
     the band while the host was disturbed.
     """
-    evidence = _evidence(directory, option)
+    evidence = _evidence(run, option)
     experiment = evidence.run.experiment
     points = tuple(_points(evidence, experiment))
     outcome, reason = _decide(evidence, points)
@@ -109,27 +107,24 @@ def unsupported(experiment: Experiment, option: str, reason: str) -> Verdict:
     )
 
 
-def _evidence(directory: RunDirectory, option: str) -> _Evidence:
-    run = directory.run()
-    good = metrics.finished(directory)
+def _evidence(run: Run, option: str) -> _Evidence:
     phases = [
         phase
-        for trial in good
+        for trial in run.finished
         for phase in trial.phases
         if phase.option == option and not phase.prepares
     ]
     doubts = {
-        check.name: check.reason
-        for check in checks.examine(directory)
-        if check.name in _DISTURBANCES
+        check.name: check.reason for check in checks.examine(run) if check.name in _DISTURBANCES
     }
     unseen = doubts.pop("emulated CPU", None)
     return _Evidence(
-        run=run,
+        run=run.record,
         option=option,
         phases=[phase for phase in phases if phase.change.via == "update"],
         control=[phase for phase in phases if phase.change.via == "cgroupfs"],
-        rows=[row for row in metrics.rows(directory) if row["option"] == option],
+        rows=[row for row in run.rows if row.option == option],
+        entries={(one.key, one.metric): one for one in run.summary if one.key.option == option},
         disturbed=next(iter(doubts.values()), None),
         unseen=unseen,
     )
@@ -180,7 +175,7 @@ def _never_in_force(evidence: _Evidence) -> tuple[Outcome, str] | None:
     if not files or not asked or any(file.after != file.before for _phase, file in asked):
         return None
     phase, file = asked[-1]
-    what = f"{file.file} stayed {file.after} where {phase.requested} should give {file.expected}"
+    what = f"{file.file} stayed {file.after} where {phase.label} should give {file.expected}"
     warned = sorted({text for phase in evidence.accepted for text in phase.change.warnings})
     if warned:
         return Outcome.DISCARDED, f"accepted with the warning {warned[0]!r}; {what}"
@@ -193,7 +188,7 @@ def _reverted(evidence: _Evidence) -> str | None:
         for file in phase.change.files:
             if file.held is not None and file.held != file.after and file.after == file.expected:
                 return (
-                    f"{file.file} took {file.after} for {phase.requested}, "
+                    f"{file.file} took {file.after} for {phase.label}, "
                     f"and held {file.held} when the phase ended"
                 )
     return None
@@ -215,7 +210,7 @@ def _unfelt(evidence: _Evidence) -> tuple[Outcome, str]:
 
 def _wrong_files(evidence: _Evidence) -> list[str]:
     return [
-        f"{file.file} held {file.after} where {phase.requested} should give {file.expected}"
+        f"{file.file} held {file.after} where {phase.label} should give {file.expected}"
         for phase in evidence.accepted
         for file in phase.change.files
         if file.expected is not None and file.after != file.expected
@@ -264,7 +259,7 @@ def _told(point: Point) -> str:
         figures = f"{format_size(point.value)} of {format_size(expected)}"
     else:
         figures = f"{point.value:.5g} {point.unit} of {expected:.5g}"
-    return f"at {point.requested}, {point.metric} was {figures}{off}"
+    return f"at {point.label}, {point.metric} was {figures}{off}"
 
 
 def _distance(point: Point) -> float:
@@ -285,43 +280,38 @@ def _response(points: Sequence[Point]) -> float:
 
 
 def _points(evidence: _Evidence, experiment: Experiment) -> Iterable[Point]:
-    """Yield one point per requested value: the median over phases of the judged metric."""
+    """Yield one point per value of each container: the judged metric's median over trials."""
     verify = experiment.verify
     if verify is None or verify.metric is None:
         return
-    measured = {row["metric"] for row in evidence.rows}
+    measured = {metric for _key, metric in evidence.entries}
     metric = verify.metric if verify.metric in measured else (verify.otherwise or verify.metric)
     workers = {one.role: one.workers for one in experiment.containers}
-    settings = {phase.requested: phase for phase in evidence.accepted}
+    phases = {phase.point(): phase for phase in evidence.accepted}
     grown = {
-        one.requested
+        one.point()
         for one in evidence.accepted
         if one.ending is not None and one.ending.t_ns - one.change.t_answer_ns > _AT_ONCE_NS
     }
-    groups: dict[str, list[Row]] = {}
-    for row in evidence.rows:
-        phase = settings.get(row["requested"])
-        if phase is None or row["via"] != "update" or row["metric"] != metric:
+    for (key, name), entry in evidence.entries.items():
+        if name != metric or key not in phases:
             continue
-        if row["role"] == phase.role:
-            groups.setdefault(row["requested"], []).append(row)
-    for requested, rows in groups.items():
-        value = median(row["value"] for row in rows)
-        expected = rows[0]["expected"]
+        value, expected = entry.estimate.median, entry.estimate.expected
         within = None
         if expected is not None:
-            phase = settings[requested]
             tolerance = _tolerance(
-                verify.band, expected, phase, workers[phase.role], evidence.run.host
+                verify.band, expected, phases[key], workers[key.role], evidence.run.host
             )
-            within = METRICS[metric].holds(value, expected, tolerance, grown=requested in grown)
+            within = METRICS[metric].holds(value, expected, tolerance, grown=key in grown)
         yield Point(
-            requested=requested,
+            requested=key.requested,
+            note=key.note,
+            role=key.role,
             metric=metric,
-            unit=rows[0]["unit"],
+            unit=entry.estimate.unit,
             expected=expected,
             value=value,
-            error_pct=None if not expected else 100 * (value - expected) / expected,
+            error_pct=entry.estimate.error_pct,
             within=within,
         )
 
@@ -363,30 +353,25 @@ def _control(evidence: _Evidence) -> str | None:
     if phase.change.error is not None:
         return f"written past Docker: {phase.change.error}"
     verify = evidence.run.experiment.verify
-    felt = [
-        row
-        for row in evidence.rows
-        if (row["via"], row["requested"], row["role"]) == ("cgroupfs", phase.requested, phase.role)
-        and verify is not None
-        and row["metric"] == verify.metric
-    ]
+    metric = None if verify is None else verify.metric
+    felt = None if metric is None else evidence.entries.get((phase.point(), metric))
     for file in phase.change.files:
         told = f"written past Docker: {file.file} got {file.expected}"
         if file.after != file.expected:
             return f"{told}, and the kernel held {file.after}"
-        if not felt or felt[0]["expected"] is None:
+        if felt is None or felt.estimate.expected is None:
             return f"{told}, and the kernel kept it"
-        row = felt[0]
+        one = felt.estimate
         return (
-            f"{told}, the kernel kept it, and {row['metric']} was {row['value']:.4g} {row['unit']} "
-            f"of {row['expected']:.4g}"
+            f"{told}, the kernel kept it, and {metric} was {one.median:.4g} {one.unit} "
+            f"of {one.expected:.4g}"
         )
     return None
 
 
 def _time_to_effect(evidence: _Evidence) -> TimeToEffect:
     def middle(metric: str) -> float | None:
-        values = [row["value"] for row in evidence.rows if row["metric"] == metric]
+        values = [row.value for row in evidence.rows if row.metric == metric]
         return median(values) if values else None
 
     enforced = middle("file_ms")

@@ -40,6 +40,7 @@ def make_change(engine: Engine, container: Running, step: PlannedStep) -> Change
     )
     return Change(
         requested=step.requested,
+        note=step.note,
         settings=step.settings,
         via=step.via,
         t_request_ns=answer.t_request_ns,

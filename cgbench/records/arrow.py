@@ -44,13 +44,16 @@ def listed(values: Sequence[Any], kind: pa.DataType | None = None) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), buffers)
 
 
-def where(table: pa.Table, column: str, text: str) -> pa.Table:
-    """Return the rows of a table whose text in `column` is `text`."""
+def equal(column: pa.ChunkedArray, text: str) -> npt.NDArray[np.bool_]:
+    """Return for each entry of a column of texts whether it is `text`."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = pc.index_in(table.column(column).cast(pa.string()), value_set=listed([text]))
-    return table.filter(pc.is_valid(found))
+    parts = []
+    for chunk in column.chunks:
+        places = pc.index_in(chunk.cast(pa.string()), value_set=listed([text]))
+        parts.append(_plain(places)[1])
+    return np.concatenate(parts) if parts else np.zeros(0, bool)
 
 
 def numpy(column: pa.ChunkedArray) -> npt.NDArray[Any]:

@@ -6,10 +6,12 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from cgbench.errors import BaselineError
+from cgbench.records import first_format
 from cgbench.records.files import read_versioned, write_file
 from cgbench.records.run import Host, PointKey
 from cgbench.spec.model import Model
@@ -26,14 +28,25 @@ class Series(Model):
     option: str
     via: str
     requested: str
+    note: str | None = None
     metric: str
     unit: str
     values: tuple[float | None, ...]
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_first_format(cls, document: Any) -> Any:
+        return first_format.with_note(document)
+
+    @property
+    def point(self) -> PointKey:
+        """The point that was measured."""
+        return PointKey(self.role, self.option, self.via, self.requested, self.note)
+
     @property
     def key(self) -> tuple[PointKey, str]:
         """What the series is known by."""
-        return (self.role, self.option, self.via, self.requested), self.metric
+        return self.point, self.metric
 
 
 class Noise(Model):
@@ -122,7 +135,7 @@ def read(path: Path) -> Baseline:
         key = ".".join(map(str, first["loc"]))
         raise BaselineError(f"{path}: {key}: {first['msg']}", "The file is damaged.") from None
     for one in found.series:
-        place = f"{path}: series {one.metric} at --{one.option} {one.requested}"
+        place = f"{path}: series {one.metric} at --{one.option} {one.point.label}"
         if len(one.values) != len(found.repetitions):
             raise BaselineError(
                 f"{place} has {len(one.values)} values for {len(found.repetitions)} repetitions",

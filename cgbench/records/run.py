@@ -6,19 +6,14 @@ Times called `*_ns` are CLOCK_MONOTONIC nanoseconds of the host, which its conta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.model import Model
+from cgbench.spec.schedule import labelled
 from cgbench.units import parse_cpu_list
 
 SCHEMA_VERSION = 1
-
-PHASE_COLUMNS = (
-    "experiment", "trial", "phase", "role", "option", "via", "requested", "effective",
-    "metric", "unit", "expected", "value", "error_pct", "n_samples",
-)  # fmt: skip
-"""The columns of phases.parquet: one row per trial, phase, container and metric."""
 
 
 class Host(Model):
@@ -76,5 +71,48 @@ class RunRecord(Model):
     elapsed_s: float | None = None
 
 
-PointKey = tuple[str, str, str, str]
-"""Role, option, via and requested value: what a point is known by."""
+class PointKey(NamedTuple):
+    """What a point is known by: container, option, way of setting, value, and the value's note."""
+
+    role: str
+    option: str
+    via: str
+    requested: str
+    note: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The value asked for, with its note."""
+        return labelled(self.requested, self.note)
+
+
+class Row(NamedTuple):
+    """One row of phases.parquet: a metric of one container in one phase of one trial.
+
+    A tuple, since a run has a hundred thousand of them.
+    """
+
+    experiment: str
+    trial: int
+    phase: int
+    role: str
+    option: str
+    via: str
+    requested: str
+    note: str | None
+    effective: str | None
+    metric: str
+    unit: str
+    expected: float | None
+    value: float
+    error_pct: float | None
+    n_samples: int
+
+    @property
+    def key(self) -> PointKey:
+        """The point that the row belongs to."""
+        return PointKey(self.role, self.option, self.via, self.requested, self.note)
+
+
+PHASE_COLUMNS = Row._fields
+"""The columns of phases.parquet, whose rows are `Row`."""

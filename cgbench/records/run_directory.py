@@ -6,12 +6,11 @@ its line in trials.jsonl does, which is written last.
 
 from __future__ import annotations
 
-import fnmatch
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -25,9 +24,10 @@ from cgbench.records.files import (
     readable,
     whole,
 )
-from cgbench.records.run import SCHEMA_VERSION, RunRecord
+from cgbench.records.run import PHASE_COLUMNS, SCHEMA_VERSION, Row, RunRecord
 from cgbench.records.samples import TrialData, probe_table, samples_table, stalls_table, stats_table
 from cgbench.records.trial import TrialRecord
+from cgbench.records.trial_tables import TrialTables
 from cgbench.units import format_size
 
 if TYPE_CHECKING:
@@ -94,13 +94,13 @@ class RunDirectory:
                 file.truncate(before)
                 raise
 
-    def write_phases(self, columns: Mapping[str, Sequence[object]]) -> None:
-        """Write phases.parquet from its columns."""
+    def write_phases(self, rows: Sequence[Row]) -> None:
+        """Write phases.parquet."""
         import pyarrow as pa
 
-        self._write_table(
-            "phases.parquet", pa.table({k: arrow.listed(v) for k, v in columns.items()})
-        )
+        columns = zip(*rows, strict=True) if rows else [()] * len(PHASE_COLUMNS)
+        listed = map(arrow.listed, columns)
+        self._write_table("phases.parquet", pa.table(dict(zip(PHASE_COLUMNS, listed, strict=True))))
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a text file of the run, and return its path."""
@@ -149,54 +149,24 @@ class RunDirectory:
                 ) from None
         return records
 
-    def samples(self, trial: int, role: str, columns: Iterable[str]) -> dict[str, Any]:
-        """Return `t_ns`, `late_ns` and the given columns of one container as numpy arrays.
+    def tables(self, trial: int) -> TrialTables:
+        """Return what was measured in one trial, to be used as a context."""
+        return TrialTables(self.path / "samples", trial)
 
-        Columns with gaps come as floats with NaN, text columns as objects with None; a column
-        that was never recorded is absent. A `*` in a name stands for anything.
+    def phases(self) -> list[Row] | None:
+        """Return the rows of phases.parquet, None where it was not written yet.
+
+        In the first format notes stand behind the requested values, and `note` is None.
         """
-        import pyarrow.parquet as pq
-
-        path = self._table(trial, "")
-        with readable(path):
-            present = pq.read_schema(path).names
-            wanted = ["t_ns", "late_ns"]
-            for pattern in columns:
-                wanted += [name for name in present if fnmatch.fnmatchcase(name, pattern)]
-            wanted = list(dict.fromkeys(wanted))
-            table = read_table(path, [*wanted, "role"])
-        table = arrow.where(table, "role", role)
-        return {name: arrow.numpy(table.column(name)) for name in wanted}
-
-    def probe(self, trial: int, role: str) -> dict[str, Any]:
-        """Return worker, t_ns and units of every bucket of one container's probe."""
-        return self._columns(trial, ".probe", role, ("worker", "t_ns", "units"))
-
-    def stalls(self, trial: int, role: str) -> dict[str, Any]:
-        """Return worker, begin_ns and length_ns of every stall of one container's probe."""
-        return self._columns(trial, ".stalls", role, ("worker", "begin_ns", "length_ns"))
-
-    def docker_stats(self, trial: int, role: str) -> dict[str, Any]:
-        """Return t_ns, cpus and memory_bytes of the `docker stats` messages of one container."""
-        return self._columns(trial, ".docker-stats", role, ("t_ns", "cpus", "memory_bytes"))
-
-    def phases(self) -> dict[str, list[Any]] | None:
-        """Return the columns of phases.parquet, None where it was not written yet."""
+        import pyarrow as pa
 
         path = self.path / "phases.parquet"
         if not path.exists():
             return None
         with readable(path):
-            columns: dict[str, list[Any]] = read_table(path).to_pydict()
-        return columns
-
-    def _table(self, trial: int, kind: str) -> Path:
-        return self.path / "samples" / f"trial-{trial:04}{kind}.parquet"
-
-    def _columns(self, trial: int, kind: str, role: str, names: Sequence[str]) -> dict[str, Any]:
-
-        path = self._table(trial, kind)
-        with readable(path):
-            table = read_table(path, [*names, "role"])
-        table = arrow.where(table, "role", role)
-        return {name: arrow.numpy(table.column(name)) for name in names}
+            columns = read_table(path).to_pydict()
+            columns.setdefault("note", [None] * len(columns.get("requested", ())))
+            lacking = set(PHASE_COLUMNS) - set(columns)
+            if lacking:
+                raise pa.ArrowInvalid(f"it has no column {min(lacking)}")
+        return list(map(Row._make, zip(*(columns[name] for name in PHASE_COLUMNS), strict=True)))

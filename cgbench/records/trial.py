@@ -6,11 +6,15 @@ Times called `*_ns` are CLOCK_MONOTONIC nanoseconds of the host, which its conta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
+from pydantic import model_validator
+
+from cgbench.records import first_format
+from cgbench.records.run import PointKey
 from cgbench.spec.model import Model
 from cgbench.spec.option import Value
-from cgbench.spec.schedule import Via
+from cgbench.spec.schedule import Via, labelled
 
 
 class Source(Model):
@@ -36,9 +40,13 @@ class FileChange(Model):
 
 
 class Change(Model):
-    """The moment between two phases: asked, answered, and what the files said."""
+    """The moment between two phases: asked, answered, and what the files said.
+
+    `note` tells it from other changes to the same value.
+    """
 
     requested: str
+    note: str | None = None
     settings: Mapping[str, Value]
     via: Via
     t_request_ns: int
@@ -46,6 +54,13 @@ class Change(Model):
     warnings: tuple[str, ...] = ()
     error: str | None = None
     files: tuple[FileChange, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_first_format(cls, document: Any) -> Any:
+        settings = document.get("settings") if isinstance(document, dict) else None
+        values = settings.values() if isinstance(settings, Mapping) else ()
+        return first_format.with_note(document, values)
 
 
 class Ending(Model):
@@ -80,6 +95,16 @@ class Phase(Model):
     def requested(self) -> str:
         """The value asked for."""
         return self.change.requested
+
+    @property
+    def label(self) -> str:
+        """The value asked for, with its note."""
+        return labelled(self.change.requested, self.change.note)
+
+    def point(self, role: str | None = None) -> PointKey:
+        """Return the key of the point at which a container is, by default the changed one."""
+        change = self.change
+        return PointKey(role or self.role, self.option, change.via, change.requested, change.note)
 
     @property
     def effective(self) -> str | None:

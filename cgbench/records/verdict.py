@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from cgbench.spec.model import Model
+from cgbench.spec.schedule import labelled
 
 
 class Outcome(StrEnum):
@@ -39,15 +40,25 @@ class Enforced(Model):
 
 
 class Point(Model):
-    """What the workload felt at one requested value, and whether it lies within the band."""
+    """What the workload felt at one requested value, and whether it lies within the band.
+
+    `role` is the container, None in a truth table of the first format.
+    """
 
     requested: str
+    note: str | None = None
+    role: str | None = None
     metric: str
     unit: str
     expected: float | None
     value: float
     error_pct: float | None
     within: bool | None
+
+    @property
+    def label(self) -> str:
+        """The value asked for, with its note."""
+        return labelled(self.requested, self.note)
 
 
 class TimeToEffect(Model):

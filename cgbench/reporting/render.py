@@ -17,8 +17,8 @@ from cgbench import __version__, wording
 from cgbench.errors import StoreError
 from cgbench.judging.comparison import Comparison
 from cgbench.judging.history import History
+from cgbench.judging.run import Run
 from cgbench.records.files import whole
-from cgbench.records.run_directory import RunDirectory
 from cgbench.records.truth import TruthTable
 from cgbench.reporting.pages import interaction_grid
 from cgbench.reporting.pages.comparison import ComparisonPage, comparison_page
@@ -27,7 +27,6 @@ from cgbench.reporting.pages.run import RunPage, run_page
 from cgbench.reporting.pages.side_by_side import SideBySide, on_several_hosts
 from cgbench.reporting.pages.truth import TruthPage, truth_page
 from cgbench.reporting.plots.plot import Plot, fewer
-from cgbench.reporting.words import headline as findings
 from cgbench.reporting.words import hosts as host_names
 from cgbench.reporting.words import truth_cells
 from cgbench.reporting.words.hosts import identity
@@ -42,26 +41,13 @@ _ATTEMPTS = ((_MOST_POINTS, False), (500, False), (500, True), (80, True))
 _NUMBER_AND_UNIT = re.compile(r"(\d) (%|µs|ms|s\b|min\b|CPUs?\b|Hz\b|[KMG]iB\b)")
 
 
-def headline(directories: Sequence[RunDirectory]) -> list[str]:
-    """Return what the runs found, in words with numbers; several runs are told apart by name."""
-    if len(directories) == 1:
-        return findings.sentences(directories[0])
-    return [
-        f"{directory.run().experiment.name} ({directory.path.name}): {sentence}"
-        for directory in directories
-        for sentence in findings.sentences(directory)
-    ]
-
-
-def write(
-    directories: Sequence[RunDirectory], output: Path, tables: Sequence[TruthTable] = ()
-) -> Path:
+def write(runs: Sequence[Run], output: Path, tables: Sequence[TruthTable] = ()) -> Path:
     """Write the report of runs and truth tables to `output`, whole or not at all; return its path.
 
     Truth tables come first. An experiment that several hosts have run is laid side by side.
     Raises StoreError when it cannot be written, or when so many runs do not fit on one page.
     """
-    return _put(output, _fitting(_content(directories, tables)))
+    return _put(output, _fitting(_content(runs, tables)))
 
 
 def write_truth(tables: Sequence[TruthTable], output: Path) -> Path:
@@ -168,16 +154,8 @@ def _fitting(content: _Content) -> bytes:
     raise _too_large(size, f"a report of {len(content.runs)} runs", "Report fewer runs at once.")
 
 
-def render(directories: Sequence[RunDirectory], points: int) -> str:
-    """Return the page; a line has `points` points at most."""
-    return _html(_content(directories, ()), points, packed=False)
-
-
-def _content(directories: Sequence[RunDirectory], tables: Sequence[TruthTable]) -> _Content:
-    pages = [
-        run_page(directory, f"run-{number}", _MOST_POINTS)
-        for number, directory in enumerate(directories, 1)
-    ]
+def _content(runs: Sequence[Run], tables: Sequence[TruthTable]) -> _Content:
+    pages = [run_page(run, f"run-{number}", _MOST_POINTS) for number, run in enumerate(runs, 1)]
     # A host has one name on the page, and tables need one each, even of the same host.
     hosts = {identity(one): one for one in (
         *(table.host for table in tables), *(page.record.host for page in pages))}  # fmt: skip
@@ -186,7 +164,7 @@ def _content(directories: Sequence[RunDirectory], tables: Sequence[TruthTable]) 
     if len(set(mine)) < len(mine):
         mine = host_names.names([table.host for table in tables])
     truth = truth_page(tables, mine) if tables else None
-    return _Content(tables, truth, on_several_hosts(directories, called), pages)
+    return _Content(tables, truth, on_several_hosts(runs, called), pages)
 
 
 def _html(content: _Content, points: int, packed: bool) -> str:
@@ -228,7 +206,7 @@ def _summaries(pages: Sequence[RunPage]) -> dict[str, Any]:
             {
                 "run": page.record.run,
                 "experiment": page.record.experiment.name,
-                "summary": page.summary,
+                "summary": [one.to_json() for one in page.summary],
             }
             for page in pages
         ]

@@ -318,7 +318,8 @@ class Experiment(Model):
         return PlannedStep(
             role=role,
             option=judged,
-            requested=f"{settings[judged]} {step.note}" if step.note else str(settings[judged]),
+            requested=str(settings[judged]),
+            note=step.note,
             settings=settings,
             via=step.via,
             hold_ns=step.hold,

@@ -15,12 +15,21 @@ Via = Literal["update", "run", "cgroupfs"]
 """How a value is set: `docker update`, born with it by `docker run`, or the file written."""
 
 
+def labelled(requested: str, note: str | None) -> str:
+    """Return a requested value with the note that tells it from others, if any: `512 (joins)`."""
+    return f"{requested} ({note})" if note else requested
+
+
 class PlannedStep(Model):
-    """One change and its hold: `settings` are set together, `option` is the one judged."""
+    """One change and its hold: `settings` are set together, `option` is the one judged.
+
+    `note` tells it from other steps with the same value.
+    """
 
     role: str
     option: str
     requested: str
+    note: str | None = None
     settings: Mapping[str, Value]
     via: Via
     hold_ns: int
@@ -28,6 +37,11 @@ class PlannedStep(Model):
     may_end: bool = False
     prepares: bool = False
     scheduler: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The value asked for, with its note."""
+        return labelled(self.requested, self.note)
 
 
 class TrialPlan(Model):

@@ -17,6 +17,7 @@ from cgbench.engine.engine import Answer, Engine
 from cgbench.host import preconditions
 from cgbench.judging import sides
 from cgbench.judging.comparison import Comparison, Judgement
+from cgbench.judging.run import load
 from cgbench.measuring import run
 from cgbench.measuring.progress import Silent
 from cgbench.records.baseline import Baseline
@@ -86,7 +87,7 @@ def _baseline(sweep: Experiment, engine: Engine, tag: str, folder: Path) -> Base
         run.Request(shaped, tag, folder, 1), engine, preconditions.require(sweep.requires)
     )
     run.execute(directory, directory.run(), engine, Silent())
-    return sides.of_run(directory, "before")
+    return sides.of_run(load(directory), "before")
 
 
 def _many(

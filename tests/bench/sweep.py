@@ -12,7 +12,8 @@ import numpy as np
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.host import preconditions
-from cgbench.judging import container_data, rows
+from cgbench.judging import container_data
+from cgbench.judging.run import load
 from cgbench.measuring import run
 from cgbench.measuring.progress import Silent
 from cgbench.records.run_directory import RunDirectory
@@ -62,9 +63,9 @@ def figures(engine: Engine, results: Path) -> list[Figure]:
 
 def _held(sweep: RunDirectory) -> list[Figure]:
     errors = defaultdict(list)
-    for row in rows.rows(sweep):
-        if row["metric"] == "cpus_used":
-            errors[int(row["requested"])].append(abs(row["error_pct"]))
+    for row in load(sweep).rows:
+        if row.metric == "cpus_used":
+            errors[int(row.requested)].append(abs(row.error_pct or 0.0))
     return [
         at_most(
             f"CPUs used vs quota {quota / 1000:g} %: worst of {len(found)} phases",
@@ -77,8 +78,9 @@ def _held(sweep: RunDirectory) -> list[Figure]:
 def _agreement(directory: RunDirectory) -> list[Figure]:
     """Compare, phase by phase, stalls over 1 ms with nr_throttled, and their sum with its time."""
     counts, times = [], []
-    for trial in rows.finished(directory):
-        data = container_data.load(directory, trial, trial.containers[0])
+    for trial in load(directory).finished:
+        with directory.tables(trial.number) as tables:
+            data = container_data.load(tables, trial.containers[0])
         for phase in trial.phases:
             window = container_data.steady_window(phase, data, phase.settings)
             assert window is not None

@@ -287,13 +287,10 @@ def _large_run(results: Path) -> Path:
                 }
                 file.write(one.model_copy(update=numbers).model_dump_json() + "\n")
     directory.write_phases(
-        {
-            name: [
-                value + turn * _MADE if name == "trial" else value
-                for turn in range(500 // _MADE)
-                for value in values
-            ]
-            for name, values in rows.items()
-        }
+        [
+            row._replace(trial=row.trial + turn * _MADE)
+            for turn in range(500 // _MADE)
+            for row in rows
+        ]
     )
     return directory.path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cgbench.judging import summary
+from cgbench.judging.run import load
 from cgbench.records.run_directory import RunDirectory
 from cgbench.reporting import render
 from cgbench.units import NS_PER_S
@@ -53,12 +53,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[RunDirectory]:
 
 @pytest.fixture(scope="module")
 def one(runs: list[RunDirectory], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return render.write(runs[:1], tmp_path_factory.mktemp("one") / "report.html")
+    return render.write([load(runs[0])], tmp_path_factory.mktemp("one") / "report.html")
 
 
 @pytest.fixture(scope="module")
 def both(runs: list[RunDirectory], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return render.write(runs, tmp_path_factory.mktemp("both") / "report.html")
+    return render.write(
+        [load(run) for run in runs], tmp_path_factory.mktemp("both") / "report.html"
+    )
 
 
 class Visit:
@@ -166,13 +168,13 @@ def test_the_table_shows_the_stored_numbers(
             Number(row.querySelector("[data-figure=n_trials]").textContent),
         ])"""
     )
-    stored = [entry for entry in summary.summary(runs[0]) if entry["metric"] == "cpus_used"]
+    stored = [entry for entry in load(runs[0]).summary if entry.metric == "cpus_used"]
     assert [(requested, exact) for requested, exact, _, _ in shown] == [
-        (entry["requested"], entry["median"]) for entry in stored
+        (entry.key.requested, entry.estimate.median) for entry in stored
     ]
     for (_, exact, text, trials), entry in zip(shown, stored, strict=True):
         assert text == pytest.approx(exact, rel=1e-3)
-        assert trials == entry["n_trials"] == 2
+        assert trials == entry.estimate.trials == 2
     visit.page.context.close()
 
 
@@ -183,7 +185,9 @@ def test_a_page_of_many_runs_unpacks_its_library(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(render, "MAXIMUM_BYTES", 3_000_000)
-    visit = Visit(browser, render.write(runs, tmp_path / "packed.html"), 1400, "light")
+    visit = Visit(
+        browser, render.write([load(run) for run in runs], tmp_path / "packed.html"), 1400, "light"
+    )
     visit.page.wait_for_function(
         "[...document.querySelectorAll('.chart')].every((chart) => chart.calcdata)"
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cgbench.judging.run import load
 from cgbench.records.verdict import Outcome
 from cgbench.reporting import render
 from cgbench.spec.options import OPTIONS
@@ -140,7 +141,7 @@ def test_the_first_screen_names_the_fictions(wide: Visit) -> None:
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("mixed")
     other = HOST.model_copy(update={"hostname": "other", "kernel": "6.12.0", "cgroup": "v2"})
-    runs = [build(where / name, MadeUp(trials=1, host=host))
+    runs = [load(build(where / name, MadeUp(trials=1, host=host)))
             for name, host in (("a", HOST), ("b", other))]  # fmt: skip
     tables = [PAGES["two"][0], PAGES["two"][1].model_copy(update={"host": other})]
     return render.write(runs, where / "report.html", tables)

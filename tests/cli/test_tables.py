@@ -9,6 +9,7 @@ import pytest
 
 from cgbench.cli import tables
 from cgbench.judging.comparison import Judgement
+from cgbench.judging.run import load
 from cgbench.records import run_directory
 from cgbench.reporting.words import comparison
 from tests.made import run_builder, sides
@@ -22,12 +23,10 @@ def directory(tmp_path: Path) -> run_directory.RunDirectory:
 def test_the_summary_is_one_row_per_value_within_80_columns(
     directory: run_directory.RunDirectory, capsys: Any
 ) -> None:
-    from cgbench.judging import summary as rows
-
-    summary = rows.summary(directory)
-    tables.print_summary(directory, directory.run(), summary)
+    run = load(directory)
+    tables.print_summary(run)
     lines = capsys.readouterr().out.splitlines()
-    values = list(dict.fromkeys(one["requested"] for one in summary))
+    values = list(dict.fromkeys(one.key.requested for one in run.summary))
     assert [line.split()[1] for line in lines[2:]] == values
     assert max(map(len, lines[1:])) <= 80
 

@@ -14,6 +14,7 @@ from cgbench.errors import BaselineError
 from cgbench.host import preconditions
 from cgbench.judging import sides
 from cgbench.judging.comparison import Comparison, Disturbance, Finding, Judgement
+from cgbench.judging.run import load
 from cgbench.measuring import run
 from cgbench.measuring.progress import Silent
 from cgbench.records.baseline import Baseline, Noise
@@ -148,7 +149,7 @@ def _kept(folder: Path, engine: Engine, tag: str, trials: int = 8) -> Baseline:
     directory = run.begin(request, engine, preconditions.require(sweep.requires))
     run.execute(directory, directory.run(), engine, Silent())
     # Only what a quota gives: neighbours of a test may stall a worker at any time.
-    return sides.of_run(directory, "before", ["cpus_used"])
+    return sides.of_run(load(directory), "before", ["cpus_used"])
 
 
 def _at_half(kept: Baseline) -> Baseline:

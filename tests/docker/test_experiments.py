@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,9 +14,10 @@ from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.host import description, lock, preconditions
 from cgbench.host.scratch import leftovers
-from cgbench.judging import rows as metrics
+from cgbench.judging.run import load
 from cgbench.measuring import run as runner
 from cgbench.measuring.progress import Silent
+from cgbench.records.run import Row
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec import experiment_file, workload
 from cgbench.spec.experiment import Experiment
@@ -69,14 +69,14 @@ def run(engine: Engine, tmp_path: Path, request: pytest.FixtureRequest) -> RunDi
 def values(directory: RunDirectory, metric: str, role: str | None = None) -> list[float]:
     """Return a metric in the order of the phases."""
     return [
-        row["value"]
-        for row in metrics.compute(directory)
-        if row["metric"] == metric and role in (None, row["role"])
+        row.value
+        for row in load(directory).rows
+        if row.metric == metric and role in (None, row.role)
     ]
 
 
-def rows(directory: RunDirectory, metric: str) -> list[dict[str, Any]]:
-    return [row for row in metrics.compute(directory) if row["metric"] == metric]
+def rows(directory: RunDirectory, metric: str) -> list[Row]:
+    return [row for row in load(directory).rows if row.metric == metric]
 
 
 def refusals(directory: RunDirectory) -> list[str]:
@@ -112,7 +112,7 @@ def test_stalls_grow_with_the_period(run: RunDirectory) -> None:
 
 @pytest.mark.experiment("cpu-shares-contention")
 def test_a_smaller_weight_gets_a_smaller_share(run: RunDirectory) -> None:
-    shares = [row["value"] for row in rows(run, "cpu_share_pct") if row["role"] == "small"]
+    shares = [row.value for row in rows(run, "cpu_share_pct") if row.role == "small"]
     assert shares[0] > shares[2] > shares[4]
 
 
@@ -136,11 +136,11 @@ def test_every_real_time_update_has_an_answer_and_a_reading(run: RunDirectory) -
 
 @pytest.mark.experiment("memory-limit-sweep")
 def test_memory_never_exceeds_its_limit_and_growth_ends_in_a_kill(run: RunDirectory) -> None:
-    judged = [row for row in rows(run, "memory_max_bytes") if row["expected"] is not None]
+    judged = [row for row in rows(run, "memory_max_bytes") if row.expected is not None]
     slack = 64 * 4096 * description.cpus()
     assert judged
     for row in judged:
-        assert row["value"] <= row["expected"] + slack, row
+        assert row.value <= (row.expected or 0) + slack, row
     endings = [
         phase.ending for trial in run.trials() for phase in trial.phases if phase.ending is not None
     ]
@@ -151,20 +151,20 @@ def test_memory_never_exceeds_its_limit_and_growth_ends_in_a_kill(run: RunDirect
 @pytest.mark.experiment("memory-reservation-pressure")
 def test_two_readers_press_on_their_parents_limit(run: RunDirectory) -> None:
     held = rows(run, "memory_bytes")
-    assert {row["role"] for row in held} == {"reserved", "rival"}
+    assert {row.role for row in held} == {"reserved", "rival"}
     cap = run.run().experiment.group
     assert cap is not None
     for row in held:
         # What one loses the other gains from moment to moment: medians do not add up to the cap.
-        assert 0.1 * cap < row["value"] <= cap, row
+        assert 0.1 * cap < row.value <= cap, row
 
 
 @pytest.mark.experiment("memory-swap-sweep")
 def test_memory_and_swap_together_never_exceed_their_limit(run: RunDirectory) -> None:
-    judged = [row for row in rows(run, "memory_swap_max_bytes") if row["expected"] is not None]
+    judged = [row for row in rows(run, "memory_swap_max_bytes") if row.expected is not None]
     assert judged
     for row in judged:
-        assert row["value"] <= 1.03 * row["expected"], row
+        assert row.value <= 1.03 * (row.expected or 0), row
     assert max(values(run, "swap_max_bytes")) > 0
 
 
@@ -178,9 +178,9 @@ def test_kernel_memory_is_declared_and_read_back(run: RunDirectory) -> None:
 @pytest.mark.experiment("blkio-weight-contention")
 def test_two_readers_share_a_scratch_device(run: RunDirectory) -> None:
     shares = rows(run, "io_share_pct")
-    assert {row["role"] for row in shares} == {"heavy", "light"}
-    for phase in {row["phase"] for row in shares}:
-        total = sum(row["value"] for row in shares if row["phase"] == phase)
+    assert {row.role for row in shares} == {"heavy", "light"}
+    for phase in {row.phase for row in shares}:
+        total = sum(row.value for row in shares if row.phase == phase)
         assert total == pytest.approx(100)
 
 
@@ -192,8 +192,8 @@ def test_the_limit_on_tasks_is_exact_and_lowering_it_kills_nobody(run: RunDirect
 @pytest.mark.experiment("restart-policy")
 def test_restarts_are_counted_and_their_pauses_grow(run: RunDirectory) -> None:
     for row in rows(run, "restarts"):
-        if row["expected"] is not None:
-            assert row["value"] == row["expected"], row
+        if row.expected is not None:
+            assert row.value == row.expected, row
     assert min(values(run, "backoff_ms")) > 90
 
 
@@ -218,9 +218,9 @@ def test_every_option_is_changed_and_answered(run: RunDirectory) -> None:
 @pytest.mark.experiment("noisy-neighbour")
 def test_the_victims_wake_ups_are_measured_beside_each_hog(run: RunDirectory) -> None:
     late = rows(run, "wake_p99_us")
-    assert {row["role"] for row in late} == {"victim"}
+    assert {row.role for row in late} == {"victim"}
     assert len(late) == 8
-    assert all(row["value"] > 0 for row in late)
+    assert all(row.value > 0 for row in late)
 
 
 def test_every_built_in_experiment_is_run_here() -> None:

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from cgbench.judging import summary
 from cgbench.judging.estimates import Point, judged, points, same_throughput, worded
+from cgbench.judging.run import load
 from cgbench.spec.option import Value
 from tests.made.run_builder import MadeUp, build
 
 
 @pytest.fixture(scope="module")
 def quotas(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
-    return points(build(tmp_path_factory.mktemp("results")))
+    return points(load(build(tmp_path_factory.mktemp("results"))))
 
 
 @pytest.fixture(scope="module")
 def periods(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
     made = MadeUp(name="cpu-period-sweep", trials=1, hold_ns=4_000_000_000)
-    return points(build(tmp_path_factory.mktemp("results"), made))
+    return points(load(build(tmp_path_factory.mktemp("results"), made)))
 
 
 def test_points_stand_in_the_order_of_the_schedule(quotas: list[Point]) -> None:
@@ -52,13 +52,9 @@ def test_the_ideal_stall_is_the_period_less_a_workers_share(
 
 def test_estimates_are_those_of_the_summary(tmp_path: Path) -> None:
     directory = build(tmp_path)
-    found = {point.key: point for point in points(directory)}
-    for entry in summary.summary(directory):
-        key = (entry["role"], entry["option"], entry["via"], entry["requested"])
-        estimate = found[key].estimates[entry["metric"]]
-        assert (estimate.median, estimate.low, estimate.high, estimate.trials) == (
-            entry["median"], entry["ci_low"], entry["ci_high"], entry["n_trials"],
-        )  # fmt: skip
+    found = {point.key: point for point in points(load(directory))}
+    for entry in load(directory).summary:
+        assert found[entry.key].estimates[entry.metric] == entry.estimate
 
 
 def test_one_trial_allows_no_interval(periods: list[Point]) -> None:
@@ -76,7 +72,7 @@ def test_the_interval_of_the_error_follows_the_interval_of_the_value(quotas: lis
 
 
 def test_files_that_hold_something_else_are_found_out(tmp_path: Path) -> None:
-    point = points(build(tmp_path, MadeUp(trials=1, file=lambda _text: "7")))[0]
+    point = points(load(build(tmp_path, MadeUp(trials=1, file=lambda _text: "7"))))[0]
     assert (point.enforced, point.intended, point.enforced_as_intended) == ("7", "10000", False)
 
 

@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cgbench.judging import container_data, rows, settling, summary
+from cgbench.judging import container_data, settling
 from cgbench.judging.container_data import ContainerData, Window
+from cgbench.judging.run import load
 from cgbench.records.run import PHASE_COLUMNS, RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.samples import Column, ProbeLog, Samples, StatsPoint, TrialData
@@ -235,16 +236,17 @@ def written(folder: Path, *trials: Ideal) -> RunDirectory:
 
 
 def values(directory: RunDirectory, phase: int = 1) -> dict[str, float]:
-    return {row["metric"]: row["value"] for row in rows.rows(directory) if row["phase"] == phase}
+    return {row.metric: row.value for row in load(directory).rows if row.phase == phase}
 
 
 def expectations(directory: RunDirectory, metric: str) -> list[float | None]:
-    return [row["expected"] for row in rows.rows(directory) if row["metric"] == metric]
+    return [row.expected for row in load(directory).rows if row.metric == metric]
 
 
 def loaded(directory: RunDirectory) -> ContainerData:
     (one,) = directory.trials()
-    return container_data.load(directory, one, one.containers[0])
+    with directory.tables(one.number) as tables:
+        return container_data.load(tables, one.containers[0])
 
 
 @pytest.fixture(scope="module")
@@ -298,11 +300,11 @@ def test_without_periods_there_is_no_share_of_throttled_ones_and_without_stalls_
 def test_what_is_expected_follows_the_quota_and_its_error_is_nought(quarter: RunDirectory) -> None:
     assert expectations(quarter, "cpus_used") == [0.25, 0.5, 1]
     assert expectations(quarter, "throttled_time_pct") == [None, None, None]
-    for row in rows.rows(quarter):
-        if row["metric"] in ("cpus_used", "probe_cpus"):
-            assert row["error_pct"] == pytest.approx(0, abs=1e-9)
-        elif row["expected"] is None:
-            assert row["error_pct"] is None
+    for row in load(quarter).rows:
+        if row.metric in ("cpus_used", "probe_cpus"):
+            assert row.error_pct == pytest.approx(0, abs=1e-9)
+        elif row.expected is None:
+            assert row.error_pct is None
 
 
 @pytest.mark.parametrize(("workers", "quota_us"), [(1, 10_000), (2, 150_000), (2, 30_000)])
@@ -449,12 +451,12 @@ def test_a_container_without_a_probe_has_no_figures_of_one(tmp_path: Path) -> No
 def test_every_metric_has_a_unit_and_rows_have_the_columns_of_the_manual(
     quarter: RunDirectory,
 ) -> None:
-    for row in rows.rows(quarter):
-        assert tuple(row) == PHASE_COLUMNS
-        assert row["unit"] == METRICS[row["metric"]].unit
-        assert row["value"] is not None
-        assert row["requested"] in ("25000", "50000", "-1")
-        assert row["effective"] == row["requested"]
+    for row in load(quarter).rows:
+        assert tuple(row._asdict()) == PHASE_COLUMNS
+        assert row.unit == METRICS[row.metric].unit
+        assert row.value is not None
+        assert row.requested in ("25000", "50000", "-1")
+        assert row.effective == row.requested
 
 
 # CPUs, gauges and kills
@@ -753,42 +755,42 @@ def test_a_phase_shorter_than_three_periods_does_not_settle(quarter: RunDirector
 
 def test_stored_rows_are_those_computed(tmp_path: Path) -> None:
     directory = written(tmp_path, Ideal([25_000]))
-    computed = rows.rows(directory)
-    rows.write(directory)
+    computed = load(directory).rows
+    load(directory).keep_rows()
     assert directory.phases() is not None
-    assert rows.rows(directory) == computed
+    assert load(directory).rows == computed
 
 
 def test_rows_are_computed_anew_when_a_trial_was_added_since(tmp_path: Path) -> None:
     directory = written(tmp_path, Ideal([25_000]))
-    rows.write(directory)
+    load(directory).keep_rows()
     directory.write_trial(replace(Ideal([25_000]), number=2).record(), Ideal([25_000]).data())
-    assert {row["trial"] for row in rows.rows(directory)} == {1, 2}
+    assert {row.trial for row in load(directory).rows} == {1, 2}
 
 
 def test_a_failed_trial_has_no_rows(tmp_path: Path) -> None:
     directory = written(tmp_path, Ideal([25_000]))
     directory.append_trial(records.trial(2).model_copy(update={"status": "failed"}))
-    assert [one.number for one in rows.finished(directory)] == [1]
-    assert {row["trial"] for row in rows.rows(directory)} == {1}
+    assert [one.number for one in load(directory).finished] == [1]
+    assert {row.trial for row in load(directory).rows} == {1}
 
 
 def test_of_a_trial_that_was_repeated_the_last_record_counts(tmp_path: Path) -> None:
     directory = written(tmp_path, Ideal([25_000]))
     failed = Ideal([25_000]).record().model_copy(update={"status": "failed"})
     directory.append_trial(failed)
-    assert rows.finished(directory) == []
+    assert load(directory).finished == []
     directory.append_trial(Ideal([25_000]).record())
-    assert [one.number for one in rows.finished(directory)] == [1]
+    assert [one.number for one in load(directory).finished] == [1]
 
 
 def test_a_run_without_a_finished_trial_has_an_empty_summary(tmp_path: Path) -> None:
     directory = RunDirectory.create(tmp_path, "mine", "run")
     directory.write_run(run_record())
-    assert rows.rows(directory) == []
-    assert summary.summary(directory) == []
-    rows.write(directory)
-    assert summary.summary(directory) == []
+    assert load(directory).rows == ()
+    assert load(directory).summary == ()
+    load(directory).keep_rows()
+    assert load(directory).summary == ()
 
 
 def test_a_summary_counts_trials_and_neither_samples_nor_phases(tmp_path: Path) -> None:
@@ -799,14 +801,16 @@ def test_a_summary_counts_trials_and_neither_samples_nor_phases(tmp_path: Path) 
         asked = replace(Ideal([25_000, 25_000]), number=number)
         got = Ideal([given_us, given_us])
         directory.write_trial(asked.record(), got.data())
-    (used,) = [one for one in summary.summary(directory) if one["metric"] == "cpus_used"]
-    assert used["n_trials"] == 3
-    assert (used["ci_low"], used["median"], used["ci_high"]) == pytest.approx((0.2, 0.25, 0.3))
-    assert used["ci_level"] == 0.75
-    assert used["expected"] == 0.25
-    assert used["error_pct"] == pytest.approx(0)
-    assert (used["role"], used["option"], used["via"]) == ("worker", "cpu-quota", "update")
-    assert (used["requested"], used["enforced"], used["unit"]) == ("25000", "25000", "CPUs")
+    (used,) = [one for one in load(directory).summary if one.metric == "cpus_used"]
+    assert used.estimate.trials == 3
+    assert (used.estimate.low, used.estimate.median, used.estimate.high) == pytest.approx(
+        (0.2, 0.25, 0.3)
+    )
+    assert used.estimate.level == 0.75
+    assert used.estimate.expected == 0.25
+    assert used.estimate.error_pct == pytest.approx(0)
+    assert (used.key.role, used.key.option, used.key.via) == ("worker", "cpu-quota", "update")
+    assert (used.key.requested, used.enforced, used.estimate.unit) == ("25000", "25000", "CPUs")
 
 
 def test_a_trial_counts_once_by_the_median_of_its_phases(tmp_path: Path) -> None:
@@ -815,17 +819,18 @@ def test_a_trial_counts_once_by_the_median_of_its_phases(tmp_path: Path) -> None
     directory.write_run(run_record())
     asked, got = Ideal([25_000] * 3), Ideal([10_000, 20_000, 60_000])
     directory.write_trial(asked.record(), got.data())
-    (used,) = [one for one in summary.summary(directory) if one["metric"] == "cpus_used"]
-    assert used["median"] == pytest.approx(0.2)
-    assert used["n_trials"] == 1
+    (used,) = [one for one in load(directory).summary if one.metric == "cpus_used"]
+    assert used.estimate.median == pytest.approx(0.2)
+    assert used.estimate.trials == 1
 
 
 def test_a_summary_is_the_same_from_stored_rows(tmp_path: Path) -> None:
     directory = written(tmp_path, Ideal([25_000, None]))
-    computed = summary.summary(directory)
-    rows.write(directory)
-    assert summary.summary(directory) == computed
-    assert json.loads(json.dumps(computed)) == computed
+    computed = load(directory).summary
+    load(directory).keep_rows()
+    assert load(directory).summary == computed
+    documents = [one.to_json() for one in computed]
+    assert json.loads(json.dumps(documents)) == documents
 
 
 def test_where_phases_disagree_the_summary_does_not_pick_one(tmp_path: Path) -> None:
@@ -838,6 +843,6 @@ def test_where_phases_disagree_the_summary_does_not_pick_one(tmp_path: Path) -> 
     other = two.change.model_copy(update={"files": (file.model_copy(update={"after": "26000"}),)})
     phases = (one, two.model_copy(update={"change": other}))
     directory.write_trial(record.model_copy(update={"phases": phases}), ideal.data())
-    (used,) = [row for row in summary.summary(directory) if row["metric"] == "cpus_used"]
-    assert used["enforced"] is None
-    assert used["expected"] == 0.25
+    (used,) = [row for row in load(directory).summary if row.metric == "cpus_used"]
+    assert used.enforced is None
+    assert used.estimate.expected == 0.25

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cgbench.judging import verdict
+from cgbench.judging.run import load
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import Change, Ending, TrialRecord
 from cgbench.records.verdict import Outcome, Verdict
@@ -50,7 +51,7 @@ def rewritten(directory: RunDirectory, change: Callable[[Change], Change]) -> Ru
 
 
 def test_what_is_declared_enforced_and_felt_is_effective(tmp_path: Path) -> None:
-    found = verdict.judge(run_builder.build(tmp_path), "cpu-quota")
+    found = verdict.judge(load(run_builder.build(tmp_path)), "cpu-quota")
     assert found.verdict is Outcome.EFFECTIVE
     assert found.declared.accepted == 33
     assert all(point.within for point in found.experienced)
@@ -66,14 +67,14 @@ def test_what_is_declared_enforced_and_felt_is_effective(tmp_path: Path) -> None
 
 def test_a_value_outside_the_band_is_imprecise_and_told_by_how_much(tmp_path: Path) -> None:
     directory = run_builder.build(tmp_path, MadeUp(kernel=more_than_declared))
-    found = verdict.judge(directory, "cpu-quota")
+    found = verdict.judge(load(directory), "cpu-quota")
     assert found.verdict is Outcome.IMPRECISE
     assert "+10." in found.reason or "+9." in found.reason
     assert found.advice
 
 
 def test_a_workload_that_does_not_change_makes_it_ineffective(tmp_path: Path) -> None:
-    found = verdict.judge(run_builder.build(tmp_path, MadeUp(kernel=deaf)), "cpu-quota")
+    found = verdict.judge(load(run_builder.build(tmp_path, MadeUp(kernel=deaf))), "cpu-quota")
     assert found.verdict is Outcome.INEFFECTIVE
     assert "stayed between" in found.reason
 
@@ -86,7 +87,7 @@ def test_a_file_that_never_changes_makes_it_ignored(tmp_path: Path) -> None:
             update={"files": tuple(f.model_copy(update={"before": "-1"}) for f in change.files)}
         ),
     )
-    found = verdict.judge(directory, "cpu-quota")
+    found = verdict.judge(load(directory), "cpu-quota")
     assert found.verdict is Outcome.IGNORED
     assert "stayed -1" in found.reason
 
@@ -102,7 +103,7 @@ def test_the_same_with_a_warning_is_discarded(tmp_path: Path) -> None:
             }
         ),
     )
-    found = verdict.judge(directory, "cpu-quota")
+    found = verdict.judge(load(directory), "cpu-quota")
     assert found.verdict is Outcome.DISCARDED
     assert "Limit discarded." in found.reason
     assert found.declared.warnings == ("Limit discarded.",)
@@ -113,7 +114,7 @@ def test_refusals_alone_are_rejected_with_the_daemons_words(tmp_path: Path) -> N
         run_builder.build(tmp_path),
         lambda change: change.model_copy(update={"error": "refused: no such thing"}),
     )
-    found = verdict.judge(directory, "cpu-quota")
+    found = verdict.judge(load(directory), "cpu-quota")
     assert found.verdict is Outcome.REJECTED
     assert "no such thing" in found.reason
     assert found.declared.accepted == 0
@@ -126,26 +127,26 @@ def test_a_file_that_another_update_undid_is_reverted(tmp_path: Path) -> None:
             update={"files": tuple(f.model_copy(update={"held": "-1"}) for f in change.files)}
         ),
     )
-    found = verdict.judge(directory, "cpu-quota")
+    found = verdict.judge(load(directory), "cpu-quota")
     assert found.verdict is Outcome.REVERTED
     assert "held -1" in found.reason
 
 
 def test_a_disturbed_host_makes_a_miss_inconclusive_and_no_pass(tmp_path: Path) -> None:
     made = MadeUp(kernel=more_than_declared, other_cpu_s=20.0)
-    found = verdict.judge(run_builder.build(tmp_path, made), "cpu-quota")
+    found = verdict.judge(load(run_builder.build(tmp_path, made)), "cpu-quota")
     assert found.verdict is Outcome.INCONCLUSIVE
     assert "other processes" in found.reason
 
 
 def test_a_disturbed_host_does_not_spoil_a_hit(tmp_path: Path) -> None:
-    found = verdict.judge(run_builder.build(tmp_path, MadeUp(other_cpu_s=20.0)), "cpu-quota")
+    found = verdict.judge(load(run_builder.build(tmp_path, MadeUp(other_cpu_s=20.0))), "cpu-quota")
     assert found.verdict is Outcome.EFFECTIVE
 
 
 def test_without_a_good_trial_nothing_is_concluded(tmp_path: Path) -> None:
     made = MadeUp(trials=1, failed={1: "the container was removed"})
-    found = verdict.judge(run_builder.build(tmp_path, made), "cpu-quota")
+    found = verdict.judge(load(run_builder.build(tmp_path, made)), "cpu-quota")
     assert found.verdict is Outcome.INCONCLUSIVE
     assert found.experienced == ()
 
@@ -181,7 +182,7 @@ def test_an_emulated_cpu_makes_a_miss_inconclusive_since_its_steal_is_not_seen(
         record = directory.run()
         emulated = record.host.model_copy(update={"cpu_model": "QEMU TCG CPU version 2.5+"})
         directory.write_run(record.model_copy(update={"host": emulated}))
-        found = verdict.judge(directory, "cpu-quota")
+        found = verdict.judge(load(directory), "cpu-quota")
         assert found.verdict is outcome
         assert ("CPUs are emulated" in found.reason) == (outcome is Outcome.INCONCLUSIVE)
 
@@ -191,11 +192,11 @@ def test_a_value_with_no_interface_file_is_ignored_or_discarded(tmp_path: Path) 
         run_builder.build(tmp_path / "a"), lambda one: one.model_copy(update={"files": ()})
     )
     directory = unjudged(bare)
-    found = verdict.judge(directory, "cpu-quota")
+    found = verdict.judge(load(directory), "cpu-quota")
     assert found.verdict is Outcome.IGNORED
     assert "no interface file" in found.reason
     warned = rewritten(directory, lambda one: one.model_copy(update={"warnings": ("dropped",)}))
-    found = verdict.judge(warned, "cpu-quota")
+    found = verdict.judge(load(warned), "cpu-quota")
     assert found.verdict is Outcome.DISCARDED
     assert "dropped" in found.reason
 
@@ -209,7 +210,7 @@ def test_another_metric_is_judged_where_the_first_was_not_counted(tmp_path: Path
     )
     shaped = record.experiment.model_copy(update={"verify": both})
     directory.write_run(record.model_copy(update={"experiment": shaped}))
-    found = verdict.judge(directory, "cpu-quota")
+    found = verdict.judge(load(directory), "cpu-quota")
     assert {point.metric for point in found.experienced} == {"cpus_used"}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cgbench.judging import summary
+from cgbench.judging.run import load
 from cgbench.records import results, run_directory, truth
 from cgbench.records.verdict import Outcome
 from cgbench.reporting.render import write_truth
@@ -142,12 +142,12 @@ def test_every_point_of_the_quota_sweep_holds_within_3_percent(
     sweep: run_directory.RunDirectory,
 ) -> None:
     assert [trial.status for trial in sweep.trials()] == ["ok", "ok"]
-    points = [one for one in summary.summary(sweep) if one["metric"] == "cpus_used"]
-    assert sorted(int(one["requested"]) for one in points) == [
+    points = [one for one in load(sweep).summary if one.metric == "cpus_used"]
+    assert sorted(int(one.key.requested) for one in points) == [
         10_000, 25_000, 50_000, 75_000, 100_000, 150_000
     ]  # fmt: skip
     for one in points:
-        assert abs(one["error_pct"]) < 3, one
+        assert abs(one.estimate.error_pct or 0.0) < 3, one
 
 
 def test_every_option_is_judged_on_v2(table: truth.TruthTable) -> None:

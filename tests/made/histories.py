@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cgbench.records.run import PHASE_COLUMNS
+from cgbench.records.run import Row
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import TrialRecord
 from cgbench.spec import experiment_file
@@ -63,12 +63,10 @@ def _keep(results: Path, night: Night, number: int) -> RunDirectory:
                         started=started.isoformat(), t_begin_ns=0, t_end_ns=1, hold_ns=1)
         )  # fmt: skip
     rows = [
-        (spec.name, trial, phase, night.role, spec.option, "update", requested, requested,
-         night.metric, "CPUs", None, value, None, 100)
+        Row(spec.name, trial, phase, night.role, spec.option, "update", requested, None, requested,
+            night.metric, "CPUs", None, value, None, 100)
         for phase, (requested, values) in enumerate(night.values.items(), 1)
         for trial, value in enumerate(values, 1)
     ]  # fmt: skip
-    directory.write_phases(
-        {name: [row[at] for row in rows] for at, name in enumerate(PHASE_COLUMNS)}
-    )
+    directory.write_phases(rows)
     return directory

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cgbench.judging import rows
+from cgbench.judging.run import load
 from cgbench.records.run import Host
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.samples import Column, ProbeLog, Samples, StatsPoint, TrialData
@@ -33,7 +33,7 @@ from cgbench.spec import experiment_file
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.option import Settings
-from cgbench.spec.schedule import TrialPlan
+from cgbench.spec.schedule import PlannedStep, TrialPlan
 from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from tests.made import records
 from tests.made.records import HOST, RUN
@@ -129,7 +129,7 @@ def build(results: Path, made: MadeUp | None = None) -> RunDirectory:
     directory.write_run(record)
     for plan in plans[: made.finished]:
         directory.write_trial(*_trial(plan, shaped, made))
-    rows.write(directory)
+    load(directory).keep_rows()
     return directory
 
 
@@ -148,7 +148,7 @@ def _trial(plan: TrialPlan, shaped: Experiment, made: MadeUp) -> tuple[TrialReco
     for number, step in enumerate(plan.steps, 1):
         before = dict(settings)
         settings |= step.settings
-        change = _change(step.requested, step.settings, before, settings, now, made)
+        change = _change(step, before, settings, now, made)
         now += ANSWER_NS + step.hold_ns
         phases.append(
             Phase(number=number, role=step.role, option=step.option, change=change,
@@ -180,9 +180,7 @@ def _trial(plan: TrialPlan, shaped: Experiment, made: MadeUp) -> tuple[TrialReco
     return record, data
 
 
-def _change(
-    requested: str, asked: Settings, before: Settings, after: Settings, now: int, made: MadeUp
-) -> Change:
+def _change(step: PlannedStep, before: Settings, after: Settings, now: int, made: MadeUp) -> Change:
     def texts(settings: Settings) -> dict[str, str]:
         quota, period = bandwidth(settings)
         return {"cpu-period": str(period), "cpu-quota": str(-1 if quota is None else quota)}
@@ -194,10 +192,10 @@ def _change(
             before=old[name], after=made.file(new[name]), expected=new[name],
             t_changed_ns=None if old[name] == made.file(new[name]) else now + FILE_NS,
         )
-        for name in asked
+        for name in step.settings
     )  # fmt: skip
-    return Change(requested=requested, settings=asked, via="update", t_request_ns=now,
-                  t_answer_ns=now + ANSWER_NS, files=files)  # fmt: skip
+    return Change(requested=step.requested, note=step.note, settings=step.settings, via="update",
+                  t_request_ns=now, t_answer_ns=now + ANSWER_NS, files=files)  # fmt: skip
 
 
 def _stretches(

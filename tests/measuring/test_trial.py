@@ -16,7 +16,7 @@ import pytest
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.host import description, lock
-from cgbench.judging import rows
+from cgbench.judging.run import load
 from cgbench.measuring import trial
 from cgbench.measuring.progress import Snapshot, Watcher
 from cgbench.measuring.site import Site
@@ -121,7 +121,7 @@ def test_a_quota_measures_as_an_independent_reading_of_the_kernels_files_does(
     assert record.status == "ok", record.reason
     assert reader.quotas == [phase.effective for phase in record.phases] == ["20000", "60000"]
     directory = _saved(engine, record, data, tmp_path)
-    used = [row["value"] for row in rows.compute(directory) if row["metric"] == "cpus_used"]
+    used = [row.value for row in load(directory).rows if row.metric == "cpus_used"]
     assert used == pytest.approx([0.2, 0.6], rel=0.05)
     assert used == pytest.approx(reader.cpus, rel=0.1)
 
@@ -152,9 +152,9 @@ def test_probe_and_kernel_agree_on_how_long_the_worker_was_held(
 ) -> None:
     record, data = run(engine, text(hold="3s", quotas="[20000]"))
     (row,) = [
-        row["value"]
-        for row in rows.compute(_saved(engine, record, data, tmp_path))
-        if row["metric"] == "stall_time_pct"
+        row.value
+        for row in load(_saved(engine, record, data, tmp_path)).rows
+        if row.metric == "stall_time_pct"
     ]
     (samples,) = data.samples
     (throttled,) = [c for c in samples.columns if c.name.startswith("cpu.stat:throttled")]

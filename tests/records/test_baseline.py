@@ -7,6 +7,7 @@ import pytest
 
 from cgbench.errors import BaselineError, CgbenchError, StoreError
 from cgbench.judging import sides
+from cgbench.judging.run import load
 from cgbench.records import baseline
 from cgbench.spec import experiment_file
 from tests.made.plain_sides import side
@@ -14,7 +15,7 @@ from tests.made.run_builder import MadeUp, build
 
 
 def test_a_run_becomes_a_baseline_with_a_value_per_trial(tmp_path: Path) -> None:
-    kept = sides.of_run(build(tmp_path, MadeUp(trials=4)))
+    kept = sides.of_run(load(build(tmp_path, MadeUp(trials=4))))
     assert kept.repetitions == (1, 2, 3, 4)
     used = next(one for one in kept.series if (one.metric, one.requested) == ("cpus_used", "50000"))
     assert used.values == pytest.approx([0.5] * 4, rel=0.01)
@@ -24,16 +25,16 @@ def test_a_run_becomes_a_baseline_with_a_value_per_trial(tmp_path: Path) -> None
 
 
 def test_metrics_named_replace_the_experiments(tmp_path: Path) -> None:
-    kept = sides.of_run(build(tmp_path), names=["settle_ms"])
+    kept = sides.of_run(load(build(tmp_path)), names=["settle_ms"])
     assert {one.metric for one in kept.series} == {"settle_ms"}
 
 
 def test_a_repetition_can_be_left_out(tmp_path: Path) -> None:
-    assert sides.of_run(build(tmp_path), without={2}).repetitions == (1, 3)
+    assert sides.of_run(load(build(tmp_path)), without={2}).repetitions == (1, 3)
 
 
 def test_what_is_written_is_read_again_and_has_a_line_per_series(tmp_path: Path) -> None:
-    kept = sides.of_run(build(tmp_path), "before")
+    kept = sides.of_run(load(build(tmp_path)), "before")
     path = baseline.write(kept, tmp_path)
     assert baseline.find("before", tmp_path) == kept == baseline.find(str(path), tmp_path)
     assert sum('"metric"' in line for line in path.read_text().splitlines()) == len(kept.series)
@@ -67,17 +68,17 @@ def test_a_damaged_baseline_is_refused_by_name(tmp_path: Path, edit, told: str) 
 def test_a_run_whose_trials_all_failed_is_no_side(tmp_path: Path) -> None:
     made = MadeUp(trials=2, failed={1: "killed", 2: "killed"})
     with pytest.raises(BaselineError, match="every trial failed: killed"):
-        sides.of_run(build(tmp_path, made))
+        sides.of_run(load(build(tmp_path, made)))
 
 
 def test_a_run_without_trials_is_no_side(tmp_path: Path) -> None:
     with pytest.raises(BaselineError, match="no finished trial"):
-        sides.of_run(build(tmp_path, MadeUp(finished=0, status="interrupted")))
+        sides.of_run(load(build(tmp_path, MadeUp(finished=0, status="interrupted"))))
 
 
 def test_a_metric_that_was_not_measured_is_told(tmp_path: Path) -> None:
     with pytest.raises(BaselineError, match="measured wake_p99_us"):
-        sides.of_run(build(tmp_path), names=["wake_p99_us"])
+        sides.of_run(load(build(tmp_path)), names=["wake_p99_us"])
 
 
 def test_a_baseline_is_narrowed_to_the_metrics_asked_for() -> None:

@@ -95,6 +95,6 @@ def test_missed_deadlines_are_a_share_of_all_deadlines(ticks: int, missed: int) 
 
 def test_the_columns_of_phases_are_those_of_the_manual() -> None:
     assert " ".join(PHASE_COLUMNS) == (
-        "experiment trial phase role option via requested effective"
+        "experiment trial phase role option via requested note effective"
         " metric unit expected value error_pct n_samples"
     )

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,10 +22,11 @@ from hypothesis import strategies as st
 from cgbench.errors import StoreError
 from cgbench.records import run_directory
 from cgbench.records.results import find_run, new_run_name, runs
-from cgbench.records.run import SCHEMA_VERSION
+from cgbench.records.run import SCHEMA_VERSION, Row
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.samples import Column, ProbeLog, Samples, StatsPoint, TrialData
 from cgbench.records.trial import TrialRecord
+from cgbench.records.trial_tables import Columns
 from tests.made.records import run, trial
 
 relaxed = settings(deadline=None)
@@ -146,7 +147,7 @@ def test_a_run_can_be_moved_as_a_directory(directory: RunDirectory, tmp_path: Pa
     directory.write_trial(trial(), NOTHING)
     moved = RunDirectory(Path(shutil.move(directory.path, tmp_path / "elsewhere")))
     assert (moved.run(), moved.trials()) == (run(), [trial()])
-    assert len(moved.samples(1, "worker", [])["t_ns"]) == 0
+    assert len(samples(moved, "worker", [])["t_ns"]) == 0
 
 
 # Samples
@@ -184,7 +185,9 @@ def test_samples_come_back_container_by_container(
     directory.write_trial(trial(), TrialData((worker, neighbour), (), ()))
     names = {column.name for part in (worker, neighbour) for column in part.columns}
     for part in (worker, neighbour):
-        back = directory.samples(1, part.role, ["cpuacct.usage", "cpu.max", "memory.current"])
+        back = samples(
+            directory, part.role, ["late_ns", "cpuacct.usage", "cpu.max", "memory.current"]
+        )
         assert back["t_ns"].tolist() == part.t_ns.tolist()
         assert back["late_ns"].tolist() == part.late_ns.tolist()
         assert set(back) == {"t_ns", "late_ns", *names}
@@ -199,23 +202,23 @@ def test_samples_come_back_container_by_container(
 
 def test_numbers_without_a_gap_stay_whole(directory: RunDirectory) -> None:
     usage = Column("cpuacct.usage", np.array([0, 1], np.int32), (2**61 + 1, 2**61 + 3))
-    samples = Samples("worker", integers([1, 2]), integers([0, 0]), [usage])
-    directory.write_trial(trial(), TrialData([samples], (), ()))
-    back = directory.samples(1, "worker", ["cpuacct.usage"])["cpuacct.usage"]
+    written = Samples("worker", integers([1, 2]), integers([0, 0]), [usage])
+    directory.write_trial(trial(), TrialData([written], (), ()))
+    back = samples(directory, "worker", ["cpuacct.usage"])["cpuacct.usage"]
     assert back.dtype == np.int64
     assert back.tolist() == [2**61 + 1, 2**61 + 3]
 
 
 def test_what_was_never_recorded_is_absent_and_not_zero(directory: RunDirectory) -> None:
-    samples = Samples("worker", integers([1]), integers([0]), [])
-    directory.write_trial(trial(), TrialData([samples], (), ()))
-    assert set(directory.samples(1, "worker", ["cpu.stat:nr_periods"])) == {"t_ns", "late_ns"}
+    written = Samples("worker", integers([1]), integers([0]), [])
+    directory.write_trial(trial(), TrialData([written], (), ()))
+    assert set(samples(directory, "worker", ["cpu.stat:nr_periods"])) == {"t_ns"}
 
 
 def test_a_container_that_is_not_there_has_no_samples(directory: RunDirectory) -> None:
-    samples = Samples("worker", integers([1]), integers([0]), [])
-    directory.write_trial(trial(), TrialData([samples], (), ()))
-    assert len(directory.samples(1, "nobody", [])["t_ns"]) == 0
+    written = Samples("worker", integers([1]), integers([0]), [])
+    directory.write_trial(trial(), TrialData([written], (), ()))
+    assert len(samples(directory, "nobody", [])["t_ns"]) == 0
 
 
 # Probes, stalls, docker stats and phases
@@ -228,42 +231,61 @@ def test_what_the_probes_wrote_comes_back_by_container_and_worker(directory: Run
         probe_log("neighbour", 0, [(7, 400_000), (9, 500_000)]),
     ]
     directory.write_trial(trial(), TrialData((), logs, ()))
-    probe = directory.probe(1, "worker")
-    assert probe["worker"].tolist() == [0, 0, 1, 1]
-    assert probe["t_ns"].tolist() == [0, 1_000_000] * 2
-    assert probe["units"].tolist() == [0, 20, 10, 20]
-    assert directory.stalls(1, "worker")["length_ns"].tolist() == [300_000]
-    stalls = directory.stalls(1, "neighbour")
-    assert stalls["begin_ns"].tolist() == [7, 9]
-    assert stalls["worker"].tolist() == [0, 0]
+    logs_back = probe(directory, "worker")
+    assert logs_back["worker"].tolist() == [0, 0, 1, 1]
+    assert logs_back["t_ns"].tolist() == [0, 1_000_000] * 2
+    assert logs_back["units"].tolist() == [0, 20, 10, 20]
+    assert stalls(directory, "worker")["length_ns"].tolist() == [300_000]
+    seen = stalls(directory, "neighbour")
+    assert seen["begin_ns"].tolist() == [7, 9]
+    assert seen["worker"].tolist() == [0, 0]
 
 
 def test_a_trial_without_probes_has_empty_tables(directory: RunDirectory) -> None:
     directory.write_trial(trial(), NOTHING)
-    assert directory.probe(1, "worker")["units"].tolist() == []
-    assert directory.stalls(1, "worker")["begin_ns"].tolist() == []
-    assert directory.docker_stats(1, "worker")["cpus"].tolist() == []
+    assert probe(directory, "worker")["units"].tolist() == []
+    assert stalls(directory, "worker")["begin_ns"].tolist() == []
+    assert docker_stats(directory, "worker")["cpus"].tolist() == []
 
 
 def test_docker_stats_keep_what_a_message_did_not_tell_absent(directory: RunDirectory) -> None:
     points = [StatsPoint("worker", 1, 0.5, 4096), StatsPoint("worker", 2, None, None)]
     directory.write_trial(trial(), TrialData((), (), points))
-    back = directory.docker_stats(1, "worker")
+    back = docker_stats(directory, "worker")
     assert back["t_ns"].tolist() == [1, 2]
     np.testing.assert_array_equal(back["cpus"], [0.5, np.nan])
     np.testing.assert_array_equal(back["memory_bytes"], [4096, np.nan])
 
 
-def test_phases_come_back_column_by_column(directory: RunDirectory) -> None:
-    columns: dict[str, list[Any]] = {
-        "trial": [1, 2],
-        "effective": ["50000", None],
-        "value": [0.5, 0.25],
-        "expected": [None, 0.25],
-    }
+ROW = Row(
+    experiment="sweep", trial=1, phase=2, role="worker", option="cpu-quota", via="update",
+    requested="50000", note=None, effective="50000", metric="cpus_used", unit="CPUs", expected=None,
+    value=0.5, error_pct=None, n_samples=100,
+)  # fmt: skip
+
+
+def test_rows_come_back_as_they_were_written(directory: RunDirectory) -> None:
+    rows = [ROW, ROW._replace(effective=None, expected=0.25), ROW._replace(note="again", trial=2)]
     assert directory.phases() is None
-    directory.write_phases(columns)
-    assert directory.phases() == columns
+    directory.write_phases(rows)
+    assert directory.phases() == rows
+    directory.write_phases([])
+    assert directory.phases() == []
+
+
+def test_rows_of_the_first_format_come_back_without_a_note(directory: RunDirectory) -> None:
+    directory.write_phases([ROW])
+    path = directory.path / "phases.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["note"]), path)
+    assert directory.phases() == [ROW]
+
+
+def test_rows_that_lack_a_column_are_damaged_and_it_is_named(directory: RunDirectory) -> None:
+    directory.write_phases([ROW])
+    path = directory.path / "phases.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["value"]), path)
+    with pytest.raises(StoreError, match=r"phases\.parquet: it has no column value"):
+        directory.phases()
 
 
 # Writing fails
@@ -273,14 +295,14 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_part_of_the_new(
     directory: RunDirectory,
 ) -> None:
     directory.write_run(run())
-    directory.write_phases({"value": [1.0]})
+    directory.write_phases([ROW])
     with files_no_larger_than(100):
         with pytest.raises(StoreError, match=r"cannot write .*run\.json: File too large"):
             directory.write_run(run().model_copy(update={"seed": 8}))
         with pytest.raises(StoreError, match=r"phases\.parquet"):
-            directory.write_phases({"value": [2.0] * 1000})
+            directory.write_phases([ROW._replace(value=value / 7) for value in range(1000)])
     assert directory.run() == run()
-    assert directory.phases() == {"value": [1.0]}
+    assert directory.phases() == [ROW]
     assert everything_below(directory.path) == {"run.json", "phases.parquet"}
 
 
@@ -497,12 +519,12 @@ def test_a_damaged_table_is_named(
 
 
 def test_a_table_without_its_columns_is_damaged(directory: RunDirectory) -> None:
-    directory.write_phases({"role": ["worker"]})
+    directory.write_phases([ROW])
     (directory.path / "phases.parquet").rename(
         directory.path / "samples" / "trial-0001.probe.parquet"
     )
     with pytest.raises(StoreError, match=r"trial-0001\.probe\.parquet"):
-        directory.probe(1, "worker")
+        probe(directory, "worker")
 
 
 def test_damaged_phases_are_named(directory: RunDirectory) -> None:
@@ -511,11 +533,31 @@ def test_damaged_phases_are_named(directory: RunDirectory) -> None:
         directory.phases()
 
 
+def samples(directory: RunDirectory, role: str, columns: Sequence[str]) -> Columns:
+    with directory.tables(1) as tables:
+        return tables.samples(role, columns)
+
+
+def probe(directory: RunDirectory, role: str) -> Columns:
+    with directory.tables(1) as tables:
+        return tables.probe(role)
+
+
+def stalls(directory: RunDirectory, role: str) -> Columns:
+    with directory.tables(1) as tables:
+        return tables.stalls(role)
+
+
+def docker_stats(directory: RunDirectory, role: str) -> Columns:
+    with directory.tables(1) as tables:
+        return tables.docker_stats(role)
+
+
 def read_all(directory: RunDirectory) -> None:
-    directory.samples(1, "worker", [])
-    directory.probe(1, "worker")
-    directory.stalls(1, "worker")
-    directory.docker_stats(1, "worker")
+    samples(directory, "worker", [])
+    probe(directory, "worker")
+    stalls(directory, "worker")
+    docker_stats(directory, "worker")
 
 
 # Finding runs

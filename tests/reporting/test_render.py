@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from cgbench.errors import StoreError
-from cgbench.judging import summary as metrics
+from cgbench.judging.run import load
 from cgbench.records.run_directory import RunDirectory
 from cgbench.reporting import render
 from cgbench.reporting.words import headline
@@ -62,7 +62,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 
 @pytest.fixture(scope="module")
 def html(run: RunDirectory, tmp_path_factory: pytest.TempPathFactory) -> str:
-    return render.write([run], tmp_path_factory.mktemp("out") / "report.html").read_text()
+    return render.write([load(run)], tmp_path_factory.mktemp("out") / "report.html").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -118,14 +118,14 @@ def test_the_parts_stand_in_the_promised_order(page: Page) -> None:
 
 def test_every_sentence_of_the_headline_is_on_the_page(run: RunDirectory, page: Page) -> None:
     text = page.text.replace("\N{NO-BREAK SPACE}", " ")
-    for sentence in headline.sentences(run):
+    for sentence in headline.sentences(load(run)):
         assert sentence.replace("`", "") in text
 
 
 def test_the_summary_is_embedded_as_stored(run: RunDirectory, html: str) -> None:
     (only,) = embedded(html, "cgbench-summary")["runs"]
     assert only["run"] == run.run().run
-    assert only["summary"] == metrics.summary(run)
+    assert only["summary"] == [one.to_json() for one in load(run).summary]
 
 
 def test_the_table_holds_the_numbers_of_the_summary(run: RunDirectory, page: Page) -> None:
@@ -135,11 +135,11 @@ def test_the_table_holds_the_numbers_of_the_summary(run: RunDirectory, page: Pag
             rows.append((str(attributes["data-requested"]), {}))
         elif "data-figure" in attributes:
             rows[-1][1][str(attributes["data-figure"])] = float(str(attributes["data-value"]))
-    used = [entry for entry in metrics.summary(run) if entry["metric"] == "cpus_used"]
+    used = [entry for entry in load(run).summary if entry.metric == "cpus_used"]
     assert rows == [
         (
-            entry["requested"],
-            {name: entry[name] for name in
+            entry.key.requested,
+            {name: entry.to_json()[name] for name in
              ("expected", "median", "ci_low", "ci_high", "error_pct", "n_trials")},
         )
         for entry in used
@@ -167,15 +167,19 @@ def test_the_command_that_repeats_the_run_is_on_the_page(page: Page) -> None:
     assert "cgbench run cpu-quota-sweep --trials 3 --seed 7" in page.text
 
 
+def shown(directory: RunDirectory) -> Page:
+    return Page(render.write([load(directory)], directory.path / "report.html").read_text())
+
+
 def test_a_limit_that_was_not_held_is_marked_in_words_too(tmp_path: Path) -> None:
     made = MadeUp(trials=1, kernel=lambda _settings: (30_000, 100_000))
-    page = Page(render.render([build(tmp_path, made)], 200))
+    page = shown(build(tmp_path, made))
     assert page.headings[0].startswith("--cpu-quota was not held at 2 of 6 values")
     assert page.text.count("not held") > 5
 
 
 def test_files_that_hold_something_else_say_what_they_should(tmp_path: Path) -> None:
-    page = Page(render.render([build(tmp_path, MadeUp(trials=1, file=lambda _: "7"))], 200))
+    page = shown(build(tmp_path, MadeUp(trials=1, file=lambda _: "7")))
     assert "should be 10000" in page.text
 
 
@@ -192,16 +196,16 @@ def test_files_that_hold_something_else_say_what_they_should(tmp_path: Path) -> 
 )
 def test_every_state_of_a_run_gives_a_page(tmp_path: Path, made: MadeUp) -> None:
     directory = build(tmp_path, made)
-    page = Page(render.render([directory], 200))
-    assert headline.sentences(directory)[0].replace("`", "") in page.text.replace("\xa0", " ")
-    for trial in headline.latest(directory):
+    page = shown(directory)
+    assert headline.sentences(load(directory))[0].replace("`", "") in page.text.replace("\xa0", " ")
+    for trial in load(directory).trials:
         assert trial.status == "ok" or f"Trial {trial.number}: {trial.reason}." in page.text
 
 
 def test_many_runs_share_a_page_with_an_index(tmp_path: Path) -> None:
     runs = [build(tmp_path / "a", MadeUp(trials=1)),
             build(tmp_path / "b", MadeUp(name="cpu-period-sweep", trials=1))]  # fmt: skip
-    html = render.write(runs, tmp_path / "both.html").read_text()
+    html = render.write([load(run) for run in runs], tmp_path / "both.html").read_text()
     page = Page(html)
     assert page.headings[0] == "2 runs"
     assert [one["href"] for one in page.having("href")] == ["#run-1", "#run-2"]
@@ -212,18 +216,12 @@ def test_many_runs_share_a_page_with_an_index(tmp_path: Path) -> None:
     assert len(embedded(html, "cgbench-summary")["runs"]) == 2
 
 
-def test_the_headline_of_several_runs_names_them(tmp_path: Path) -> None:
-    runs = [build(tmp_path / name, MadeUp(trials=1)) for name in "ab"]
-    assert render.headline(runs[:1]) == headline.sentences(runs[0])
-    assert render.headline(runs)[0].startswith(f"cpu-quota-sweep ({runs[0].path.name}): `--cpu")
-
-
 def test_a_report_replaces_an_older_one_and_leaves_nothing_beside_it(
     run: RunDirectory, tmp_path: Path
 ) -> None:
     target = tmp_path / "report.html"
     target.write_text("old")
-    assert render.write([run], target) == target
+    assert render.write([load(run)], target) == target
     assert target.read_text().startswith("<!doctype html>")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
@@ -232,29 +230,29 @@ def test_a_place_that_cannot_be_written_is_told_with_the_next_move(
     run: RunDirectory, tmp_path: Path
 ) -> None:
     with pytest.raises(StoreError, match=r"cannot write .*No such file") as caught:
-        render.write([run], tmp_path / "absent" / "report.html")
+        render.write([load(run)], tmp_path / "absent" / "report.html")
     assert caught.value.advice == "Choose another place with -o FILE."
     (tmp_path / "taken").mkdir()
     with pytest.raises(StoreError, match="cannot write"):
-        render.write([run], tmp_path / "taken")
+        render.write([load(run)], tmp_path / "taken")
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
 def test_a_page_that_would_be_too_large_has_fewer_points(
     run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    full = render.write([run], tmp_path / "full.html").stat().st_size
+    full = render.write([load(run)], tmp_path / "full.html").stat().st_size
     monkeypatch.setattr(render, "MAXIMUM_BYTES", full - 1)
-    less = render.write([run], tmp_path / "less.html")
+    less = render.write([load(run)], tmp_path / "less.html")
     assert less.stat().st_size < full
     assert "* plotly.js v" in less.read_text()
     monkeypatch.setattr(render, "MAXIMUM_BYTES", 3_000_000)
-    packed = render.write([run], tmp_path / "packed.html")
+    packed = render.write([load(run)], tmp_path / "packed.html")
     assert packed.stat().st_size < 3_000_000
     assert embedded(packed.read_text(), "cgbench-plots")
     monkeypatch.setattr(render, "MAXIMUM_BYTES", 1000)
     with pytest.raises(StoreError, match="over") as caught:
-        render.write([run], tmp_path / "none.html")
+        render.write([load(run)], tmp_path / "none.html")
     assert caught.value.advice == "Report fewer runs at once."
 
 
@@ -281,5 +279,5 @@ def test_the_name_of_a_file_breaks_between_its_words_only() -> None:
 def test_rows_that_were_never_written_are_derived_once(tmp_path: Path) -> None:
     directory = build(tmp_path, MadeUp(trials=1))
     (directory.path / "phases.parquet").unlink()
-    render.render([directory], 200)
+    shown(directory)
     assert directory.phases() is not None

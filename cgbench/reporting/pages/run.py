@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from cgbench.errors import StoreError
-from cgbench.judging import rows as metrics
-from cgbench.judging import summary
 from cgbench.judging.checks import Check, examine
 from cgbench.judging.estimates import Point, judged, points
+from cgbench.judging.run import Run
+from cgbench.judging.summary import Entry
 from cgbench.records.run import RunRecord
-from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import TrialRecord
 from cgbench.reporting.plots import over_time, stalls, step_response, value_axis, values
 from cgbench.reporting.plots.curves import Curves, curves
@@ -61,7 +59,7 @@ class RunPage:
     measured: Facts
     failed: tuple[TrialRecord, ...]
     again: Again
-    summary: Sequence[Mapping[str, Any]]
+    summary: tuple[Entry, ...]
 
     @property
     def tolerance(self) -> float:
@@ -93,14 +91,15 @@ class RunPage:
         return {f"{self.anchor}-{plot.name}": plot for part in self.parts for plot in part.plots}
 
 
-def run_page(directory: RunDirectory, anchor: str, curve_points: int) -> RunPage:
+def run_page(run: Run, anchor: str, curve_points: int) -> RunPage:
     """Gather what the page says about one run; lines over time get about `curve_points` points."""
-    if directory.phases() is None:
-        # Every question below asks for the rows; written once, samples need not be read for each.
+    # First, since rows that are not stored are computed on the way.
+    drawn = curves(run, curve_points)
+    if run.stored is None:
+        # The next page need not compute them; a folder that cannot be written to is no error here.
         with contextlib.suppress(StoreError):
-            metrics.write(directory)
-    record, trials = directory.run(), headline.latest(directory)
-    rows, many = metrics.rows(directory), points(directory)
+            run.keep_rows()
+    record, many = run.record, points(run)
     metric = judged(record.experiment.option, many)
     units = {name: one.unit for point in many for name, one in point.estimates.items()}
     unit = units.get(metric or "", "")
@@ -108,34 +107,29 @@ def run_page(directory: RunDirectory, anchor: str, curve_points: int) -> RunPage
         anchor=anchor,
         record=record,
         when=record.started[:16].replace("T", " ") + " UTC",
-        sentences=tuple(headline.sentences(directory)),
+        sentences=tuple(headline.sentences(run)),
         host=host_facts(record),
-        checks=tuple(examine(directory)),
+        checks=tuple(examine(run)),
         points=tuple(many),
         metric=metric,
         unit_words=f", {unit}" if unit and unit != "bytes" else "",
         table_words=table_words(many, metric),
         metrics=tuple((name, units[name]) for name in METRICS if name in units),
-        parts=tuple(_parts(directory, many, rows, curves(directory, rows, curve_points))),
-        measured=measuring_facts(record, trials),
-        failed=tuple(trial for trial in trials if trial.status == "failed"),
+        parts=tuple(_parts(run, many, drawn)),
+        measured=measuring_facts(record, run.trials),
+        failed=tuple(run.failed),
         again=how_to_run_again(record),
-        summary=summary.summary(directory),
+        summary=run.summary,
     )
 
 
 # Plots
 
 
-def _parts(
-    directory: RunDirectory,
-    many: Sequence[Point],
-    rows: Sequence[Mapping[str, Any]],
-    drawn: Curves,
-) -> list[Part]:
+def _parts(run: Run, many: Sequence[Point], drawn: Curves) -> list[Part]:
     if not many:
         return []
-    record, trials = directory.run(), metrics.finished(directory)
+    record, rows, trials = run.record, run.rows, run.finished
     one = value_axis.layout(many, rows)
     times = step_response.effect_times(
         rows, {trial.number: kinds(trial, record.experiment) for trial in trials}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import Any
 
-from cgbench.judging import rows as metrics
-from cgbench.judging.estimates import Estimate, Point, judged, points, row_key
+from cgbench.judging.estimates import Point, judged, points
+from cgbench.judging.run import Run
+from cgbench.judging.summary import Estimate
 from cgbench.judging.verdict import judge
-from cgbench.records.run_directory import RunDirectory
+from cgbench.records.run import PointKey, Row
 from cgbench.reporting.plots import value_axis
 from cgbench.reporting.plots import values as value_plots
 from cgbench.reporting.plots.host_times import STAGES, Lane, host_times
@@ -20,7 +20,7 @@ from cgbench.reporting.plots.value_axis import Layout
 from cgbench.reporting.words import truth_cells
 from cgbench.reporting.words.changes import kinds
 from cgbench.reporting.words.headline import tolerance_pct
-from cgbench.reporting.words.hosts import caveat, described, identity
+from cgbench.reporting.words.hosts import Identity, caveat, described, identity
 from cgbench.reporting.words.truth_cells import listed
 from cgbench.spec.experiment import Experiment
 from cgbench.wording import capitalised, count, milliseconds, percent_bound, quantity
@@ -42,11 +42,14 @@ class Side:
     name: str
     words: str
     caveat: str | None
-    directory: RunDirectory
-    experiment: Experiment
+    run: Run
     points: tuple[Point, ...]
-    rows: Sequence[Mapping[str, Any]]
     lane: Lane
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment as it was run there."""
+        return self.run.record.experiment
 
     @property
     def updated(self) -> list[Point]:
@@ -55,8 +58,7 @@ class Side:
 
     def values(self, metric: str) -> list[float]:
         """Return a metric in every phase in which it was measured."""
-        return [row["value"] for row in self.rows
-                if row["metric"] == metric and row["value"] is not None]  # fmt: skip
+        return [row.value for row in self.run.rows if row.metric == metric]
 
 
 @dataclass(frozen=True)
@@ -94,20 +96,18 @@ class SideBySide:
         return {f"{self.anchor}-{plot.name}": plot for plot in self.figures}
 
 
-def on_several_hosts(
-    directories: Sequence[RunDirectory], names: Mapping[Any, str]
-) -> list[SideBySide]:
+def on_several_hosts(runs: Sequence[Run], names: Mapping[Identity, str]) -> list[SideBySide]:
     """Return a comparison for each experiment that several hosts have run.
 
     `names` are those of the hosts by `host_names.identity`. Of several runs on one host the last
     is taken.
     """
-    by: dict[str, list[RunDirectory]] = {}
-    for directory in directories:
-        by.setdefault(directory.run().experiment.name, []).append(directory)
+    by: dict[str, list[Run]] = {}
+    for run in runs:
+        by.setdefault(run.record.experiment.name, []).append(run)
     found = []
     for number, some in enumerate(by.values(), 1):
-        latest = {identity(run.run().host): run for run in some}
+        latest = {identity(run.record.host): run for run in some}
         sides = [
             side for key, run in latest.items()
             if (side := _side(run, names[key])) is not None
@@ -117,17 +117,14 @@ def on_several_hosts(
     return found
 
 
-def _side(directory: RunDirectory, name: str) -> Side | None:
-    record = directory.run()
-    many = [point for point in points(directory) if point.changed]
+def _side(run: Run, name: str) -> Side | None:
+    record = run.record
+    many = [point for point in points(run) if point.changed]
     if not many:
         return None
-    rows = metrics.rows(directory)
-    by_trial = {
-        trial.number: kinds(trial, record.experiment) for trial in metrics.finished(directory)
-    }
+    by_trial = {trial.number: kinds(trial, record.experiment) for trial in run.finished}
     words = described(name, record.host)
-    times = effect_times(rows, by_trial)
+    times = effect_times(run.rows, by_trial)
     several = len({kind.role for kind in times}) > 1
     stages = {metric: told for metric, (told, _) in zip(_METRICS, STAGES, strict=True)}
     lane = {
@@ -135,16 +132,7 @@ def _side(directory: RunDirectory, name: str) -> Side | None:
             {stages[metric]: values for metric, values in found.items()}
         for kind, found in times.items()
     }  # fmt: skip
-    return Side(
-        name,
-        words,
-        caveat(record.host),
-        directory,
-        record.experiment,
-        tuple(many),
-        rows,
-        Lane(words, lane),
-    )
+    return Side(name, words, caveat(record.host), run, tuple(many), Lane(words, lane))
 
 
 def _comparison(anchor: str, sides: Sequence[Side], left_out: int) -> SideBySide:
@@ -209,7 +197,7 @@ def _headline(sides: Sequence[Side], metric: str | None) -> str:
     """Say how well each host holds what is declared, in percent or by its verdict."""
     name, verify = sides[0].experiment.option, sides[0].experiment.verify
     if verify is not None and verify.metric not in _SHARES_OF_CPU:
-        verdicts = [(side.name, judge(side.directory, name).verdict.value) for side in sides]
+        verdicts = [(side.name, judge(side.run, name).verdict.value) for side in sides]
         if len({outcome for _, outcome in verdicts}) == 1:
             return f"`--{name}` is {verdicts[0][1]} on {listed([host for host, _ in verdicts])}."
         return f"`--{name}` is {listed([f'{outcome} on {host}' for host, outcome in verdicts])}."
@@ -239,7 +227,7 @@ def _finding(side: Side) -> str:
     clauses = [", ".join(told)] if told else ["no change was answered"]
     verify = side.experiment.verify
     if verify is not None and verify.metric not in _SHARES_OF_CPU:
-        clauses.append(judge(side.directory, side.experiment.option).reason.rstrip("."))
+        clauses.append(judge(side.run, side.experiment.option).reason.rstrip("."))
     return f"{side.words}: {'. '.join(capitalised(clause) for clause in clauses)}."
 
 
@@ -290,17 +278,21 @@ def _has_errors(one: Layout, metric: str | None) -> bool:
 
 def _merged(sides: Sequence[Side]) -> Layout:
     """Return all hosts' points on one axis: a host takes the place of the container."""
-    many = [replace(point, role=side.words) for side in sides for point in side.updated]
-    rows = []
+    many = [
+        replace(point, key=point.key._replace(role=side.words))
+        for side in sides
+        for point in side.updated
+    ]
+    rows: list[Row] = []
     for side in sides:
         keys = {point.key for point in side.updated}
-        rows += [{**row, "role": side.words} for row in side.rows if row_key(row) in keys]
+        rows += [row._replace(role=side.words) for row in side.run.rows if row.key in keys]
     return value_axis.layout(many, rows)
 
 
 def _apart(sides: Sequence[Side], metric: str) -> str | None:
     """Say where a metric's medians lie farthest apart, as a share of the larger."""
-    known: dict[tuple[str, ...], list[tuple[Side, Point, float]]] = {}
+    known: dict[PointKey, list[tuple[Side, Point, float]]] = {}
     for side in sides:
         for point in side.updated:
             if (value := point.median(metric)) is not None:

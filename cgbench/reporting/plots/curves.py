@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from cgbench.judging import container_data
-from cgbench.judging import rows as metrics
+from cgbench.judging.container_data import ContainerData
 from cgbench.judging.expectation import Load, Situation
+from cgbench.judging.rows import Measured
+from cgbench.judging.run import Run
 from cgbench.records.run import PointKey, RunRecord
-from cgbench.records.run_directory import RunDirectory
-from cgbench.records.trial import ContainerRecord, Phase, TrialRecord
+from cgbench.records.trial import Phase, TrialRecord
 from cgbench.reporting.plots.curve import Curve, thinned
 from cgbench.reporting.plots.stall_rates import StallCount, count_stalls
 from cgbench.reporting.words.changes import Kind, kinds, telling
@@ -62,10 +62,11 @@ class Repetition:
     """The probe around one change: x is ms since the request, y units of work per ms."""
 
     trial: int
+    phase: int
     work: Curve
     answer_ms: float
     file_ms: float | None
-    settle_ms: float | None
+    settle_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,55 +89,70 @@ class Curves:
     stalls: Mapping[PointKey, Curve]
 
 
-def curves(directory: RunDirectory, rows: Sequence[Mapping[str, Any]], points: int) -> Curves:
-    """Return the curves of a run; a line over time has about `points` points at most.
+def curves(run: Run, points: int) -> Curves:
+    """Return the curves of a run; a line over time has about `points` points at most."""
+    drawing = _Drawing(run, points)
+    run.look_at_each(drawing.look, _COUNTERS)
+    return drawing.finished()
 
-    `rows` are those of `metrics.rows`, where the settling times stand.
-    """
-    run = directory.run()
-    trials = metrics.finished(directory)
-    by_trial = {trial.number: kinds(trial, run.experiment) for trial in trials}
-    shown = telling(
-        list(dict.fromkeys(kind for each in by_trial.values() for kind in each.values()))
-    )
-    settled = {
-        (row["trial"], row["phase"]): row["value"] for row in rows if row["metric"] == "settle_ms"
-    }
-    stalls: dict[PointKey, StallCount] = {}
-    repetitions: dict[Kind, list[Repetition]] = {kind: [] for kind in shown}
-    drawn = max(trials, key=lambda trial: (len(trial.phases), -trial.number), default=None)
-    usages: list[Usage] = []
-    origin = 0
-    for trial in trials:
-        for container in trial.containers:
-            data = _load(directory, trial, container)
-            count_stalls(stalls, trial, data, run)
-            for kind, found in _repetitions(trial, data, by_trial[trial.number], settled, points):
-                if kind in repetitions:
-                    repetitions[kind].append(found)
-            if trial is drawn and data.t_ns.size and "usage_ns" in data.counters:
+
+class _Drawing:
+    """The curves of a run, gathered trial by trial."""
+
+    def __init__(self, run: Run, points: int) -> None:
+        self._run, self._points = run, points
+        self._kinds = {trial.number: kinds(trial, run.record.experiment) for trial in run.finished}
+        every = dict.fromkeys(kind for each in self._kinds.values() for kind in each.values())
+        self._repetitions: dict[Kind, list[Repetition]] = {
+            kind: [] for kind in telling(list(every))
+        }
+        self._drawn = max(
+            run.finished, key=lambda trial: (len(trial.phases), -trial.number), default=None
+        )
+        self._stalls: dict[PointKey, StallCount] = {}
+        self._usages: list[Usage] = []
+        self._origin = 0
+
+    def look(self, trial: TrialRecord, measured: Measured) -> None:
+        """Take from one trial what is drawn of it."""
+        for data in measured.values():
+            count_stalls(self._stalls, trial, data, self._run.record)
+            for kind, found in _repetitions(trial, data, self._kinds[trial.number], self._points):
+                if kind in self._repetitions:
+                    self._repetitions[kind].append(found)
+            if trial is self._drawn and data.t_ns.size and "usage_ns" in data.counters:
                 # All containers of a trial are sampled together, so one origin serves.
-                origin = origin or int(data.t_ns[0])
-                usages.append(_usage(trial, data, run, origin, points))
-    timeline = None
-    if drawn is not None and usages:
-        timeline = _timeline(drawn, usages, origin, by_trial[drawn.number])
-    return Curves(
-        timeline,
-        tuple(
-            StepResponse(kind, tuple(found[:REPETITIONS_SHOWN]), len(found))
-            for kind, found in repetitions.items()
-            if found
-        ),
-        {key: count.curve() for key, count in stalls.items() if count.bins.size},
-    )
+                self._origin = self._origin or int(data.t_ns[0])
+                self._usages.append(
+                    _usage(trial, data, self._run.record, self._origin, self._points)
+                )
 
-
-def _load(
-    directory: RunDirectory, trial: TrialRecord, container: ContainerRecord
-) -> container_data.ContainerData:
-    needed = {name: one for name, one in container.sources.items() if name in _COUNTERS}
-    return container_data.load(directory, trial, container.model_copy(update={"sources": needed}))
+    def finished(self) -> Curves:
+        """Return the curves, once every trial was looked at."""
+        timeline = None
+        if self._drawn is not None and self._usages:
+            timeline = _timeline(
+                self._drawn, self._usages, self._origin, self._kinds[self._drawn.number]
+            )
+        settled = {
+            (row.trial, row.phase): row.value for row in self._run.rows if row.metric == "settle_ms"
+        }
+        return Curves(
+            timeline,
+            tuple(
+                StepResponse(
+                    kind,
+                    tuple(
+                        replace(one, settle_ms=settled.get((one.trial, one.phase)))
+                        for one in found[:REPETITIONS_SHOWN]
+                    ),
+                    len(found),
+                )
+                for kind, found in self._repetitions.items()
+                if found
+            ),
+            {key: count.curve() for key, count in self._stalls.items() if count.bins.size},
+        )
 
 
 # The timeline
@@ -157,7 +173,7 @@ def _timeline(
 
 
 def _usage(
-    trial: TrialRecord, data: container_data.ContainerData, run: RunRecord, origin: int, points: int
+    trial: TrialRecord, data: ContainerData, run: RunRecord, origin: int, points: int
 ) -> Usage:
     role, first, last = data.record.role, int(data.t_ns[0]), int(data.t_ns[-1])
     stretches = list(_stretches(trial, run, first, last))
@@ -210,7 +226,7 @@ def _stretches(
 
 
 def _used(
-    data: container_data.ContainerData,
+    data: ContainerData,
     begin_ns: int,
     end_ns: int,
     settings: Settings,
@@ -254,24 +270,19 @@ def _seconds(t_ns: Any, origin: int) -> Any:
 
 def _repetitions(
     trial: TrialRecord,
-    data: container_data.ContainerData,
+    data: ContainerData,
     kinds_by_phase: Mapping[int, Kind],
-    settled: Mapping[tuple[int, int], float | None],
     points: int,
 ) -> Iterator[tuple[Kind, Repetition]]:
     for phase in trial.phases:
         if phase.role == data.record.role:
-            found = _repetition(trial, phase, data, settled, points)
+            found = _repetition(trial, phase, data, points)
             if found is not None:
                 yield kinds_by_phase[phase.number], found
 
 
 def _repetition(
-    trial: TrialRecord,
-    phase: Phase,
-    data: container_data.ContainerData,
-    settled: Mapping[tuple[int, int], float | None],
-    points: int,
+    trial: TrialRecord, phase: Phase, data: ContainerData, points: int
 ) -> Repetition | None:
     change, (t_ns, units) = phase.change, data.units
     period = bandwidth(phase.settings)[1] * NS_PER_US
@@ -288,8 +299,8 @@ def _repetition(
     seen = [file.t_changed_ns for file in change.files if file.t_changed_ns is not None]
     return Repetition(
         trial=trial.number,
+        phase=phase.number,
         work=thinned(curve, points),
         answer_ms=(change.t_answer_ns - change.t_request_ns) / NS_PER_MS,
         file_ms=(max(seen) - change.t_request_ns) / NS_PER_MS if seen else None,
-        settle_ms=settled.get((trial.number, phase.number)),
     )

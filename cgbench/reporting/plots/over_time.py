@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from cgbench.judging.estimates import OF_A_CPU
+from cgbench.records.run import Row
 from cgbench.records.trial import TrialRecord
 from cgbench.reporting.plots.curve import thinned
 from cgbench.reporting.plots.curves import Timeline
@@ -35,8 +36,6 @@ _LABELS = 16
 # Work per CPU-second that varies by less counts as steady, in percent.
 _STEADY_PCT = 10.0
 _COLOURS = (USED, SECOND, THIRD)
-
-Rows = Sequence[Mapping[str, Any]]
 
 
 def timeline(one: Timeline | None) -> Plot | None:
@@ -124,13 +123,13 @@ def docker_stats(one: Timeline | None) -> Plot | None:
     )
 
 
-def work(rows: Rows, trials: Sequence[TrialRecord]) -> Plot | None:
+def work(rows: Sequence[Row], trials: Sequence[TrialRecord]) -> Plot | None:
     """Plot work per CPU-second over each trial, in percent of the run's median."""
-    found = [row for row in rows if row["metric"] == "work_per_cpu_s" and row["value"]]
+    found = [row for row in rows if row.metric == "work_per_cpu_s" and row.value]
     if not found:
         return None
-    middle = float(np.median([row["value"] for row in found]))
-    shares = [100 * row["value"] / middle for row in found]
+    middle = float(np.median([row.value for row in found]))
+    shares = [100 * row.value / middle for row in found]
     low, high = min(shares), max(shares)
     steady = high - low <= _STEADY_PCT
     return Plot(
@@ -157,16 +156,16 @@ def work(rows: Rows, trials: Sequence[TrialRecord]) -> Plot | None:
     )  # fmt: skip
 
 
-def _speed(rows: Rows, middle: float, trial: TrialRecord) -> Trace:
+def _speed(rows: Sequence[Row], middle: float, trial: TrialRecord) -> Trace:
     """Return a trial's work per CPU-second in percent of `middle`, at the middle of each phase."""
     middles = {
         phase.number: (phase.change.t_answer_ns + phase.t_end_ns) / 2 for phase in trial.phases
     }
-    mine = [row for row in rows if row["trial"] == trial.number]
-    seconds = [(middles[row["phase"]] - trial.t_begin_ns) / NS_PER_S for row in mine]
+    mine = [row for row in rows if row.trial == trial.number]
+    seconds = [(middles[row.phase] - trial.t_begin_ns) / NS_PER_S for row in mine]
     return line(
-        seconds, [100 * row["value"] / middle for row in mine], USED, width=1,
+        seconds, [100 * row.value / middle for row in mine], USED, width=1,
         mode="lines+markers", marker={"size": 5, "color": USED},
-        customdata=[row["requested"] for row in mine],
+        customdata=[row.key.label for row in mine],
         hovertemplate=f"trial {trial.number}: %{{y:.1f}} % at %{{customdata}}<extra></extra>",
     )  # fmt: skip

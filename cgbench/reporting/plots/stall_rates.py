@@ -77,5 +77,4 @@ def count_stalls(
                 for begin, length in data.stalls
             ]
         )
-        key = (role, phase.option, phase.change.via, phase.requested)
-        counts.setdefault(key, StallCount()).add(lengths / NS_PER_MS, window.seconds)
+        counts.setdefault(phase.point(role), StallCount()).add(lengths / NS_PER_MS, window.seconds)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cgbench.records.run import Row
 from cgbench.reporting.plots.curves import Repetition, StepResponse
 from cgbench.reporting.plots.plot import (
     FIRST,
@@ -41,16 +42,14 @@ Times = Mapping[Kind, Mapping[str, list[float]]]
 """For each kind of change, each stage's times in ms since the request."""
 
 
-def effect_times(
-    rows: Sequence[Mapping[str, Any]], kinds: Mapping[int, Mapping[int, Kind]]
-) -> Times:
+def effect_times(rows: Sequence[Row], kinds: Mapping[int, Mapping[int, Kind]]) -> Times:
     """Return the times to effect of all changes; `kinds` are by trial and phase."""
     stages = {metric for metric, *_ in _STAGES}
     times: dict[Kind, dict[str, list[float]]] = {}
     for row in rows:
-        kind = kinds.get(row["trial"], {}).get(row["phase"])
-        if kind is not None and kind.role == row["role"] and row["metric"] in stages:
-            times.setdefault(kind, {}).setdefault(row["metric"], []).append(row["value"])
+        kind = kinds.get(row.trial, {}).get(row.phase)
+        if kind is not None and kind.role == row.role and row.metric in stages:
+            times.setdefault(kind, {}).setdefault(row.metric, []).append(row.value)
     return times
 
 

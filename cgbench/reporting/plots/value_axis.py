@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cgbench.judging.estimates import Point, row_key
-from cgbench.records.run import PointKey
+from cgbench.judging.estimates import Point
+from cgbench.records.run import PointKey, Row
 from cgbench.reporting.plots.plot import Axis, Mark, Trace, bars, dots, rounded
 from cgbench.wording import significant
 
@@ -15,7 +15,6 @@ from cgbench.wording import significant
 _LOG_RATIO = 20
 _QUOTAS = ("cpu-quota", "cpus")
 
-Rows = Sequence[Mapping[str, Any]]
 Place = float | str
 
 
@@ -24,7 +23,7 @@ class Layout:
     """The points and rows of a run, with the place of each point on a common x axis."""
 
     points: Sequence[Point]
-    rows: Rows
+    rows: Sequence[Row]
     places: Mapping[PointKey, Place]
     axis: Axis
 
@@ -61,7 +60,7 @@ class Layout:
         return [point for point in some if metric in point.estimates]
 
 
-def layout(points: Sequence[Point], rows: Rows) -> Layout:
+def layout(points: Sequence[Point], rows: Sequence[Row]) -> Layout:
     """Lay a run's points out along one axis; `points` must not be empty."""
     name = points[0].option
     percent = name in _QUOTAS
@@ -120,16 +119,20 @@ def medians(one: Layout, some: Sequence[Point], metric: str, colour: str, mark: 
 
 
 def singles(
-    one: Layout, some: Sequence[Point], metric: str, colour: str, column: str = "value"
+    one: Layout,
+    some: Sequence[Point],
+    metric: str,
+    colour: str,
+    of: Callable[[Row], float | None] = lambda row: row.value,
 ) -> Trace:
-    """Return a metric, or its error, in every single phase as rings."""
+    """Return a metric, or what `of` gives of its rows, in every single phase as rings."""
     keys = {point.key for point in some}
-    rows = [
-        row for row in one.rows
-        if row["metric"] == metric and row[column] is not None and row_key(row) in keys
+    known = [
+        (key, value) for row in one.rows
+        if row.metric == metric and (key := row.key) in keys and (value := of(row)) is not None
     ]  # fmt: skip
     return dots(
-        [one.places[row_key(row)] for row in rows], [row[column] for row in rows], colour, "ring",
+        [one.places[key] for key, _ in known], [value for _, value in known], colour, "ring",
         hovertemplate="a phase: %{y:.4g}<extra></extra>",
     )  # fmt: skip
 

@@ -107,7 +107,7 @@ def error(one: Layout, metric: str | None = None) -> Plot | None:
     keys = [Key(f"held: ±{tolerance:g} %", HELD, "band")]
     for (label, some), (colour, mark) in zip(one.groups(), cycle(GROUPS), strict=False):
         known = [p for p in one.having(some, metric) if p.estimates[metric].error_pct is not None]
-        data += [singles(one, known, metric, colour, "error_pct"),
+        data += [singles(one, known, metric, colour, lambda row: row.error_pct),
                  _median_errors(one, known, metric, colour, mark)]  # fmt: skip
         keys.append(Key(named("error of the median", label), colour, mark))
     largest = max((abs(value) for trace in data for value in trace["y"]), default=0.0)

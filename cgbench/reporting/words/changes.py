@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cgbench.judging.estimates import OF_A_CPU, UNLIMITED, numeric, worded, worded_request
+from cgbench.judging.estimates import OF_A_CPU, UNLIMITED, numeric, worded
 from cgbench.records.trial import Phase, TrialRecord
 from cgbench.spec.conversions import DEFAULT_PERIOD_US, bandwidth
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.options import option
+from cgbench.spec.schedule import labelled
 
 # Where one of these was never set, there is no limit.
 _CAPS = frozenset({"cpus", "cpu-quota", "memory", "memory-swap", "pids-limit"})
@@ -81,7 +82,7 @@ def _kind(phase: Phase, before: Mapping[str, int | float | str]) -> Kind:
         role=phase.role,
         option=name,
         before=UNLIMITED if old is None and was == math.inf else _words(name, old, before),
-        after=worded_request(name, phase.requested, declared, phase.settings),
+        after=labelled(worded(name, phase.requested, phase.settings), phase.change.note),
         direction=direction,
         ratio=now / was if was and now and math.isfinite(was) and math.isfinite(now) else None,
         period_us=bandwidth(phase.settings)[1],

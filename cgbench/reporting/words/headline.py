@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from cgbench.judging import rows as metrics
 from cgbench.judging import verdict
-from cgbench.judging.estimates import Estimate, Point, judged, points, row_key, same_throughput
-from cgbench.records.run import PointKey, RunRecord
-from cgbench.records.run_directory import RunDirectory
+from cgbench.judging.estimates import Point, judged, points, same_throughput
+from cgbench.judging.run import Run
+from cgbench.judging.summary import Estimate
+from cgbench.records.run import PointKey, Row, RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.records.verdict import Outcome
 from cgbench.wording import (
@@ -44,18 +43,17 @@ _BANDWIDTH = frozenset({"cpu-quota", "cpu-period", "cpus"})
 # Where limit and other processes together ask for this share of the host, they compete.
 _CROWDED = 0.95
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[Row]
 _Judged = tuple[Point, Estimate, float]
 
 
-def sentences(directory: RunDirectory) -> list[str]:
+def sentences(of: Run) -> list[str]:
     """Return the findings of a run, the gravest first; what one types stands in backticks."""
-    run, trials = directory.run(), latest(directory)
-    many, rows = points(directory), metrics.rows(directory)
+    run, trials, rows, many = of.record, of.trials, of.rows, points(of)
     troubles, remarks = _failures(run, trials), [*_refusals(trials), *_docker_warnings(trials)]
     if not many:
         return [*troubles, *remarks] or ["No trial has finished yet, so nothing was measured."]
-    limits, held = _verdicts(directory, run) or _limits(run, trials, many)
+    limits, held = _verdicts(of) or _limits(run, trials, many)
     # A finding that rests on the lesser part of the trials must not be the first thing read.
     scarce = 2 * sum(trial.status == "ok" for trial in trials) <= run.trials_planned
     found = [
@@ -71,12 +69,12 @@ def sentences(directory: RunDirectory) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
-def _verdicts(directory: RunDirectory, run: RunRecord) -> tuple[str, bool] | None:
+def _verdicts(run: Run) -> tuple[str, bool] | None:
     """Say what an experiment finds that judges by something else than CPUs; None for others."""
-    verify = run.experiment.verify
+    verify = run.record.experiment.verify
     if verify is None or verify.metric in ("cpus_used", "cpu_share_pct"):
         return None
-    found = [verdict.judge(directory, option) for option in verify.options]
+    found = [verdict.judge(run, option) for option in verify.options]
     told = (f"`--{one.option}` is {one.verdict.value}: {one.reason.rstrip('.')}." for one in found)
     return " ".join(told), all(one.verdict is Outcome.EFFECTIVE for one in found)
 
@@ -87,12 +85,6 @@ def tolerance_pct(name: str) -> float:
     A quota is exact to a few samples, since steady windows span whole periods.
     """
     return _WIDER_TOLERANCES_PCT.get(name, _TOLERANCE_PCT)
-
-
-def latest(directory: RunDirectory) -> list[TrialRecord]:
-    """Return the last record of each trial by number: a resumed run may hold a failure before."""
-    records = {trial.number: trial for trial in directory.trials()}
-    return [records[number] for number in sorted(records)]
 
 
 # What went wrong
@@ -198,7 +190,7 @@ def _not_held(name: str, known: Sequence[_Judged], astray: Sequence[_Judged], cr
 
 
 def _distinct(entries: Sequence[_Judged]) -> int:
-    return len({(point.option, point.via, point.requested) for point, _, _ in entries})
+    return len({point.key._replace(role="") for point, _, _ in entries})
 
 
 def _crowding(run: RunRecord, trials: Sequence[TrialRecord], astray: Sequence[_Judged]) -> str:
@@ -280,9 +272,8 @@ def _effect(rows: Rows) -> str | None:
 def _stalls(many: Sequence[Point], rows: Rows) -> str | None:
     longest: dict[PointKey, float] = {}
     for row in rows:
-        if row["metric"] == "stall_max_ms" and row["value"] is not None:
-            key = row_key(row)
-            longest[key] = max(row["value"], longest.get(key, 0.0))
+        if row.metric == "stall_max_ms":
+            longest[row.key] = max(row.value, longest.get(row.key, 0.0))
     stalled = [point for point in many if point.key in longest]
     if not stalled:
         return None
@@ -334,7 +325,7 @@ def _docker_stats(many: Sequence[Point]) -> str | None:
 
 
 def _of(rows: Rows, metric: str) -> list[float]:
-    return [row["value"] for row in rows if row["metric"] == metric and row["value"] is not None]
+    return [row.value for row in rows if row.metric == metric]
 
 
 def _median_ms(values: Sequence[float]) -> str:

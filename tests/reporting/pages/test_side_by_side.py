@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cgbench.judging.run import load
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.verdict import Outcome
 from cgbench.reporting import render
@@ -40,7 +41,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[RunDirectory]:
 
 def compared(runs: list[RunDirectory]) -> list[SideBySide]:
     hosts = [run.run().host for run in runs]
-    return on_several_hosts(runs, {identity(host): host.hostname for host in hosts})
+    return on_several_hosts(
+        [load(run) for run in runs], {identity(host): host.hostname for host in hosts}
+    )
 
 
 def test_the_headline_says_who_holds_and_who_does_not(runs: list[RunDirectory]) -> None:
@@ -121,7 +124,7 @@ def test_runs_of_one_host_or_of_different_experiments_are_not_compared(
     assert compared([runs[0], again]) == []
     (one,) = compared([runs[0], again, runs[1]])
     assert one.left_out == 1
-    assert one.sides[0].directory is again
+    assert one.sides[0].run.directory is again
     periods = build(tmp_path, MadeUp(name="cpu-period-sweep", trials=1, host=V2))
     assert compared([runs[0], periods]) == []
 
@@ -137,7 +140,7 @@ def test_tables_and_runs_of_two_hosts_share_a_page(
 ) -> None:
     lab = table(Outcome.IGNORED).model_copy(update={"host": V2})
     tables = [table(Outcome.EFFECTIVE), lab]
-    html = render.write(runs, tmp_path / "page.html", tables).read_text()
+    html = render.write([load(run) for run in runs], tmp_path / "page.html", tables).read_text()
     page = Page(html)
     identities = [one["id"] for one in page.having("id")]
     assert len(identities) == len(set(identities))

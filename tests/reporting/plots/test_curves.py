@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgbench.judging import rows as metrics
+from cgbench.judging.run import load
 from cgbench.records.run_directory import RunDirectory
 from cgbench.reporting.plots.curves import REPETITIONS_SHOWN, Curves, Timeline, curves, window_ns
 from cgbench.units import NS_PER_MS
@@ -25,7 +25,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 
 @pytest.fixture(scope="module")
 def drawn(run: RunDirectory) -> Curves:
-    return curves(run, metrics.rows(run), POINTS)
+    return curves(load(run), POINTS)
 
 
 @pytest.fixture(scope="module")
@@ -105,26 +105,26 @@ def test_work_per_millisecond_is_that_of_all_workers_and_the_change_shows_in_it(
 
 def test_no_more_repetitions_are_shown_than_an_eye_can_compare(tmp_path: Path) -> None:
     run = build(tmp_path, MadeUp(trials=REPETITIONS_SHOWN + 2, hold_ns=500 * NS_PER_MS))
-    step = curves(run, metrics.rows(run), POINTS).steps[0]
+    step = curves(load(run), POINTS).steps[0]
     assert (len(step.repetitions), step.total) == (REPETITIONS_SHOWN, REPETITIONS_SHOWN + 2)
 
 
 def test_stalls_are_counted_per_value_over_all_trials_as_the_metrics_count_them(
     run: RunDirectory, drawn: Curves
 ) -> None:
-    rows = metrics.rows(run)
+    rows = load(run).rows
     assert len(drawn.stalls) == 6
-    for (_, _, _, requested), curve in drawn.stalls.items():
-        here = [row for row in rows if row["requested"] == requested]
-        longest = [row["value"] for row in here if row["metric"] == "stall_max_ms"]
-        rates = [row["value"] for row in here if row["metric"] == "stalls_per_s"]
+    for key, curve in drawn.stalls.items():
+        here = [row for row in rows if row.key == key]
+        longest = [row.value for row in here if row.metric == "stall_max_ms"]
+        rates = [row.value for row in here if row.metric == "stalls_per_s"]
         assert curve.x[-1] == pytest.approx(max(longest))
         assert min(rates) - 0.01 <= curve.y[0] <= max(rates) + 0.01
 
 
 def test_failed_trials_are_left_out(tmp_path: Path) -> None:
     run = build(tmp_path, MadeUp(trials=2, failed={1: "killed"}, hold_ns=500 * NS_PER_MS))
-    found = curves(run, metrics.rows(run), POINTS)
+    found = curves(load(run), POINTS)
     assert found.timeline is not None
     assert found.timeline.trial == 2
     assert {step.total for step in found.steps} == {1}
@@ -132,7 +132,7 @@ def test_failed_trials_are_left_out(tmp_path: Path) -> None:
 
 def test_without_a_finished_trial_there_is_nothing_to_draw(tmp_path: Path) -> None:
     run = build(tmp_path, MadeUp(trials=1, failed={1: "killed"}, hold_ns=500 * NS_PER_MS))
-    assert curves(run, [], POINTS) == Curves(None, (), {})
+    assert curves(load(run), POINTS) == Curves(None, (), {})
 
 
 @given(st.integers(1_000, 1_000_000))

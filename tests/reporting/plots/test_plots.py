@@ -8,6 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
+from cgbench.judging.run import load
 from cgbench.reporting.pages.run import run_page
 from cgbench.reporting.plots.plot import Plot, bars, decades, fewer, line, rounded
 from cgbench.units import NS_PER_S
@@ -26,7 +27,7 @@ def plots(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Plot]:
     directory = build(tmp_path_factory.mktemp("results"), MADE[request.param])
-    page = run_page(directory, "run-1", 500)
+    page = run_page(load(directory), "run-1", 500)
     return {name.removeprefix("run-1-"): plot for name, plot in page.plots().items()}
 
 
@@ -101,7 +102,7 @@ def test_periods_are_drawn_on_logarithmic_axes_below_a_flat_throughput(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     directory = build(tmp_path_factory.mktemp("results"), MADE["cpu-period-sweep"])
-    plot = run_page(directory, "run-1", 500).plots()["run-1-stalls"]
+    plot = run_page(load(directory), "run-1", 500).plots()["run-1-stalls"]
     assert plot.layout["xaxis"]["type"] == plot.layout["yaxis"]["type"] == "log"
     assert plot.layout["xaxis"]["ticktext"] == ["5", "10", "20", "50", "100", "250", "1000"]
     assert plot.layout["yaxis2"]["title"]["text"] == "CPUs used"

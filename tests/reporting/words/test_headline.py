@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cgbench.judging import rows
+from cgbench.judging.run import load
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import Phase
 from cgbench.reporting.words import headline
@@ -40,7 +40,7 @@ def rewritten(directory: RunDirectory, number: int, **change: object) -> RunDire
 
 @pytest.fixture(scope="module")
 def held(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    return headline.sentences(build(tmp_path_factory.mktemp("results"), MadeUp(noise=0.0)))
+    return headline.sentences(load(build(tmp_path_factory.mktemp("results"), MadeUp(noise=0.0))))
 
 
 def test_a_quota_that_holds_is_told_first(held: list[str]) -> None:
@@ -71,14 +71,14 @@ def test_docker_stats_that_agree_are_told_briefly(held: list[str]) -> None:
 
 def test_periods_have_one_throughput_and_growing_stalls(tmp_path: Path) -> None:
     made = MadeUp(name="cpu-period-sweep", noise=0.0, hold_ns=6 * NS_PER_S)
-    assert headline.sentences(build(tmp_path, made))[0] == (
+    assert headline.sentences(load(build(tmp_path, made)))[0] == (
         "The same throughput at every `--cpu-period` from 5 ms to 1 s: 0.500 CPUs, within 0.1 % "
         "of what is declared; but stalls grow from 2.5 ms to 500 ms."
     )
 
 
 def test_a_limit_that_lets_too_much_through_comes_first(tmp_path: Path) -> None:
-    sentences = headline.sentences(build(tmp_path, MadeUp(kernel=generous, noise=0.0)))
+    sentences = headline.sentences(load(build(tmp_path, MadeUp(kernel=generous, noise=0.0))))
     assert sentences[0] == (
         "`--cpu-quota` was not held at 2 of 6 values: at 10 % of a CPU the container had 0.200 "
         "CPUs against 0.100 declared (+100 %). Elsewhere it held within 0.1 %."
@@ -87,7 +87,7 @@ def test_a_limit_that_lets_too_much_through_comes_first(tmp_path: Path) -> None:
 
 def test_less_than_declared_is_not_blamed_on_the_limit(tmp_path: Path) -> None:
     made = MadeUp(kernel=crowded, noise=0.0, other_cpu_s=17.0)
-    assert headline.sentences(build(tmp_path, made))[0] == (
+    assert headline.sentences(load(build(tmp_path, made)))[0] == (
         "`--cpu-quota` was not reached at 1 of 6 values: at 150 % of a CPU the container got only "
         "1.20 CPUs against 1.50 declared (−20 %). Other processes used up to 0.75 of the host's "
         "2 CPUs meanwhile. Elsewhere it held within 0.1 %."
@@ -95,7 +95,7 @@ def test_less_than_declared_is_not_blamed_on_the_limit(tmp_path: Path) -> None:
 
 
 def test_a_file_that_holds_something_else_comes_before_all(tmp_path: Path) -> None:
-    sentences = headline.sentences(build(tmp_path, MadeUp(trials=1, file=lambda _text: "7")))
+    sentences = headline.sentences(load(build(tmp_path, MadeUp(trials=1, file=lambda _text: "7"))))
     assert sentences[0] == (
         "The kernel does not hold what was asked for at 6 of 6 values: after `--cpu-quota 10000` "
         "cpu.cfs_quota_us read 7, not 10000."
@@ -104,21 +104,21 @@ def test_a_file_that_holds_something_else_comes_before_all(tmp_path: Path) -> No
 
 def test_a_failed_trial_is_told_beside_what_the_others_found(tmp_path: Path) -> None:
     made = MadeUp(failed={2: "the container of worker was OOM-killed"})
-    sentences = headline.sentences(build(tmp_path, made))
+    sentences = headline.sentences(load(build(tmp_path, made)))
     assert sentences[0].startswith("`--cpu-quota` held")
     assert sentences[1] == "1 of 3 trials failed: the container of worker was OOM-killed."
 
 
 def test_failures_come_first_where_only_the_lesser_part_was_measured(tmp_path: Path) -> None:
     made = MadeUp(failed={1: "killed", 2: "killed"})
-    sentences = headline.sentences(build(tmp_path, made))
+    sentences = headline.sentences(load(build(tmp_path, made)))
     assert sentences[0] == "2 of 3 trials failed: killed."
     assert sentences[1].startswith("`--cpu-quota` held")
 
 
 def test_several_reasons_are_counted(tmp_path: Path) -> None:
     made = MadeUp(failed={1: "killed", 2: "removed", 3: "killed"})
-    assert headline.sentences(build(tmp_path, made)) == [
+    assert headline.sentences(load(build(tmp_path, made))) == [
         "3 of 3 trials failed: killed (and 1 other reason)."
     ]
 
@@ -127,17 +127,17 @@ def test_a_failure_that_was_measured_again_is_forgotten(tmp_path: Path) -> None:
     directory = build(tmp_path, MadeUp(failed={2: "killed"}))
     again = next(trial for trial in directory.trials() if trial.number == 2)
     directory.append_trial(again.model_copy(update={"status": "ok", "reason": None}))
-    rows.write(directory)
-    assert headline.sentences(directory)[0].startswith("`--cpu-quota` held")
+    load(directory).keep_rows()
+    assert headline.sentences(load(directory))[0].startswith("`--cpu-quota` held")
 
 
 def test_a_run_that_was_stopped_says_how_far_it_came(tmp_path: Path) -> None:
-    sentences = headline.sentences(build(tmp_path, MadeUp(status="interrupted", finished=1)))
+    sentences = headline.sentences(load(build(tmp_path, MadeUp(status="interrupted", finished=1))))
     assert sentences[0] == "The run was not finished: 1 of 3 trials done."
 
 
 def test_a_run_without_trials_says_that_nothing_was_measured(tmp_path: Path) -> None:
-    assert headline.sentences(build(tmp_path, MadeUp(status="running", finished=0))) == [
+    assert headline.sentences(load(build(tmp_path, MadeUp(status="running", finished=0)))) == [
         "No trial has finished yet, so nothing was measured."
     ]
 
@@ -149,7 +149,7 @@ def test_docker_s_warnings_and_refusals_are_told_once_each(tmp_path: Path) -> No
     identity = "0123456789ab" + 52 * "c"
     refusal = f"docker update --cpu-quota 10000 was refused: container {identity}: too\nlarge."
     rewritten(directory, 3, error=refusal)
-    sentences = headline.sentences(directory)
+    sentences = headline.sentences(load(directory))
     assert sentences[1:3] == [
         "Docker refused `--cpu-quota 10000`: container 0123456789ab: too large.",
         "Docker warned: Your kernel does not care.",
@@ -160,18 +160,15 @@ def test_a_workload_that_never_settles_is_told(tmp_path: Path) -> None:
     directory = build(tmp_path, MadeUp(trials=1))
     stored = directory.phases()
     assert stored is not None
-    kept = [index for index, metric in enumerate(stored["metric"]) if metric != "settle_ms"]
-    directory.write_phases(
-        {name: [values[index] for index in kept] for name, values in stored.items()}
-    )
-    assert headline.sentences(directory)[1] == (
+    directory.write_phases([row for row in stored if row.metric != "settle_ms"])
+    assert headline.sentences(load(directory))[1] == (
         "Docker answers after 15 ms, the interface file shows the new value after 12 ms; no "
         "workload was seen to settle after a change."
     )
 
 
 def test_few_changes_have_a_slowest_one_and_no_percentile(tmp_path: Path) -> None:
-    sentences = headline.sentences(build(tmp_path, MadeUp(trials=1, noise=0.0)))
+    sentences = headline.sentences(load(build(tmp_path, MadeUp(trials=1, noise=0.0))))
     assert "(slowest of 11: 1" in sentences[1]
 
 
@@ -179,11 +176,8 @@ def test_a_figure_is_missing_and_so_is_its_sentence(tmp_path: Path) -> None:
     directory = build(tmp_path, MadeUp(trials=1))
     stored = directory.phases()
     assert stored is not None
-    kept = [index for index, metric in enumerate(stored["metric"]) if metric == "stalls_per_s"]
-    directory.write_phases(
-        {name: [values[index] for index in kept] for name, values in stored.items()}
-    )
-    assert headline.sentences(directory) == [
+    directory.write_phases([row for row in stored if row.metric == "stalls_per_s"])
+    assert headline.sentences(load(directory)) == [
         "Nothing is expected of the workload, so no figure judges `--cpu-quota`."
     ]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from cgbench.judging import estimates
-from cgbench.reporting.words import headline, run_facts
+from cgbench.judging.run import load
+from cgbench.reporting.words import run_facts
 from cgbench.spec import experiment_file
 from tests.made.run_builder import MadeUp, build
 
 
 def test_the_table_names_its_files_and_the_coverage_of_its_intervals(tmp_path: Path) -> None:
-    many = estimates.points(build(tmp_path, MadeUp(trials=5)))
+    many = estimates.points(load(build(tmp_path, MadeUp(trials=5))))
     assert run_facts.table_words(many, "cpus_used") == (
         "Enforced is cpu.cfs_quota_us as read back. Experienced is the median across trials. The "
         "interval covers the true median with a probability of 94 %; it comes from the order of "
@@ -20,7 +21,7 @@ def test_the_table_names_its_files_and_the_coverage_of_its_intervals(tmp_path: P
 
 
 def test_one_trial_is_told_to_allow_no_interval(tmp_path: Path) -> None:
-    many = estimates.points(build(tmp_path, MadeUp(trials=1)))
+    many = estimates.points(load(build(tmp_path, MadeUp(trials=1))))
     assert run_facts.table_words(many, "cpus_used").endswith("one trial allows no interval.")
     assert "no error is given" in run_facts.table_words(many, None)
 
@@ -35,7 +36,7 @@ def test_the_host_is_told_with_what_matters_to_limits(tmp_path: Path) -> None:
 
 def test_measuring_is_told_with_its_lateness_and_its_cost(tmp_path: Path) -> None:
     directory = build(tmp_path, MadeUp(trials=2, other_cpu_s=2.27))
-    told = dict(run_facts.measuring_facts(directory.run(), headline.latest(directory)))
+    told = dict(run_facts.measuring_facts(directory.run(), load(directory).trials))
     assert told["Trials"] == "2 of 2 measured"
     assert told["Order"] == "shuffled with seed 7"
     assert told["Hold times"].startswith("2 s each")
@@ -49,7 +50,7 @@ def test_measuring_is_told_with_its_lateness_and_its_cost(tmp_path: Path) -> Non
 def test_failed_trials_and_quick_runs_are_told(tmp_path: Path) -> None:
     directory = build(tmp_path, MadeUp(trials=2, failed={1: "killed"}))
     record = directory.run().model_copy(update={"quick": True})
-    told = dict(run_facts.measuring_facts(record, headline.latest(directory)))
+    told = dict(run_facts.measuring_facts(record, load(directory).trials))
     assert told["Trials"] == "1 of 2 measured, 1 failed, quick"
 
 

@@ -1,0 +1,117 @@
+"""A stored run, loaded once: its records, its rows, and what its trials' samples say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from cgbench.judging import container_data, rows
+from cgbench.judging.rows import Measured
+from cgbench.judging.summary import Entry, summary
+from cgbench.records.run import Row, RunRecord
+from cgbench.records.run_directory import RunDirectory
+from cgbench.records.trial import TrialRecord
+
+Look = Callable[[TrialRecord, Measured], None]
+"""Whoever wants to see each trial's samples."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run as its files have it; `trials` are the last record of each, by number.
+
+    A resumed run may hold a failure before that. What is costly is read when it is first wanted.
+    """
+
+    directory: RunDirectory
+    record: RunRecord
+    trials: tuple[TrialRecord, ...]
+
+    @property
+    def name(self) -> str:
+        """The run's name, which is its directory's."""
+        return self.directory.path.name
+
+    @property
+    def finished(self) -> list[TrialRecord]:
+        """The trials that ended well."""
+        return [trial for trial in self.trials if trial.status == "ok"]
+
+    @property
+    def failed(self) -> list[TrialRecord]:
+        """The trials that failed."""
+        return [trial for trial in self.trials if trial.status == "failed"]
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows of phases.parquet, computed anew where it lacks a finished trial."""
+        return self.stored if self.stored is not None else self._computed(lambda *_: None)
+
+    @cached_property
+    def stored(self) -> tuple[Row, ...] | None:
+        """The rows as they are stored, None where those of a finished trial are missing."""
+        found = self.directory.phases()
+        finished = {trial.number: trial for trial in self.finished}
+        if found is None or {row.trial for row in found} != set(finished):
+            return None
+        return tuple(_with_notes(found, self.finished))
+
+    @cached_property
+    def summary(self) -> tuple[Entry, ...]:
+        """Every metric at every point, across trials."""
+        return summary(self.rows)
+
+    def keep_rows(self) -> None:
+        """Write phases.parquet. Raises StoreError where it cannot be written."""
+        self.directory.write_phases(self.rows)
+
+    def look_at_each(self, look: Look, only: Collection[str]) -> None:
+        """Show `look` each finished trial with what was measured in it, of counters `only` some.
+
+        One trial is in memory at a time. Rows that are not stored are computed on the way, so that
+        each file is read once.
+        """
+        if self.stored is None and "rows" not in vars(self):
+            # Kept where cached_property keeps it.
+            vars(self)["rows"] = self._computed(look)
+            return
+        for trial in self.finished:
+            look(trial, _read(self.directory, trial, only))
+
+    def _computed(self, look: Look) -> tuple[Row, ...]:
+        found: list[Row] = []
+        for trial in self.finished:
+            found += self._looked_at(trial, look)
+        return tuple(found)
+
+    def _looked_at(self, trial: TrialRecord, look: Look) -> list[Row]:
+        data = _read(self.directory, trial)
+        look(trial, data)
+        return list(rows.of_trial(self.record, trial, data))
+
+
+def load(directory: RunDirectory) -> Run:
+    """Load a run. Raises StoreError when one of its files is missing, malformed or too new."""
+    latest = {trial.number: trial for trial in directory.trials()}
+    return Run(directory, directory.run(), tuple(latest[number] for number in sorted(latest)))
+
+
+def _read(
+    directory: RunDirectory, trial: TrialRecord, only: Collection[str] | None = None
+) -> Measured:
+    with directory.tables(trial.number) as tables:
+        return {one.role: container_data.load(tables, one, only) for one in trial.containers}
+
+
+def _with_notes(found: Iterable[Row], trials: Iterable[TrialRecord]) -> Iterator[Row]:
+    """Yield rows with the notes of their phases: in the first format they stood behind values."""
+    changes = {
+        (trial.number, phase.number): phase.change for trial in trials for phase in trial.phases
+    }
+    for row in found:
+        change = changes.get((row.trial, row.phase))
+        if change is not None and (row.requested, row.note) != (change.requested, change.note):
+            yield row._replace(requested=change.requested, note=change.note)
+        else:
+            yield row
