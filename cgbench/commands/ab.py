@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ LOOKS = (10, 14, 20, 28)
 
 _COMMAND_TIMEOUT_S = 120
 # Both sides meet the same neighbours: pairs are not sorted out by noise.
-_ANY_NOISE = Noise(repetition=0, steal_cpus=float("inf"), other_cpus=float("inf"))
+_ANY_NOISE = Noise(repetition=0, steal_cpus=sys.float_info.max, other_cpus=sys.float_info.max)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ from pydantic import ValidationError, model_validator
 
 from cgbench.errors import BaselineError
 from cgbench.records import first_format
-from cgbench.records.files import read_versioned, write_file
+from cgbench.records.files import first_complaint, read_versioned, write_file
 from cgbench.records.run import Host, PointKey
+from cgbench.records.versions import BASELINE, DAMAGED
 from cgbench.spec.model import Model
 
-SCHEMA_VERSION = 1
 FOLDER = "baselines"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -66,7 +66,7 @@ class Noise(Model):
 class Baseline(Model):
     """The trials of one run, as far as they are compared; `schedule` is a digest of its steps."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = BASELINE.written
     name: str
     experiment: str
     run: str
@@ -127,19 +127,17 @@ def find(text: str, results: Path) -> Baseline:
 
 def read(path: Path) -> Baseline:
     """Read a baseline. Raises StoreError or BaselineError that names the file and key."""
-    document = read_versioned(path, SCHEMA_VERSION, "Give a file that `baseline set` wrote.")
+    document = read_versioned(path, BASELINE, "Give a file that `baseline set` wrote.")
     try:
         found = Baseline.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise BaselineError(f"{path}: {key}: {first['msg']}", "The file is damaged.") from None
+        raise BaselineError(f"{path}: {first_complaint(error)}", DAMAGED) from None
     for one in found.series:
         place = f"{path}: series {one.metric} at --{one.option} {one.point.label}"
         if len(one.values) != len(found.repetitions):
             raise BaselineError(
                 f"{place} has {len(one.values)} values for {len(found.repetitions)} repetitions",
-                "The file is damaged.",
+                DAMAGED,
             )
         if any(value is not None and not math.isfinite(value) for value in one.values):
             raise BaselineError(f"{place} has a value that is no number", "Set it anew.")

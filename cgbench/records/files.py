@@ -10,11 +10,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from cgbench.errors import StoreError
+from cgbench.records.versions import DAMAGED, TABLE, Versions
+from cgbench.spec import regular_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
+MOST_BYTES = 256 * 2**20
+MOST_TABLE_BYTES = 16 * 2**30
+"""The largest documents and tables that are read; damage may make a file look larger."""
+
+MOST_ROWS = 200_000_000
+"""The most rows of a table: a day's samples at the highest rate, and a little more."""
+
+_VERSION = b"cgbench.schema_version"
 
 _ELSEWHERE = "Choose another place with --results."
 
@@ -37,25 +50,45 @@ def append_file(path: Path, text: str) -> None:
         file.write(text)
 
 
-def read_versioned(path: Path, version: int, advice: str) -> dict[str, Any]:
-    """Return the JSON object in `path`, whose key schema_version must be `version`.
+def read_bytes(path: Path, advice: str | None = None, most: int = MOST_BYTES) -> bytes:
+    """Return what is in a file of at most `most` bytes.
 
-    Raises StoreError, with `advice` where there is no such file.
+    Raises StoreError, with `advice`, when there is none, or it is no regular file.
     """
     try:
-        document = json.loads(path.read_bytes())
+        return regular_file.content(path, most)
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}", advice) from None
+
+
+def read_versioned(path: Path, versions: Versions, advice: str) -> dict[str, Any]:
+    """Return the JSON object in `path`, whose key schema_version must be one of `versions`.
+
+    That key is returned as the version written today, whose models then make up for the rest.
+    Raises StoreError, with `advice` where there is no such file.
+    """
+    content = read_bytes(path, advice)
+    try:
+        document = json.loads(content, parse_constant=_refused)
     except ValueError as error:
-        raise StoreError(f"{path}: not JSON: {error}", "The file is damaged.") from None
-    found = document.get("schema_version") if isinstance(document, dict) else None
-    if found != version:
-        raise StoreError(
-            f"{path}: schema version {found}, this cgbench reads {version}",
-            "Read it with the cgbench that wrote it, or update cgbench.",
-        )
-    result: dict[str, Any] = document
-    return result
+        raise StoreError(f"{path}: not JSON: {error}", DAMAGED) from None
+    except RecursionError:
+        raise StoreError(f"{path}: not JSON: nested too deeply", DAMAGED) from None
+    if not isinstance(document, dict):
+        raise StoreError(f"{path}: not a JSON object", DAMAGED)
+    versions.check(path, document.get("schema_version"))
+    return document | {"schema_version": versions.written}
+
+
+def first_complaint(error: ValidationError) -> str:
+    """Return what a model finds wrong first, behind the key."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    key = ".".join(map(str, first["loc"]))
+    return f"{key}: {first['msg']}" if key else first["msg"]
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is not a number")
 
 
 def end_of_last_line(path: Path) -> int:
@@ -103,18 +136,58 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise StoreError(f"{path} is missing", "Copy the run's directory whole.") from None
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{path}: {error}", "The file is damaged.") from error
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror or error}", DAMAGED) from error
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        # A damaged name of a column is found when its text is made.
+        raise StoreError(f"{path}: {error}", DAMAGED) from error
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Return a Parquet file, or some of its columns. Raises what `readable` translates."""
+def open_table(path: Path) -> pq.ParquetFile:
+    """Open a Parquet file, whose version must be one that is read; use it as a context.
+
+    Raises what `readable` translates, and StoreError for a file of a newer cgbench.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    # pyarrow would wait for a pipe.
+    regular_file.require(path, MOST_TABLE_BYTES)
+    file = pq.ParquetFile(path)
+    try:
+        if file.metadata.num_rows > MOST_ROWS:
+            raise pa.ArrowInvalid(f"it has more than {MOST_ROWS} rows")
+        stated = (file.schema_arrow.metadata or {}).get(_VERSION, b"1")
+        TABLE.check(path, int(stated) if stated.isdigit() and len(stated) < 10 else None)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return a Parquet file, or some of its columns. Raises what `open_table` does."""
+    import pyarrow as pa
+
     # Not pq.read_table(), whose data sets import pandas. This one passes over missing columns.
-    with pq.ParquetFile(path) as file:
+    with open_table(path) as file:
         lacking = set(columns or ()) - set(file.schema_arrow.names)
         if lacking:
             raise pa.ArrowInvalid(f"it has no column {min(lacking)}")
         return file.read(columns=columns)
+
+
+def write_table(path: Path, table: pa.Table, **stated: str) -> None:
+    """Write a Parquet file with its version, and what else is `stated`, in its metadata."""
+    import pyarrow.parquet as pq
+
+    metadata = {_VERSION: str(TABLE.written).encode()}
+    metadata |= {f"cgbench.{key}".encode(): text.encode() for key, text in stated.items()}
+    with whole(path) as partial:
+        pq.write_table(table.replace_schema_metadata(metadata), partial, compression="zstd")
+
+
+def stated(table: pa.Table, key: str) -> str | None:
+    """Return what was stated under `key` when a table was written, None if nothing was."""
+    text = (table.schema.metadata or {}).get(f"cgbench.{key}".encode())
+    return None if text is None else text.decode(errors="replace")

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from cgbench.records.versions import RUN
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.model import Model
 from cgbench.spec.schedule import labelled
 from cgbench.units import parse_cpu_list
-
-SCHEMA_VERSION = 1
 
 
 class Host(Model):
@@ -54,9 +53,12 @@ class Host(Model):
 
 
 class RunRecord(Model):
-    """run.json: the whole experiment, where and how it ran, and how far it came."""
+    """run.json: the whole experiment, where and how it ran, and how far it came.
 
-    schema_version: int = SCHEMA_VERSION
+    Its version is that of the whole directory, the lines of trials.jsonl among it.
+    """
+
+    schema_version: int = RUN.written
     run: str
     experiment: Experiment
     quick: bool

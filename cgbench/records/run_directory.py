@@ -19,15 +19,19 @@ from cgbench.records import arrow
 from cgbench.records.files import (
     end_of_last_line,
     explained,
+    first_complaint,
+    read_bytes,
     read_table,
     read_versioned,
     readable,
     whole,
+    write_table,
 )
-from cgbench.records.run import PHASE_COLUMNS, SCHEMA_VERSION, Row, RunRecord
+from cgbench.records.run import PHASE_COLUMNS, Row, RunRecord
 from cgbench.records.samples import TrialData, probe_table, samples_table, stalls_table, stats_table
 from cgbench.records.trial import TrialRecord
 from cgbench.records.trial_tables import TrialTables
+from cgbench.records.versions import DAMAGED, RUN
 from cgbench.units import format_size
 
 if TYPE_CHECKING:
@@ -66,7 +70,9 @@ class RunDirectory:
 
     def write_run(self, record: RunRecord) -> None:
         """Write run.json."""
-        self._write("run.json", record.model_dump_json(indent=1).encode())
+        # A resumed run of an older cgbench goes on in today's format.
+        current = record.model_copy(update={"schema_version": RUN.written})
+        self._write("run.json", current.model_dump_json(indent=1).encode())
 
     def write_trial(self, record: TrialRecord, data: TrialData) -> None:
         """Write a trial's Parquet files, then its line in trials.jsonl."""
@@ -108,10 +114,7 @@ class RunDirectory:
         return self.path / name
 
     def _write_table(self, name: str, table: pa.Table) -> None:
-        import pyarrow.parquet as pq
-
-        with whole(self.path / name) as partial:
-            pq.write_table(table, partial, compression="zstd")
+        write_table(self.path / name, table)
 
     def _write(self, name: str, content: bytes) -> None:
         with whole(self.path / name) as partial:
@@ -122,30 +125,25 @@ class RunDirectory:
     def run(self) -> RunRecord:
         """Read run.json. Raises StoreError when it is missing, malformed or too new."""
         path = self.path / "run.json"
-        document = read_versioned(path, SCHEMA_VERSION, "Is this the directory of a run?")
+        document = read_versioned(path, RUN, "Is this the directory of a run?")
         try:
             return RunRecord.model_validate(document)
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            raise StoreError(f"{path}: {key}: {first['msg']}") from None
+            raise StoreError(f"{path}: {first_complaint(error)}", DAMAGED) from None
 
     def trials(self) -> list[TrialRecord]:
         """Read all finished trials in the order they ended; a torn last line is left out."""
         path = self.path / "trials.jsonl"
-        try:
-            lines = path.read_bytes().split(b"\n")
-        except FileNotFoundError:
+        if not path.exists() and not path.is_symlink():
             return []
-        except OSError as error:
-            raise StoreError(f"{path}: {error.strerror}") from None
+        lines = read_bytes(path, DAMAGED).split(b"\n")
         records = []
         for number, line in enumerate(lines[:-1], 1):
             try:
                 records.append(TrialRecord.model_validate_json(line))
             except ValidationError as error:
                 raise StoreError(
-                    f"{path}: line {number}: {error.errors()[0]['msg']}", "The file is damaged."
+                    f"{path}: line {number}: {first_complaint(error)}", DAMAGED
                 ) from None
         return records
 

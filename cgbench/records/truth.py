@@ -12,10 +12,9 @@ from cgbench.records.files import read_versioned
 from cgbench.records.idle_findings import Attempt, BornVsChanged, Interaction, Survival
 from cgbench.records.run import Host
 from cgbench.records.verdict import Outcome, Verdict
+from cgbench.records.versions import DAMAGED, TRUTH
 from cgbench.spec.model import Model
 from cgbench.spec.options import OPTIONS
-
-SCHEMA_VERSION = 1
 
 NOT_IN_FORCE = (
     Outcome.INEFFECTIVE,
@@ -36,12 +35,12 @@ SIGNS = {
 def read(path: Path) -> TruthTable:
     """Read a truth table. Raises StoreError when the file is none, or too new."""
     advice = "Give a file that `cgbench verify` wrote."
-    document = read_versioned(path, SCHEMA_VERSION, advice)
+    document = read_versioned(path, TRUTH, advice)
     try:
         return TruthTable.from_json(document)
     except (KeyError, TypeError, ValueError) as error:
         what = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
-        raise StoreError(f"{path}: not a truth table: {what}", "The file is damaged.") from None
+        raise StoreError(f"{path}: not a truth table: {what}", DAMAGED) from None
 
 
 class Row(Model):
@@ -64,7 +63,7 @@ class Row(Model):
 class TruthTable(Model):
     """All rows of one host, in the registry's order, and what options do to one another."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = TRUTH.written
     host: Host
     started: str
     elapsed_s: float

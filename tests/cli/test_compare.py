@@ -85,7 +85,7 @@ def test_a_baseline_that_cannot_be_read_is_never_a_pass(
 ) -> None:
     (results / "baselines" / "damaged.json").write_text("{")
     text = (results / "baselines" / "before.json").read_text()
-    newer = text.replace('"schema_version": 1', '"schema_version": 9')
+    newer = text.replace('"schema_version": 2', '"schema_version": 9')
     (results / "baselines" / "newer.json").write_text(newer)
     done = cgbench("compare", before, "same", "--results", str(results))
     assert done.returncode == 2

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from cgbench.records.run import PHASE_COLUMNS, SCHEMA_VERSION, Host, RunRecord
+from cgbench.records.run import PHASE_COLUMNS, Host, RunRecord
 from cgbench.records.trial import FileChange, TrialRecord
+from cgbench.records.versions import RUN
 from cgbench.spec import experiment_file
 from tests.made.records import figures, phase, quota_file, run, trial
 
@@ -22,7 +23,7 @@ def test_a_trial_comes_back_from_its_line_of_json() -> None:
 def test_a_run_comes_back_from_its_json_with_the_whole_experiment() -> None:
     back = RunRecord.model_validate_json(run().model_dump_json())
     assert back == run()
-    assert back.schema_version == SCHEMA_VERSION
+    assert back.schema_version == RUN.written
     assert back.experiment == experiment_file.load("cpu-quota-sweep")
 
 

@@ -22,11 +22,12 @@ from hypothesis import strategies as st
 from cgbench.errors import StoreError
 from cgbench.records import run_directory
 from cgbench.records.results import find_run, new_run_name, runs
-from cgbench.records.run import SCHEMA_VERSION, Row
+from cgbench.records.run import Row
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.samples import Column, ProbeLog, Samples, StatsPoint, TrialData
 from cgbench.records.trial import TrialRecord
 from cgbench.records.trial_tables import Columns
+from cgbench.records.versions import RUN
 from tests.made.records import run, trial
 
 relaxed = settings(deadline=None)
@@ -443,7 +444,7 @@ def test_a_line_of_a_newer_cgbench_is_refused_rather_than_half_read(
 ) -> None:
     document = {**json.loads(trial().model_dump_json()), "mood": "good"}
     (directory.path / "trials.jsonl").write_text(json.dumps(document) + "\n")
-    with pytest.raises(StoreError, match="line 1: Extra inputs"):
+    with pytest.raises(StoreError, match="line 1: mood: Extra inputs"):
         directory.trials()
 
 
@@ -465,9 +466,15 @@ def test_a_directory_that_is_no_run_is_named(tmp_path: Path) -> None:
     [
         (b"{", "not JSON"),
         (b"\xff\xfe", "not JSON"),
-        (b"[]", "schema version None"),
-        (b"{}", "schema version None"),
-        (b'{"schema_version": 1}', "Field required"),
+        (b"[" * 200_000, "not JSON: nested too deeply"),
+        (b'{"seed": NaN}', "not JSON: NaN is not a number"),
+        (b'{"seed": ' + b"9" * 5000 + b"}", "not JSON: Exceeds the limit"),
+        (b"[]", "not a JSON object"),
+        (b"{}", "no schema version"),
+        (b'{"schema_version": true}', "no schema version"),
+        (b'{"schema_version": "1"}', "no schema version"),
+        (b'{"schema_version": 0}', "no schema version"),
+        (b'{"schema_version": 1}', "run: Field required"),
     ],
 )
 def test_a_damaged_run_is_named(directory: RunDirectory, content: bytes, complaint: str) -> None:
@@ -480,12 +487,25 @@ def test_a_damaged_run_is_named(directory: RunDirectory, content: bytes, complai
 
 
 def test_a_run_of_a_newer_schema_is_refused_with_both_versions(directory: RunDirectory) -> None:
-    newer = run().model_copy(update={"schema_version": SCHEMA_VERSION + 1})
-    directory.write_run(newer)
+    newer = run().model_dump(mode="json") | {"schema_version": RUN.written + 1}
+    path = directory.path / "run.json"
+    path.write_text(json.dumps(newer))
     with pytest.raises(StoreError) as caught:
         directory.run()
-    complaint = f"schema version {SCHEMA_VERSION + 1}, this cgbench reads {SCHEMA_VERSION}"
-    assert caught.value.message.endswith(complaint)
+    assert str(caught.value) == (
+        f"{path}: written by a newer cgbench (schema version {RUN.written + 1}; this one reads up "
+        f"to {RUN.written})\nUpdate cgbench."
+    )
+
+
+def test_a_run_of_an_older_schema_is_read_and_written_anew_in_todays(
+    directory: RunDirectory,
+) -> None:
+    path = directory.path / "run.json"
+    path.write_text(json.dumps(run().model_dump(mode="json") | {"schema_version": 1}))
+    assert directory.run() == run()
+    directory.write_run(directory.run())
+    assert json.loads(path.read_text())["schema_version"] == RUN.written
 
 
 def test_an_unknown_key_of_a_run_is_named(directory: RunDirectory) -> None:
