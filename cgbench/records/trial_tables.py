@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from cgbench.records import arrow
-from cgbench.records.files import readable
+from cgbench.records.files import open_table, readable
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -79,9 +79,7 @@ class _Table:
     """One Parquet file whose column `role` names the container of each row."""
 
     def __init__(self, path: Path) -> None:
-        import pyarrow.parquet as pq
-
-        self._file: pq.ParquetFile = pq.ParquetFile(path)
+        self._file: pq.ParquetFile = open_table(path)
         self._rows: dict[str, list[npt.NDArray[np.bool_] | None]] = {}
 
     def close(self) -> None:

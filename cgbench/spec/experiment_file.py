@@ -66,7 +66,7 @@ def _explained(error: ValidationError, origin: str) -> ExperimentError:
     if valued is not None and len(location) > valued + 1:
         # Behind the option's name stands only which of a value's types pydantic tried.
         location = location[: valued + 2]
-        first["msg"] = "should be a number, a text or a list of these"
+        first["msg"] = "should be a finite number, a text or a list of these"
     where = ".".join(str(part + 1 if isinstance(part, int) else part) for part in location)
     if first["type"] == "too_short":
         return ExperimentError(f"{origin}: {where} is empty", "Give it at least one entry.")

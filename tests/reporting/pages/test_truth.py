@@ -292,7 +292,7 @@ def test_a_truth_table_is_found_by_file_directory_and_name(tmp_path: Path) -> No
     ("text", "told"),
     [
         ("{", "not JSON"),
-        ("[]", "schema version None"),
+        ("[]", "not a JSON object"),
         ('{"schema_version": 99}', "schema version 99"),
         ('{"schema_version": 1}', "no 'options'"),
         ('{"schema_version": 1, "options": 3}', "not a truth table"),
