@@ -11,7 +11,7 @@ from pathlib import Path
 from cgbench.spec import experiment_file
 from cgbench.units import NS_PER_S
 from tests.bench.figure import Figure, at_most
-from tests.made.run_builder import MadeUp, build
+from tests.made.run_builder import MadeUp, make
 
 SAMPLES = 10**7
 TRIALS = 20
@@ -21,7 +21,7 @@ def figures(scratch: Path) -> list[Figure]:
     """Make a run of that many samples on paper, and report it in a process of its own."""
     steps = sum(len(step.unrolled()) for step in experiment_file.load("cpu-quota-sweep").steps)
     hold_s = -(-SAMPLES // (TRIALS * steps * 1000))
-    directory = build(scratch / "pages", MadeUp(trials=TRIALS, hold_ns=hold_s * NS_PER_S))
+    directory = make(scratch / "pages", MadeUp(trials=TRIALS, hold_ns=hold_s * NS_PER_S))
     (directory.path / "phases.parquet").unlink(missing_ok=True)
     samples = sum(trial.n_samples for trial in directory.trials())
     page = scratch / "report.html"
