@@ -227,7 +227,7 @@ WRONG = [
     ("50000", '"lots"', "steps.1: ", "--cpu-quota lots"),
     ("50000", "{a = 1}", "steps.1.set.cpu-quota: ", "got {'a': 1}"),
     ("50000", "[[1]]", "steps.1.set.cpu-quota: ", "got [[1]]"),
-    ("50000", "2026-11-24", "steps.1.set.cpu-quota: ", "a number, a text"),
+    ("50000", "2026-11-24", "steps.1.set.cpu-quota: ", "a finite number, a text"),
     ("50000", "[]", "steps.1: ", "nothing in cpu-quota"),
     ("50000", "[1000, 2000], cpu-period = [5000]", "steps.1: ", "different lengths: cpu-p"),
     ("{ cpu-quota = 50000 }", "{}", "steps.1.set is empty", ""),
