@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -50,12 +50,15 @@ class Run:
 
     @cached_property
     def stored(self) -> tuple[Row, ...] | None:
-        """The rows as they are stored, None where those of a finished trial are missing."""
+        """The rows as they are stored, None where those of a finished trial are missing.
+
+        Those that another cgbench computed by other rules are missing, too.
+        """
         found = self.directory.phases()
         finished = {trial.number: trial for trial in self.finished}
         if found is None or {row.trial for row in found} != set(finished):
             return None
-        return tuple(_with_notes(found, self.finished))
+        return tuple(found)
 
     @cached_property
     def summary(self) -> tuple[Entry, ...]:
@@ -102,16 +105,3 @@ def _read(
 ) -> Measured:
     with directory.tables(trial.number) as tables:
         return {one.role: container_data.load(tables, one, only) for one in trial.containers}
-
-
-def _with_notes(found: Iterable[Row], trials: Iterable[TrialRecord]) -> Iterator[Row]:
-    """Yield rows with the notes of their phases: in the first format they stood behind values."""
-    changes = {
-        (trial.number, phase.number): phase.change for trial in trials for phase in trial.phases
-    }
-    for row in found:
-        change = changes.get((row.trial, row.phase))
-        if change is not None and (row.requested, row.note) != (change.requested, change.note):
-            yield row._replace(requested=change.requested, note=change.note)
-        else:
-            yield row

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from cgbench.errors import StoreError
-from cgbench.records import arrow
+from cgbench.records import rules
 from cgbench.records.files import (
     end_of_last_line,
     explained,
@@ -24,10 +24,12 @@ from cgbench.records.files import (
     read_table,
     read_versioned,
     readable,
+    stated,
     whole,
     write_table,
 )
-from cgbench.records.run import PHASE_COLUMNS, Row, RunRecord
+from cgbench.records.row_table import row_table, rows_of
+from cgbench.records.run import Row, RunRecord
 from cgbench.records.samples import TrialData, probe_table, samples_table, stalls_table, stats_table
 from cgbench.records.trial import TrialRecord
 from cgbench.records.trial_tables import TrialTables
@@ -101,12 +103,9 @@ class RunDirectory:
                 raise
 
     def write_phases(self, rows: Sequence[Row]) -> None:
-        """Write phases.parquet."""
-        import pyarrow as pa
-
-        columns = zip(*rows, strict=True) if rows else [()] * len(PHASE_COLUMNS)
-        listed = map(arrow.listed, columns)
-        self._write_table("phases.parquet", pa.table(dict(zip(PHASE_COLUMNS, listed, strict=True))))
+        """Write phases.parquet, and by which rules its rows were computed."""
+        table = row_table(rows)
+        write_table(self.path / "phases.parquet", table, rules=rules.digest())
 
     def write_text(self, name: str, text: str) -> Path:
         """Write a text file of the run, and return its path."""
@@ -152,19 +151,16 @@ class RunDirectory:
         return TrialTables(self.path / "samples", trial)
 
     def phases(self) -> list[Row] | None:
-        """Return the rows of phases.parquet, None where it was not written yet.
+        """Return the rows of phases.parquet, None where there are none by today's rules.
 
-        In the first format notes stand behind the requested values, and `note` is None.
+        Raises StoreError when the file is damaged or too new.
         """
-        import pyarrow as pa
-
         path = self.path / "phases.parquet"
-        if not path.exists():
+        if not path.exists() and not path.is_symlink():
             return None
         with readable(path):
-            columns = read_table(path).to_pydict()
-            columns.setdefault("note", [None] * len(columns.get("requested", ())))
-            lacking = set(PHASE_COLUMNS) - set(columns)
-            if lacking:
-                raise pa.ArrowInvalid(f"it has no column {min(lacking)}")
-        return list(map(Row._make, zip(*(columns[name] for name in PHASE_COLUMNS), strict=True)))
+            table = read_table(path)
+            if stated(table, "rules") != rules.digest():
+                # The first format stated none.
+                return None
+            return rows_of(table)

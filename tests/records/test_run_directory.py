@@ -6,7 +6,7 @@ import json
 import resource
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -14,20 +14,21 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgbench.errors import StoreError
-from cgbench.records import run_directory
+from cgbench.records import rules, run_directory
 from cgbench.records.results import find_run, new_run_name, runs
 from cgbench.records.run import Row
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.samples import Column, ProbeLog, Samples, StatsPoint, TrialData
 from cgbench.records.trial import TrialRecord
 from cgbench.records.trial_tables import Columns
-from cgbench.records.versions import RUN
+from cgbench.records.versions import RUN, TABLE
 from tests.made.records import run, trial
 
 relaxed = settings(deadline=None)
@@ -274,19 +275,68 @@ def test_rows_come_back_as_they_were_written(directory: RunDirectory) -> None:
     assert directory.phases() == []
 
 
-def test_rows_of_the_first_format_come_back_without_a_note(directory: RunDirectory) -> None:
+def rewritten(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Write a table anew with a change, its metadata kept unless that is what changes."""
+    table = change(pq.read_table(path))
+    pq.write_table(table, path)
+
+
+def test_rows_of_other_rules_are_taken_for_none(
+    directory: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     directory.write_phases([ROW])
-    path = directory.path / "phases.parquet"
-    pq.write_table(pq.read_table(path).drop_columns(["note"]), path)
     assert directory.phases() == [ROW]
+    monkeypatch.setattr(rules, "digest", lambda: "of another cgbench")
+    assert directory.phases() is None
 
 
-def test_rows_that_lack_a_column_are_damaged_and_it_is_named(directory: RunDirectory) -> None:
+def test_rows_of_the_first_format_are_taken_for_none(directory: RunDirectory) -> None:
     directory.write_phases([ROW])
-    path = directory.path / "phases.parquet"
-    pq.write_table(pq.read_table(path).drop_columns(["value"]), path)
-    with pytest.raises(StoreError, match=r"phases\.parquet: it has no column value"):
+    rewritten(
+        directory.path / "phases.parquet",
+        lambda table: table.drop_columns(["note"]).replace_schema_metadata(None),
+    )
+    assert directory.phases() is None
+
+
+def column(name: str, values: Sequence[object]) -> Callable[[pa.Table], pa.Table]:
+    return lambda table: table.set_column(
+        table.column_names.index(name), name, pa.chunked_array([pa.array(values)])
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda table: table.drop_columns(["value"]), "it has no column value"),
+        (column("value", ["0.5"]), "column value holds something else"),
+        (column("value", [None]), "column value holds something else"),
+        (column("value", [float("nan")]), "column value holds a value that is no number"),
+        (column("expected", [float("inf")]), "column expected holds a value that is no number"),
+        (column("trial", [1.0]), "column trial holds something else"),
+        (column("role", [1]), "column role holds something else"),
+        (column("metric", ["speed"]), "column metric names the unknown speed"),
+    ],
+)
+def test_rows_that_are_none_are_damaged_and_the_column_is_named(
+    directory: RunDirectory, change: Callable[[pa.Table], pa.Table], told: str
+) -> None:
+    directory.write_phases([ROW])
+    rewritten(directory.path / "phases.parquet", change)
+    with pytest.raises(StoreError, match=rf"phases\.parquet: {told}"):
         directory.phases()
+
+
+def test_a_table_of_a_newer_cgbench_is_said_to_be(directory: RunDirectory) -> None:
+    directory.write_phases([ROW])
+    directory.write_trial(trial(), NOTHING)
+    newer = {b"cgbench.schema_version": str(TABLE.written + 1).encode()}
+    for name in ("phases.parquet", "samples/trial-0001.parquet"):
+        rewritten(directory.path / name, lambda table: table.replace_schema_metadata(newer))
+    for read in (directory.phases, lambda: samples(directory, "worker", [])):
+        with pytest.raises(StoreError, match="written by a newer cgbench") as caught:
+            read()
+        assert caught.value.advice == "Update cgbench."
 
 
 # Writing fails

@@ -1,0 +1,64 @@
+"""The rows of phases.parquet as a table, and back, checked column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cgbench.records import arrow
+from cgbench.records.run import PHASE_COLUMNS, Row
+from cgbench.spec.metrics import METRICS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_NUMBERS = ("expected", "value", "error_pct")
+_WHOLE = ("trial", "phase", "n_samples")
+_MAY_LACK = ("note", "effective", "expected", "error_pct")
+
+
+def row_table(rows: Sequence[Row]) -> pa.Table:
+    """Return rows as a table."""
+    import pyarrow as pa
+
+    columns = zip(*rows, strict=True) if rows else [()] * len(PHASE_COLUMNS)
+    return pa.table(dict(zip(PHASE_COLUMNS, map(arrow.listed, columns), strict=True)))
+
+
+def rows_of(table: pa.Table) -> list[Row]:
+    """Return the rows of a table. Raises ArrowInvalid, which names the column that is none's."""
+    import pyarrow as pa
+
+    for name in PHASE_COLUMNS:
+        if name not in table.column_names:
+            raise pa.ArrowInvalid(f"it has no column {name}")
+        column = table.column(name)
+        if not _fits(name, column.type) or (column.null_count and name not in _MAY_LACK):
+            raise pa.ArrowInvalid(f"column {name} holds something else than it should")
+        if name in _NUMBERS and not _finite(column):
+            raise pa.ArrowInvalid(f"column {name} holds a value that is no number")
+    unknown = set(table.column("metric").to_pylist()) - set(METRICS)
+    if unknown:
+        raise pa.ArrowInvalid(f"column metric names the unknown {min(unknown)}")
+    columns = [table.column(name).to_pylist() for name in PHASE_COLUMNS]
+    return list(map(Row._make, zip(*columns, strict=True)))
+
+
+def _fits(name: str, kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_null(kind):
+        # Without a row, or with none that has it.
+        return True
+    if name in _NUMBERS:
+        return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+    return bool(pa.types.is_integer(kind) if name in _WHOLE else pa.types.is_string(kind))
+
+
+def _finite(column: pa.ChunkedArray) -> bool:
+    present = column.drop_null()
+    if not len(present):
+        return True
+    return bool(np.isfinite(arrow.numpy(present).astype(float)).all())
