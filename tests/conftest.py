@@ -26,7 +26,7 @@ def why_no_docker() -> str | None:
     try:
         engine = Engine()
         try:
-            missing = not engine.has_image(image.tag(CONTEXT))
+            missing = not engine.images.has_image(image.tag(CONTEXT))
         finally:
             engine.close()
     except EngineError as error:

@@ -271,7 +271,7 @@ def _request(
 def _require_image(engine: Engine, tag: str) -> None:
     from cgbench.errors import ImageError
 
-    if not engine.has_image(tag):
+    if not engine.images.has_image(tag):
         raise ImageError(f"the image {tag} is missing", "Build it: cgbench image build.")
 
 
@@ -753,12 +753,12 @@ def _remove_leftovers(engine: Engine) -> tuple[int, int, int]:
     import contextlib
     import shutil
 
-    from cgbench.engine import image
+    from cgbench.engine import base_image
     from cgbench.host import lock
     from cgbench.host.scratch import leftovers
 
     containers, directories = engine.leftovers(), lock.scratch_leftovers()
-    image.sweep()
+    base_image.sweep()
     for container in containers:
         engine.remove(container)
     for path in directories:
@@ -785,7 +785,7 @@ def image_build() -> None:
     from cgbench.spec import workload
 
     engine = Engine()
-    _print(image.build(engine, workload.directory(), lambda line: _print(f"  {line}")))
+    _print(image.build(engine.images, workload.directory(), lambda line: _print(f"  {line}")))
     engine.close()
 
 

@@ -6,7 +6,7 @@ import contextlib
 import shutil
 from dataclasses import dataclass
 
-from cgbench.engine import image
+from cgbench.engine import base_image
 from cgbench.engine.engine import Engine
 from cgbench.errors import DockerUnavailable
 from cgbench.host import lock
@@ -43,7 +43,7 @@ def clean(*, force: bool = False) -> Removed:
 def remove_leftovers(engine: Engine) -> Removed:
     """Remove containers, scratch directories, and what was lent."""
     containers, directories = engine.leftovers(), lock.scratch_leftovers()
-    image.sweep()
+    base_image.sweep()
     for container in containers:
         engine.remove(container)
     for path in directories:

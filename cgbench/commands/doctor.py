@@ -111,7 +111,7 @@ def _docker(engine: Engine, described: Host) -> list[Finding]:
         ),
     ]  # fmt: skip
     tag = image.tag(workload.directory())
-    if engine.has_image(tag):
+    if engine.images.has_image(tag):
         findings.append(Finding("image", "ok", tag))
         findings += _conversion(engine, tag)
     else:

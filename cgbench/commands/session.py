@@ -38,7 +38,7 @@ class Session:
 
     def require_image(self, tag: str) -> None:
         """Raise ImageError unless Docker has the image `tag`."""
-        if not self.engine.has_image(tag):
+        if not self.engine.images.has_image(tag):
             raise ImageError(f"the image {tag} is missing", "Build it: cgbench image build.")
 
 

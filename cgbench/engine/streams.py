@@ -54,39 +54,57 @@ class StatsStream:
         self._thread.join(timeout=5)
         return tuple(self._messages)
 
-    @property
-    def so_far(self) -> tuple[Stats, ...]:
-        """What came until now."""
-        return tuple(self._messages)
-
 
 class EventStream:
-    """Records starts, ends and OOM kills of a run's containers in a thread."""
+    """Records starts, ends and OOM kills of a run's containers in a thread.
 
-    def __init__(self, messages: Iterable[Mapping[str, Any]], close: Callable[[], None]) -> None:
+    `broken` says why the stream ended before `finish`, None while it did not; `errors` are those
+    that an interrupted stream raises.
+    """
+
+    def __init__(
+        self,
+        messages: Iterable[Mapping[str, Any]],
+        close: Callable[[], None],
+        errors: tuple[type[Exception], ...] = (),
+    ) -> None:
+        self.broken: str | None = None
         self._events: list[Event] = []
         # The daemon stamps with the wall clock; the difference is taken once, at the beginning.
         self._to_monotonic = time.monotonic_ns() - time.time_ns()
         self._stream = messages
         self._close = close
+        # Also those of a message that is none.
+        self._errors: tuple[type[Exception], ...] = (
+            *errors, OSError, ValueError, KeyError, TypeError,
+        )  # fmt: skip
+        self._closing = False
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
     def _listen(self) -> None:
-        for message in self._stream:
-            if message.get("Action") in ("start", "die", "oom"):
-                status = message["Actor"]["Attributes"].get("exitCode")
-                self._events.append(
-                    Event(
-                        container_id=message["Actor"]["ID"],
-                        t_ns=message["timeNano"] + self._to_monotonic,
-                        action=message["Action"],
-                        exit_code=None if status is None else int(status),
-                    )
-                )
+        why = "the daemon closed it"
+        try:
+            for message in self._stream:
+                if message.get("Action") in ("start", "die", "oom"):
+                    self._events.append(self._event(message))
+        except self._errors as error:
+            why = str(error) or type(error).__name__
+        if not self._closing:
+            self.broken = f"the stream of Docker's events broke: {why}"
+
+    def _event(self, message: Mapping[str, Any]) -> Event:
+        status = message["Actor"]["Attributes"].get("exitCode")
+        return Event(
+            container_id=message["Actor"]["ID"],
+            t_ns=message["timeNano"] + self._to_monotonic,
+            action=message["Action"],
+            exit_code=None if status is None else int(status),
+        )
 
     def finish(self) -> tuple[Event, ...]:
         """Stop, and return what happened."""
+        self._closing = True
         self._close()
         self._thread.join(timeout=5)
         return tuple(self._events)
@@ -94,19 +112,28 @@ class EventStream:
 
 def stats(message: Mapping[str, Any], t_ns: int) -> Stats:
     """Compute what `docker stats` prints (docker/cli: cli/command/container/stats_helpers.go)."""
-    now, before = message.get("cpu_stats", {}), message.get("precpu_stats", {})
-    used = now.get("cpu_usage", {}).get("total_usage", 0) - before.get("cpu_usage", {}).get(
-        "total_usage", 0
-    )
-    system = now.get("system_cpu_usage", 0) - before.get("system_cpu_usage", 0)
-    cpus = None
-    if before.get("system_cpu_usage") and system > 0 and used >= 0:
-        cpus = used / system * now.get("online_cpus", 0)
     memory = message.get("memory_stats", {})
     held = memory.get("usage")
-    if held is not None:
-        # The cache that reclaim would take first is left out: total_inactive_file on v1,
-        # inactive_file on v2.
-        details = memory.get("stats", {})
-        held -= details.get("total_inactive_file", details.get("inactive_file", 0))
-    return Stats(t_ns, cpus, held)
+    # The cache that reclaim would take first is left out: total_inactive_file on v1,
+    # inactive_file on v2; docker stats leaves out nothing where neither is there.
+    details = memory.get("stats", {})
+    cache = details.get("total_inactive_file", details.get("inactive_file"))
+    if held is not None and cache is not None:
+        held -= cache
+    return Stats(t_ns, _cpus(message), held)
+
+
+def _cpus(message: Mapping[str, Any]) -> float | None:
+    """Return the CPUs used between two readings, None where one of them is absent."""
+    now, before = message.get("cpu_stats", {}), message.get("precpu_stats", {})
+    online = now.get("online_cpus")
+    readings = [
+        (one.get("cpu_usage", {}).get("total_usage"), one.get("system_cpu_usage"))
+        for one in (now, before)
+    ]
+    (used, system), (used_before, system_before) = readings
+    if not online or not system_before or None in (used, system, used_before):
+        return None
+    if system <= system_before or used < used_before:
+        return None
+    return float((used - used_before) / (system - system_before) * online)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from cgbench.engine.engine import Answer, Engine
+from cgbench.engine.connection import Answer
+from cgbench.engine.engine import Engine
 from cgbench.errors import UpdateRejected
 from cgbench.host import cgroups
 from cgbench.measuring.container import Running, interface_path, interface_paths, text

@@ -29,7 +29,10 @@ from cgbench.units import NS_PER_S, NS_PER_US
 
 @dataclass
 class Harvest:
-    """What a trial has come to so far; kept when it fails, so that nothing is lost."""
+    """What a trial has come to so far; kept when it fails, so that nothing is lost.
+
+    `lost` says what could not be had although the trial went well.
+    """
 
     t_begin_ns: int
     containers: list[ContainerRecord] = field(default_factory=list)
@@ -40,6 +43,7 @@ class Harvest:
     logs: dict[str, tuple[WorkerLog, ...]] = field(default_factory=dict)
     streams: dict[str, docker_streams.StatsStream] = field(default_factory=dict)
     events: list[docker_streams.Event] = field(default_factory=list)
+    lost: str | None = None
 
 
 def collect(
@@ -74,6 +78,12 @@ def _collect_logs(running: Sequence[Running], progress: Harvest, forgiving: bool
             silent = error
     if silent is not None and not forgiving:
         raise silent
+
+
+def take_events(stream: docker_streams.EventStream, progress: Harvest) -> None:
+    """Stop the stream of events and take what came; ends may be missing if it broke before."""
+    progress.events.extend(stream.finish())
+    progress.lost = stream.broken
 
 
 def data(progress: Harvest) -> TrialData:

@@ -12,7 +12,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgbench.engine.engine import PROBE_PATH, SCRATCH_PATH, ContainerSpec, Engine
+from cgbench.engine.container_spec import PROBE_PATH, SCRATCH_PATH, ContainerSpec
+from cgbench.engine.engine import Engine
 from cgbench.engine.streams import StatsStream
 from cgbench.errors import CgroupError, TrialError
 from cgbench.host import cgroups, interface_files

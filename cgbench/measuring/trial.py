@@ -67,6 +67,8 @@ def run_trial(
         reason = error.message
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    if reason is None and progress.lost is not None:
+        reason = progress.lost
     after = cpu_time.cpu_times(daemons)
     data = collect.data(progress)
     record = TrialRecord(
@@ -109,7 +111,7 @@ def _measure(
         birth = Birth(folder.name, site.image, site.run, limit_s, folder)
         birth = _prepared(stack, experiment, site, birth)
         events = site.engine.events(site.run)
-        stack.callback(lambda: progress.events.extend(events.finish()))
+        stack.callback(collect.take_events, events, progress)
         running = [start(stack, spec, plan, site.engine, birth) for spec in experiment.containers]
         # All at once, before one is removed after the other: a hog that still runs can keep its
         # rival waiting for the disk, and a process that waits for the disk cannot die.

@@ -13,7 +13,8 @@ from pathlib import Path
 from cgbench.commands import gate
 from cgbench.commands.session import Session
 from cgbench.engine import image
-from cgbench.engine.engine import Answer, Engine
+from cgbench.engine.connection import Answer
+from cgbench.engine.engine import Engine
 from cgbench.host import preconditions
 from cgbench.judging import sides
 from cgbench.judging.comparison import Comparison, Judgement

@@ -16,7 +16,8 @@ from pathlib import Path
 import psutil
 
 from cgbench.engine import image
-from cgbench.engine.engine import PROBE_PATH, ContainerSpec, Engine
+from cgbench.engine.container_spec import PROBE_PATH, ContainerSpec
+from cgbench.engine.engine import Engine
 from cgbench.host import cgroups, cpu_time, description, lock, preconditions
 from cgbench.measuring.probe import ProbeFile
 from cgbench.measuring.readings import Target

@@ -8,7 +8,8 @@ import pytest
 from cgbench.commands import ab
 from cgbench.commands.session import Session
 from cgbench.engine import image
-from cgbench.engine.engine import Answer, Engine
+from cgbench.engine.connection import Answer
+from cgbench.engine.engine import Engine
 from cgbench.errors import BaselineError
 from cgbench.judging.comparison import Judgement
 from cgbench.spec import experiment_file, workload

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from cgbench.engine import image
-from cgbench.engine.engine import PROBE_PATH, SCRATCH_PATH, ContainerSpec, Engine, State
+from cgbench.engine.container_spec import PROBE_PATH, SCRATCH_PATH, ContainerSpec
+from cgbench.engine.engine import Engine, State
 from cgbench.host import cgroups, lock, preconditions
 from cgbench.measuring.probe import ProbeFile, Task, WorkerLog
 from cgbench.spec import workload

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import http.server
-import json
-import platform
-import socketserver
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from cgbench.engine import image
-from cgbench.engine.engine import ContainerSpec, Engine
+from cgbench.engine.container_spec import ContainerSpec
+from cgbench.engine.engine import Engine
 from cgbench.errors import DockerUnavailable, ImageError, UpdateRejected
 from cgbench.spec import workload
+from tests.made.daemon import HERE, OLD, PRESENT, listening
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:2375", "ssh://root@example", "npipe:////x"])
@@ -34,55 +30,12 @@ def test_no_daemon_is_told_with_its_address_and_what_to_do(tmp_path: Path) -> No
         Engine({"DOCKER_HOST": f"unix://{tmp_path}/none"})
 
 
-OLD = {"Version": "17.03.2", "ApiVersion": "1.27", "MinAPIVersion": "1.12"}
-PRESENT: dict[str, object] = {"Version": "4.3.1", "ApiVersion": "1.41", "MinAPIVersion": "1.24",
-                              "Components": [{"Name": "Podman Engine"}]}  # fmt: skip
-HERE = {"KernelVersion": platform.release(), "CgroupDriver": "cgroupfs"}
-
-
-class MadeUpDaemon(http.server.BaseHTTPRequestHandler):
-    """Answers with `version` and `info`, and knows no other request."""
-
-    version: Mapping[str, object] = OLD
-    info: Mapping[str, object] = HERE
-
-    def do_GET(self) -> None:
-        self._answer(200, self.info if self.path.endswith("/info") else self.version)
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.send_error(404)
-
-    def _answer(self, status: int, answer: Mapping[str, object]) -> None:
-        body = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def address_string(self) -> str:
-        return "local"
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def listening(socket: Path, daemon: type[MadeUpDaemon]) -> Iterator[str]:
-    """Let a made-up daemon answer at a socket, and yield its address."""
-    with socketserver.ThreadingUnixStreamServer(str(socket), daemon) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"unix://{socket}"
-        server.shutdown()
-        thread.join()
-
-
 def refusal(socket: Path, version: Mapping[str, object], info: Mapping[str, object]) -> str:
     """Return why an engine refuses a daemon that says this of itself."""
-    daemon = type("Daemon", (MadeUpDaemon,), {"version": version, "info": info})
-    with listening(socket, daemon) as address, pytest.raises(DockerUnavailable) as caught:
+    with (
+        listening(socket, version=version, info=info) as address,
+        pytest.raises(DockerUnavailable) as caught,
+    ):
         Engine({"DOCKER_HOST": address})
     assert caught.value.advice
     return caught.value.message
@@ -129,7 +82,7 @@ def test_a_second_daemon_with_a_socket_elsewhere_is_used(tmp_path: Path) -> None
             except DockerUnavailable:
                 assert time.monotonic() < limit, (tmp_path / "log").read_text()[-2000:]
                 time.sleep(0.1)
-        assert not second.has_image(image.tag(workload.directory()))
+        assert not second.images.has_image(image.tag(workload.directory()))
         assert second.endpoint.path == str(socket)
         second.close()
     finally:

@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 import pytest
 
-from cgbench.engine import image
+from cgbench.engine import base_image, image
 from cgbench.errors import ImageError
 
 WORKLOADS = Path(__file__).parents[2] / "workloads"
@@ -330,7 +330,7 @@ def test_an_interruption_ends_debootstrap_and_removes_its_tree(
 def test_a_debootstrap_that_hangs_is_ended(
     context: Path, script: Script, trees: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(image, "DEBOOTSTRAP_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(base_image, "DEBOOTSTRAP_TIMEOUT_S", 0.5)
     script("debootstrap", "echo waiting; sleep 98765")
     begin = time.monotonic()
     with pytest.raises(ImageError, match="exit status -9"):
@@ -347,5 +347,5 @@ def test_trees_of_processes_that_are_gone_are_swept_and_others_are_kept(trees: P
     )
     for directory in (gone, own, foreign):
         (directory / "root").mkdir(parents=True)
-    assert image.sweep() == [gone]
+    assert base_image.sweep() == [gone]
     assert sorted(trees.iterdir()) == sorted([own, foreign])

@@ -12,7 +12,8 @@ from typing import cast
 
 import pytest
 
-from cgbench.engine.engine import ContainerSpec, Engine, State
+from cgbench.engine.container_spec import ContainerSpec
+from cgbench.engine.engine import Engine, State
 from cgbench.errors import TrialError
 from cgbench.host.cgroups import Cgroup
 from cgbench.measuring import container

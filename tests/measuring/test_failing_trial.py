@@ -19,7 +19,7 @@ from cgbench.errors import (
     TrialError,
     UpdateRejected,
 )
-from cgbench.measuring import trial
+from cgbench.measuring import collect, trial
 from cgbench.measuring.container import Running
 from cgbench.measuring.progress import Silent
 from cgbench.measuring.site import Site
@@ -50,8 +50,10 @@ class Hanging:
 class Eventless:
     """A daemon that has nothing to say."""
 
+    broken: str | None = None
+
     def events(self, run: str) -> Any:
-        return SimpleNamespace(finish=lambda: ())
+        return SimpleNamespace(finish=lambda: (), broken=self.broken)
 
 
 @pytest.fixture
@@ -113,6 +115,15 @@ def test_what_would_happen_again_ends_the_run_with_its_own_reason(
     with pytest.raises(type(error)) as caught:
         fail(error)
     assert caught.value is error
+
+
+def test_a_stream_of_events_that_broke_fails_a_trial_that_went_well_otherwise(
+    fail: Fail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Eventless, "broken", "the stream of Docker's events broke: reset")
+    monkeypatch.setattr(collect, "collect", lambda *_, **__: None)
+    assert fail(None).reason == "the stream of Docker's events broke: reset"
+    assert fail(OOM).reason == OOM.message
 
 
 def test_nothing_stays_behind(fail: Fail, tmp_path: Path) -> None:

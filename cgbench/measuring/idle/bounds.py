@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from cgbench.engine.engine import Answer
+from cgbench.engine.connection import Answer
 from cgbench.errors import CgroupError
 from cgbench.host.cgroups import Cgroup
 from cgbench.measuring.idle.containers import Idle, Limits, Supply, outcome, words

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from cgbench.engine.engine import Answer, ContainerSpec
+from cgbench.engine.connection import Answer
+from cgbench.engine.container_spec import ContainerSpec
 from cgbench.errors import CgroupError, EngineError
 from cgbench.host import cgroups
 from cgbench.measuring.site import Progress, Site, silent

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cgbench.engine.engine import Answer
+from cgbench.engine.connection import Answer
 from cgbench.measuring.idle.containers import Idle, Limits, Supply, words
 from cgbench.records.idle_findings import BornVsChanged, Difference, Interaction, Meeting
 from cgbench.spec.option import Interface, Option, Settings

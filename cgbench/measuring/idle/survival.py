@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cgbench.engine.engine import Answer
+from cgbench.engine.connection import Answer
 from cgbench.errors import EngineError, PreconditionError
 from cgbench.measuring.idle.containers import Idle, Supply, words
 from cgbench.measuring.site import Progress, Site, silent

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cgbench.engine.engine import Answer
+from cgbench.engine.connection import Answer
 from cgbench.measuring.idle.containers import Limits, Supply, outcome, words
 from cgbench.records.idle_findings import Difference
 from cgbench.spec.options import option, update_body

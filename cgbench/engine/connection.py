@@ -1,0 +1,184 @@
+"""Requests to one daemon: each has a limit, and every failure of the client is an EngineError."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import docker
+import docker.errors
+import requests
+import urllib3.exceptions
+
+from cgbench.engine.endpoint import Endpoint
+from cgbench.errors import DockerUnavailable, EngineError
+
+CLIENT_ERRORS = (
+    docker.errors.DockerException,
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+)
+"""All that Docker's client and the two libraries below it raise."""
+
+TIMEOUT_S = 60.0
+"""How long the daemon may take over one answer; removing a container from a busy disk is slow."""
+
+_START_IT = "Start it (systemctl start docker, or run `make setup` in a checkout)."
+_HANGS = "Check the daemon (docker info, its log); restart it if it hangs."
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The daemon's answer to a request, and when it was asked and given (CLOCK_MONOTONIC ns).
+
+    `refusal` is what it said when it refused, None when it did not.
+    """
+
+    t_request_ns: int
+    t_answer_ns: int
+    warnings: tuple[str, ...]
+    refusal: str | None = None
+
+
+class Connection:
+    """A connection to the daemon at an endpoint; `api` is Docker's low-level client.
+
+    Raises DockerUnavailable where no daemon answers.
+    """
+
+    def __init__(self, endpoint: Endpoint, timeout_s: float = TIMEOUT_S) -> None:
+        self.endpoint = endpoint
+        self.timeout_s = timeout_s
+        _require_listener(endpoint)
+        try:
+            self.api = docker.APIClient(
+                base_url=endpoint.url, version="auto", timeout=timeout_s
+            )  # fmt: skip
+        except CLIENT_ERRORS as error:
+            raise DockerUnavailable(
+                f"no Docker daemon answers at {endpoint.words}: {self.cause(error)}", _START_IT
+            ) from error
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.api.close()
+
+    def call(self, method: Callable[..., Any], *arguments: object, **named: object) -> Any:
+        """Call a method of the client. Raises EngineError where it fails or is not answered."""
+        try:
+            return method(*arguments, **named)
+        except CLIENT_ERRORS as error:
+            raise self.failure(error) from error
+
+    def within(self, limit_s: float, method: Callable[[], Any]) -> Any:
+        """Call a method that has no limit of its own. Raises EngineError when it takes too long.
+
+        It is called in a thread, which is left behind when it does.
+        """
+        results: list[Any] = []
+        errors: list[BaseException] = []
+
+        def attempt() -> None:
+            try:
+                results.append(method())
+            except CLIENT_ERRORS as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=attempt, daemon=True)
+        thread.start()
+        thread.join(limit_s)
+        if errors:
+            raise self.failure(errors[0]) from errors[0]
+        if not results:
+            raise self._late(limit_s)
+        return results[0]
+
+    def post(
+        self, path: str, timeout_s: float | None = None, **content: object
+    ) -> requests.Response:
+        """Send a POST request. Raises EngineError where it is not answered."""
+        limit_s = self.timeout_s if timeout_s is None else timeout_s
+        response: requests.Response = self.call(
+            self.api.post, self._url(path), timeout=limit_s, **content
+        )
+        return response
+
+    def get(self, path: str) -> Any:
+        """Return the JSON that a path gives. Raises EngineError where there is none."""
+        response = self.call(self.api.get, self._url(path), timeout=self.timeout_s)
+        if response.status_code >= 400:
+            raise EngineError(f"Docker refused: {message(response)}")
+        return self.json(response)
+
+    def ask(self, path: str, body: Mapping[str, object] | None) -> tuple[requests.Response, Answer]:
+        """Send a request that changes something; return the response and when it came."""
+        begin = time.monotonic_ns()
+        response = self.post(path, json=body)
+        end = time.monotonic_ns()
+        if response.status_code >= 400:
+            return response, Answer(begin, end, (), message(response))
+        said = self.json(response) if response.content else {}
+        return response, Answer(begin, end, tuple(said.get("Warnings") or ()))
+
+    def json(self, response: requests.Response) -> Any:
+        """Return an answer's JSON. Raises EngineError where it is none."""
+        try:
+            return response.json()
+        except ValueError:
+            raise EngineError(
+                f"Docker answered something that is not JSON: {response.text.strip()[:60]!r}",
+                f"Check what listens at {self.endpoint.words}.",
+            ) from None
+
+    def failure(self, error: BaseException) -> EngineError:
+        """Return what a failure of the client means."""
+        if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
+            return self._late(self.timeout_s)
+        if isinstance(error, docker.errors.APIError):
+            return EngineError(f"Docker refused: {self.cause(error)}")
+        return EngineError(f"Docker does not answer: {self.cause(error)}", _HANGS)
+
+    def _late(self, limit_s: float) -> EngineError:
+        return EngineError(
+            f"Docker at {self.endpoint.words} did not answer within {limit_s:g} s", _HANGS
+        )
+
+    def cause(self, error: BaseException) -> str:
+        """Return the innermost reason of an error, in the daemon's own words if it has any."""
+        if isinstance(error, docker.errors.APIError) and error.explanation:
+            return str(error.explanation)
+        inner = error.__cause__ or error.__context__
+        while inner is not None and (inner.__cause__ or inner.__context__):
+            inner = inner.__cause__ or inner.__context__
+        return str(inner or error)
+
+    def _url(self, path: str) -> str:
+        return f"{self.api.base_url}/v{self.api.api_version}{path}"
+
+
+def message(response: requests.Response) -> str:
+    """Return what the daemon says in an answer that refuses something."""
+    try:
+        return str(response.json()["message"]).strip()
+    except (ValueError, KeyError, TypeError):
+        return response.text.strip()[:200] or f"HTTP status {response.status_code}"
+
+
+def _require_listener(endpoint: Endpoint) -> None:
+    """Raise DockerUnavailable unless something listens on the socket.
+
+    Asked first, since docker's own client leaks its socket where nothing listens.
+    """
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(TIMEOUT_S)
+        try:
+            client.connect(endpoint.path)
+        except OSError as error:
+            raise DockerUnavailable(
+                f"no Docker daemon answers at {endpoint.words}: {error.strerror or error}",
+                _START_IT if endpoint.origin is None else "Start it, or choose another socket.",
+            ) from error

@@ -1,0 +1,95 @@
+"""What container to start, and how the Engine API is asked for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cgbench.spec.option import Settings
+from cgbench.spec.options import update_body
+from cgbench.spec.workload import CONTAINER_USER
+
+LABEL = "cgbench.run"
+"""Every container carries it, with the run's name; `cgbench clean` finds them by it."""
+
+PROBE_PATH = "/probe"
+"""Where the probe's shared-memory file is mounted in a container."""
+
+SCRATCH_PATH = "/scratch"
+"""Where a container that asks for it has a volume on Docker's disk to write to."""
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """What to start: `options` are update options it is born with, `memory` and `pids` safety caps.
+
+    None is no cap, for a container that only sleeps. `raw` are fields of the Engine API's
+    HostConfig, sent as they are.
+    `deadline_s` after its start the container ends by itself, whatever becomes of cgbench. With an
+    empty `argv` it sleeps until then, in a single task.
+    `scratch` asks for a volume that is removed with the container, `device` for a block device
+    it may read and write, `parent` for a place in the cgroup tree.
+    """
+
+    name: str
+    image: str
+    argv: Sequence[str]
+    run: str
+    options: Settings
+    memory: int | None
+    pids: int | None
+    deadline_s: int
+    probe: Path | None
+    scratch: bool = False
+    device: Path | None = None
+    parent: str | None = None
+    raw: Mapping[str, object] = field(default_factory=dict)
+
+    def body(self) -> dict[str, object]:
+        """Return the body of the request that creates it."""
+        caps: dict[str, object] = {}
+        if self.memory is not None:
+            caps |= {"Memory": self.memory, "MemorySwap": self.memory}
+        if self.pids is not None:
+            caps |= {"PidsLimit": self.pids}
+        # PID 1 is timeout(1): a timer in the kernel ends the container on its deadline.
+        command = ["timeout", "--signal=KILL", str(self.deadline_s), *self.argv]
+        return {
+            "Image": self.image,
+            "Cmd": command if self.argv else ["sleep", str(self.deadline_s)],
+            "User": f"{CONTAINER_USER}:{CONTAINER_USER}",
+            "Labels": {LABEL: self.run},
+            "NetworkDisabled": True,
+            "StopSignal": "SIGKILL",
+            # The volume takes its owner from the image's directory of that name.
+            "Volumes": {SCRATCH_PATH: {}} if self.scratch else {},
+            "HostConfig": {
+                "NetworkMode": "none",
+                "CapDrop": ["ALL"],
+                "SecurityOpt": ["no-new-privileges"],
+                "ReadonlyRootfs": True,
+                "Tmpfs": {"/tmp": "rw,noexec,nosuid,size=16m"},
+                "Binds": [] if self.probe is None else [f"{self.probe}:{PROBE_PATH}:rw"],
+                "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}},
+                "Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
+                # Under memory pressure the kernel shall take the stress, not the host's work.
+                "OomScoreAdj": 500,
+            }
+            | self._placed()
+            | caps
+            | update_body(self.options)
+            | dict(self.raw),
+        }
+
+    def _placed(self) -> dict[str, object]:
+        """Return what of HostConfig gives a container its device and its place in the tree."""
+        placed: dict[str, object] = {}
+        if self.parent is not None:
+            placed["CgroupParent"] = self.parent
+        if self.device is not None:
+            name = str(self.device)
+            placed["Devices"] = [
+                {"PathOnHost": name, "PathInContainer": name, "CgroupPermissions": "rw"}
+            ]
+        return placed

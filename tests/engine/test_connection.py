@@ -1,0 +1,148 @@
+"""Every wait for the daemon has a limit, and every failure of its client is one clear line."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cgbench.engine.connection import Answer
+from cgbench.engine.container_spec import ContainerSpec
+from cgbench.engine.engine import Engine
+from cgbench.errors import DockerUnavailable, EngineError
+from tests.made.daemon import PRESENT, listening
+
+SPEC = ContainerSpec("x", "image", (), "run", {}, None, None, 30, None)
+USABLE = {"version": PRESENT, "knows_update": True}
+
+
+@contextmanager
+def connected(folder: Path, timeout_s: float = 0.5, **what: object) -> Iterator[Engine]:
+    """Connect to a daemon that is usable, but for what is said of it."""
+    with listening(folder / "sock", **{**USABLE, **what}) as address:
+        engine = Engine({"DOCKER_HOST": address}, timeout_s)
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+
+def start(engine: Engine) -> None:
+    with engine.container(SPEC):
+        pass
+
+
+ASKED: dict[str, Callable[[Engine], object]] = {
+    "create": start,
+    "update": lambda engine: engine.update("id", {"cpu-quota": 5000}),
+    "pause": lambda engine: engine.tell("id", "pause"),
+    "inspect": lambda engine: engine.state("id"),
+    "limits": lambda engine: engine.host_config("id"),
+    "logs": lambda engine: engine.logs("id"),
+    "leftovers": lambda engine: engine.leftovers(),
+    "one reading of stats": lambda engine: engine.stats_once("id"),
+    "the stream of stats": lambda engine: engine.stats("id"),
+    "the stream of events": lambda engine: engine.events("run"),
+    "an image": lambda engine: engine.images.has_image("image"),
+    "an import": lambda engine: engine.images.import_image(io.BytesIO(b"tar"), "image"),
+}
+
+
+@pytest.mark.parametrize("what", sorted(set(ASKED) - {"an import"}))
+def test_a_daemon_that_never_answers_is_given_up_with_a_message(tmp_path: Path, what: str) -> None:
+    with connected(tmp_path, hangs="containers/(?!cgbench-nobody)|events|images") as engine:
+        began = time.monotonic()
+        with pytest.raises(EngineError, match=r"did not answer within 0\.5 s") as caught:
+            ASKED[what](engine)
+    assert "unix://" in caught.value.message
+    assert caught.value.advice
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("hangs", ["/version$", "/info$", "cgbench-nobody"])
+def test_a_daemon_that_hangs_from_the_first_request_on_is_given_up(
+    tmp_path: Path, hangs: str
+) -> None:
+    with (
+        listening(tmp_path / "sock", **USABLE, hangs=hangs) as address,
+        pytest.raises(EngineError, match="answer"),
+    ):
+        Engine({"DOCKER_HOST": address}, 0.5)
+
+
+def test_a_removal_is_tried_for_a_while_and_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cgbench.engine.engine._REMOVE_TIMEOUT_S", 0.5)
+    with connected(tmp_path, hangs="containers/id") as engine:
+        began = time.monotonic()
+        with pytest.raises(EngineError, match="cannot remove id"):
+            engine.remove("id")
+    assert time.monotonic() - began < 10
+
+
+def test_a_registry_that_never_answers_gives_no_image(tmp_path: Path) -> None:
+    with connected(tmp_path, hangs="images/create") as engine:
+        assert not engine.images.pull("debian:none", 0.3)
+
+
+@pytest.mark.parametrize("what", sorted(set(ASKED) - {"the stream of stats",
+                                                      "the stream of events", "logs"}))  # fmt: skip
+@pytest.mark.parametrize("says", [(500, b"<html>no"), (200, b"<html>what"), (200, b"")])
+def test_a_daemon_that_talks_nonsense_is_one_line(
+    tmp_path: Path, what: str, says: tuple[int, bytes]
+) -> None:
+    with connected(tmp_path, says=says, timeout_s=5) as engine:
+        try:
+            found = ASKED[what](engine)
+        except EngineError as error:
+            assert error.message  # noqa: PT017
+            assert "\n" not in error.message  # noqa: PT017
+        else:
+            # A request that asks nothing back may be refused, or answered by nothing.
+            refused = isinstance(found, Answer) and found.refusal
+            assert refused or says[1] == b"" or what == "an image", found
+
+
+def test_the_daemons_own_words_are_the_message(tmp_path: Path) -> None:
+    with connected(tmp_path, says=(500, b'{"message": "no space left"}'), timeout_s=5) as engine:
+        with pytest.raises(EngineError, match="Docker refused: no space left"):
+            engine.leftovers()
+        with pytest.raises(EngineError, match="cannot create container x: no space left"):
+            start(engine)
+
+
+@pytest.mark.parametrize("what", sorted(set(ASKED) - {"an import"}))
+def test_a_daemon_that_goes_away_is_one_line(tmp_path: Path, what: str) -> None:
+    drops = "containers/(?!cgbench-nobody)|events|images"
+    with (
+        connected(tmp_path, drops=drops, timeout_s=5) as engine,
+        pytest.raises(EngineError, match="Docker does not answer: ") as caught,
+    ):
+        ASKED[what](engine)
+    assert "\n" not in caught.value.message
+    assert caught.value.advice
+
+
+def test_a_stream_that_breaks_says_so_and_keeps_what_came(tmp_path: Path) -> None:
+    with connected(tmp_path, cut="/events", timeout_s=5) as engine:
+        stream = engine.events("run")
+        stream._thread.join(5)
+        assert [event.action for event in stream.finish()] == ["start"]
+        assert stream.broken is not None
+        assert stream.broken.startswith("the stream of Docker's events broke: ")
+
+
+def test_a_stream_of_stats_that_breaks_keeps_what_came(tmp_path: Path) -> None:
+    with connected(tmp_path, cut="/stats", timeout_s=5) as engine:
+        (point,) = engine.stats("id").finish()
+        assert (point.cpus, point.memory_bytes) == (None, None)
+
+
+def test_no_listener_is_told_with_its_address(tmp_path: Path) -> None:
+    with pytest.raises(DockerUnavailable, match=r"no Docker daemon answers at unix://.*/none"):
+        Engine({"DOCKER_HOST": f"unix://{tmp_path}/none"})

@@ -1,0 +1,101 @@
+"""What Docker says by itself: events until the stream is closed, and stats as it prints them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from cgbench.engine.streams import EventStream, Stats, stats
+
+Message = Mapping[str, Any]
+
+
+def event(action: str, **attributes: str) -> Message:
+    return {"Action": action, "timeNano": 7, "Actor": {"ID": "a", "Attributes": attributes}}
+
+
+def test_starts_ends_and_oom_kills_are_kept_with_their_status_and_other_events_are_not() -> None:
+    closed = threading.Event()
+
+    def messages() -> Iterator[Message]:
+        yield event("exec_create")
+        yield from (event("start"), event("oom"), event("die", exitCode="137"))
+        closed.wait(10)
+
+    stream = EventStream(messages(), closed.set)
+    while len(stream._events) < 3:
+        pass
+    assert [(one.action, one.exit_code) for one in stream.finish()] == [
+        ("start", None), ("oom", None), ("die", 137)
+    ]  # fmt: skip
+    assert stream.broken is None, "it was closed by us"
+
+
+class Broken(Exception):
+    """What a client raises."""
+
+
+@pytest.mark.parametrize(
+    ("message", "error", "why"),
+    [
+        (None, None, "the daemon closed it"),
+        (None, Broken("reset by peer"), "reset by peer"),
+        (None, ConnectionResetError(104, "reset"), "reset"),
+        ({"Action": "die"}, None, "Actor"),
+        (event("die", exitCode="many"), None, "invalid literal"),
+    ],
+)
+def test_a_stream_that_ends_too_early_says_why(
+    message: Message | None, error: Exception | None, why: str
+) -> None:
+    def messages() -> Iterator[Message]:
+        yield event("start")
+        if message is not None:
+            yield message
+        if error is not None:
+            raise error
+
+    stream = EventStream(messages(), lambda: None, (Broken,))
+    stream._thread.join(10)
+    assert [one.action for one in stream.finish()] == ["start"]
+    assert stream.broken is not None
+    assert why in stream.broken
+
+
+BEFORE = {"cpu_usage": {"total_usage": 100}, "system_cpu_usage": 1000}
+NOW = {"cpu_usage": {"total_usage": 150}, "system_cpu_usage": 1100, "online_cpus": 2}
+
+
+def test_cpus_are_those_that_docker_stats_prints() -> None:
+    assert stats({"cpu_stats": NOW, "precpu_stats": BEFORE}, 5) == Stats(5, 1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("now", "before"),
+    [
+        (NOW, {}), ({}, BEFORE), ({}, {}), (NOW, {**BEFORE, "system_cpu_usage": 0}),
+        ({**NOW, "online_cpus": 0}, BEFORE), ({**NOW, "cpu_usage": {}}, BEFORE),
+        (NOW, {**BEFORE, "cpu_usage": {}}), ({**NOW, "system_cpu_usage": 1000}, BEFORE),
+        (NOW, {**BEFORE, "cpu_usage": {"total_usage": 151}}),
+    ],
+)  # fmt: skip
+def test_what_one_of_the_two_readings_lacks_is_absent_and_not_zero(
+    now: Message, before: Message
+) -> None:
+    assert stats({"cpu_stats": now, "precpu_stats": before}, 5).cpus is None
+
+
+@pytest.mark.parametrize(
+    ("memory", "held"),
+    [
+        ({}, None),
+        ({"usage": 100}, 100),
+        ({"usage": 100, "stats": {"inactive_file": 30}}, 70),
+        ({"usage": 100, "stats": {"total_inactive_file": 40, "inactive_file": 30}}, 60),
+    ],
+)
+def test_memory_is_without_the_cache_that_goes_first(memory: Message, held: int | None) -> None:
+    assert stats({"memory_stats": memory}, 5).memory_bytes == held
