@@ -10,8 +10,9 @@
 #   CGBENCH_QUICK         false      CGBENCH_INCONCLUSIVE  fail, or warn to end with 0
 #   CGBENCH_PROGRAM       a cgbench to use instead of this checkout's own
 #
-# Exit status: 0 ok, 1 regressed, 2 an error, 3 inconclusive, incomparable, or no baseline yet: then
-# one is measured and kept, and the next job has something to compare with.
+# Exit status: 0 ok, 1 regressed, 2 an error, 3 undecided: inconclusive, incomparable, or no baseline
+# yet. Then one is measured and kept, and the next job has something to compare with. 4 means that
+# nothing could be measured here; CGBENCH_INCONCLUSIVE=warn does not turn that into 0.
 set -euo pipefail
 
 home="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -35,7 +36,7 @@ told() {
     [ -z "${GITHUB_STEP_SUMMARY:-}" ] || printf '%s\n\n' "$1" >>"$GITHUB_STEP_SUMMARY"
 }
 
-# End with the status of the gate; without a verdict, as it was wished.
+# End with the status of the gate; without a verdict, as CGBENCH_INCONCLUSIVE says.
 finish() {
     local status="$1"
     [ -z "${GITHUB_OUTPUT:-}" ] || printf 'status=%s\n' "$status" >>"$GITHUB_OUTPUT"
@@ -75,8 +76,12 @@ begin() {
     local name
     [ "$(dirname "$2")" = "$results/baselines" ] || die "there is no baseline $2"
     note "no baseline $2 yet: measuring one"
+    local status=0
     "$program" run "$1" "${quick[@]}" --trials "${CGBENCH_TRIALS:-30}" --results "$results" ||
-        die "$1 could not be measured"
+        status=$?
+    # A host that lacks something says so by a status of its own.
+    ((status != 4)) || finish 4
+    ((status == 0)) || die "$1 could not be measured"
     name="$(name_of "$1")"
     "$program" baseline set "$name" --name "$(basename "$2" .json)" --results "$results" ||
         die "no baseline could be made of $name"

@@ -14,10 +14,11 @@
     ├── ProbeError             the probe's shared file is missing or malformed
     ├── TrialError             a trial failed: a container died, was killed or vanished
     ├── StoreError             results cannot be read or written
-    ├── BaselineError          a baseline that is missing, damaged or unfit to compare with
+    ├── BaselineError          a baseline that is damaged or unfit to compare with
+    │   └── NoBaseline         exit 3: there is none to compare with yet
     ├── HistoryError           the runs there are make no trend
     ├── ScratchError           a scratch device, swap or cgroup cannot be made or given back
-    └── PreconditionError      exit 3: the host lacks something the experiment needs
+    └── PreconditionError      exit 4: nothing was measured, since the host lacks something
 
 Every message is one line that names the file, key or option; `advice` is the next move, another
 line. What they quote may hold anything: a message shows line ends as blanks, other control
@@ -109,7 +110,13 @@ class StoreError(CgbenchError):
 
 
 class BaselineError(CgbenchError):
-    """A baseline or candidate that cannot be found, read or compared."""
+    """A baseline or candidate that cannot be read or compared."""
+
+
+class NoBaseline(BaselineError):
+    """There is no baseline to compare with yet."""
+
+    exit_code: ClassVar[int] = 3
 
 
 class HistoryError(CgbenchError):
@@ -121,6 +128,6 @@ class ScratchError(CgbenchError):
 
 
 class PreconditionError(CgbenchError):
-    """The host lacks something that the experiment needs."""
+    """The host lacks something that measuring needs, so nothing was measured."""
 
-    exit_code: ClassVar[int] = 3
+    exit_code: ClassVar[int] = 4

@@ -60,7 +60,7 @@ def job(tmp_path: Path) -> Job:
     return Job(tmp_path)
 
 
-@pytest.mark.parametrize("status", ["0", "1", "2", "3"])
+@pytest.mark.parametrize("status", ["0", "1", "2", "3", "4"])
 def test_it_ends_as_the_gate_does(job: Job, status: str) -> None:
     job.keep("quota")
     output = job.place / "output"
@@ -69,7 +69,7 @@ def test_it_ends_as_the_gate_does(job: Job, status: str) -> None:
     assert output.read_text() == f"status={status}\n"
 
 
-@pytest.mark.parametrize(("status", "ends"), [("0", 0), ("1", 1), ("2", 2), ("3", 0)])
+@pytest.mark.parametrize(("status", "ends"), [("0", 0), ("1", 1), ("2", 2), ("3", 0), ("4", 4)])
 def test_warn_makes_only_a_missing_verdict_green_and_says_so(
     job: Job, status: str, ends: int
 ) -> None:
@@ -103,6 +103,14 @@ def test_without_a_baseline_one_is_measured_kept_and_no_pass(job: Job) -> None:
     assert (job.place / "cgbench-gate" / "quota.json").is_file()
     assert "No baseline for quota yet" in summary.read_text()
     assert job.run("quota").returncode == 0
+
+
+def test_a_baseline_that_this_host_cannot_measure_is_never_green(job: Job) -> None:
+    output = job.place / "output"
+    done = job.run("quota", RUN_STATUS="4", CGBENCH_INCONCLUSIVE="warn", GITHUB_OUTPUT=str(output))
+    assert done.returncode == 4, done.stderr
+    assert output.read_text() == "status=4\n"
+    assert job.calls("baseline") == []
 
 
 def test_one_missing_baseline_of_two_is_no_pass_and_hides_no_regression(job: Job) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
+from rich import progress as bars
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from cgbench.cli.terminal import printable
 from cgbench.measuring.progress import Observer, Silent, Snapshot
+from cgbench.measuring.site import Progress, silent
 from cgbench.records.run import RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.spec.schedule import PlannedStep, TrialPlan
@@ -85,7 +87,7 @@ class PlainLines:
 
     def _line(self, text: str) -> None:
         # Long reasons must stay on one line, so that grep finds them whole.
-        self._console.print(text, soft_wrap=True, markup=False)
+        self._console.print(Text(printable(text)), soft_wrap=True)
 
     def run_started(self, record: RunRecord, plans: list[TrialPlan], done: int) -> None:
         """Say what is about to run."""
@@ -123,13 +125,15 @@ class Dashboard:
 
     def __init__(self) -> None:
         self._clock = _Clock()
-        self._progress = Progress(
-            TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("trials"), TextColumn("{task.fields[left]} left"),
-        )  # fmt: skip
+        self._progress = bars.Progress(
+            bars.TextColumn("{task.description}", style="bold", markup=False),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TextColumn("trials, {task.fields[left]} left", markup=False),
+        )
         self._task = self._progress.add_task("", total=1, left="?")
-        self._phase = ""
-        self._failures: list[str] = []
+        self._phase = Text()
+        self._failures: list[Text] = []
         self._snapshots: Sequence[Snapshot] = ()
         self._trial_begin = time.monotonic()
 
@@ -144,7 +148,7 @@ class Dashboard:
                 held = "–" if one.throttled_pct is None else f"{one.throttled_pct:.0f} %"
                 memory = "–" if one.memory_bytes is None else format_size(one.memory_bytes)
                 used = "–" if one.cpus is None else f"{one.cpus:.2f}"
-                table.add_row(one.role, used, held, memory)
+                table.add_row(Text(printable(one.role)), used, held, memory)
             parts.append(table)
         return Group(*parts, *self._failures)
 
@@ -162,7 +166,8 @@ class Dashboard:
 
     def phase_started(self, step: PlannedStep, number: int, total: int) -> None:
         """Name the change."""
-        self._phase = f"  step {number}/{total}: --{step.option} {step.label} on {step.role}"
+        what = f"--{step.option} {step.label} on {step.role}"
+        self._phase = Text(f"  step {number}/{total}: {printable(what)}")
 
     def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
         """Take the containers' state for the next redraw."""
@@ -174,14 +179,13 @@ class Dashboard:
         self._trial_begin = time.monotonic()
         self._progress.update(self._task, completed=self._clock.done)
         if record.status == "failed":
-            self._failures.append(f"[red]trial {record.number} failed:[/red] {record.reason}")
+            failed = Text(f"trial {record.number} failed:", style="red")
+            self._failures.append(failed.append(f" {printable(record.reason or '')}", "default"))
 
 
 @contextmanager
-def telling(
-    stream: IO[str] | None = None,
-) -> Iterator[tuple[Callable[[str], None], Callable[[str], None]]]:
-    """Yield what tells progress in a few words, and what tells its details.
+def progress(stream: IO[str] | None = None) -> Iterator[tuple[Progress, Progress]]:
+    """Yield what shows progress in a few words, and what shows its details.
 
     In a terminal both change one and the same line, which is gone in the end; in a log each is a
     line of its own, and details are left out.
@@ -190,11 +194,11 @@ def telling(
     begin = time.monotonic()
 
     def line(text: str) -> Text:
-        told = f"{time.monotonic() - begin:5.0f} s  {text}"
-        return Text(told, no_wrap=True, overflow="ellipsis")
+        shown = f"{time.monotonic() - begin:5.0f} s  {printable(text)}"
+        return Text(shown, no_wrap=True, overflow="ellipsis")
 
     if not console.is_terminal:
-        yield lambda text: console.print(line(text), soft_wrap=True), lambda _detail: None
+        yield lambda text: console.print(line(text), soft_wrap=True), silent
         return
     with Live(
         Text(), console=console, refresh_per_second=_REDRAWS_PER_SECOND, transient=True

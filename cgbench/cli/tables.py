@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cgbench.cli.terminal import printable
 from cgbench.judging.comparison import SIGNS as SIGNS_OF_JUDGEMENTS
 from cgbench.judging.comparison import Comparison, Judgement
 from cgbench.judging.history import History, Trend
@@ -17,7 +18,7 @@ from cgbench.judging.run import Run
 from cgbench.judging.summary import Entry
 from cgbench.records.baseline import Baseline
 from cgbench.records.idle_findings import Meeting
-from cgbench.records.run import PointKey
+from cgbench.records.run import Host, PointKey
 from cgbench.records.truth import SIGNS, TruthTable
 from cgbench.reporting.words import comparison
 from cgbench.reporting.words.history import change_words, headline, parted, rules, title
@@ -28,37 +29,32 @@ def print_truth(table: TruthTable) -> None:
     """Print the verdict and reason on every option."""
     console = Console(highlight=False)
     host = table.host
-    console.print(
-        f"\n{host.hostname}: kernel {host.kernel}, cgroup {host.cgroup}, Docker {host.docker}, "
-        f"runc {host.runc}; {table.elapsed_s:.0f} s",
-        soft_wrap=True,
-    )
+    _line(console, f"\n{_described(host)}; {table.elapsed_s:.0f} s")
     shown = Table(box=None, pad_edge=False)
     for heading in ("option", "verdict", "why"):
         shown.add_column(heading, no_wrap=heading != "why")
     for row in table.rows:
         one = row.verdict
         sign = SIGNS[one.verdict]
-        shown.add_row(f"--{one.option}", f"{sign} {one.verdict.value}", one.reason)
+        shown.add_row(f"--{one.option}", f"{sign} {one.verdict.value}", _cell(one.reason))
     console.print(shown)
     for pair in table.interactions:
         if pair.outcome == Meeting.DISTURBED:
-            what = f"--{pair.b} {pair.b_value} undid --{pair.a} {pair.a_value}"
-            console.print(what, soft_wrap=True)
+            _line(console, f"--{pair.b} {pair.b_value} undid --{pair.a} {pair.a_value}")
 
 
 def print_history(history: History) -> None:
     """Print a metric's trends, a row per series and a line per change point, in 80 columns."""
     console = Console(highlight=False, width=79)
-    console.print(Text(headline(history).replace("`", "")))
+    _wrapped(console, headline(history).replace("`", ""))
     for trends in parted(history):
-        console.print(Text(f"\n{title(trends[0])}"))
+        _wrapped(console, f"\n{title(trends[0])}")
         table = Table(box=None, pad_edge=False)
         for heading in ("role", "requested", "runs", "first", "last", "change points"):
             table.add_column(heading, justify="left" if heading == "role" else "right")
         for trend in trends:
             table.add_row(
-                trend.key.container, trend.key.value, str(len(trend.entries)),
+                _cell(trend.key.container), _cell(trend.key.value), str(len(trend.entries)),
                 _quantity(trend.entries[0].value, trend.unit),
                 _quantity(trend.entries[-1].value, trend.unit),
                 "too few" if trend.too_short else str(len(trend.changes) or "–"),
@@ -66,25 +62,25 @@ def print_history(history: History) -> None:
         console.print(table)
         for trend in trends:
             _print_changes(console, trend)
-    console.print(Text(f"\n{rules()}"))
+    _wrapped(console, f"\n{rules()}")
     for one in history.left_out:
-        console.print(Text(f"left out {one.run}: {one.reason}"))
+        _wrapped(console, f"left out {one.run}: {one.reason}")
 
 
 def _print_changes(console: Console, trend: Trend) -> None:
     for change in trend.changes:
         words = change_words(trend, change)
         since = f"lasting {words.since}"
-        console.print(Text(f"{trend.key.value} ({trend.key.container}), {words.date}:"))
-        console.print(Text(f"  {words.levels}  {words.percent}  {words.p}  {since}"))
+        _wrapped(console, f"{trend.key.value} ({trend.key.container}), {words.date}:")
+        _wrapped(console, f"  {words.levels}  {words.percent}  {words.p}  {since}")
         if words.beneath:
-            console.print(Text(f"  beneath: {words.beneath}"))
+            _wrapped(console, f"  beneath: {words.beneath}")
 
 
 def print_summary(run: Run) -> None:
     """Print a run's figures as one table, a row per requested value, within 80 columns."""
     console, record = Console(highlight=False), run.record
-    console.print(f"{record.experiment.name}, run {record.run}: {record.status}", soft_wrap=True)
+    _line(console, f"{record.experiment.name}, run {record.run}: {record.status}")
     verify = record.experiment.verify
     judged = (verify.metric if verify else None) or "cpus_used"
     by_value: dict[PointKey, dict[str, Entry]] = {}
@@ -96,9 +92,9 @@ def print_summary(run: Run) -> None:
     for key, found in by_value.items():
         figure = found[judged].estimate if judged in found else None
         table.add_row(
-            key.role if key.via == "update" else f"{key.role} ({key.via})",
-            key.label,
-            next(iter(found.values())).enforced or "–",
+            _cell(key.role if key.via == "update" else f"{key.role} ({key.via})"),
+            _cell(key.label),
+            _cell(next(iter(found.values())).enforced or "–"),
             "–" if figure is None else _quantity(figure.median, figure.unit),
             "–" if figure is None else _number(figure.error_pct, "{:+.2f} %"),
             _p99(found),
@@ -133,16 +129,16 @@ def print_comparisons(many: Sequence[Comparison]) -> None:
     """Print each comparison's verdict and its findings, the worst first, within 80 columns."""
     console = Console(highlight=False, width=80)
     for found in many:
-        console.print(comparison.headline(found), soft_wrap=True, markup=False)
+        _line(console, comparison.headline(found))
         for one in found.of(Judgement.REGRESSED):
             told = comparison.regression(one, found.level)
-            console.print(f"  {told}", soft_wrap=True, markup=False)
+            _line(console, f"  {told}")
         if found.findings:
             console.print(_findings_table(found))
         for remark in comparison.remarks(found):
-            console.print(f"note: {remark}", soft_wrap=True, markup=False)
+            _line(console, f"note: {remark}")
         if (advice := comparison.advice(found)) is not None:
-            console.print(advice, soft_wrap=True, markup=False)
+            _line(console, advice)
 
 
 def _findings_table(found: Comparison) -> Table:
@@ -155,7 +151,7 @@ def _findings_table(found: Comparison) -> Table:
         low, high = one.low_pct, one.high_pct
         table.add_row(
             f"{SIGNS_OF_JUDGEMENTS[one.judgement]} {one.judgement.value}",
-            Text(comparison.where(one)),
+            _cell(comparison.where(one)),
             _number(one.change_pct, "{:+.1f} %"),
             "–" if low is None or high is None else f"{low:+.1f}…{high:+.1f}",
             _number(one.p, "{:.2g}"),
@@ -167,12 +163,9 @@ def print_baseline(kept: Baseline) -> None:
     """Print where a baseline comes from, and the median and spread of each of its series."""
     console = Console(highlight=False, width=80)
     host = kept.host
-    console.print(
-        f"{kept.name}: {kept.experiment}, run {kept.run}, {len(kept.repetitions)} trials\n"
-        f"{host.hostname}: kernel {host.kernel}, cgroup {host.cgroup}, Docker {host.docker}, "
-        f"runc {host.runc}",
-        soft_wrap=True, markup=False,
-    )  # fmt: skip
+    trials = f"{len(kept.repetitions)} trials"
+    _line(console, f"{kept.name}: {kept.experiment}, run {kept.run}, {trials}")
+    _line(console, _described(host))
     table = Table(box=None, pad_edge=False)
     for heading in ("option, container, metric", "median", "spread"):
         table.add_column(heading, no_wrap=heading != "option, container, metric")
@@ -180,7 +173,29 @@ def print_baseline(kept: Baseline) -> None:
         known = [value for value in one.values if value is not None]
         spread = relative_spread_pct(known)
         table.add_row(
-            Text(comparison.where(one)),
+            _cell(comparison.where(one)),
             _quantity(median(known), one.unit) if known else "–", _number(spread, "{:.1f} %"),
         )  # fmt: skip
     console.print(table)
+
+
+def _described(host: Host) -> str:
+    return (
+        f"{host.hostname}: kernel {host.kernel}, cgroup {host.cgroup}, Docker {host.docker}, "
+        f"runc {host.runc}"
+    )
+
+
+def _cell(text: str) -> Text:
+    """Return text from outside as a cell: no markup, nothing that steers the terminal."""
+    return Text(printable(text))
+
+
+def _line(console: Console, text: str) -> None:
+    """Print text from outside, never broken into lines: `grep` finds it whole."""
+    console.print(_cell(text), soft_wrap=True)
+
+
+def _wrapped(console: Console, text: str) -> None:
+    """Print text from outside, broken into lines that fit."""
+    console.print(_cell(text))

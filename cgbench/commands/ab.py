@@ -14,6 +14,7 @@ from cgbench.judging import comparison
 from cgbench.judging.comparison import ALPHA, EFFECT, KEYS, Comparison
 from cgbench.judging.sides import gated_metrics
 from cgbench.records.baseline import Noise
+from cgbench.spec import experiment_file
 from cgbench.spec.experiment import Experiment
 
 LOOKS = (10, 14, 20, 28)
@@ -55,6 +56,12 @@ def switch(command: str) -> None:
             f"`{command}` ended with exit status {done.returncode}{told}",
             "Neither side was measured with it; try it in a shell.",
         )
+
+
+def wanted(name: str, *, quick: bool) -> Experiment:
+    """Read the experiment, in its short form if `quick`."""
+    loaded = experiment_file.load(name)
+    return loaded.shortened() if quick else loaded
 
 
 def ab(experiment: Experiment, sides: Sides, session: Session) -> Comparison:

@@ -168,7 +168,7 @@ def _precondition(name: Precondition) -> Finding:
     essential = name is Precondition.CPU_BANDWIDTH
     return Finding(
         str(name), "bad" if essential else "note", f"not met: {preconditions.reason(name)}",
-        "Experiments that require it say so and exit 3.",
+        "`cgbench run` of an experiment that requires it ends with exit status 4.",
     )  # fmt: skip
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from cgbench.commands.session import Session
@@ -26,8 +27,10 @@ from cgbench.judging.run import load
 from cgbench.measuring import run
 from cgbench.measuring.progress import Silent
 from cgbench.measuring.site import Progress
+from cgbench.records import baseline
 from cgbench.records.baseline import Baseline, Noise
 from cgbench.records.run_directory import RunDirectory
+from cgbench.spec import experiment_file
 from cgbench.spec.experiment import Experiment
 
 LOOKS = (5, 8, 12, 18, 25)
@@ -191,6 +194,26 @@ def _beyond(taken: Sequence[float | None], calm: float | None) -> float | None:
     if calm is None or not known or len(known) < len(taken):
         return None
     return max(known) - calm
+
+
+def wanted(
+    names: Sequence[str],
+    against: str | None,
+    results: Path,
+    *,
+    quick: bool,
+    terms: Callable[[Baseline], Terms],
+) -> list[tuple[Experiment, Terms]]:
+    """Read experiments and the baselines of the same names, or the one that `against` names.
+
+    Raises NoBaseline when one of them is not there, before anything is measured.
+    """
+    loaded = [experiment_file.load(name) for name in names]
+    kept = [baseline.find(against or one.name, results) for one in loaded]
+    return [
+        (one.shortened() if quick else one, terms(before))
+        for one, before in zip(loaded, kept, strict=True)
+    ]
 
 
 def gate(experiment: Experiment, terms: Terms, session: Session) -> Comparison:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from cgbench.commands.session import Session
 from cgbench.host import description, preconditions
@@ -14,10 +17,13 @@ from cgbench.measuring import run
 from cgbench.measuring.idle import bounds, interactions, survival
 from cgbench.measuring.idle.containers import Supply
 from cgbench.measuring.progress import Silent
+from cgbench.records import files
 from cgbench.records.idle_findings import Stage
+from cgbench.records.results import TRUTH, new_run_name
 from cgbench.records.truth import Row, TruthTable
 from cgbench.records.verdict import Outcome, Verdict
 from cgbench.spec import experiment_file
+from cgbench.spec import options as registry
 from cgbench.spec.experiment import Experiment, Precondition
 from cgbench.spec.options import OPTIONS
 
@@ -121,3 +127,59 @@ def _with_stages(row: Row, stages: Sequence[Stage]) -> Row:
         return row
     survived = row.survival.model_copy(update={"stages": (*row.survival.stages, *stages)})
     return row.model_copy(update={"survival": survived})
+
+
+@dataclass(frozen=True)
+class Forms:
+    """Where the table goes beside its place among the results; `page` if one is written at all."""
+
+    json: Path | None = None
+    junit: Path | None = None
+    output: Path | None = None
+    page: bool = True
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A measured truth table, where it is kept, and its page if one was written."""
+
+    table: TruthTable
+    path: Path
+    page: Path | None = None
+
+    @property
+    def undecided(self) -> tuple[str, ...]:
+        """The options that the measurement said nothing about."""
+        return tuple(
+            row.verdict.option
+            for row in self.table.rows
+            if row.verdict.verdict is Outcome.INCONCLUSIVE
+        )
+
+
+def keep(table: TruthTable, results: Path, forms: Forms) -> Verified:
+    """Write a table among the results, and in every form that was asked for."""
+    directory = results / "verify" / new_run_name()
+    text = json.dumps(table.to_json(), indent=1)
+    kept = files.write_file(directory / TRUTH, text)
+    if forms.json is not None:
+        files.write_file(forms.json, text)
+    if forms.junit is not None:
+        files.write_file(forms.junit, table.to_junit())
+    if not forms.page:
+        return Verified(table, kept)
+    # Here and not above: drawing needs much that must not weigh on measuring.
+    from cgbench.reporting.render import write_truth
+
+    return Verified(table, kept, write_truth([table], forms.output or directory / "report.html"))
+
+
+def chosen(names: Sequence[str], *, disturb_daemon: bool) -> list[str]:
+    """Return the options to measure, all if none is named, before anything is measured.
+
+    Raises PreconditionError where `disturb_daemon` is set and nobody knows how to restart it.
+    """
+    found = [registry.option(name).name for name in names] or list(OPTIONS)
+    if disturb_daemon:
+        survival.by_systemd()
+    return found

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError, model_validator
 
-from cgbench.errors import BaselineError
+from cgbench.errors import BaselineError, NoBaseline
 from cgbench.records import first_format
 from cgbench.records.files import first_complaint, read_versioned, write_file
 from cgbench.records.run import Host, PointKey
@@ -111,14 +111,14 @@ def names(results: Path) -> list[str]:
 def find(text: str, results: Path) -> Baseline:
     """Return the baseline that `text` names: a file, or a name under `results`.
 
-    Raises BaselineError when there is none, StoreError when it is damaged or too new.
+    Raises NoBaseline when there is none, StoreError when it is damaged or too new.
     """
     path = Path(text)
     if not path.is_file():
         path = path_of(text, results) if _NAME.fullmatch(text) else path
     if not path.is_file():
         known = ", ".join(names(results)) or "none yet"
-        raise BaselineError(
+        raise NoBaseline(
             f"no baseline called {text} under {results / FOLDER} (there: {known})",
             "Make one: cgbench baseline set RUN --name NAME.",
         )

@@ -99,12 +99,12 @@ def test_a_remote_daemon_is_refused() -> None:
     assert "remote" in ours("run", "cpu-quota-sweep", DOCKER_HOST="tcp://127.0.0.1:9")
 
 
-def test_without_root_the_exit_status_is_3() -> None:
+def test_without_root_the_exit_status_is_4() -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root to give it up")
     program = (
         # Everything is imported first: a user without rights may not even read the package.
-        "import os, sys; import cgbench.measuring.run; from cgbench.cli import app; "
+        "import os, sys; from cgbench.cli import app, live; from cgbench.commands import run; "
         "from cgbench.spec import experiment_file; "
         "experiment_file.load('cpu-quota-sweep'); os.seteuid(65534); "
         "sys.argv = ['cgbench', 'run', 'cpu-quota-sweep']; app.main()"
@@ -112,7 +112,7 @@ def test_without_root_the_exit_status_is_3() -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 3, done.stderr
+    assert done.returncode == 4, done.stderr
     assert done.stderr.startswith("cgbench: cgbench must run as root")
 
 
@@ -231,7 +231,7 @@ def test_after_kill_9_containers_end_by_themselves_within_their_deadline(tmp_pat
 @pytest.mark.docker
 def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
     with lock.exclusively():
-        said = ours("run", write(tmp_path), "--results", tmp_path, status=3)
+        said = ours("run", write(tmp_path), "--results", tmp_path, status=4)
     assert f"process {os.getpid()}" in said
 
 

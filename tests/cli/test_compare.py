@@ -92,6 +92,14 @@ def test_a_baseline_that_cannot_be_read_is_never_a_pass(
     assert told in done.stderr
 
 
+@pytest.mark.parametrize("named", [(), ("--baseline", "gone")])
+def test_a_gate_without_a_baseline_yet_is_undecided(results: Path, named: tuple[str, ...]) -> None:
+    done = cgbench("gate", "cpu-quota-sweep", *named, "--results", str(results))
+    assert done.returncode == 3
+    assert "no baseline called" in done.stderr
+    assert "baseline set" in done.stderr
+
+
 def test_a_run_is_set_listed_shown_and_compared(tmp_path: Path) -> None:
     directory = build(tmp_path, MadeUp(trials=6))
     at = ("--results", str(tmp_path))
@@ -126,7 +134,6 @@ def test_a_run_whose_trials_failed_is_never_a_pass(results: Path, tmp_path: Path
     ("arguments", "told"),
     [
         (("gate", "cpu-quota-swep"), "Did you mean cpu-quota-sweep?"),
-        (("gate", "cpu-quota-sweep", "--baseline", "gone"), "no baseline called gone"),
         (("gate", "cpu-quota-sweep", "--baseline", "before", "--budget", "soon"), "soon"),
         (("ab", "cpu-quota-sweep", "--a", "true"), "--b"),
         (("ab", "cpu-quota-sweep", "--a", "true", "--b", "true", "--metric", "speed"), "speed"),

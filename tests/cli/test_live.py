@@ -91,10 +91,10 @@ def test_quiet_shows_nothing(directory: run_directory.RunDirectory, capsys: Any)
 
 def test_progress_in_a_log_is_a_line_each_and_leaves_out_details() -> None:
     stream = io.StringIO()
-    with live.telling(stream) as (tell, detail):
-        tell("cpus-sweep: --cpus")
+    with live.progress(stream) as (progress, detail):
+        progress("cpus-sweep: --cpus")
         detail("--cpus '0': 0, by update")
-        tell("--cpus: bounds")
+        progress("--cpus: bounds")
     lines = stream.getvalue().splitlines()
     assert [line.partition(" s  ")[2] for line in lines] == ["cpus-sweep: --cpus", "--cpus: bounds"]
 
@@ -105,9 +105,47 @@ def test_progress_in_a_terminal_keeps_to_one_line_and_goes_away() -> None:
             return True
 
     stream = Terminal()
-    with live.telling(stream) as (tell, detail):
+    with live.progress(stream) as (progress, detail):
         for number in range(20):
-            tell(f"step {number} " + "long " * 60)
+            progress(f"step {number} " + "long " * 60)
             detail(f"try {number}")
     # A line that is drawn anew and never left: no more line ends than those that erase it.
     assert stream.getvalue().count("\n") <= 2
+
+
+BRACKETS = "[/usr/bin/x] failed [bold]and\x1b[2J"
+SHOWN = r"[/usr/bin/x] failed [bold]and\x1b[2J"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_words_of_containers_and_daemons_are_shown_as_they_are_by_every_display(
+    directory: run_directory.RunDirectory,
+) -> None:
+    plans = experiment_file.load("cpu-quota-sweep").plans(cpus=2, seed=1)
+    step = plans[0].steps[0].model_copy(update={"requested": BRACKETS})
+    dashboard = live.Dashboard()
+    console = Console(file=io.StringIO(), width=150)
+    plain = io.StringIO()
+    with live.display(stream=plain) as lines:
+        for observer in (dashboard, lines):
+            observer.run_started(directory.run(), plans, done=0)
+            observer.trial_started(plans[0])
+            observer.phase_started(step, 1, 11)
+            observer.snapshot([Snapshot(BRACKETS, None, None, None)])
+            observer.trial_finished(finished(1, reason=BRACKETS))
+    console.print(dashboard)
+    drawn: str = console.file.getvalue()  # type: ignore[attr-defined]
+    assert drawn.count(SHOWN) == 3, "change, container and reason"
+    assert plain.getvalue().count(SHOWN) == 2, "change and reason"
+    assert "\x1b" not in plain.getvalue() + drawn
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_progress_shows_any_words_as_they_are(stream: io.StringIO) -> None:
+    with live.progress(stream) as (progress, _detail):
+        progress(BRACKETS)
+    assert SHOWN in stream.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from cgbench.cli import tables
 from cgbench.judging.comparison import Judgement
 from cgbench.judging.run import load
 from cgbench.records import run_directory
+from cgbench.records.verdict import Outcome
 from cgbench.reporting.words import comparison
-from tests.made import run_builder, sides
+from tests.made import run_builder, sides, truth_tables
 
 
 @pytest.fixture
@@ -92,3 +94,28 @@ def test_a_baseline_is_printed_within_80_columns(capsys: Any) -> None:
     assert "…" not in out
     assert "128 MiB" in out
     assert next(line for line in lines if "77777" in line).split()[-2:] == ["–", "–"]
+
+
+BRACKETS = "[/x] [bold]\x1b[2J"
+SHOWN = r"[/x] [bold]\x1b[2J"
+
+
+def test_words_from_outside_are_shown_as_they_are_in_every_table(
+    directory: run_directory.RunDirectory, capsys: Any
+) -> None:
+    run = load(directory)
+    experiment = run.record.experiment.model_copy(update={"name": BRACKETS})
+    record = run.record.model_copy(update={"experiment": experiment})
+    tables.print_summary(dataclasses.replace(run, record=record))
+    (row, *_) = (table := truth_tables.table(Outcome.EFFECTIVE, hostname=BRACKETS)).rows
+    said = row.model_copy(update={"verdict": row.verdict.model_copy(update={"reason": BRACKETS})})
+    tables.print_truth(table.model_copy(update={"rows": (said,)}))
+    found = sides.mixed()
+    one = found.findings[0].model_copy(update={"role": BRACKETS})
+    tables.print_comparisons([found.model_copy(update={"findings": (one,), "notes": (BRACKETS,)})])
+    kept = sides.side()
+    host = kept.host.model_copy(update={"hostname": BRACKETS})
+    tables.print_baseline(kept.model_copy(update={"name": BRACKETS, "host": host}))
+    out = capsys.readouterr().out
+    assert out.count(SHOWN) >= 7
+    assert "\x1b" not in out

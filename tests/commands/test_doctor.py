@@ -11,9 +11,9 @@ from cgbench.commands.doctor import Examination, Finding, examine
 from tests.made.command import anew, cgbench
 
 
-def test_a_host_without_docker_is_told_so_with_exit_status_3(tmp_path: Path) -> None:
+def test_a_host_without_docker_is_told_so_with_exit_status_4(tmp_path: Path) -> None:
     done = anew("doctor", "--json", environment={"DOCKER_HOST": f"unix://{tmp_path}/none"})
-    assert done.returncode == 3
+    assert done.returncode == 4
     answer = json.loads(done.stdout)
     assert answer["able"] is False
     (docker,) = [one for one in answer["findings"] if one["name"] == "Docker"]

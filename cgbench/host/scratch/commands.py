@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from cgbench.errors import PreconditionError, ScratchError
+from cgbench.host import interrupts
 
 ROOT = Path("/")
 """The host's file tree; tests put another one in its place."""
@@ -103,7 +105,7 @@ def load_module(name: str, *parameters: str) -> bool:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Put Ctrl-C and SIGTERM off until the end: giving back half of something is worse than late.
+    """Put interrupts off until the end: giving back half of something is worse than late.
 
     Only the main thread can be interrupted by them, so that elsewhere there is nothing to do.
     """
@@ -111,10 +113,15 @@ def undisturbed() -> Iterator[None]:
         yield
         return
     came: list[int] = []
+
+    def later(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        interrupts.put_off(number)
+
     # A handler that was not installed from Python, None here, could not be put back.
     before = {
-        number: signal.signal(number, lambda number, _frame: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, later)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         if signal.getsignal(number) is not None
     }
     try:
@@ -123,7 +130,7 @@ def undisturbed() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         for late in came:
-            signal.raise_signal(late)
+            interrupts.handle_now(late)
 
 
 def until(condition: Callable[[], bool], timeout_s: float = 2.0) -> bool:

@@ -56,6 +56,8 @@ def bands() -> str:
 
 
 def _status(one: Outcome) -> str:
+    if one is Outcome.INCONCLUSIVE:
+        return "3"
     return "1" if one in NOT_IN_FORCE else "0"
 
 

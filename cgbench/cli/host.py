@@ -1,0 +1,51 @@
+"""`cgbench doctor`, `clean` and `image`: this host, made ready and left clean."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cgbench.cli import exits, options
+from cgbench.cli.terminal import say, say_json
+
+
+def doctor(as_json: options.AsJson = False) -> None:
+    """Show what this host offers, what it lacks, how noisy it is, and what to do about it.
+
+    Exit status 4 if cpu-quota-sweep cannot run here.
+    """
+    from cgbench.commands.doctor import examine
+
+    examination = examine()
+    if as_json:
+        say_json(examination.to_json(), indent=2)
+    else:
+        say(examination.to_text())
+    if not examination.able:
+        exits.end(exits.UNMET)
+
+
+def clean(
+    force: Annotated[
+        bool, typer.Option("--force", help="Also remove what a cgbench that still runs started.")
+    ] = False,
+) -> None:
+    """Remove every container, file, device, swap and cgroup that a killed cgbench left behind.
+
+    Results stay.
+    """
+    from cgbench.commands import clean as cleaning
+
+    removed = cleaning.clean(force=force)
+    say(
+        f"removed {removed.containers} container(s), {removed.directories} scratch director(ies) "
+        f"and {removed.lent} scratch device(s), swap(s) or cgroup(s)"
+    )
+
+
+def image_build() -> None:
+    """Build the workload image, with a registry or without; quick when it is there already."""
+    from cgbench.commands import image
+
+    say(image.build(lambda line: say(f"  {line}")))

@@ -1,0 +1,158 @@
+"""`cgbench run` and `cgbench verify`: measure, and show what was measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cgbench.cli import exits, options
+from cgbench.cli.terminal import complain, say, say_json
+from cgbench.errors import CgbenchError
+from cgbench.host.interrupts import Interrupted
+
+if TYPE_CHECKING:
+    from cgbench.commands.run import Finished
+    from cgbench.records.run_directory import RunDirectory
+
+
+def run(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME|FILE...", show_default=False)
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Use fewer trials and shorter holds.")
+    ] = False,
+    trials: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="Number of trials, instead of the file's.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the order of trials; kept in run.json.")
+    ] = None,
+    results: options.Results = options.RESULTS,
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Measure only the trials that RUN lacks.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per run at the end.")
+    ] = False,
+    no_report: options.NoReport = False,
+) -> None:
+    """Run experiments and write a report for each.
+
+    Exit status 1 if a trial failed, 4 if this host lacks what an experiment requires.
+    """
+    if bool(names) == bool(resume):
+        raise typer.BadParameter("give either experiments or --resume RUN")
+    from cgbench.cli import live
+    from cgbench.commands import run as runs
+    from cgbench.commands import session
+
+    wanted = runs.wanted(names or (), results, quick=quick, trials=trials, resume=resume)
+    begun: list[RunDirectory] = []
+    measured: list[RunDirectory] = []
+    try:
+        with session.opened(results, seed) as here:
+            for directory in runs.begun(wanted, here):
+                begun.append(directory)
+                with live.display(quiet=as_json) as observer:
+                    runs.measure(directory, here, observer)
+                measured.append(directory)
+    except Interrupted:
+        # Whoever interrupts does not wait for pages, which may take tens of seconds.
+        _name_what_is_kept(begun, measured)
+        raise
+    except CgbenchError:
+        # An experiment that cannot be measured takes no report from those before it.
+        _show_all(measured, as_json, no_report)
+        raise
+    # After all measuring, since figures and pages need much that must not weigh on it.
+    if _show_all(measured, as_json, no_report):
+        exits.end(exits.FAILED)
+
+
+def _name_what_is_kept(begun: list[RunDirectory], measured: list[RunDirectory]) -> None:
+    """Say what the next move is for each run that an interrupt left without its page."""
+    for directory in begun:
+        name = directory.path.name
+        if directory not in measured:
+            complain(f"finished trials are kept; go on with: cgbench run --resume {name}")
+        complain(f"no page was written; write it with: cgbench report {name}")
+
+
+def _show_all(measured: list[RunDirectory], as_json: bool, no_report: bool) -> bool:
+    """Write every run's figures and page, and show them; return whether a trial failed."""
+    from cgbench.commands import run as runs
+
+    failed = False
+    for directory in measured:
+        finished = runs.finish(directory, page=not no_report)
+        _show(finished, as_json)
+        failed = failed or bool(finished.run.failed)
+    return failed
+
+
+def _show(finished: Finished, as_json: bool) -> None:
+    if as_json:
+        say_json(finished.to_json())
+    elif finished.page is None:
+        run = finished.run
+        say(f"\nmeasured: {run.directory.path}\nIts page: cgbench report {run.name}")
+    else:
+        from cgbench.cli import tables
+
+        tables.print_summary(finished.run)
+        say("\n" + "\n".join(finished.headline))
+        say(f"\nreport: {finished.page}")
+
+
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="OPTION...", show_default=False)
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Measure verdicts only: no bounds, births, survival.")
+    ] = False,
+    interactions: Annotated[
+        bool, typer.Option("--interactions", help="Also set every option after every other.")
+    ] = False,
+    disturb_daemon: Annotated[
+        bool, typer.Option("--disturb-daemon", help="Also reload systemd and restart Docker.")
+    ] = False,
+    json_file: options.JsonFile = None,
+    junit: options.Junit = None,
+    output: options.Output = None,
+    no_report: options.NoReport = False,
+    results: options.Results = options.RESULTS,
+) -> None:
+    """Measure what every option of docker update really does: the truth table of this host.
+
+    Exit status 1 if a limit that Docker says it set is not in force, else 3 if an option is
+    inconclusive.
+    """
+    if quick and disturb_daemon:
+        raise typer.BadParameter("--quick leaves out survival, which --disturb-daemon is part of")
+    if no_report and output is not None:
+        raise typer.BadParameter("--no-report writes no page, so --output names nothing")
+    from cgbench.cli import live, tables
+    from cgbench.commands import session
+    from cgbench.commands import verify as verification
+
+    chosen = verification.chosen(names or (), disturb_daemon=disturb_daemon)
+    with (
+        live.progress() as (progress, detail),
+        session.opened(results, progress=progress, detail=detail) as here,
+    ):
+        table = verification.verify(chosen, here, disturb_daemon=disturb_daemon, quick=quick)
+        if interactions:
+            table = verification.with_interactions(table, here)
+    forms = verification.Forms(json_file, junit, output, page=not no_report)
+    verified = verification.keep(table, results, forms)
+    tables.print_truth(table)
+    say(f"\ntable: {verified.path}")
+    if verified.page is not None:
+        say(f"report: {verified.page}")
+    if table.not_in_force:
+        exits.end(exits.FAILED)
+    if verified.undecided:
+        exits.end(exits.UNDECIDED)

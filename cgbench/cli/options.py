@@ -1,0 +1,65 @@
+"""The options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cgbench.units import NS_PER_S, parse_duration
+
+RESULTS = Path("results")
+
+
+def _known_metrics(names: list[str] | None) -> list[str] | None:
+    """Refuse a name that is no metric before anything is read or measured."""
+    if names:
+        from cgbench.judging import sides
+
+        sides.check_metrics(names)
+    return names
+
+
+Results = Annotated[
+    Path, typer.Option("--results", metavar="DIR", help="Directory of runs and baselines.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+NoReport = Annotated[
+    bool, typer.Option("--no-report", help="Write no page; `cgbench report` writes it later.")
+]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        metavar="NAME",
+        callback=_known_metrics,
+        help="Metric to compare by; repeatable.",
+    ),
+]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option("--allow", metavar="KEY", help="Key that may differ; repeatable."),
+]
+Effect = Annotated[
+    float, typer.Option("--effect", min=0.1, max=100, help="Smallest change that matters, in %.")
+]
+Budget = Annotated[
+    str, typer.Option("--budget", metavar="TIME", help="Longest time to measure, as 5m or 90s.")
+]
+Junit = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Also write JUnit XML.")
+]
+Markdown = Annotated[
+    Path | None, typer.Option("--markdown", metavar="FILE", help="Also write Markdown.")
+]
+JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write JSON.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="File of the page.")
+]
+Quick = Annotated[bool, typer.Option("--quick", help="Use shorter holds.")]
+
+
+def seconds(text: str) -> float:
+    """Return a duration in seconds. Raises UnitError that names it when it is none."""
+    return parse_duration(text) / NS_PER_S

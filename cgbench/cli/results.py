@@ -1,0 +1,121 @@
+"""`cgbench list`, `show`, `report`, `history` and `schema`: what was measured, and what can be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cgbench.cli import options
+from cgbench.cli.terminal import say, say_json
+
+if TYPE_CHECKING:
+    from cgbench.commands.listing import Listing
+
+
+def list_all(as_json: options.AsJson = False, results: options.Results = options.RESULTS) -> None:
+    """List the built-in experiments, the runs and the truth tables."""
+    from cgbench.commands import listing
+
+    found = listing.listing(results)
+    if as_json:
+        say_json(found.to_json(), indent=2)
+    else:
+        _print_listing(found, results)
+
+
+def _print_listing(found: Listing, results: Path) -> None:
+    from cgbench.commands.listing import Damaged
+
+    say("Experiments (`cgbench show NAME` explains one):")
+    for one in found.experiments:
+        say(f"  {one.name:<24} {one.title}")
+    say(f"\nRuns under {results}:" if found.runs else f"\nNo runs under {results} yet.")
+    for run in found.runs:
+        if isinstance(run, Damaged):
+            say(f"  {run.path.name}  cannot be read: {run.reason}")
+            continue
+        record = run.record
+        say(
+            f"  {record.run}  {record.experiment.name:<20} {record.status:<11} "
+            f"{run.measured}/{record.trials_planned} trials"
+        )
+    for path in found.truth_tables:
+        say(f"  {path.parent.name}  truth table")
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE|RUN", show_default=False)],
+    as_json: options.AsJson = False,
+    results: options.Results = options.RESULTS,
+) -> None:
+    """Explain an experiment, or print the figures of a run."""
+    from cgbench.commands import show as showing
+
+    found = showing.show(name, results)
+    if isinstance(found, showing.Explained):
+        if as_json:
+            say_json(found.experiment.model_dump(mode="json"), indent=2)
+        else:
+            say(found.words)
+    elif as_json:
+        say_json(found.to_json(), indent=1)
+    else:
+        from cgbench.cli import tables
+
+        tables.print_summary(found.run)
+
+
+def report(
+    names: Annotated[list[str], typer.Argument(metavar="RUN...", show_default=False)],
+    output: options.Output = None,
+    results: options.Results = options.RESULTS,
+) -> None:
+    """Write one self-contained HTML page from one or many runs, of one or many hosts.
+
+    A RUN may also be what `cgbench verify` left: truth.json, its directory, or its name. What
+    several hosts have measured is laid side by side.
+    """
+    from cgbench.commands import report as reporting
+
+    say(f"report: {reporting.report(names, output, results)}")
+
+
+def history(
+    metric: Annotated[str, typer.Argument(metavar="METRIC", show_default=False)],
+    name: Annotated[
+        str | None, typer.Option("--experiment", metavar="NAME", help="Only this experiment.")
+    ] = None,
+    role: Annotated[
+        str | None, typer.Option(metavar="ROLE", help="Only containers of this role.")
+    ] = None,
+    requested: Annotated[
+        str | None, typer.Option(metavar="VALUE", help="Only this value of the option.")
+    ] = None,
+    as_json: options.AsJson = False,
+    output: options.Output = None,
+    results: options.Results = options.RESULTS,
+) -> None:
+    """Show a metric across all runs: when it changed, and what changed on the host with it.
+
+    Needs the extra: pip install 'cgbench[history]'.
+    """
+    from cgbench.commands import history as tracing
+    from cgbench.judging.history import Wanted
+
+    found = tracing.history(Wanted(metric, name, role, requested), results, output)
+    if as_json:
+        say_json(found.to_json(), indent=1)
+        return
+    from cgbench.cli import tables
+
+    tables.print_history(found.history)
+    say(f"\nreport: {found.page}")
+
+
+def schema() -> None:
+    """Print the JSON Schema of experiment files, for editors."""
+    from cgbench.spec import experiment_file
+
+    say_json(experiment_file.json_schema(), indent=2)

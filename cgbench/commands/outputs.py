@@ -1,0 +1,42 @@
+"""Write comparisons in every form that was asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cgbench.judging.comparison import Comparison
+from cgbench.records import files
+from cgbench.reporting.words import comparison as words
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where each form goes; `summary` is a Markdown file that others write to as well."""
+
+    junit: Path | None = None
+    markdown: Path | None = None
+    json: Path | None = None
+    page: Path | None = None
+    summary: Path | None = None
+
+
+def write(found: Sequence[Comparison], outputs: Outputs) -> None:
+    """Write all forms. Raises StoreError when one of them cannot be written."""
+    if outputs.junit is not None:
+        files.write_file(outputs.junit, words.junit(found))
+    if outputs.json is not None:
+        document = [one.to_json() for one in found]
+        text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+        files.write_file(outputs.json, text)
+    if outputs.markdown is not None:
+        files.write_file(outputs.markdown, words.markdown(found))
+    if outputs.summary is not None:
+        files.append_file(outputs.summary, words.markdown(found))
+    if outputs.page is not None:
+        # Here and not above: it loads what draws plots.
+        from cgbench.reporting.render import write_comparisons
+
+        write_comparisons(found, outputs.page)

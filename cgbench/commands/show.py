@@ -1,0 +1,53 @@
+"""Explain an experiment, or give the figures of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cgbench.host import description
+from cgbench.judging.run import Run, load
+from cgbench.records.results import find_run, runs
+from cgbench.spec import experiment_file
+from cgbench.spec.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Explained:
+    """An experiment, and what it does in words."""
+
+    experiment: Experiment
+    words: str
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A run with its figures across trials."""
+
+    run: Run
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data: what `cgbench show RUN --json` prints."""
+        record = self.run.record
+        return {
+            "schema_version": record.schema_version,
+            "run": record.run,
+            "experiment": record.experiment.name,
+            "status": record.status,
+            "summary": [one.to_json() for one in self.run.summary],
+            "rows": [row._asdict() for row in self.run.rows],
+        }
+
+
+def show(name: str, results: Path) -> Explained | Figures:
+    """Return what is called `name`: an experiment or its file, else a run."""
+    known = name in experiment_file.builtin_names() or name.endswith(".toml")
+    if known or not _is_run(name, results):
+        loaded = experiment_file.load(name)
+        return Explained(loaded, experiment_file.explain(loaded, description.cpus()))
+    return Figures(load(find_run(name, results)))
+
+
+def _is_run(name: str, results: Path) -> bool:
+    return Path(name).is_dir() or any(one.path.name.startswith(name) for one in runs(results))

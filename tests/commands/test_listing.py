@@ -1,0 +1,36 @@
+"""What there is: a damaged run is named, and hides no other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cgbench.commands import listing
+from cgbench.commands.listing import Damaged, Known
+from tests.made.command import cgbench
+from tests.made.run_builder import MadeUp, build
+
+
+@pytest.mark.parametrize("file", ["run.json", "trials.jsonl"])
+def test_one_damaged_run_hides_no_other(tmp_path: Path, file: str) -> None:
+    good = build(tmp_path, MadeUp(trials=2))
+    damaged = build(tmp_path / "copy", MadeUp(trials=1))
+    moved = good.path.parent / "20200101T000000Z-0bad"
+    damaged.path.rename(moved)
+    (moved / file).write_text("{\n")
+    first, second = listing.listing(tmp_path).runs
+    assert isinstance(first, Damaged)
+    assert first.path == moved
+    assert str(moved / file) in first.reason
+    assert isinstance(second, Known)
+    assert second.measured == 2
+
+    done = cgbench("list", "--results", tmp_path)
+    assert done.returncode == 0
+    assert "20200101T000000Z-0bad  cannot be read: " in done.stdout
+    assert f"{good.path.name}  cpu-quota-sweep" in done.stdout
+    document = json.loads(cgbench("list", "--json", "--results", tmp_path).stdout)
+    assert [one["path"] for one in document["runs"]] == [str(good.path)]
+    assert [one["path"] for one in document["damaged"]] == [str(moved)]

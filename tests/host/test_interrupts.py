@@ -1,0 +1,105 @@
+"""Interrupts: the first stops the work, the second waits for the cleaning up, the third ends it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+START = """
+import signal, sys, time
+from cgbench.host import interrupts
+from cgbench.host.scratch import commands
+interrupts.install()
+def wait(what):
+    print(what, flush=True)
+    limit = time.monotonic() + 30
+    while time.monotonic() < limit:
+        time.sleep(0.01)
+"""
+
+WORK = """
+try:
+    wait("working")
+except interrupts.Interrupted:
+    wait("cleaning")
+"""
+
+UNDISTURBED = """
+with commands.undisturbed():
+    wait("undisturbed")
+"""
+
+
+def start(program: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", START + program],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def until(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == line
+
+
+def send(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    process.send_signal(number)
+    # Signals of one kind that are not delivered yet are one.
+    time.sleep(0.2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_stops_the_work_and_the_third_ends_the_process(number: signal.Signals) -> None:
+    process = start(WORK)
+    until(process, "working")
+    send(process, number)
+    until(process, "cleaning")
+    for _ in range(2 if number is not signal.SIGHUP else 3):
+        send(process, signal.SIGINT)
+    _out, said = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "interrupt once more to end at once" in said
+    assert (
+        said.splitlines()[-1]
+        == "cgbench: ended at once; what it left is removed by `cgbench clean`"
+    )
+
+
+def test_the_third_also_ends_what_is_otherwise_never_disturbed() -> None:
+    process = start(UNDISTURBED)
+    until(process, "undisturbed")
+    for _ in range(3):
+        assert process.poll() is None
+        send(process, signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode == 130
+
+
+def test_one_that_was_put_off_still_stops_the_work() -> None:
+    process = start(
+        "try:\n"
+        "    with commands.undisturbed():\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "        print('whole', flush=True)\n"
+        "except interrupts.Interrupted:\n"
+        "    print('stopped', flush=True)\n"
+    )
+    out, said = process.communicate(timeout=10)
+    assert (process.returncode, out, said) == (0, "whole\nstopped\n", "")
+
+
+def test_a_process_that_is_to_outlive_its_terminal_does() -> None:
+    process = subprocess.Popen(
+        ["nohup", sys.executable, "-c", START + WORK],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    until(process, "working")
+    send(process, signal.SIGHUP)
+    assert process.poll() is None
+    process.kill()
+    process.communicate()
