@@ -7,7 +7,7 @@ import mmap
 from collections.abc import Callable
 
 from cgbench.spec.option import Settings, Value, integer
-from cgbench.units import parse_cpu_list, parse_nanocpus, parse_size
+from cgbench.units import parse_nanocpus, parse_size
 
 DEFAULT_PERIOD_US = 100_000
 """The kernel's default bandwidth period (kernel: Documentation/scheduler/sched-bwc.rst)."""
@@ -33,17 +33,6 @@ def bandwidth(settings: Settings) -> tuple[int | None, int]:
         return nanocpus(settings["cpus"]) * DEFAULT_PERIOD_US // 10**9, DEFAULT_PERIOD_US
     quota = int(settings.get("cpu-quota", 0) or -1)
     return (None if quota < 0 else quota), period
-
-
-def expected_cpus(settings: Settings, capacity: float) -> float:
-    """Return the CPUs that a saturating workload should use, at most `capacity`."""
-    quota, period = bandwidth(settings)
-    limit = capacity if quota is None else quota / period
-    # Not `if settings.get(...)`: CPU 0 alone may be written as the number 0.
-    cpuset = parse_cpu_list(str(settings.get("cpuset-cpus", "")))
-    if cpuset:
-        limit = min(limit, len(cpuset))
-    return min(limit, capacity)
 
 
 def shares_to_weight(shares: int) -> int:
@@ -128,11 +117,23 @@ def v2_swap_max(settings: Settings) -> str | None:
     return "max" if swap < 0 else str(swap - byte_size(settings.get("memory", 0)))
 
 
-def v2_io_weight(settings: Settings) -> str | None:
+# Read back, v2 tells the weight for all devices from those for single ones (kernel:
+# block/bfq-cgroup.c, block/blk-iocost.c); written, it takes the same words.
+
+
+def v2_bfq_weight(settings: Settings) -> str | None:
     """Return the text of v2's `io.bfq.weight`."""
-    # Read back, v2 tells the weight for all devices from those for single ones (kernel:
-    # block/bfq-cgroup.c); written, it takes the same words.
     return f"default {settings['blkio-weight']}" if "blkio-weight" in settings else None
+
+
+def v2_io_weight(settings: Settings) -> str | None:
+    """Return the text of v2's `io.weight`, which takes 1 to 10000 where the option takes to 1000.
+
+    The conversion is that of runc's libcontainer (opencontainers/cgroups, utils.go).
+    """
+    if "blkio-weight" not in settings:
+        return None
+    return f"default {1 + (integer(settings['blkio-weight']) - 10) * 9999 // 990}"
 
 
 def v2_pids(settings: Settings) -> str | None:

@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from cgbench.errors import OptionError, UnitError
@@ -29,13 +30,27 @@ class Interface:
 
     `expected` gets every option set on the container, since one file may hold several
     (`cpu.max` is quota and period). It returns None where nothing is expected. `otherwise` is what
-    runtimes that convert differently write for the same settings.
+    runtimes that convert differently write for the same settings. `fallback` is where the value is
+    kept by kernels without this file.
     """
 
     controller: str
     file: str
     expected: Callable[[Settings], str | None]
     otherwise: Callable[[Settings], str | None] | None = None
+    fallback: Interface | None = None
+
+    @property
+    def alternatives(self) -> tuple[Interface, ...]:
+        """All places where kernels keep the value, in the order in which runtimes look for them."""
+        return (self, *(() if self.fallback is None else self.fallback.alternatives))
+
+    def found_in(self, group: Hierarchies) -> Interface:
+        """Return the first of the alternatives whose file is there; this one if none is."""
+        if self.fallback is None:
+            return self
+        files = ((one, group.path(one.controller, one.file)) for one in self.alternatives)
+        return next((one for one, path in files if path.exists()), self)
 
     def agreed(self, settings: Settings, found: str | None) -> str | None:
         """Return the text expected where `found` was read: of two that are right, that one."""
@@ -44,10 +59,13 @@ class Interface:
 
 
 class Hierarchies(Protocol):
-    """What knows which cgroup version a controller lives on: a cgroup."""
+    """What knows which cgroup version a controller lives on, and its files: a cgroup."""
 
     def version(self, controller: str) -> int:
         """Return 1 or 2. Raises CgroupError where the controller is nowhere."""
+
+    def path(self, controller: str, file: str) -> Path:
+        """Return the path of an interface file; it need not exist."""
 
 
 @dataclass(frozen=True)
@@ -95,18 +113,18 @@ class Option:
         """The flag as typed."""
         return f"--{self.name}"
 
-    def interface(self, version: int) -> Interface | None:
-        """Return where a kernel with the given cgroup version keeps this limit."""
-        return self.v1 if version == 1 else self.v2
-
     def interfaces(self, version: int) -> tuple[Interface, ...]:
-        """Return every interface file whose content the value decides, its own first."""
+        """Return every interface file whose content the value decides, its own first.
+
+        Where kernels differ it is the file that is looked for first.
+        """
         files = (self.v1, self.v1_also) if version == 1 else (self.v2,)
         return tuple(interface for interface in files if interface is not None)
 
     def kept_in(self, group: Hierarchies) -> tuple[Interface, ...]:
-        """Return `interfaces` by the version that the controller lives on in a cgroup."""
-        return self.interfaces(group.version(self.controller))
+        """Return `interfaces` as this kernel has them: by its cgroup version and its files."""
+        files = self.interfaces(group.version(self.controller))
+        return tuple(interface.found_in(group) for interface in files)
 
     @property
     def in_kernel(self) -> bool:

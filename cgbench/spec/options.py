@@ -21,6 +21,7 @@ from cgbench.spec.conversions import (
     nanocpus,
     v1_quota,
     v1_shares,
+    v2_bfq_weight,
     v2_io_weight,
     v2_pids,
     v2_swap_max,
@@ -169,8 +170,15 @@ _OPTIONS = (
         "blkio-weight", "BlkioWeight", "io", "a weight",
         "share of a contended block device, where its scheduler heeds weights",
         integer,
-        Interface("blkio", "blkio.bfq.weight", as_written("blkio-weight")),
-        Interface("io", "io.bfq.weight", v2_io_weight),
+        # runc's order, in libcontainer's fs/blkio.go and fs2/io.go.
+        Interface(
+            "blkio", "blkio.weight", as_written("blkio-weight"),
+            fallback=Interface("blkio", "blkio.bfq.weight", as_written("blkio-weight")),
+        ),
+        Interface(
+            "io", "io.bfq.weight", v2_bfq_weight,
+            fallback=Interface("io", "io.weight", v2_io_weight),
+        ),
         lowest=10, highest=1000,
         example=300, other=700,
     ),

@@ -22,7 +22,7 @@ def _asked(source: str) -> list[str]:
     for node in ast.walk(ast.parse(source)):
         text = ast.unparse(node) if isinstance(node, ast.expr) else ""
         attribute = node.attr if isinstance(node, ast.Attribute) else ""
-        if attribute in ("version", "interface", "v1", "v2", "v1_also") and "_api" not in text:
+        if attribute in ("version", "v1", "v2", "v1_also") and "_api" not in text:
             found.append(text)
         if isinstance(node, ast.Constant) and node.value in ("v1", "v2", "hybrid"):
             found.append(text)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgbench.errors import OptionError
+from cgbench.host.cgroups import Cgroup
 from cgbench.spec.conversions import (
     bandwidth,
     conversion,
-    expected_cpus,
     shares_to_weight,
     shares_to_weight_quadratic,
+    v2_io_weight,
 )
 from cgbench.spec.option import Option, Settings, Value
 from cgbench.spec.options import OPTIONS, option, update_body
@@ -24,9 +26,7 @@ relaxed = settings(deadline=None)
 
 
 def expected(name: str, version: int, settings: Settings) -> str | None:
-    interface = option(name).interface(version)
-    assert interface is not None
-    return interface.expected(settings)
+    return option(name).interfaces(version)[0].expected(settings)
 
 
 # The registry
@@ -61,9 +61,11 @@ def test_an_option_like_no_other_lists_those_there_are() -> None:
 
 @pytest.mark.parametrize("one", OPTIONS.values(), ids=OPTIONS.keys())
 def test_no_option_expects_anything_where_it_is_not_set(one: Option) -> None:
-    for interface in (one.v1, one.v2):
-        if interface is not None and one.controller != "cpu":
-            assert interface.expected({}) is None
+    for interface in (*one.interfaces(1), *one.interfaces(2)):
+        if one.controller != "cpu":
+            assert [each.expected({}) for each in interface.alternatives] == [None] * len(
+                interface.alternatives
+            )
 
 
 # Domains
@@ -229,13 +231,44 @@ def test_an_interface_file_should_hold_the_kernels_form_of_a_value(
 
 
 def test_real_time_budgets_have_no_interface_on_v2() -> None:
-    assert option("cpu-rt-runtime").interface(2) is None
-    assert option("cpu-rt-runtime").interface(1) is not None
+    assert option("cpu-rt-runtime").interfaces(2) == ()
+    assert option("cpu-rt-runtime").interfaces(1) != ()
 
 
 def test_a_restart_policy_has_no_interface_at_all() -> None:
-    assert option("restart").interface(1) is None
-    assert option("restart").interface(2) is None
+    assert option("restart").interfaces(1) == option("restart").interfaces(2) == ()
+
+
+@pytest.mark.parametrize(
+    ("version", "files", "file", "text"),
+    [
+        (1, ["blkio.bfq.weight"], "blkio.bfq.weight", "500"),
+        (1, ["blkio.weight"], "blkio.weight", "500"),
+        (1, ["blkio.weight", "blkio.bfq.weight"], "blkio.weight", "500"),
+        (2, ["io.bfq.weight"], "io.bfq.weight", "default 500"),
+        (2, ["io.weight"], "io.weight", "default 4950"),
+        (2, ["io.weight", "io.bfq.weight"], "io.bfq.weight", "default 500"),
+    ],
+)
+def test_a_block_io_weight_is_kept_in_the_file_that_this_kernel_has(
+    tmp_path: Path, version: int, files: list[str], file: str, text: str
+) -> None:
+    for name in files:
+        (tmp_path / name).write_text("")
+    folders = {"blkio": tmp_path, "io": tmp_path} if version == 1 else {}
+    (found,) = option("blkio-weight").kept_in(Cgroup(folders, tmp_path))
+    assert (found.file, found.expected({"blkio-weight": 500})) == (file, text)
+    assert found.expected({}) is None
+
+
+def test_a_kernel_without_any_file_for_a_weight_has_none(tmp_path: Path) -> None:
+    (found,) = option("blkio-weight").kept_in(Cgroup({}, tmp_path))
+    assert not (tmp_path / found.file).exists()
+
+
+@pytest.mark.parametrize(("weight", "text"), [(10, "1"), (100, "910"), (1000, "10000")])
+def test_a_weight_is_stretched_to_the_range_of_io_weight(weight: int, text: str) -> None:
+    assert v2_io_weight({"blkio-weight": weight}) == f"default {text}"
 
 
 # Conversions
@@ -267,32 +300,6 @@ def test_cpus_is_a_quota_over_the_default_period_whatever_else_is_set(
     assert bandwidth({"cpus": written, "cpu-period": period}) == (cpus * 1000, 100_000)
 
 
-@given(quota=st.integers(1000, 10**8), period=st.integers(1000, 10**6), capacity=st.integers(1, 64))
-@relaxed
-def test_a_saturating_workload_gets_its_quota_or_all_there_is(
-    quota: int, period: int, capacity: int
-) -> None:
-    cpus = expected_cpus({"cpu-quota": quota, "cpu-period": period}, capacity)
-    assert cpus == min(quota / period, capacity)
-
-
-@pytest.mark.parametrize(
-    ("settings", "capacity", "cpus"),
-    [
-        ({}, 2, 2),
-        ({"cpu-quota": -1}, 1, 1),
-        ({"cpuset-cpus": "0"}, 2, 1),
-        ({"cpuset-cpus": 0}, 2, 1),
-        ({"cpuset-cpus": "0-1", "cpus": 1.5}, 4, 1.5),
-        ({"cpuset-cpus": "", "cpus": 1.5}, 4, 1.5),
-    ],
-)
-def test_a_cpu_list_bounds_what_a_workload_can_use(
-    settings: Settings, capacity: float, cpus: float
-) -> None:
-    assert expected_cpus(settings, capacity) == cpus
-
-
 @pytest.mark.parametrize(
     ("shares", "weight", "told"),
     [
@@ -311,8 +318,7 @@ def test_a_weight_tells_by_which_formula_it_was_made(
 
 
 def test_either_conversion_of_shares_is_expected_where_it_is_read() -> None:
-    interface = option("cpu-shares").interface(2)
-    assert interface is not None
+    (interface,) = option("cpu-shares").interfaces(2)
     settings = {"cpu-shares": 512}
     assert [interface.agreed(settings, found) for found in ("20", "59", "77", None)] == [
         "20", "59", "20", "20"

@@ -24,7 +24,10 @@ def details() -> str:
 
 
 def _files(one: Option, version: int) -> str:
-    files = [code(interface.file) for interface in one.interfaces(version)]
+    files = [
+        ", else ".join(code(each.file) for each in interface.alternatives)
+        for interface in one.interfaces(version)
+    ]
     if files:
         return ", ".join(files)
     return "no interface file" if one.in_kernel else "Docker alone"
@@ -48,9 +51,10 @@ def _section(one: Option) -> str:
         most = one.highest_per_cpu / one.per_unit
         facts.insert(1, f"- at most {most:g} per CPU of the host")
     rows = [
-        (f"v{version}", code(interface.file), _expected(interface.expected(settings)))
+        (f"v{version}", code(each.file), _expected(each.expected(settings)))
         for version in (1, 2)
         for interface in one.interfaces(version)
+        for each in interface.alternatives
     ]
     rows += [
         (f"v{version}", _files(one, version), "–")
