@@ -202,6 +202,7 @@ class Experiment(Model):
         return self
 
     def _check(self) -> None:
+        # Workloads are looked for where a file is loaded: a stored run needs no installed ones.
         with _at("option"):
             option(self.option)
         for name in self.verify.options if self.verify else ():
@@ -212,7 +213,6 @@ class Experiment(Model):
             raise ExperimentError("containers: two of them have the same role")
         for index, container in enumerate(self.containers, 1):
             with _at(f"containers.{index}"):
-                workloads.load(container.workload)
                 for name, value in container.options.items():
                     option(name).check(value)
         _few_enough(sum(step.changes for step in self.steps), "changes")

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cgbench.errors import ExperimentError
-from cgbench.spec import toml_file
+from cgbench.errors import ExperimentError, WorkloadError
+from cgbench.spec import toml_file, workload
 from cgbench.spec.experiment import Container, Experiment, Quick, Sampling, Step, Verify
 from cgbench.spec.model import Model
 from cgbench.spec.option import written
@@ -52,9 +52,16 @@ def parse(text: str, origin: str) -> Experiment:
     """Parse and check the text of an experiment file; `origin` names it in errors."""
     document = toml_file.parse(text, origin, ExperimentError)
     try:
-        return Experiment.model_validate(document)
+        found = Experiment.model_validate(document)
     except ValidationError as error:
         raise _explained(error, origin) from None
+    for number, container in enumerate(found.containers, 1):
+        try:
+            workload.load(container.workload)
+        except WorkloadError as error:
+            place = f"{origin}: containers.{number}"
+            raise ExperimentError(f"{place}: {error.message}", error.advice) from None
+    return found
 
 
 def _explained(error: ValidationError, origin: str) -> ExperimentError:
