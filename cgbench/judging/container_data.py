@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import fnmatch
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from cgbench.records.trial import ContainerRecord, Phase, Source
-from cgbench.records.trial_tables import Columns, TrialTables
+from cgbench.records.trial_tables import TrialTables
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.counters import RUNNING_ON, USAGE_PER_CPU
 from cgbench.spec.option import Settings
@@ -71,55 +70,52 @@ def load(
     tables: TrialTables, container: ContainerRecord, only: Collection[str] | None = None
 ) -> ContainerData:
     """Read what was measured of one container in one trial; `only` some counters, if given."""
-    sources = {name: one for name, one in container.sources.items() if only is None or name in only}
-    pressure = (_PRESSURE,) if only is None else ()
-    columns = tables.samples(container.role, [*(one.column for one in sources.values()), *pressure])
-    stalls = tables.stalls(container.role)
-    probe = tables.probe(container.role)
-    stats = tables.docker_stats(container.role)
-    workers = np.unique(probe["worker"])
+    role, sources = container.role, container.sources
+    wanted = {name: one for name, one in sources.items() if only is None or name in only}
+    pressure = tables.names(_PRESSURE) if only is None else []
+    stalls, probe, stats = tables.stalls(role), tables.probe(role), tables.docker_stats(role)
     return ContainerData(
         record=container,
-        t_ns=columns["t_ns"],
-        counters=_counters(sources, columns),
+        t_ns=tables.sample(role, "t_ns"),
+        counters=_counters(tables, role, wanted),
         per_cpu={
-            int(name.rpartition(":")[2]): values.astype(float)
-            for name, values in columns.items()
-            if USAGE_PER_CPU in sources and fnmatch.fnmatchcase(name, sources[USAGE_PER_CPU].column)
+            int(name.rpartition(":")[2]): values
+            for name, values in _columns(tables, role, wanted.get(USAGE_PER_CPU))
         },
-        running_on=[
-            values.astype(float)
-            for name, values in columns.items()
-            if RUNNING_ON in sources and fnmatch.fnmatchcase(name, sources[RUNNING_ON].column)
-        ],
-        pressure_us=columns.get(_PRESSURE),
+        running_on=[values for _, values in _columns(tables, role, wanted.get(RUNNING_ON))],
+        pressure_us=tables.sample(role, _PRESSURE, float) if pressure else None,
         stalls=[
             (
                 stalls["begin_ns"][stalls["worker"] == worker],
                 stalls["length_ns"][stalls["worker"] == worker],
             )
-            for worker in workers
+            for worker in np.flatnonzero(np.bincount(probe["worker"]))
         ],
         units=(probe["t_ns"], probe["units"]),
         stats=(stats["t_ns"], stats["cpus"].astype(float)),
     )
 
 
-def _counters(sources: Mapping[str, Source], columns: Columns) -> dict[str, Floats]:
+def _counters(tables: TrialTables, role: str, sources: Mapping[str, Source]) -> dict[str, Floats]:
     """Return every counter in SI units; one that is kept per device is added up."""
-    found = {}
+    found: dict[str, Floats] = {}
     for name, source in sources.items():
-        parts = [
-            values.astype(float) * source.scale
-            for column, values in columns.items()
-            if fnmatch.fnmatchcase(column, source.column)
-        ]
-        if parts and name not in (USAGE_PER_CPU, RUNNING_ON):
-            found[name] = np.sum(parts, axis=0)
+        if name in (USAGE_PER_CPU, RUNNING_ON):
+            continue
+        for _, values in _columns(tables, role, source):
+            if source.scale != 1:
+                values *= source.scale
+            found[name] = found[name] + values if name in found else values
     if "memory_swap_bytes" not in found and {"memory_bytes", "swap_bytes"} <= set(found):
         # v2 keeps the two apart.
         found["memory_swap_bytes"] = found["memory_bytes"] + found["swap_bytes"]
     return found
+
+
+def _columns(tables: TrialTables, role: str, source: Source | None) -> Iterator[tuple[str, Floats]]:
+    """Yield the columns of a quantity, NaN where nothing was read."""
+    for name in () if source is None else tables.names(source.column):
+        yield name, tables.sample(role, name, float)
 
 
 def steady_window(phase: Phase, data: ContainerData, settings: Settings) -> Window | None:

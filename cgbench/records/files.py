@@ -143,9 +143,10 @@ def readable(path: Path) -> Iterator[None]:
         raise StoreError(f"{path}: {error}", DAMAGED) from error
 
 
-def open_table(path: Path) -> pq.ParquetFile:
+def open_table(path: Path, repeating: Sequence[str] = ()) -> pq.ParquetFile:
     """Open a Parquet file, whose version must be one that is read; use it as a context.
 
+    Columns named in `repeating` come with each of their few texts once.
     Raises what `readable` translates, and StoreError for a file of a newer cgbench.
     """
     import pyarrow as pa
@@ -153,7 +154,7 @@ def open_table(path: Path) -> pq.ParquetFile:
 
     # pyarrow would wait for a pipe.
     regular_file.require(path, MOST_TABLE_BYTES)
-    file = pq.ParquetFile(path)
+    file = pq.ParquetFile(path, read_dictionary=repeating)
     try:
         if file.metadata.num_rows > MOST_ROWS:
             raise pa.ArrowInvalid(f"it has more than {MOST_ROWS} rows")

@@ -6,7 +6,8 @@ A trial may hold ten million samples: no column is in memory that nobody asked f
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,10 +19,14 @@ from cgbench.records.files import open_table, readable
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
 Columns: TypeAlias = "Mapping[str, npt.NDArray[Any]]"
 """Columns by name, as numpy has them: with gaps as floats with NaN, texts as objects with None."""
+
+# Whole numbers that mostly are so small that a part of eight bytes holds them.
+_SMALL = ("worker", "units")
 
 
 class TrialTables:
@@ -44,12 +49,15 @@ class TrialTables:
             table.close()
         self._open.clear()
 
-    def samples(self, role: str, columns: Iterable[str]) -> Columns:
-        """Return `t_ns` and the given columns of one container's samples.
+    def names(self, pattern: str) -> list[str]:
+        """Return the columns of the samples that a pattern fits; a `*` stands for anything."""
+        with self._table("") as table:
+            return [name for name in table.names if fnmatch.fnmatchcase(name, pattern)]
 
-        A column that was never recorded is absent. A `*` in a name stands for anything.
-        """
-        return self._read("", role, ("t_ns",), columns)
+    def sample(self, role: str, name: str, kind: Any = None) -> npt.NDArray[Any]:
+        """Return one column of one container's samples, as numbers of a `kind` if one is given."""
+        with self._table("") as table:
+            return table.column(role, name, kind)
 
     def probe(self, role: str) -> Columns:
         """Return worker, t_ns and units of every bucket of one container's probe."""
@@ -63,62 +71,70 @@ class TrialTables:
         """Return t_ns, cpus and memory_bytes of the `docker stats` messages of one container."""
         return self._read(".docker-stats", role, ("t_ns", "cpus", "memory_bytes"))
 
-    def _read(
-        self, kind: str, role: str, needed: tuple[str, ...], patterns: Iterable[str] = ()
-    ) -> Columns:
+    def _read(self, kind: str, role: str, names: tuple[str, ...]) -> Columns:
+        with self._table(kind) as table:
+            return {name: table.column(role, name, table.smallest(name)) for name in names}
+
+    @contextmanager
+    def _table(self, kind: str) -> Iterator[_Table]:
         path = self._stem.with_name(f"{self._stem.name}{kind}.parquet")
         with readable(path):
             if kind not in self._open:
                 self._open[kind] = _Table(path)
-            table = self._open[kind]
-            wanted = [*needed, *(name for pattern in patterns for name in table.like(pattern))]
-            return {name: table.column(role, name) for name in dict.fromkeys(wanted)}
+            yield self._open[kind]
 
 
 class _Table:
     """One Parquet file whose column `role` names the container of each row."""
 
     def __init__(self, path: Path) -> None:
-        self._file: pq.ParquetFile = open_table(path)
+        self._file: pq.ParquetFile = open_table(path, ("role",))
+        self.names: list[str] = self._file.schema_arrow.names
         self._rows: dict[str, list[npt.NDArray[np.bool_] | None]] = {}
 
     def close(self) -> None:
         self._file.close()
 
-    def like(self, pattern: str) -> list[str]:
-        """Return the names of the columns that a pattern fits."""
-        return [name for name in self._file.schema_arrow.names
-                if fnmatch.fnmatchcase(name, pattern)]  # fmt: skip
+    def smallest(self, name: str) -> npt.DTypeLike | None:
+        """Return the kind of whole number that holds all of a column in little room, if known."""
+        if name not in _SMALL or name not in self.names:
+            return None
+        ranges = [one for group in self._groups if (one := self._range(group, name)) is not None]
+        if len(ranges) < len(self._groups) or not ranges:
+            return None
+        low, high = min(one[0] for one in ranges), max(one[1] for one in ranges)
+        return np.promote_types(np.min_scalar_type(low), np.min_scalar_type(high))
 
-    def column(self, role: str, name: str) -> npt.NDArray[Any]:
+    def column(self, role: str, name: str, kind: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
         """Return one container's part of a column."""
+        parts = [(group, rows) for group in self._groups
+                 if (rows := self._places(role)[group]) is None or rows.any()]  # fmt: skip
+        if not parts:
+            return arrow.numpy(self._found(self._file.schema_arrow.empty_table(), name))
         found: npt.NDArray[Any] | None = None
-        filled = 0
-        places = self._places(role)
-        total = sum(self._count(group, mask) for group, mask in enumerate(places))
-        for group, mask in enumerate(places):
-            if not self._count(group, mask):
-                continue
-            part = arrow.numpy(self._group(group, name))
-            part = part if mask is None else part[mask]
+        filled, total = 0, sum(self._count(*part) for part in parts)
+        for group, rows in parts:
+            values = arrow.numpy(self._found(self._group(group, name), name))
+            values = values if rows is None else values[rows]
             if found is None:
-                found = np.empty(total, part.dtype)
-            elif found.dtype != part.dtype:
+                found = np.empty(total, values.dtype if kind is None else kind)
+            elif kind is None and found.dtype != values.dtype:
                 # The first gap in a column of whole numbers: from here on they are floats.
-                kind = np.result_type(found.dtype, part.dtype)
-                found = found.astype(kind)
-            found[filled : filled + len(part)] = part
-            filled += len(part)
-        return self._nothing(name) if found is None else found
+                found = found.astype(np.result_type(found.dtype, values.dtype))
+            found[filled : filled + len(values)] = values
+            filled += len(values)
+        assert found is not None
+        return found
 
-    def _nothing(self, name: str) -> npt.NDArray[Any]:
-        return arrow.numpy(self._column(self._file.schema_arrow.empty_table(), name))
+    @property
+    def _groups(self) -> range:
+        return range(self._file.num_row_groups)
 
-    def _group(self, group: int, name: str) -> Any:
-        return self._column(self._file.read_row_group(group, columns=[name]), name)
+    def _group(self, group: int, name: str) -> pa.Table:
+        return self._file.read_row_group(group, columns=[name])
 
     @staticmethod
-    def _column(table: Any, name: str) -> Any:
+    def _found(table: pa.Table, name: str) -> pa.ChunkedArray:
         import pyarrow as pa
 
         # pyarrow passes over columns that are not there.
@@ -126,17 +142,29 @@ class _Table:
             raise pa.ArrowInvalid(f"it has no column {name}")
         return table.column(name)
 
-    def _count(self, group: int, mask: npt.NDArray[np.bool_] | None) -> int:
-        if mask is None:
+    def _count(self, group: int, rows: npt.NDArray[np.bool_] | None) -> int:
+        if rows is None:
             return int(self._file.metadata.row_group(group).num_rows)
-        return int(np.count_nonzero(mask))
+        return int(np.count_nonzero(rows))
 
     def _places(self, role: str) -> list[npt.NDArray[np.bool_] | None]:
         """Return which rows of each row group are a container's, None where all are."""
         if role not in self._rows:
-            masks = [
-                arrow.equal(self._group(group, "role"), role)
-                for group in range(self._file.num_row_groups)
-            ]
-            self._rows[role] = [None if mask.all() else mask for mask in masks]
+            self._rows[role] = [self._place(group, role) for group in self._groups]
         return self._rows[role]
+
+    def _place(self, group: int, role: str) -> npt.NDArray[np.bool_] | None:
+        if self._range(group, "role") == (role, role):
+            return None
+        found = arrow.equal(self._found(self._group(group, "role"), "role"), role)
+        return None if found.all() else found
+
+    def _range(self, group: int, name: str) -> tuple[Any, Any] | None:
+        """Return the least and the greatest of a column as its file states them, if it does."""
+        if name not in self.names:
+            return None
+        column = self._file.metadata.row_group(group).column(self.names.index(name))
+        known = column.statistics
+        if known is None or not known.has_min_max or known.null_count:
+            return None
+        return known.min, known.max

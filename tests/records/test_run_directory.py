@@ -605,7 +605,8 @@ def test_damaged_phases_are_named(directory: RunDirectory) -> None:
 
 def samples(directory: RunDirectory, role: str, columns: Sequence[str]) -> Columns:
     with directory.tables(1) as tables:
-        return tables.samples(role, columns)
+        found = ["t_ns", *(name for one in columns for name in tables.names(one))]
+        return {name: tables.sample(role, name) for name in found}
 
 
 def probe(directory: RunDirectory, role: str) -> Columns:
