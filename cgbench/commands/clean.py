@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from cgbench.engine import base_image
 from cgbench.engine.engine import Engine
-from cgbench.errors import DockerUnavailable
+from cgbench.errors import CgbenchError, DockerUnavailable, ScratchError
 from cgbench.host import lock
-from cgbench.host.scratch import leftovers
+from cgbench.host.scratch import commands, leftovers
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,15 @@ class Removed:
 def clean(*, force: bool = False) -> Removed:
     """Remove every trace; `force` also what a cgbench that still runs has started.
 
-    Raises PreconditionError when one is measuring, DockerUnavailable when no daemon answers:
-    devices and swap have been given back by then.
+    Raises PreconditionError without rights or when another cgbench is measuring, and
+    DockerUnavailable when no daemon answers: all but containers has been removed by then.
     """
+    commands.require_root()
     with contextlib.nullcontext() if force else lock.exclusively():
         try:
             engine = Engine()
         except DockerUnavailable:
-            leftovers.give_back()
+            remove_leftovers(None)
             raise
         try:
             return remove_leftovers(engine)
@@ -40,15 +43,47 @@ def clean(*, force: bool = False) -> Removed:
             engine.close()
 
 
-def remove_leftovers(engine: Engine) -> Removed:
-    """Remove containers, scratch directories, and what was lent."""
-    containers, directories = engine.leftovers(), lock.scratch_leftovers()
+def remove_leftovers(engine: Engine | None) -> Removed:
+    """Remove containers, scratch directories, and what was lent.
+
+    One thing that cannot be removed does not save the others: the first error is raised when all
+    have been tried.
+    """
+    refused: list[CgbenchError] = []
+    containers = 0
+    for container in [] if engine is None else engine.leftovers():
+        with _noting(refused):
+            assert engine is not None
+            engine.remove(container)
+            containers += 1
     base_image.sweep()
-    for container in containers:
-        engine.remove(container)
-    for path in directories:
-        # Whoever made it may remove it just now.
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(path)
+    directories = 0
+    for path in lock.scratch_leftovers():
+        with _noting(refused):
+            _remove(path)
+            directories += 1
+    lent: list[str] = []
     # Last: devices and cgroups are free only when no container uses them.
-    return Removed(len(containers), len(directories), len(leftovers.give_back()))
+    with _noting(refused):
+        lent = leftovers.give_back()
+    if refused:
+        raise refused[0]
+    return Removed(containers, directories, len(lent))
+
+
+@contextlib.contextmanager
+def _noting(refused: list[CgbenchError]) -> Iterator[None]:
+    try:
+        yield
+    except CgbenchError as error:
+        refused.append(error)
+
+
+def _remove(path: Path) -> None:
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        # Whoever made it has removed it just now.
+        return
+    except OSError as error:
+        raise ScratchError(f"cannot remove {path}: {error.strerror or error}") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import shutil
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -59,14 +58,12 @@ def run_trial(
     before = cpu_time.cpu_times(daemons)
     progress = Harvest(before.t_ns)
     reason: str | None = None
-    folder = site.scratch / f"{lock.SCRATCH_PREFIX}{site.run}-{plan.number:04}"
-    folder.mkdir(mode=0o711)
-    try:
-        _measure(plan, experiment, site, watcher, progress, folder)
-    except _FAILURES as error:
-        reason = error.message
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    name = f"{lock.SCRATCH_PREFIX}{site.run}-{plan.number:04}"
+    with lock.scratch_folder(name, site.scratch) as folder:
+        try:
+            _measure(plan, experiment, site, watcher, progress, folder)
+        except _FAILURES as error:
+            reason = error.message
     if reason is None and progress.lost is not None:
         reason = progress.lost
     after = cpu_time.cpu_times(daemons)

@@ -40,3 +40,45 @@ def test_leftovers_are_only_our_own_scratch_directories(tmp_path: Path) -> None:
     (tmp_path / "cgbench-file").write_text("")
     (tmp_path / "other").mkdir()
     assert lock.scratch_leftovers(tmp_path) == [tmp_path / "cgbench-x-0001"]
+
+
+def test_what_others_put_beside_our_scratch_directories_is_not_ours(tmp_path: Path) -> None:
+    (tmp_path / "cgbench-link").symlink_to("/etc")
+    (tmp_path / "cgbench-broken").symlink_to(tmp_path / "nowhere")
+    foreign = tmp_path / "cgbench-foreign"
+    foreign.mkdir()
+    if os.geteuid() == 0:
+        os.chown(foreign, 65534, 65534)
+    else:
+        foreign.rmdir()
+    assert lock.scratch_leftovers(tmp_path) == []
+
+
+def test_a_lock_that_cannot_be_opened_is_a_precondition_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "lock"
+    with (
+        pytest.raises(PreconditionError, match=f"the lock {path}: No such file"),
+        lock.exclusively(path),
+    ):
+        pass
+
+
+def test_a_scratch_folder_has_a_name_of_its_own_and_goes_in_the_end(tmp_path: Path) -> None:
+    with (
+        lock.scratch_folder("cgbench-x-0001", tmp_path) as first,
+        lock.scratch_folder("cgbench-x-0001", tmp_path) as second,
+    ):
+        assert first != second
+        assert first.name.startswith("cgbench-x-0001-")
+        assert first.stat().st_mode & 0o777 == 0o711
+        (first / "probe").write_text("x")
+        assert lock.scratch_leftovers(tmp_path) == sorted([first, second])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_scratch_folder_that_cannot_be_made_is_a_precondition_and_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(PreconditionError, match=f"cannot make {tmp_path}/nowhere/x-.*: No such"),
+        lock.scratch_folder("x", tmp_path / "nowhere"),
+    ):
+        pass

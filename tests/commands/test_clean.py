@@ -1,0 +1,105 @@
+"""Cleaning up: one line without rights, and one thing that stays keeps no other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from cgbench.commands import clean
+from cgbench.engine import base_image
+from cgbench.engine.engine import Engine
+from cgbench.errors import DockerUnavailable, EngineError, ScratchError
+from cgbench.host import lock
+from cgbench.host.scratch import commands, leftovers
+
+
+class Daemon:
+    """Has two containers, of which the first stays."""
+
+    def __init__(self) -> None:
+        self.removed: list[str] = []
+
+    def leftovers(self) -> list[str]:
+        return ["stuck", "loose"]
+
+    def remove(self, container: str) -> None:
+        if container == "stuck":
+            raise EngineError("cannot remove stuck")
+        self.removed.append(container)
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Path]]:
+    def left() -> list[Path]:
+        return sorted(tmp_path.iterdir())
+
+    for name in ("cgbench-1", "cgbench-2"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(lock, "scratch_leftovers", left)
+    monkeypatch.setattr(leftovers, "give_back", lambda: ["swap"])
+    monkeypatch.setattr(base_image, "sweep", list)
+    return left
+
+
+def test_one_thing_that_cannot_be_removed_keeps_no_other(
+    folders: Callable[[], list[Path]],
+) -> None:
+    daemon = Daemon()
+    with pytest.raises(EngineError, match="cannot remove stuck"):
+        clean.remove_leftovers(cast(Engine, daemon))
+    assert daemon.removed == ["loose"]
+    assert folders() == []
+
+
+def test_a_folder_that_cannot_be_removed_is_named(
+    folders: Callable[[], list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise OSError(16, "Device or resource busy", str(path))
+
+    monkeypatch.setattr("shutil.rmtree", refuse)
+    with pytest.raises(ScratchError, match=r"cannot remove .*/cgbench-1: Device or resource busy"):
+        clean.remove_leftovers(None)
+
+
+def test_without_a_daemon_all_but_containers_is_removed(
+    folders: Callable[[], list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none() -> Engine:
+        raise DockerUnavailable("no daemon")
+
+    monkeypatch.setattr(clean, "Engine", none)
+    monkeypatch.setattr(commands, "require_root", lambda: None)
+    with pytest.raises(DockerUnavailable):
+        clean.clean(force=True)
+    assert folders() == []
+
+
+@pytest.mark.parametrize(
+    "arguments", ["clean", "clean --force", "ab cpu-quota-sweep --a true --b true", "verify"]
+)
+def test_without_root_there_is_one_line_and_status_4(arguments: str) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root to give it up")
+    program = (
+        # Everything is imported first: a user without rights may not even read the package.
+        "import os, sys; from tests.made.warm_process import import_everything; "
+        "import_everything(); from cgbench.cli import app; "
+        "from cgbench.spec import experiment_file; "
+        "experiment_file.load('cpu-quota-sweep'); os.seteuid(65534); "
+        f"sys.argv = ['cgbench', *{arguments.split()!r}]; app.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False,
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.returncode == 4, done.stderr
+    assert done.stderr.startswith("cgbench: ")
+    assert done.stderr.rstrip().endswith("Run it with sudo.")
+    assert len(done.stderr.splitlines()) == 2
