@@ -18,6 +18,7 @@ from cgbench.records.results import new_run_name
 from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec.experiment import Experiment
+from cgbench.spec.schedule import planned
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def begin(request: Request, engine: Engine, met: Mapping[str, bool]) -> RunDirec
     """
     here = description.describe(engine.describe())
     shaped = request.experiment.slowed() if here.emulated else request.experiment
-    plans = shaped.plans(here.cpus, request.seed)
+    plans = planned(shaped, here.cpus, request.seed)
     name = new_run_name()
     directory = RunDirectory.create(request.results, shaped.name, name)
     directory.write_run(
@@ -96,7 +97,7 @@ def execute(
     A failed trial is saved with its reason, and the run goes on; on --resume it is measured again.
     KeyboardInterrupt ends the run as `interrupted`, with finished trials on disk, and is raised on.
     """
-    plans = record.experiment.plans(record.host.cpus, record.seed)
+    plans = planned(record.experiment, record.host.cpus, record.seed)
     if repetition is not None:
         plans = [plan for plan in plans if plan.repetition <= repetition]
         record = record.model_copy(update={"trials_planned": len(plans)})

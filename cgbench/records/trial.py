@@ -12,9 +12,10 @@ from pydantic import model_validator
 
 from cgbench.records import first_format
 from cgbench.records.run import PointKey
+from cgbench.spec.fields import Via
 from cgbench.spec.model import Model
 from cgbench.spec.option import Value
-from cgbench.spec.schedule import Via, labelled
+from cgbench.spec.schedule import labelled
 
 
 class Source(Model):

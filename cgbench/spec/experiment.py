@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
-from itertools import count
 from typing import Annotated
 
 from pydantic import (
@@ -18,12 +16,11 @@ from pydantic import (
 from cgbench.errors import CgbenchError, ExperimentError
 from cgbench.spec import workload as workloads
 from cgbench.spec.conversions import bandwidth
-from cgbench.spec.fields import Duration, Hold, Size, Whole, not_negative
+from cgbench.spec.fields import Duration, Hold, Scheduler, Size, Via, Whole, not_negative
 from cgbench.spec.metrics import Band
 from cgbench.spec.model import Model
-from cgbench.spec.option import Settings, Value, written
+from cgbench.spec.option import Settings, Value
 from cgbench.spec.options import option
-from cgbench.spec.schedule import PlannedStep, Scheduler, TrialPlan, Via
 from cgbench.units import NS_PER_S
 
 MOST_CHANGES = 100_000
@@ -270,65 +267,6 @@ class Experiment(Model):
         )
         return self.model_copy(update={"trials": trials, "steps": steps})
 
-    def plans(self, cpus: int, seed: int) -> list[TrialPlan]:
-        """Expand to trial plans for a host with `cpus` CPUs, in an order shuffled by `seed`.
-
-        A step with `via = "run"` begins a new life of the containers, hence a new plan.
-        Raises ExperimentError when a step asks for more CPUs than there are.
-        """
-        walks: list[list[PlannedStep]] = []
-        born = {container.role: container.options for container in self.containers}
-        in_force = {name: dict(options) for name, options in born.items()}
-        for index, step in enumerate(self.steps, 1):
-            role = step.role or self.containers[0].role
-            for settings in step.unrolled():
-                before = born if step.via == "run" else in_force
-                if _exceeds({**before[role], **settings}, cpus):
-                    if step.fit_host:
-                        continue
-                    raise ExperimentError(
-                        f"{self.name}: steps.{index}: {written(settings)} asks for more than "
-                        f"this host's {cpus} CPUs",
-                        "Lower it, or set fit_host = true to leave such values out.",
-                    )
-                if step.via == "run" or not walks:
-                    walks.append([])
-                    in_force = {name: dict(options) for name, options in born.items()}
-                in_force[role] |= settings
-                walks[-1].append(self._planned(step, role, settings))
-        if not walks:
-            raise ExperimentError(
-                f"{self.name}: steps: none is left that fits this host's {cpus} CPUs",
-                "Add a lower value.",
-            )
-        drafts = [
-            (repetition, walk, tuple(steps))
-            for repetition in range(1, self.trials + 1)
-            for walk, steps in enumerate(walks, 1)
-        ]
-        random.Random(seed).shuffle(drafts)
-        numbers = count(1)
-        return [
-            TrialPlan(number=next(numbers), repetition=repetition, walk=walk, steps=steps)
-            for repetition, walk, steps in drafts
-        ]
-
-    def _planned(self, step: Step, role: str, settings: dict[str, Value]) -> PlannedStep:
-        judged = self.judged_option(settings)
-        return PlannedStep(
-            role=role,
-            option=judged,
-            requested=str(settings[judged]),
-            note=step.note,
-            settings=settings,
-            via=step.via,
-            hold_ns=step.hold,
-            rewrite_ns=step.rewrite,
-            may_end=step.may_end,
-            prepares=step.prepares,
-            scheduler=step.scheduler,
-        )
-
 
 def _few_enough(number: int, what: str) -> None:
     if number > MOST_CHANGES:
@@ -350,8 +288,3 @@ def _at(place: str) -> Iterator[None]:
 def _periods(step: Step, number: int) -> int:
     """Return the length of `number` of the step's longest periods in ns."""
     return max(number * 1000 * bandwidth(settings)[1] for settings in step.unrolled())
-
-
-def _exceeds(settings: Settings, cpus: int) -> bool:
-    quota, period = bandwidth(settings)
-    return quota is not None and quota > cpus * period

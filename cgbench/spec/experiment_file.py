@@ -14,6 +14,7 @@ from cgbench.spec import toml_file, workload
 from cgbench.spec.experiment import Container, Experiment, Quick, Sampling, Step, Verify
 from cgbench.spec.model import Model
 from cgbench.spec.option import written
+from cgbench.spec.schedule import planned
 from cgbench.units import format_duration
 
 _LONGEST_KEY = 60
@@ -115,7 +116,7 @@ def json_schema() -> dict[str, Any]:
 
 def explain(experiment: Experiment, cpus: int) -> str:
     """Return what the experiment does on a host with `cpus` CPUs, in words, for a terminal."""
-    plans = experiment.plans(cpus, seed=0)
+    plans = planned(experiment, cpus, seed=0)
     hold = sum(plan.hold_ns for plan in plans)
     lines = [f"{experiment.name}: {experiment.title}", f"  {experiment.question}", ""]
     lines += [

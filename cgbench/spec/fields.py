@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -79,3 +79,9 @@ Size = Annotated[
     ),
 ]
 """Bytes inside, `"256m"` in files."""
+
+Scheduler = Literal["bfq", "mq-deadline", "kyber", "none"]
+"""The kernel's I/O schedulers for multi-queue devices."""
+
+Via = Literal["update", "run", "cgroupfs"]
+"""How a value is set: `docker update`, born with it by `docker run`, or the file written."""

@@ -1,18 +1,16 @@
-"""What one trial is going to do: its changes and hold times, worked out for one host."""
+"""What each trial is going to do: an experiment's changes and hold times, for one host."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
-from typing import Literal
 
+from cgbench.errors import ExperimentError
+from cgbench.spec.conversions import bandwidth
+from cgbench.spec.experiment import Experiment, Step
+from cgbench.spec.fields import Via
 from cgbench.spec.model import Model
-from cgbench.spec.option import Value
-
-Scheduler = Literal["bfq", "mq-deadline", "kyber", "none"]
-"""The kernel's I/O schedulers for multi-queue devices."""
-
-Via = Literal["update", "run", "cgroupfs"]
-"""How a value is set: `docker update`, born with it by `docker run`, or the file written."""
+from cgbench.spec.option import Settings, Value, written
 
 
 def labelled(requested: str, note: str | None) -> str:
@@ -56,3 +54,72 @@ class TrialPlan(Model):
     def hold_ns(self) -> int:
         """The sum of its hold times."""
         return sum(step.hold_ns for step in self.steps)
+
+
+def planned(experiment: Experiment, cpus: int, seed: int) -> list[TrialPlan]:
+    """Expand to trial plans for a host with `cpus` CPUs, in an order shuffled by `seed`.
+
+    A step with `via = "run"` begins a new life of the containers, hence a new plan.
+    Raises ExperimentError when a step asks for more CPUs than there are.
+    """
+    drafts = [
+        (repetition, walk, tuple(steps))
+        for repetition in range(1, experiment.trials + 1)
+        for walk, steps in enumerate(_walks(experiment, cpus), 1)
+    ]
+    random.Random(seed).shuffle(drafts)
+    return [
+        TrialPlan(number=number, repetition=repetition, walk=walk, steps=steps)
+        for number, (repetition, walk, steps) in enumerate(drafts, 1)
+    ]
+
+
+def _walks(experiment: Experiment, cpus: int) -> list[list[PlannedStep]]:
+    """Return the steps of each life of the containers, without those that do not fit the host."""
+    walks: list[list[PlannedStep]] = []
+    born = {container.role: container.options for container in experiment.containers}
+    in_force = {name: dict(options) for name, options in born.items()}
+    for index, step in enumerate(experiment.steps, 1):
+        role = step.role or experiment.containers[0].role
+        for settings in step.unrolled():
+            before = born if step.via == "run" else in_force
+            if _exceeds({**before[role], **settings}, cpus):
+                if step.fit_host:
+                    continue
+                raise ExperimentError(
+                    f"{experiment.name}: steps.{index}: {written(settings)} asks for more than "
+                    f"this host's {cpus} CPUs",
+                    "Lower it, or set fit_host = true to leave such values out.",
+                )
+            if step.via == "run" or not walks:
+                walks.append([])
+                in_force = {name: dict(options) for name, options in born.items()}
+            in_force[role] |= settings
+            walks[-1].append(_step(experiment.judged_option(settings), step, role, settings))
+    if not walks:
+        raise ExperimentError(
+            f"{experiment.name}: steps: none is left that fits this host's {cpus} CPUs",
+            "Add a lower value.",
+        )
+    return walks
+
+
+def _step(judged: str, step: Step, role: str, settings: dict[str, Value]) -> PlannedStep:
+    return PlannedStep(
+        role=role,
+        option=judged,
+        requested=str(settings[judged]),
+        note=step.note,
+        settings=settings,
+        via=step.via,
+        hold_ns=step.hold,
+        rewrite_ns=step.rewrite,
+        may_end=step.may_end,
+        prepares=step.prepares,
+        scheduler=step.scheduler,
+    )
+
+
+def _exceeds(settings: Settings, cpus: int) -> bool:
+    quota, period = bandwidth(settings)
+    return quota is not None and quota > cpus * period

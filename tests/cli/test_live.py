@@ -16,6 +16,7 @@ from cgbench.measuring.progress import Snapshot
 from cgbench.records import run_directory
 from cgbench.records.trial import TrialRecord
 from cgbench.spec import experiment_file
+from cgbench.spec.schedule import planned
 from tests.made import run_builder
 
 
@@ -45,7 +46,7 @@ def test_plain_lines_tell_trials_changes_and_failures(
     directory: run_directory.RunDirectory,
 ) -> None:
     stream = io.StringIO()
-    plans = experiment_file.load("cpu-quota-sweep").plans(cpus=2, seed=1)
+    plans = planned(experiment_file.load("cpu-quota-sweep"), cpus=2, seed=1)
     with live.display(stream=stream) as observer:
         observer.run_started(directory.run(), plans, done=0)
         observer.trial_started(plans[0])
@@ -63,7 +64,7 @@ def test_plain_lines_tell_trials_changes_and_failures(
 def test_a_dashboard_shows_progress_and_a_row_per_container(
     directory: run_directory.RunDirectory,
 ) -> None:
-    plans = experiment_file.load("cpu-quota-sweep").plans(cpus=2, seed=1)
+    plans = planned(experiment_file.load("cpu-quota-sweep"), cpus=2, seed=1)
     dashboard = live.Dashboard()
     dashboard.run_started(directory.run(), plans, done=0)
     dashboard.trial_started(plans[0])
@@ -125,7 +126,7 @@ class Terminal(io.StringIO):
 def test_words_of_containers_and_daemons_are_shown_as_they_are_by_every_display(
     directory: run_directory.RunDirectory,
 ) -> None:
-    plans = experiment_file.load("cpu-quota-sweep").plans(cpus=2, seed=1)
+    plans = planned(experiment_file.load("cpu-quota-sweep"), cpus=2, seed=1)
     step = plans[0].steps[0].model_copy(update={"requested": BRACKETS})
     dashboard = live.Dashboard()
     console = Console(file=io.StringIO(), width=150)

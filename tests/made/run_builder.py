@@ -37,7 +37,7 @@ from cgbench.spec import experiment_file
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.option import Settings
-from cgbench.spec.schedule import PlannedStep, TrialPlan
+from cgbench.spec.schedule import PlannedStep, TrialPlan, planned
 from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from tests.made import records
 from tests.made.records import HOST, RUN
@@ -146,7 +146,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 def make(results: Path, made: MadeUp) -> RunDirectory:
     """Make a whole run under `results` and return it."""
     shaped = _shaped(made)
-    plans = shaped.plans(HOST.cpus, seed=7)
+    plans = planned(shaped, HOST.cpus, seed=7)
     directory = RunDirectory.create(results, shaped.name, RUN)
     record = records.run(
         experiment=shaped, trials_planned=len(plans), host=made.host, status=made.status,

@@ -25,6 +25,7 @@ from cgbench.measuring.progress import Silent
 from cgbench.measuring.site import Site
 from cgbench.records.trial import TrialRecord
 from cgbench.spec import experiment_file
+from cgbench.spec.schedule import planned
 from tests.made.processes import living
 
 OOM = TrialError("the container of worker was OOM-killed (exit status 137)")
@@ -79,7 +80,7 @@ def fail(
 
         monkeypatch.setattr(trial, "_walk", walk)
         experiment = experiment_file.load("cpu-quota-sweep")
-        plan = experiment.plans(2, 1)[0]
+        plan = planned(experiment, 2, 1)[0]
         site = Site(cast(Engine, Eventless()), "image", "x", tmp_path)
         return trial.run_trial(plan, experiment, site, Silent())[0]
 

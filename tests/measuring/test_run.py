@@ -15,6 +15,7 @@ from cgbench.measuring import run, trial
 from cgbench.measuring.progress import Silent
 from cgbench.records.trial import TrialRecord
 from cgbench.spec import experiment_file, workload
+from cgbench.spec.schedule import planned
 from tests.made import short_experiment
 
 pytestmark = pytest.mark.docker
@@ -94,5 +95,5 @@ def test_a_host_with_an_emulated_cpu_gets_the_slowed_experiment(
 
 def test_the_containers_deadline_covers_the_schedule(tmp_path: Path) -> None:
     loaded = request_for(tmp_path).experiment
-    (plan,) = loaded.plans(description.cpus(), seed=1)
+    (plan,) = planned(loaded, description.cpus(), seed=1)
     assert trial.deadline_s(plan, loaded) >= plan.hold_ns / 1e9 + 30

@@ -24,7 +24,7 @@ from cgbench.records import results, run_directory
 from cgbench.records.samples import TrialData
 from cgbench.records.trial import TrialRecord
 from cgbench.spec import experiment_file, workload
-from cgbench.spec.schedule import PlannedStep
+from cgbench.spec.schedule import PlannedStep, planned
 from tests.made import short_experiment
 
 pytestmark = pytest.mark.docker
@@ -91,7 +91,7 @@ class IndependentReader:
 
 def run(engine: Engine, text: str, watcher: Watcher | None = None) -> tuple[TrialRecord, TrialData]:
     loaded = experiment_file.parse(text, "test")
-    (plan,) = loaded.plans(description.cpus(), seed=1)
+    (plan,) = planned(loaded, description.cpus(), seed=1)
     place = Site(engine, image.tag(workload.directory()), results.new_run_name())
     return trial.run_trial(plan, loaded, place, watcher or Quiet())
 
