@@ -22,6 +22,7 @@ from cgbench.records.run import Host, PointKey
 from cgbench.records.truth import SIGNS, TruthTable
 from cgbench.reporting.words import comparison
 from cgbench.reporting.words.history import change_words, headline, parted, rules, title
+from cgbench.spec.judged import judged_metric
 from cgbench.units import format_size
 
 
@@ -81,27 +82,36 @@ def print_summary(run: Run) -> None:
     """Print a run's figures as one table, a row per requested value, within 80 columns."""
     console, record = Console(highlight=False), run.record
     _line(console, f"{record.experiment.name}, run {record.run}: {record.status}")
-    verify = record.experiment.verify
-    judged = (verify.metric if verify else None) or "cpus_used"
     by_value: dict[PointKey, dict[str, Entry]] = {}
     for one in run.summary:
         by_value.setdefault(one.key, {})[one.metric] = one
+    metric = judged_metric(
+        record.experiment, record.experiment.option, {one.metric for one in run.summary}
+    )
+    figures = () if metric is None else (metric, "error")
     table = Table(box=None, pad_edge=False)
-    for heading in ("role", "requested", "enforced", judged, "error", "p99", "file", "settled"):
+    for heading in ("role", "requested", "enforced", *figures, "p99", "file", "settled"):
         table.add_column(heading, justify="left" if heading == "role" else "right")
     for key, found in by_value.items():
-        figure = found[judged].estimate if judged in found else None
         table.add_row(
             _cell(key.role if key.via == "update" else f"{key.role} ({key.via})"),
             _cell(key.label),
             _cell(next(iter(found.values())).enforced or "–"),
-            "–" if figure is None else _quantity(figure.median, figure.unit),
-            "–" if figure is None else _number(figure.error_pct, "{:+.2f} %"),
+            *(() if metric is None else _judged(found.get(metric))),
             _p99(found),
             _number(_median(found, "file_ms"), "{:.0f} ms"),
             _number(_median(found, "settle_ms"), "{:.0f} ms"),
         )
     console.print(table)
+
+
+def _judged(entry: Entry | None) -> tuple[str, str]:
+    """Return a value and its error, marked where it lies outside its band."""
+    if entry is None:
+        return "–", "–"
+    one = entry.estimate
+    outside = "✗ " if one.within is False else ""
+    return _quantity(one.median, one.unit), outside + _number(one.error_pct, "{:+.2f} %")
 
 
 def _quantity(value: float, unit: str) -> str:

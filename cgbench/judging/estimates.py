@@ -12,6 +12,8 @@ from cgbench.judging.summary import Estimate
 from cgbench.records.run import PointKey
 from cgbench.records.trial import ContainerRecord, Phase, TrialRecord
 from cgbench.spec.conversions import bandwidth
+from cgbench.spec.experiment import Experiment
+from cgbench.spec.judged import judged_metric
 from cgbench.spec.option import Settings
 from cgbench.spec.options import option
 from cgbench.spec.schedule import labelled
@@ -22,15 +24,6 @@ OF_A_CPU = " of a CPU"
 """What the words of a quota say after the number, and a plot's tick need not."""
 
 _QUOTAS = frozenset({"cpu-quota", "cpus"})
-# By which metric an option is judged; CPUs used where nothing else is said.
-_JUDGED_BY = {
-    "memory": "memory_max_bytes",
-    "memory-swap": "swap_max_bytes",
-    "memory-reservation": "memory_max_bytes",
-    "kernel-memory": "memory_max_bytes",
-    "blkio-weight": "io_share_pct",
-    "pids-limit": "tasks_max",
-}
 # Values whose whole range is this narrow, in percent of their median, are called the same.
 _SAME_PCT = 2.0
 _SIZES = frozenset({"memory", "memory-reservation", "memory-swap", "kernel-memory"})
@@ -179,14 +172,15 @@ def points(run: Run) -> list[Point]:
             for key, estimates in found.items()]  # fmt: skip
 
 
-def judged(name: str, many: Sequence[Point]) -> str | None:
-    """Return the metric by which an option is judged, None where nothing is expected of it."""
-    metric = _JUDGED_BY.get(name, "cpus_used")
-    known = any(
-        (estimate := point.estimate(metric)) is not None and estimate.expected is not None
+def judged(experiment: Experiment, many: Sequence[Point]) -> str | None:
+    """Return the metric by which an experiment judges, None where nothing is expected of it."""
+    expecting = {
+        name
         for point in many
-    )
-    return metric if known else None
+        for name, estimate in point.estimates.items()
+        if estimate.expected is not None
+    }
+    return judged_metric(experiment, experiment.option, expecting)
 
 
 def same_throughput(many: Sequence[Point]) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cgbench.judging import container_data, rows
+from cgbench.judging.bands import Bands
 from cgbench.judging.rows import Measured
 from cgbench.judging.summary import Entry, summary
 from cgbench.records.run import Row, RunRecord
@@ -63,7 +64,7 @@ class Run:
     @cached_property
     def summary(self) -> tuple[Entry, ...]:
         """Every metric at every point, across trials."""
-        return summary(self.rows)
+        return summary(self.rows, Bands(self.record, self.finished))
 
     def keep_rows(self) -> None:
         """Write phases.parquet. Raises StoreError where it cannot be written."""

@@ -13,6 +13,7 @@ from cgbench.records.baseline import Baseline, Noise, Series
 from cgbench.records.run import PointKey, Row
 from cgbench.records.trial import TrialRecord
 from cgbench.spec.experiment import Experiment
+from cgbench.spec.judged import candidates
 from cgbench.spec.metrics import METRICS, nearest
 
 # What does not change what is measured.
@@ -26,17 +27,19 @@ def schedule_digest(experiment: Experiment) -> str:
 
 
 def gated_metrics(experiment: Experiment) -> tuple[str, ...]:
-    """Return what an experiment is compared by: its [gate], else what `verify` judges by.
+    """Return what an experiment is compared by: its [gate], else what its option is judged by.
 
-    Raises BaselineError when it names neither.
+    Raises BaselineError when no metric shows what the option does.
     """
+    found = candidates(experiment, experiment.option)
     if experiment.gate is not None:
-        return experiment.gate.metrics
-    if experiment.verify is not None and experiment.verify.metric is not None:
-        return (experiment.verify.metric,)
-    raise BaselineError(
-        f"{experiment.name} says no metric to compare by", "Name one: --metric cpus_used."
-    )
+        found = experiment.gate.metrics
+    if not found:
+        raise BaselineError(
+            f"{experiment.name}: no metric shows what --{experiment.option} does",
+            "Name one to compare by: --metric cpus_used.",
+        )
+    return found
 
 
 def check_metrics(names: Sequence[str]) -> tuple[str, ...]:

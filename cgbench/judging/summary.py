@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TypeVar
 
+from cgbench.judging.bands import Bands
 from cgbench.judging.intervals import error_pct, median_interval
 from cgbench.records.run import PointKey, Row
 
@@ -18,6 +19,8 @@ class Estimate:
     """A metric at one requested value, across trials.
 
     `low` and `high` bound the median with probability `level`; None where one trial allows none.
+    `tolerance` is how far from `expected` the median may lie, in its unit, and `within` whether it
+    does: None where nothing is expected, or the value shows nothing.
     """
 
     unit: str
@@ -28,6 +31,15 @@ class Estimate:
     level: float | None
     trials: int
     error_pct: float | None
+    tolerance: float | None = None
+    within: bool | None = None
+
+    @property
+    def tolerance_pct(self) -> float | None:
+        """The tolerance in percent of the expected value, None where there is none."""
+        if self.tolerance is None or not self.expected:
+            return None
+        return 100 * self.tolerance / self.expected
 
     @property
     def error_bounds_pct(self) -> tuple[float, float] | None:
@@ -62,10 +74,12 @@ class Entry:
             "ci_level": one.level or 0.0,
             "n_trials": one.trials,
             "error_pct": one.error_pct,
+            "tolerance": one.tolerance,
+            "within": one.within,
         }
 
 
-def summary(rows: Iterable[Row]) -> tuple[Entry, ...]:
+def summary(rows: Iterable[Row], bands: Bands) -> tuple[Entry, ...]:
     """Return one entry per point and metric, in the order of the rows.
 
     A trial counts once: the median of its phases at that point.
@@ -74,12 +88,12 @@ def summary(rows: Iterable[Row]) -> tuple[Entry, ...]:
     for row in rows:
         groups.setdefault((row.key, row.metric), []).append(row)
     return tuple(
-        Entry(key, metric, _only(row.effective for row in group), estimated(group))
+        Entry(key, metric, _only(row.effective for row in group), estimated(group, bands))
         for (key, metric), group in groups.items()
     )
 
 
-def estimated(rows: Sequence[Row]) -> Estimate:
+def estimated(rows: Sequence[Row], bands: Bands) -> Estimate:
     """Return the estimate of one metric at one point; `rows` must not be empty."""
     by_trial: dict[int, list[float]] = {}
     for row in rows:
@@ -87,6 +101,7 @@ def estimated(rows: Sequence[Row]) -> Estimate:
     interval = median_interval([median(values) for values in by_trial.values()])
     alone = len(by_trial) < 2
     expected = _only(row.expected for row in rows)
+    held = bands.held(rows, interval.median, expected)
     return Estimate(
         unit=rows[0].unit,
         expected=expected,
@@ -96,6 +111,8 @@ def estimated(rows: Sequence[Row]) -> Estimate:
         level=None if alone else interval.level,
         trials=len(by_trial),
         error_pct=None if expected is None else error_pct(interval.median, expected),
+        tolerance=None if held is None else held.tolerance,
+        within=None if held is None else held.within,
     )
 
 

@@ -13,24 +13,22 @@ from statistics import median
 from cgbench.judging import checks
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Entry
-from cgbench.records.run import Host, PointKey, Row, RunRecord
+from cgbench.records.run import PointKey, Row, RunRecord
 from cgbench.records.trial import Phase
 from cgbench.records.verdict import Declared, Enforced, Outcome, Point, TimeToEffect, Verdict
-from cgbench.spec.conversions import bandwidth, conversion
+from cgbench.spec.conversions import conversion
 from cgbench.spec.experiment import Experiment
-from cgbench.spec.metrics import METRICS, Band
+from cgbench.spec.judged import judged_metric
+from cgbench.spec.metrics import METRICS
 from cgbench.spec.option import CPU_WEIGHT
 from cgbench.spec.options import option
-from cgbench.units import NS_PER_MS, format_size
+from cgbench.units import format_size
 from cgbench.wording import count, quantity
 
 RESPONSE_WANTED = 0.25
 """A workload whose metric moves by less than this part of what it should has not noticed."""
 
 _DISTURBANCES = ("steal", "other tenants", "emulated CPU")
-
-# Whoever ends this soon after the answer was above the limit before it was set, and did not grow.
-_AT_ONCE_NS = 250 * NS_PER_MS
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,8 @@ class _Evidence:
     control: Sequence[Phase]
     rows: Sequence[Row]
     entries: Mapping[tuple[PointKey, str], Entry]
-    disturbed: str | None
-    unseen: str | None
+    metric: str | None
+    doubt: str | None
 
     @property
     def accepted(self) -> list[Phase]:
@@ -62,7 +60,7 @@ def judge(run: Run, option: str) -> Verdict:
     """
     evidence = _evidence(run, option)
     experiment = evidence.run.experiment
-    points = tuple(_points(evidence, experiment))
+    points = tuple(_points(evidence))
     outcome, reason = _decide(evidence, points)
     if converted := _conversion(evidence):
         reason += f"; {CPU_WEIGHT} shows which conversion of shares the runtime has: {converted}"
@@ -114,19 +112,17 @@ def _evidence(run: Run, option: str) -> _Evidence:
         for phase in trial.phases
         if phase.option == option and not phase.prepares
     ]
-    doubts = {
-        check.name: check.reason for check in checks.examine(run) if check.name in _DISTURBANCES
-    }
-    unseen = doubts.pop("emulated CPU", None)
+    entries = {(one.key, one.metric): one for one in run.summary if one.key.option == option}
+    metric = judged_metric(run.record.experiment, option, {name for _key, name in entries})
     return _Evidence(
         run=run.record,
         option=option,
         phases=[phase for phase in phases if phase.change.via == "update"],
         control=[phase for phase in phases if phase.change.via == "cgroupfs"],
         rows=[row for row in run.rows if row.option == option],
-        entries={(one.key, one.metric): one for one in run.summary if one.key.option == option},
-        disturbed=next(iter(doubts.values()), None),
-        unseen=unseen,
+        entries=entries,
+        metric=metric,
+        doubt=None if metric is None else doubt(run, metric),
     )
 
 
@@ -142,10 +138,10 @@ def _decide(evidence: _Evidence, points: Sequence[Point]) -> tuple[Outcome, str]
     reverted = _reverted(evidence)
     if reverted is not None:
         return Outcome.REVERTED, reverted
-    judged = [point for point in points if point.within is not None]
-    if not judged:
+    telling = [point for point in points if point.within is not None]
+    if not telling:
         return _unfelt(evidence)
-    return _felt(evidence, judged)
+    return _felt(evidence, telling)
 
 
 def _nowhere(evidence: _Evidence, points: Sequence[Point]) -> tuple[Outcome, str] | None:
@@ -154,7 +150,8 @@ def _nowhere(evidence: _Evidence, points: Sequence[Point]) -> tuple[Outcome, str
     Options that no kernel has a file for are Docker's own to obey, and felt if at all.
     """
     one = option(evidence.option)
-    if points or not one.in_kernel or any(phase.change.files for phase in evidence.accepted):
+    felt = any(point.within is not None for point in points)
+    if felt or not one.in_kernel or any(phase.change.files for phase in evidence.accepted):
         return None
     warned = sorted({text for phase in evidence.accepted for text in phase.change.warnings})
     nowhere = "this kernel has no interface file for it"
@@ -217,12 +214,12 @@ def _wrong_files(evidence: _Evidence) -> list[str]:
     ]
 
 
-def _felt(evidence: _Evidence, judged: Sequence[Point]) -> tuple[Outcome, str]:
+def _felt(evidence: _Evidence, points: Sequence[Point]) -> tuple[Outcome, str]:
     """Judge by what the workload felt."""
-    astray = [point for point in judged if not point.within]
-    worst = max(judged, key=_distance)
-    if _response(judged) < RESPONSE_WANTED:
-        values = [point.value for point in judged]
+    astray = [point for point in points if not point.within]
+    worst = max(astray or points, key=_distance)
+    if _response(points) < RESPONSE_WANTED:
+        values = [point.value for point in points]
         return (
             Outcome.INEFFECTIVE,
             f"the file was set each time, and {worst.metric} stayed between "
@@ -230,26 +227,29 @@ def _felt(evidence: _Evidence, judged: Sequence[Point]) -> tuple[Outcome, str]:
         )
     wrong = _wrong_files(evidence)
     told = _told(worst)
-    doubt = _doubt(evidence, astray)
-    if doubt is not None:
-        return Outcome.INCONCLUSIVE, f"{told}, but {doubt}"
+    if astray and evidence.doubt is not None:
+        return Outcome.INCONCLUSIVE, f"{told}, but {evidence.doubt}"
     if astray:
         return (
             Outcome.IMPRECISE,
-            f"{len(astray)} of {len(judged)} values lie outside the band; the worst: {told}",
+            f"{len(astray)} of {len(points)} values lie outside the band; the worst: {told}",
         )
     if wrong:
         return Outcome.IMPRECISE, f"the workload felt it, but {wrong[0]}"
-    return Outcome.EFFECTIVE, f"{len(judged)} of {len(judged)} values held; the worst: {told}"
+    return Outcome.EFFECTIVE, f"{len(points)} of {len(points)} values held; the worst: {told}"
 
 
-def _doubt(evidence: _Evidence, astray: Sequence[Point]) -> str | None:
-    """Return what else than the limit may have led values astray, None if nothing."""
-    if not astray or not METRICS[astray[0].metric].taken_away:
+def doubt(run: Run, metric: str) -> str | None:
+    """Return what besides the limit may have moved a metric out of its band, None if nothing."""
+    if not METRICS[metric].taken_away:
         return None
+    found = {
+        check.name: check.reason for check in checks.examine(run) if check.name in _DISTURBANCES
+    }
     # Time that is taken from an emulator is charged to whatever ran in it, and its ticks come late:
     # with the host beneath at a load of 5, quotas were missed by -50 to +39 %, in quiet by 1 %.
-    return evidence.unseen if evidence.disturbed is None else evidence.disturbed
+    unseen = found.pop("emulated CPU", None)
+    return next(iter(found.values()), unseen)
 
 
 def _told(point: Point) -> str:
@@ -279,51 +279,25 @@ def _response(points: Sequence[Point]) -> float:
     return (high.value - low.value) / asked
 
 
-def _points(evidence: _Evidence, experiment: Experiment) -> Iterable[Point]:
+def _points(evidence: _Evidence) -> Iterable[Point]:
     """Yield one point per value of each container: the judged metric's median over trials."""
-    verify = experiment.verify
-    if verify is None or verify.metric is None:
-        return
-    measured = {metric for _key, metric in evidence.entries}
-    metric = verify.metric if verify.metric in measured else (verify.otherwise or verify.metric)
-    workers = {one.role: one.workers for one in experiment.containers}
-    phases = {phase.point(): phase for phase in evidence.accepted}
-    grown = {
-        one.point()
-        for one in evidence.accepted
-        if one.ending is not None and one.ending.t_ns - one.change.t_answer_ns > _AT_ONCE_NS
-    }
+    updated = {phase.point() for phase in evidence.accepted}
     for (key, name), entry in evidence.entries.items():
-        if name != metric or key not in phases:
+        if name != evidence.metric or key not in updated:
             continue
-        value, expected = entry.estimate.median, entry.estimate.expected
-        within = None
-        if expected is not None:
-            tolerance = _tolerance(
-                verify.band, expected, phases[key], workers[key.role], evidence.run.host
-            )
-            within = METRICS[metric].holds(value, expected, tolerance, grown=key in grown)
+        one = entry.estimate
         yield Point(
             requested=key.requested,
             note=key.note,
             role=key.role,
-            metric=metric,
-            unit=entry.estimate.unit,
-            expected=expected,
-            value=value,
-            error_pct=entry.estimate.error_pct,
-            within=within,
+            metric=name,
+            unit=one.unit,
+            expected=one.expected,
+            value=one.median,
+            error_pct=one.error_pct,
+            tolerance=one.tolerance,
+            within=one.within,
         )
-
-
-def _tolerance(band: Band, expected: float, phase: Phase, workers: int, host: Host) -> float:
-    """Return how far from `expected` a value may lie, in the metric's unit."""
-    period_ms = bandwidth(phase.settings)[1] / 1000
-    return (
-        band.pct / 100 * expected
-        + band.ms_per_period * min(workers, host.cpus) / period_ms
-        + band.pages_per_cpu * host.page_bytes * host.cpus
-    )
 
 
 def _declared(evidence: _Evidence) -> Declared:
@@ -352,8 +326,7 @@ def _control(evidence: _Evidence) -> str | None:
     phase = evidence.control[-1]
     if phase.change.error is not None:
         return f"written past Docker: {phase.change.error}"
-    verify = evidence.run.experiment.verify
-    metric = None if verify is None else verify.metric
+    metric = evidence.metric
     felt = None if metric is None else evidence.entries.get((phase.point(), metric))
     for file in phase.change.files:
         told = f"written past Docker: {file.file} got {file.expected}"

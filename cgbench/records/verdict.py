@@ -42,7 +42,8 @@ class Enforced(Model):
 class Point(Model):
     """What the workload felt at one requested value, and whether it lies within the band.
 
-    `role` is the container, None in a truth table of the first format.
+    `tolerance` is how far from `expected` the band reaches, in the metric's unit. It and `role`,
+    the container, are None in a truth table of the first format.
     """
 
     requested: str
@@ -53,6 +54,7 @@ class Point(Model):
     expected: float | None
     value: float
     error_pct: float | None
+    tolerance: float | None = None
     within: bool | None
 
     @property

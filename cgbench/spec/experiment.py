@@ -139,17 +139,18 @@ class Quick(Model):
 class Verify(Model):
     """How `cgbench verify` judges by this experiment: which options, by which metric, within what.
 
-    `metric` is that of the container whose option is changed; None where only the interface
-    file can be judged. `otherwise` takes its place where the kernel does not count what it is made
-    of. `needs` is what the host must have for there to be anything to feel, though
-    the experiment itself runs without. `hold` replaces every longer hold time.
+    `metric` is that of the container whose option is changed, and `otherwise` takes its place
+    where the kernel does not count what it is made of; without one, it is the metric that shows
+    what the option does, if there is any. `band` replaces the metric's own. `needs` is what the
+    host must have for there to be anything to feel, though the experiment itself runs without.
+    `hold` replaces every longer hold time.
     """
 
     options: Annotated[tuple[str, ...], Field(min_length=1)]
     metric: str | None = None
     otherwise: str | None = None
     needs: tuple[Precondition, ...] = ()
-    band: Band = Band()
+    band: Band | None = None
     hold: Annotated[Hold, Field(json_schema_extra={"default": "1s"})] = NS_PER_S
     advice: str | None = None
 

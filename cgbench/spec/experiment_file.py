@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from cgbench.errors import ExperimentError, WorkloadError
-from cgbench.spec import toml_file, workload
-from cgbench.spec.experiment import Container, Experiment, Quick, Sampling, Step, Verify
+from cgbench.errors import CgbenchError, ExperimentError
+from cgbench.spec import judged, toml_file, workload
+from cgbench.spec.experiment import Container, Experiment, Gate, Quick, Sampling, Step, Verify
+from cgbench.spec.metrics import PER_PERIOD, Band
 from cgbench.spec.model import Model
 from cgbench.spec.option import written
 from cgbench.spec.schedule import planned
@@ -52,17 +55,37 @@ def load(name_or_path: str) -> Experiment:
 def parse(text: str, origin: str) -> Experiment:
     """Parse and check the text of an experiment file; `origin` names it in errors."""
     document = toml_file.parse(text, origin, ExperimentError)
+    _check_band(document, origin)
     try:
         found = Experiment.model_validate(document)
     except ValidationError as error:
         raise _explained(error, origin) from None
     for number, container in enumerate(found.containers, 1):
-        try:
+        with _at(f"{origin}: containers.{number}"):
             workload.load(container.workload)
-        except WorkloadError as error:
-            place = f"{origin}: containers.{number}"
-            raise ExperimentError(f"{place}: {error.message}", error.advice) from None
+    with _at(origin):
+        judged.check(found)
     return found
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Put `place` in front of the message of an error."""
+    try:
+        yield
+    except CgbenchError as error:
+        raise ExperimentError(f"{place}: {error.message}", error.advice) from None
+
+
+def _check_band(document: Mapping[str, Any], origin: str) -> None:
+    """Refuse the band of older files, which is wider the shorter a period is."""
+    verify = document.get("verify")
+    band = verify.get("band") if isinstance(verify, Mapping) else None
+    if isinstance(band, Mapping) and PER_PERIOD in band:
+        raise ExperimentError(
+            f"{origin}: verify.band.{PER_PERIOD}: a band holds for a whole phase, not per period",
+            "Write ticks_per_worker = 1, or leave the band out: each metric has its own.",
+        )
 
 
 def _explained(error: ValidationError, origin: str) -> ExperimentError:
@@ -102,7 +125,8 @@ def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
         "steps": Step,
         "sampling": Sampling,
         "quick": Quick,
-        "verify": Verify,
+        "verify": Band if "band" in location[:-1] else Verify,
+        "gate": Gate,
     }
     model = models.get(str(location[0]), Experiment) if len(location) > 1 else Experiment
     return list(model.model_fields)

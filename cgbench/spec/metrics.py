@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cgbench.spec.fields import Whole
 from cgbench.spec.model import Model
@@ -21,16 +21,34 @@ grows up to and may not have reached, or nothing: no expectation exists.
 """
 
 
+PER_PERIOD = "ms_per_period"
+"""The key by which version 0.1 stated a tick's overrun, once per period."""
+
+SLOWEST_TIMER_HZ = 100
+"""The lowest tick rate that kernels are built with, assumed where a host's is not known."""
+
+
 class Band(Model):
     """How far a value may lie from what is expected, all parts added up; empty is exactly.
 
-    `pct` is of the expected value; `ms_per_period` is CPU time per worker and period, the
-    overrun a tick allows; `pages_per_cpu` is what a memory counter may lag behind.
+    `pct` is of the expected value. `ticks_per_worker` is CPU time in timer ticks, for each worker
+    that can run at once, and for the whole steady window: the kernel notices an overrun at a
+    tick, and takes it back in the following periods. `pages_per_cpu` is what a memory counter may
+    lag behind.
     """
 
     pct: Annotated[float, Field(ge=0, le=100)] = 0.0
-    ms_per_period: Annotated[float, Field(ge=0)] = 0.0
+    ticks_per_worker: Annotated[float, Field(ge=0)] = 0.0
     pages_per_cpu: Annotated[Whole, Field(ge=0)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_older_runs(cls, value: Any) -> Any:
+        """Read the key of version 0.1: 1 ms per worker and period stood for a tick's overrun."""
+        if not isinstance(value, Mapping) or PER_PERIOD not in value:
+            return value
+        rest = {key: part for key, part in value.items() if key != PER_PERIOD}
+        return {"ticks_per_worker": 1.0 if value[PER_PERIOD] else 0.0} | rest
 
 
 _EXACTLY = Band()
@@ -73,6 +91,36 @@ class Metric:
         return self.shows == "floor"
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """Under which a value was measured, as far as its band depends on it.
+
+    `window_s` is the length of the steady window, None where there was none.
+    """
+
+    workers: int
+    cpus: int
+    timer_hz: int | None
+    page_bytes: int
+    window_s: float | None
+
+
+def tolerance(metric: Metric, band: Band, expected: float, under: Conditions) -> float | None:
+    """Return how far from `expected` a value may lie, in the metric's unit.
+
+    None where it cannot be said: a tick has no weight without the window that it lies in.
+    """
+    allowed = band.pct / 100 * abs(expected)
+    if band.ticks_per_worker and metric.unit == "CPUs":
+        if not under.window_s:
+            return None
+        ticks = band.ticks_per_worker * min(under.workers, under.cpus)
+        allowed += ticks / (under.timer_hz or SLOWEST_TIMER_HZ) / under.window_s
+    if metric.unit == "bytes":
+        allowed += band.pages_per_cpu * under.cpus * under.page_bytes
+    return allowed
+
+
 # The kernel hands a group's quota to its CPUs in slices (sched_cfs_bandwidth_slice_us): which
 # worker gets the last one of a period is chance, and moves its stall by as much.
 _SLICE_MS = 5.0
@@ -81,7 +129,7 @@ _OVERRUN_PCT = 1.0
 # The kernel charges memory in batches of this many pages per CPU (mm/memcontrol.c).
 _BATCH_PAGES = 64
 
-_CPU_BAND = Band(pct=2, ms_per_period=1)
+_CPU_BAND = Band(pct=2, ticks_per_worker=1)
 
 _ALL = (
     Metric(

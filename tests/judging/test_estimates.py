@@ -8,6 +8,7 @@ import pytest
 
 from cgbench.judging.estimates import Point, judged, points, same_throughput, worded
 from cgbench.judging.run import load
+from cgbench.spec import experiment_file
 from cgbench.spec.option import Value
 from tests.made.run_builder import MadeUp, build
 
@@ -82,9 +83,10 @@ def test_a_metric_that_was_not_measured_is_none(quotas: list[Point]) -> None:
 
 
 def test_cpu_options_are_judged_by_cpus_used_and_others_by_their_own(quotas: list[Point]) -> None:
-    assert judged("cpu-quota", quotas) == "cpus_used"
-    assert judged("memory", quotas) is None
-    assert judged("cpu-quota", []) is None
+    by_quota, by_memory = map(experiment_file.load, ("cpu-quota-sweep", "memory-limit-sweep"))
+    assert judged(by_quota, quotas) == "cpus_used"
+    assert judged(by_memory, quotas) is None
+    assert judged(by_quota, []) is None
 
 
 def test_only_one_limit_with_one_throughput_is_the_same_throughput(

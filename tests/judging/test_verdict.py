@@ -188,10 +188,8 @@ def test_an_emulated_cpu_makes_a_miss_inconclusive_since_its_steal_is_not_seen(
 
 
 def test_a_value_with_no_interface_file_is_ignored_or_discarded(tmp_path: Path) -> None:
-    bare = rewritten(
-        run_builder.build(tmp_path / "a"), lambda one: one.model_copy(update={"files": ()})
-    )
-    directory = unjudged(bare)
+    bare = rewritten(run_builder.build(tmp_path), lambda one: one.model_copy(update={"files": ()}))
+    directory = run_builder.unfelt(bare)
     found = verdict.judge(load(directory), "cpu-quota")
     assert found.verdict is Outcome.IGNORED
     assert "no interface file" in found.reason
@@ -234,13 +232,3 @@ def test_a_value_holds_within_its_band_where_it_tells_anything(
     metric: str, value: float, grown: bool, told: bool | None
 ) -> None:
     assert METRICS[metric].holds(value, 100, 5, grown=grown) is told
-
-
-def unjudged(directory: RunDirectory) -> RunDirectory:
-    """Let an experiment's verdict rest on the interface file alone."""
-    record = directory.run()
-    assert record.experiment.verify is not None
-    without = record.experiment.verify.model_copy(update={"metric": None})
-    shaped = record.experiment.model_copy(update={"verify": without})
-    directory.write_run(record.model_copy(update={"experiment": shaped}))
-    return directory

@@ -159,6 +159,25 @@ def make(results: Path, made: MadeUp) -> RunDirectory:
     return directory
 
 
+def unfelt(directory: RunDirectory) -> RunDirectory:
+    """Let nothing be known of how much CPU a run's workloads want: no figure of them is judged."""
+    trials = [
+        trial.model_copy(
+            update={
+                "containers": tuple(
+                    one.model_copy(update={"probe": None}) for one in trial.containers
+                )
+            }
+        )
+        for trial in directory.trials()
+    ]
+    (directory.path / "trials.jsonl").unlink()
+    (directory.path / "phases.parquet").unlink(missing_ok=True)
+    for trial in trials:
+        directory.append_trial(trial)
+    return directory
+
+
 def _shaped(made: MadeUp) -> Experiment:
     original = experiment_file.load(made.name)
     steps = tuple(step.model_copy(update={"hold": made.hold_ns}) for step in original.steps)

@@ -24,8 +24,8 @@ relaxed = settings(deadline=None)
 
 SCHEMA_FILE = Path(experiment.__file__).with_name("experiment.schema.json")
 REGENERATE = (
-    'python -c "import json; from cgbench.experiment import json_schema;'
-    f' print(json.dumps(json_schema(), indent=2))" > cgbench/{SCHEMA_FILE.name}'
+    'python -c "import json; from cgbench.spec.experiment_file import json_schema;'
+    f' print(json.dumps(json_schema(), indent=2))" > cgbench/spec/{SCHEMA_FILE.name}'
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cgbench.spec.metrics import METRICS, Metric, nearest
+from cgbench.spec.metrics import METRICS, Band, Conditions, Metric, nearest, tolerance
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
@@ -29,3 +29,47 @@ def test_what_memory_is_known_to_follows_the_hosts_page_size() -> None:
 def test_a_misspelt_metric_gets_the_nearest_name_and_a_strange_one_gets_all() -> None:
     assert nearest("cpus_usd") == "Did you mean cpus_used?"
     assert nearest("speed") == f"Metrics: {', '.join(sorted(METRICS))}."
+
+
+def under(**changed: float | None) -> Conditions:
+    """Two workers on two CPUs for two seconds, at 250 ticks a second."""
+    known = {"workers": 2, "cpus": 2, "timer_hz": 250, "page_bytes": 4096, "window_s": 2.0}
+    return Conditions(**(known | changed))  # type: ignore[arg-type]
+
+
+CPUS, QUOTA = METRICS["cpus_used"], Band(pct=2, ticks_per_worker=1)
+
+
+def test_a_band_of_cpu_time_is_a_share_and_one_tick_per_worker_in_the_window() -> None:
+    # 2 % of 0.1 CPUs, and two ticks of 4 ms within 2 s.
+    assert tolerance(CPUS, QUOTA, 0.1, under()) == pytest.approx(0.002 + 0.004)
+    assert tolerance(CPUS, QUOTA, 0.1, under(window_s=20.0)) == pytest.approx(0.002 + 0.0004)
+    assert tolerance(CPUS, QUOTA, 0.1, under(workers=1)) == pytest.approx(0.002 + 0.002)
+
+
+def test_no_more_workers_overrun_at_once_than_there_are_cpus() -> None:
+    assert tolerance(CPUS, QUOTA, 0.1, under(workers=8)) == tolerance(CPUS, QUOTA, 0.1, under())
+
+
+def test_an_unknown_tick_is_the_longest_that_kernels_have() -> None:
+    assert tolerance(CPUS, QUOTA, 0.1, under(timer_hz=None)) == pytest.approx(0.002 + 0.01)
+
+
+def test_without_a_window_a_tick_allows_nothing_that_could_be_said() -> None:
+    assert tolerance(CPUS, QUOTA, 0.1, under(window_s=None)) is None
+    assert tolerance(CPUS, Band(pct=2), 0.1, under(window_s=None)) == pytest.approx(0.002)
+
+
+def test_memory_may_lag_by_pages_of_the_hosts_size_on_each_cpu() -> None:
+    memory, band = METRICS["memory_max_bytes"], Band(pages_per_cpu=64)
+    assert tolerance(memory, band, 2**26, under()) == 64 * 2 * 4096
+    assert tolerance(memory, band, 2**26, under(page_bytes=65536)) == 64 * 2 * 65536
+
+
+def test_an_empty_band_is_exactly() -> None:
+    assert tolerance(METRICS["tasks_max"], Band(), 24, under()) == 0
+
+
+def test_a_stored_run_of_version_0_1_has_a_tick_where_it_had_a_millisecond_per_period() -> None:
+    assert Band.model_validate({"pct": 2, "ms_per_period": 1.0, "pages_per_cpu": 0}) == QUOTA
+    assert Band.model_validate({"pct": 5, "ms_per_period": 0.0}) == Band(pct=5)

@@ -62,11 +62,6 @@ class RunPage:
     summary: tuple[Entry, ...]
 
     @property
-    def tolerance(self) -> float:
-        """Errors beyond this many percent are marked."""
-        return headline.tolerance_pct(self.record.experiment.option)
-
-    @property
     def several_roles(self) -> bool:
         """Whether more than one container was measured."""
         return len({point.role for point in self.points}) > 1
@@ -100,7 +95,7 @@ def run_page(run: Run, anchor: str, curve_points: int) -> RunPage:
         with contextlib.suppress(StoreError):
             run.keep_rows()
     record, many = run.record, points(run)
-    metric = judged(record.experiment.option, many)
+    metric = judged(record.experiment, many)
     units = {name: one.unit for point in many for name, one in point.estimates.items()}
     unit = units.get(metric or "", "")
     return RunPage(
@@ -115,7 +110,7 @@ def run_page(run: Run, anchor: str, curve_points: int) -> RunPage:
         unit_words=f", {unit}" if unit and unit != "bytes" else "",
         table_words=table_words(many, metric),
         metrics=tuple((name, units[name]) for name in METRICS if name in units),
-        parts=tuple(_parts(run, many, drawn)),
+        parts=tuple(_parts(run, many, metric, drawn)),
         measured=measuring_facts(record, run.trials),
         failed=tuple(run.failed),
         again=how_to_run_again(record),
@@ -126,7 +121,7 @@ def run_page(run: Run, anchor: str, curve_points: int) -> RunPage:
 # Plots
 
 
-def _parts(run: Run, many: Sequence[Point], drawn: Curves) -> list[Part]:
+def _parts(run: Run, many: Sequence[Point], metric: str | None, drawn: Curves) -> list[Part]:
     if not many:
         return []
     record, rows, trials = run.record, run.rows, run.finished
@@ -137,7 +132,7 @@ def _parts(run: Run, many: Sequence[Point], drawn: Curves) -> list[Part]:
     name, quantiles = record.experiment.option, stalls.stall_quantiles(one)
     parts: list[tuple[str, str, str, list[Plot | None]]] = [
         ("against", "Declared against experienced", f"`--{name}`: {option(name).summary}.",
-         [values.declared(one), values.error(one)]),
+         [values.declared(one, metric), values.error(one, metric)]),
         ("throttling", "Throttled periods and throttled time", "", [*values.throttled(one)]),
         ("stalls", "Stalls", "", [quantiles, stalls.stall_distribution(
             one, drawn.stalls, wide=quantiles is not None and quantiles.wide)]),

@@ -9,7 +9,7 @@ from statistics import median
 from cgbench.judging.estimates import Point, judged, points
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Estimate
-from cgbench.judging.verdict import judge
+from cgbench.judging.verdict import doubt, judge
 from cgbench.records.run import PointKey, Row
 from cgbench.reporting.plots import value_axis
 from cgbench.reporting.plots import values as value_plots
@@ -19,7 +19,6 @@ from cgbench.reporting.plots.step_response import effect_times
 from cgbench.reporting.plots.value_axis import Layout
 from cgbench.reporting.words import truth_cells
 from cgbench.reporting.words.changes import kinds
-from cgbench.reporting.words.headline import tolerance_pct
 from cgbench.reporting.words.hosts import Identity, caveat, described, identity
 from cgbench.reporting.words.truth_cells import listed
 from cgbench.spec.experiment import Experiment
@@ -86,7 +85,6 @@ class SideBySide:
     sides: tuple[Side, ...]
     lines: tuple[Line, ...]
     unit: str
-    tolerance: float
     figures: tuple[Plot, ...]
     caveats: tuple[str, ...]
     left_out: int
@@ -138,18 +136,17 @@ def _side(run: Run, name: str) -> Side | None:
 def _comparison(anchor: str, sides: Sequence[Side], left_out: int) -> SideBySide:
     first = sides[0].experiment
     metric = _metric(sides)
-    lines = _lines(sides, metric, tolerance_pct(first.option))
+    lines = _lines(sides, metric)
     unit = next((one.unit for line in lines for one in line.estimates if one is not None), "")
     return SideBySide(
         anchor=anchor,
         experiment=first.name,
         question=f"{first.title}. {first.question}",
         headline=_headline(sides, metric),
-        findings=tuple(_finding(side) for side in sides),
+        findings=tuple(_finding(side, metric) for side in sides),
         sides=tuple(sides),
         lines=tuple(lines),
         unit=unit,
-        tolerance=tolerance_pct(first.option),
         figures=tuple(_figures(sides)),
         caveats=tuple(f"{side.name}: {side.caveat}" for side in sides if side.caveat),
         left_out=left_out,
@@ -158,13 +155,10 @@ def _comparison(anchor: str, sides: Sequence[Side], left_out: int) -> SideBySide
 
 def _metric(sides: Sequence[Side]) -> str | None:
     """Return the metric by which the experiment judges; None where nothing is expected."""
-    verify = sides[0].experiment.verify
-    if verify is not None and verify.metric is not None:
-        return verify.metric
-    return judged(sides[0].experiment.option, [point for side in sides for point in side.points])
+    return judged(sides[0].experiment, [point for side in sides for point in side.points])
 
 
-def _lines(sides: Sequence[Side], metric: str | None, tolerance: float) -> list[Line]:
+def _lines(sides: Sequence[Side], metric: str | None) -> list[Line]:
     several = len({point.role for side in sides for point in side.points}) > 1
     by_side = [{point.key: point for point in side.points} for side in sides]
     lines = []
@@ -172,11 +166,7 @@ def _lines(sides: Sequence[Side], metric: str | None, tolerance: float) -> list[
         here = [side.get(key) for side in by_side]
         point = next(one for one in here if one is not None)
         estimates = tuple(None if one is None else one.estimate(metric) for one in here)
-        held = {
-            abs(one.error_pct) <= tolerance
-            for one in estimates
-            if one is not None and one.error_pct is not None
-        }
+        held = {one.within for one in estimates if one is not None and one.within is not None}
         via = "" if point.via == "update" else f" by {point.via}"
         words = f"{point.words}{via}{f', {point.role}' if several else ''}"
         if any(one is not None for one in estimates):
@@ -184,41 +174,60 @@ def _lines(sides: Sequence[Side], metric: str | None, tolerance: float) -> list[
     return lines
 
 
-def _worst(side: Side, metric: str | None) -> tuple[float, Point] | None:
-    errors = [
-        (abs(one.error_pct), point)
+@dataclass(frozen=True)
+class _Worst:
+    """The value of one host that is farthest from what is declared, in percent; `held` if none is
+    outside its band.
+    """
+
+    host: str
+    error_pct: float
+    point: Point
+    held: bool
+    doubt: str | None
+
+    @property
+    def words(self) -> str:
+        """How far the host's values lie from what is declared."""
+        if self.held:
+            return f"on {self.host} within {percent_bound(self.error_pct)}"
+        told = f"on {self.host} off by {percent_bound(self.error_pct)} at {self.point.place}"
+        return told if self.doubt is None else f"{told}, which is inconclusive ({self.doubt})"
+
+
+def _worst(side: Side, metric: str | None) -> _Worst | None:
+    known = [
+        (one.within is not False, abs(one.error_pct), point)
         for point in side.updated
         if (one := point.estimate(metric)) is not None and one.error_pct is not None
     ]
-    return max(errors, key=lambda entry: entry[0], default=None)
+    if not known or metric is None:
+        return None
+    held, error, point = min(known, key=lambda entry: (entry[0], -entry[1]))
+    return _Worst(side.name, error, point, held, None if held else doubt(side.run, metric))
 
 
 def _headline(sides: Sequence[Side], metric: str | None) -> str:
     """Say how well each host holds what is declared, in percent or by its verdict."""
     name, verify = sides[0].experiment.option, sides[0].experiment.verify
-    if verify is not None and verify.metric not in _SHARES_OF_CPU:
+    if verify is not None and metric not in _SHARES_OF_CPU:
         verdicts = [(side.name, judge(side.run, name).verdict.value) for side in sides]
         if len({outcome for _, outcome in verdicts}) == 1:
             return f"`--{name}` is {verdicts[0][1]} on {listed([host for host, _ in verdicts])}."
         return f"`--{name}` is {listed([f'{outcome} on {host}' for host, outcome in verdicts])}."
-    worst = [(side.name, found) for side in sides if (found := _worst(side, metric)) is not None]
+    worst = [found for side in sides if (found := _worst(side, metric)) is not None]
     if not worst:
         return f"Nothing is expected of the workload, so no figure judges `--{name}`."
-    limit = tolerance_pct(name)
-    told = "; ".join(
-        f"on {host} within {percent_bound(error)}" if error <= limit
-        else f"on {host} off by {percent_bound(error)} at {point.place}"
-        for host, (error, point) in worst
-    )  # fmt: skip
-    astray = [host for host, (error, _) in worst if error > limit]
+    told = "; ".join(one.words for one in worst)
+    astray = [one for one in worst if not one.held]
     if not astray:
         return f"`--{name}` holds on {count(len(worst), 'host')}: {told}."
     if len(astray) == len(worst):
-        return f"`--{name}` strays beyond {limit:g} % on every host: {told}."
+        return f"`--{name}` leaves its band on every host: {told}."
     return f"`--{name}` does not hold alike: {told}."
 
 
-def _finding(side: Side) -> str:
+def _finding(side: Side, metric: str | None) -> str:
     """Say how soon a change takes hold on one host, and what its verdict rests on."""
     answered, settled = side.values("answer_ms"), side.values("settle_ms")
     told = [f"Docker answers after {milliseconds(median(answered))}"] if answered else []
@@ -226,7 +235,7 @@ def _finding(side: Side) -> str:
         told.append(f"a change takes hold in {milliseconds(median(settled))}")
     clauses = [", ".join(told)] if told else ["no change was answered"]
     verify = side.experiment.verify
-    if verify is not None and verify.metric not in _SHARES_OF_CPU:
+    if verify is not None and metric not in _SHARES_OF_CPU:
         clauses.append(judge(side.run, side.experiment.option).reason.rstrip("."))
     return f"{side.words}: {'. '.join(capitalised(clause) for clause in clauses)}."
 

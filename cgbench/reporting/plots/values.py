@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import cycle
 
-from cgbench.judging.estimates import Point, judged
+from cgbench.judging.estimates import Point
 from cgbench.reporting.plots.plot import (
     DECLARED,
     GROUPS,
@@ -16,24 +16,21 @@ from cgbench.reporting.plots.plot import (
     Trace,
     bars,
     dots,
-    horizontal,
     line,
     rescaled,
 )
 from cgbench.reporting.plots.value_axis import Layout, medians, named, singles, told
-from cgbench.reporting.words.headline import tolerance_pct
 from cgbench.spec.metrics import METRICS
-from cgbench.wording import capitalised, percent_bound, signed_percent
+from cgbench.wording import capitalised, count, percent_bound, signed_percent, significant
 
 _MIB = 2**20
 
 
-def declared(one: Layout, metric: str | None = None) -> Plot | None:
+def declared(one: Layout, metric: str | None) -> Plot | None:
     """Plot experienced against requested, with the line on which it equals declared.
 
-    Without a `metric` it is the one that an expectation exists for.
+    None without a `metric` that something is expected of.
     """
-    metric = metric or judged(one.points[0].option, one.points)
     if metric is None:
         return None
     data: list[Trace] = []
@@ -84,54 +81,94 @@ def _declared_line(one: Layout, some: Sequence[Point], expected: Sequence[float 
 
 
 def _declared_title(points: Sequence[Point], metric: str) -> str:
-    errors = {
-        point.words: estimate.error_pct
+    known = [
+        (abs(estimate.error_pct), point.words, estimate)
         for point in points
-        if (estimate := point.estimate(metric)) is not None and estimate.error_pct is not None
-    }
-    if not errors:
+        if (estimate := point.estimate(metric)) is not None
+        and estimate.error_pct is not None and estimate.within is not None
+    ]  # fmt: skip
+    if not known:
         return "Experienced at each requested value"
-    place = max(errors, key=lambda words: abs(errors[words]))
-    if abs(errors[place]) <= tolerance_pct(points[0].option):
-        return f"Experienced follows declared: every point within {percent_bound(errors[place])}"
-    return f"Experienced leaves the declared line by {signed_percent(errors[place])} at {place}"
+    astray = [entry for entry in known if not entry[2].within]
+    largest, place, worst = max(astray or known, key=lambda entry: entry[0])
+    if astray:
+        off = signed_percent(worst.error_pct or 0.0)
+        return f"Experienced leaves the declared line by {off} at {place}"
+    if METRICS[metric].shows == "floor":
+        return "Every point keeps what is declared"
+    return f"Experienced follows declared: every point within {percent_bound(largest)}"
 
 
-def error(one: Layout, metric: str | None = None) -> Plot | None:
-    """Plot the error in percent of declared at each point, with the band that counts as held."""
-    metric = metric or judged(one.points[0].option, one.points)
-    if metric is None:
+def error(one: Layout, metric: str | None) -> Plot | None:
+    """Plot the error in percent of declared at each point, with the band within which it holds.
+
+    None where there is no error in percent.
+    """
+    judged = [
+        point for point in one.points
+        if (estimate := point.estimate(metric)) is not None and estimate.error_pct is not None
+    ]  # fmt: skip
+    if metric is None or not judged:
         return None
-    tolerance = tolerance_pct(one.points[0].option)
     data: list[Trace] = []
-    keys = [Key(f"held: ±{tolerance:g} %", HELD, "band")]
+    keys = [Key(f"held: {_widths(judged, metric)}", HELD, "band")]
     for (label, some), (colour, mark) in zip(one.groups(), cycle(GROUPS), strict=False):
         known = [p for p in one.having(some, metric) if p.estimates[metric].error_pct is not None]
         data += [singles(one, known, metric, colour, lambda row: row.error_pct),
                  _median_errors(one, known, metric, colour, mark)]  # fmt: skip
         keys.append(Key(named("error of the median", label), colour, mark))
     largest = max((abs(value) for trace in data for value in trace["y"]), default=0.0)
-    end = 1.2 * max(tolerance, largest)
+    end = 1.2 * max(largest, *(point.estimates[metric].tolerance_pct or 0.0 for point in judged))
     return Plot(
         name="error",
-        title=f"No phase strays beyond {percent_bound(largest)} of declared"
-        if largest <= tolerance
-        else f"Single phases stray up to {percent_bound(largest)} from declared",
-        reading="Zero is exact; inside the band a limit counts as held. Few periods in a phase or "
-        "a busy host widen the scatter of single phases (rings).",
+        title=_error_title(judged, metric),
+        reading="Zero is exact; a large mark inside its band has held. Few periods in a phase or "
+        f"a busy host widen the scatter of single phases (rings), here up to "
+        f"{percent_bound(largest)}.",
         summary="; ".join(
             f"{point.words}: {signed_percent(error_pct)}"
             for point in one.having(one.points, metric)
             if (error_pct := point.estimates[metric].error_pct) is not None
         ),
         keys=tuple(keys),
-        data=data,
+        data=[_bands(one, judged, metric, end), *data],
         layout={
             "xaxis": one.axis.layout(),
             "yaxis": {"title": {"text": "error, % of declared"}, "range": [-end, end],
                       "zeroline": True},
-            "shapes": [horizontal(-tolerance, tolerance, HELD)],
         },
+    )  # fmt: skip
+
+
+def _error_title(judged: Sequence[Point], metric: str) -> str:
+    estimates = [point.estimates[metric] for point in judged]
+    astray = [one.error_pct for one in estimates if one.within is False and one.error_pct]
+    if not astray:
+        return f"No value leaves its band: {_widths(judged, metric)} of declared"
+    worst = signed_percent(max(astray, key=abs))
+    return f"{count(len(astray), 'value')} of {len(estimates)} outside the band, up to {worst}"
+
+
+def _widths(judged: Sequence[Point], metric: str) -> str:
+    known = [
+        width for point in judged if (width := point.estimates[metric].tolerance_pct) is not None
+    ]
+    if not known:
+        return "no band"
+    ends = dict.fromkeys(significant(width, 2) for width in (min(known), max(known)))
+    return f"±{' to '.join(ends)} %"
+
+
+def _bands(one: Layout, judged: Sequence[Point], metric: str, end: float) -> Trace:
+    """Return the band of each point as a bar; a floor's has no upper end on the plot."""
+    known = [point for point in judged if point.estimates[metric].tolerance_pct is not None]
+    widths = [point.estimates[metric].tolerance_pct or 0.0 for point in known]
+    upper = [end] * len(widths) if METRICS[metric].shows == "floor" else widths
+    zeros = [0.0] * len(widths)
+    shown = bars([-width for width in widths], zeros, upper)
+    return dots(
+        one.place(known), zeros, HELD, hoverinfo="skip", marker={"color": HELD, "opacity": 0},
+        error_y=shown | {"color": HELD, "thickness": 14, "width": 0},
     )  # fmt: skip
 
 

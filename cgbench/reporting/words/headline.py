@@ -24,14 +24,6 @@ from cgbench.wording import (
     significant,
 )
 
-# How far experienced may lie from declared, in percent, where weights and reclaim are at work.
-_WIDER_TOLERANCES_PCT = {
-    "cpu-shares": 5.0,
-    "blkio-weight": 15.0,
-    "memory-reservation": 10.0,
-    "memory-swap": 3.0,
-}
-_TOLERANCE_PCT = 2.0
 # Fewer changes than this have no 95th percentile worth the name.
 _ENOUGH_FOR_P95 = 20
 # `docker stats` this close to the usage counter is told without an example.
@@ -40,8 +32,8 @@ _STATS_AGREE_PCT = 5.0
 _LEAST_CPUS = 0.05
 # Along these options the length of stalls has a course worth telling.
 _BANDWIDTH = frozenset({"cpu-quota", "cpu-period", "cpus"})
-# Where limit and other processes together ask for this share of the host, they compete.
-_CROWDED = 0.95
+# What these say is best said in percent; other metrics have a verdict in words.
+_SHARES_OF_CPU = ("cpus_used", "cpu_share_pct")
 
 Rows = Sequence[Row]
 _Judged = tuple[Point, Estimate, float]
@@ -53,7 +45,8 @@ def sentences(of: Run) -> list[str]:
     troubles, remarks = _failures(run, trials), [*_refusals(trials), *_docker_warnings(trials)]
     if not many:
         return [*troubles, *remarks] or ["No trial has finished yet, so nothing was measured."]
-    limits, held = _verdicts(of) or _limits(run, trials, many)
+    metric = judged(run.experiment, many)
+    limits, held = _verdicts(of, metric) or _limits(of, many, metric)
     # A finding that rests on the lesser part of the trials must not be the first thing read.
     scarce = 2 * sum(trial.status == "ok" for trial in trials) <= run.trials_planned
     found = [
@@ -69,22 +62,14 @@ def sentences(of: Run) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
-def _verdicts(run: Run) -> tuple[str, bool] | None:
+def _verdicts(run: Run, metric: str | None) -> tuple[str, bool] | None:
     """Say what an experiment finds that judges by something else than CPUs; None for others."""
     verify = run.record.experiment.verify
-    if verify is None or verify.metric in ("cpus_used", "cpu_share_pct"):
+    if verify is None or metric in _SHARES_OF_CPU:
         return None
     found = [verdict.judge(run, option) for option in verify.options]
     told = (f"`--{one.option}` is {one.verdict.value}: {one.reason.rstrip('.')}." for one in found)
     return " ".join(told), all(one.verdict is Outcome.EFFECTIVE for one in found)
-
-
-def tolerance_pct(name: str) -> float:
-    """Return how far experienced may lie from declared for an option to count as held.
-
-    A quota is exact to a few samples, since steady windows span whole periods.
-    """
-    return _WIDER_TOLERANCES_PCT.get(name, _TOLERANCE_PCT)
 
 
 # What went wrong
@@ -144,11 +129,9 @@ def _not_enforced(many: Sequence[Point]) -> str | None:
     )
 
 
-def _limits(
-    run: RunRecord, trials: Sequence[TrialRecord], many: Sequence[Point]
-) -> tuple[str | None, bool]:
+def _limits(run: Run, many: Sequence[Point], metric: str | None) -> tuple[str | None, bool]:
     """Say how well experienced follows declared, and whether it does so everywhere."""
-    name, metric = run.experiment.option, judged(run.experiment.option, many)
+    name = run.record.experiment.option
     known = [
         (point, estimate, estimate.error_pct)
         for point in many
@@ -156,9 +139,9 @@ def _limits(
     ]
     if not known:
         return f"Nothing is expected of the workload, so no figure judges `--{name}`.", True
-    astray = [entry for entry in known if abs(entry[2]) > tolerance_pct(name)]
-    if astray:
-        return _not_held(name, known, astray, _crowding(run, trials, astray)), False
+    astray = [entry for entry in known if entry[1].within is False]
+    if astray and metric is not None:
+        return _not_held(name, known, astray, verdict.doubt(run, metric)), False
     within = f"within {percent_bound(max(abs(error) for _, _, error in known))}"
     if same_throughput([point for point, _, _ in known]):
         medians = [estimate.median for _, estimate, _ in known]
@@ -170,13 +153,19 @@ def _limits(
     return f"`--{name}` held {within} {_everywhere([point for point, _, _ in known])}.", True
 
 
-def _not_held(name: str, known: Sequence[_Judged], astray: Sequence[_Judged], crowding: str) -> str:
-    """Say where a limit let too much through, or else where less than it was used."""
+def _not_held(
+    name: str, known: Sequence[_Judged], astray: Sequence[_Judged], doubt: str | None
+) -> str:
+    """Say where a limit let too much through, or else where less than it was used.
+
+    A `doubt` is what else may have done it, and leaves it open.
+    """
     over = [entry for entry in astray if entry[2] > 0]
     point, worst, error = max(over or astray, key=lambda entry: abs(entry[2]))
     what, verb = ("held", "had") if over else ("reached", "got only")
-    rest = [abs(other) for _, _, other in known if abs(other) <= tolerance_pct(name)]
+    rest = [abs(other) for _, estimate, other in known if estimate.within]
     elsewhere = f" Elsewhere it held within {percent_bound(max(rest))}." if rest else ""
+    open_words = "" if doubt is None else f" This is inconclusive: {doubt}."
     several = len({other.role for other, _, _ in known}) > 1
     who = f"container {point.role}" if several else "the container"
     got, declared = quantity(worst.median, worst.unit), quantity(worst.expected or 0, worst.unit)
@@ -185,32 +174,12 @@ def _not_held(name: str, known: Sequence[_Judged], astray: Sequence[_Judged], cr
     return (
         f"`--{name}` was not {what} at {_distinct(over or astray)} of "
         f"{_values(_distinct(known))}: at {point.place} {who} {verb} {got} "
-        f"against {declared} declared ({signed_percent(error)}).{crowding}{elsewhere}"
+        f"against {declared} declared ({signed_percent(error)}).{open_words}{elsewhere}"
     )
 
 
 def _distinct(entries: Sequence[_Judged]) -> int:
     return len({point.key._replace(role="") for point, _, _ in entries})
-
-
-def _crowding(run: RunRecord, trials: Sequence[TrialRecord], astray: Sequence[_Judged]) -> str:
-    """Say so where other processes left less of the host than the limit allows."""
-    others = max(
-        (trial.harness.other_cpu_s / trial.harness.elapsed_s for trial in trials
-         if trial.harness is not None and trial.harness.elapsed_s
-         and trial.harness.other_cpu_s is not None),
-        default=0.0,
-    )  # fmt: skip
-    short = any(
-        error < 0
-        and estimate.unit == "CPUs"
-        and (estimate.expected or 0) + others > _CROWDED * run.host.cpus
-        for _, estimate, error in astray
-    )
-    return (
-        f" Other processes used up to {significant(others, 2)} of the host's "
-        f"{count(run.host.cpus, 'CPU')} meanwhile."
-    ) * short
 
 
 def _but_stalls(many: Sequence[Point]) -> str:

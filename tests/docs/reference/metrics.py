@@ -9,7 +9,7 @@ _WORSE = {"lower": "lower", "higher": "higher", "either": "either way"}
 _SHOWS = {"exact": "to be met", "floor": "a floor", "ceiling": "a ceiling", "none": "–"}
 _BAND = {
     "pct": "{:g} % of the expected value",
-    "ms_per_period": "{:g} ms per worker and period",
+    "ticks_per_worker": "{:g} timer tick per worker in the whole window",
     "pages_per_cpu": "{:g} pages per CPU",
 }
 

@@ -8,6 +8,7 @@ from cgbench.records.truth import NOT_IN_FORCE, SIGNS
 from cgbench.records.verdict import Outcome
 from cgbench.reporting.pages import comparison as comparison_page
 from cgbench.reporting.pages import truth as truth_page
+from cgbench.spec import judged
 from cgbench.spec.experiment import Experiment
 from tests.docs.reference.experiments import loaded
 from tests.docs.reference.markdown import code, codes, table
@@ -47,7 +48,7 @@ def bands() -> str:
                 code(one.name),
                 codes(f"--{name}" for name in one.verify.options),
                 _metric(one),
-                band(one.verify.band) if one.verify.metric else "–",
+                _band(one),
             )
             for one in loaded()
             if one.verify is not None
@@ -62,6 +63,14 @@ def _status(one: Outcome) -> str:
 
 
 def _metric(one: Experiment) -> str:
+    return ", else ".join(code(name) for name in _names(one)) or "the interface file"
+
+
+def _band(one: Experiment) -> str:
+    widths = [band(judged.band(one, one.option, name)) for name in _names(one)]
+    return ", else ".join(dict.fromkeys(widths)) or "–"
+
+
+def _names(one: Experiment) -> tuple[str, ...]:
     assert one.verify is not None
-    named = [name for name in (one.verify.metric, one.verify.otherwise) if name is not None]
-    return ", else ".join(code(name) for name in named) or "the interface file"
+    return judged.candidates(one, one.verify.options[0])

@@ -17,7 +17,7 @@ from cgbench.spec.conversions import bandwidth
 from cgbench.spec.option import Settings
 from tests.made.command import cgbench
 from tests.made.records import HOST
-from tests.made.run_builder import MadeUp, build
+from tests.made.run_builder import MadeUp, build, unfelt
 from tests.made.truth_tables import table
 from tests.reporting.test_render import Page, embedded
 
@@ -76,23 +76,13 @@ def test_two_hosts_that_hold_are_told_so_and_nothing_is_marked(
     assert not any(line.differs for line in one.lines)
 
 
-def unjudged(run: RunDirectory) -> RunDirectory:
-    """Make a run one of an experiment that only its interface files can judge."""
-    record = run.run()
-    assert record.experiment.verify is not None
-    verify = record.experiment.verify.model_copy(update={"metric": None})
-    shaped = record.experiment.model_copy(update={"verify": verify})
-    run.write_run(record.model_copy(update={"experiment": shaped}))
-    return run
-
-
 def test_where_no_share_of_a_cpu_judges_the_verdicts_are_told(tmp_path: Path) -> None:
-    good = unjudged(build(tmp_path / "a", MadeUp(trials=1)))
-    deaf = unjudged(build(tmp_path / "b", MadeUp(trials=1, host=V2, file=lambda _: "-1")))
+    good = unfelt(build(tmp_path / "a", MadeUp(trials=1)))
+    deaf = unfelt(build(tmp_path / "b", MadeUp(trials=1, host=V2, file=lambda _: "-1")))
     (one,) = compared([good, deaf])
     assert one.headline == "`--cpu-quota` is inconclusive on made-up and imprecise on lab."
     assert "no workload could tell" in one.findings[0]
-    (same,) = compared([good, unjudged(build(tmp_path / "c", MadeUp(trials=1, host=V2)))])
+    (same,) = compared([good, unfelt(build(tmp_path / "c", MadeUp(trials=1, host=V2)))])
     assert same.headline == "`--cpu-quota` is inconclusive on made-up and lab."
 
 

@@ -89,8 +89,8 @@ def test_less_than_declared_is_not_blamed_on_the_limit(tmp_path: Path) -> None:
     made = MadeUp(kernel=crowded, noise=0.0, other_cpu_s=17.0)
     assert headline.sentences(load(build(tmp_path, made)))[0] == (
         "`--cpu-quota` was not reached at 1 of 6 values: at 150 % of a CPU the container got only "
-        "1.20 CPUs against 1.50 declared (−20 %). Other processes used up to 0.75 of the host's "
-        "2 CPUs meanwhile. Elsewhere it held within 0.1 %."
+        "1.20 CPUs against 1.50 declared (−20 %). This is inconclusive: other processes of this "
+        "host used up to 0.75 CPUs during a trial. Elsewhere it held within 0.1 %."
     )
 
 
@@ -178,9 +178,5 @@ def test_a_figure_is_missing_and_so_is_its_sentence(tmp_path: Path) -> None:
     assert stored is not None
     directory.write_phases([row for row in stored if row.metric == "stalls_per_s"])
     assert headline.sentences(load(directory)) == [
-        "Nothing is expected of the workload, so no figure judges `--cpu-quota`."
+        "`--cpu-quota` is inconclusive: the file is set as asked, and no workload could tell."
     ]
-
-
-def test_weights_have_a_wider_band_than_quotas() -> None:
-    assert headline.tolerance_pct("cpu-quota") < headline.tolerance_pct("cpu-shares")
