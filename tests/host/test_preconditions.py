@@ -14,7 +14,7 @@ from cgbench.spec.experiment import Precondition
 def test_a_user_without_rights_is_told_to_use_sudo() -> None:
     with pytest.raises(PreconditionError, match="root") as caught:
         preconditions.require_measurable(effective_user=1000)
-    assert caught.value.exit_code == 3
+    assert caught.value.exit_code == 4
     assert "sudo" in str(caught.value.advice)
 
 

@@ -31,7 +31,7 @@ def test_memory_can_be_had_down_to_the_last_tenth(tree: HostTree) -> None:
         headroom.require_memory(70 * MIB + 1, "a swap", tree.root)
     assert "has 80 MiB free and keeps 10 MiB" in caught.value.message
     assert "At most 70 MiB" in str(caught.value.advice)
-    assert caught.value.exit_code == 3
+    assert caught.value.exit_code == 4
 
 
 def test_what_others_were_promised_counts_as_used(tree: HostTree) -> None:
