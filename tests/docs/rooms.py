@@ -80,7 +80,7 @@ def drawn(found: Mapping[Arrow, int], level: Mapping[str, int]) -> str:
     wrong = against(found, level)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        'font-family="system-ui, sans-serif" font-size="14" role="img" '
+        'font-family="system-ui, sans-serif" font-size="16" role="img" '
         'aria-labelledby="title">',
         '<title id="title">The nine rooms of cgbench, and how many imports lead from one to '
         "another. All arrows lead down.</title>"
@@ -128,8 +128,8 @@ def _number(arrow: Arrow, number: int, wrong: bool) -> str:
     colour = "#dc2626" if wrong else "#334155"
     return (
         f"<g><title>{arrow[0]} imports {arrow[1]}: {number}</title>"
-        f'<circle cx="{x}" cy="{y}" r="13" fill="#ffffff" stroke="#cbd5e1"/>'
-        f'<text x="{x}" y="{y + 4}" text-anchor="middle" font-size="12" fill="{colour}">'
+        f'<circle cx="{x}" cy="{y}" r="14" fill="#ffffff" stroke="#cbd5e1"/>'
+        f'<text x="{x}" y="{y + 5}" text-anchor="middle" font-size="14" fill="{colour}">'
         f"{number}</text></g>"
     )
 

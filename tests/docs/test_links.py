@@ -9,7 +9,7 @@ import pytest
 
 from tests.docs.blocks import DOCS, ROOT, pages
 
-_LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
 _CODE = re.compile(r"^\s*```.*?^\s*```|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 PAGES = pages()
 
