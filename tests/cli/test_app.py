@@ -180,6 +180,13 @@ def test_ctrl_c_keeps_finished_trials_and_leaves_nothing_running(tmp_path: Path)
     _out, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "Traceback" not in said
+    name = only_run(tmp_path).path.name
+    assert said.splitlines()[-3:] == [
+        f"cgbench: finished trials are kept; go on with: cgbench run --resume {name}",
+        f"cgbench: no page was written; write it with: cgbench report {name}",
+        "cgbench: interrupted",
+    ]
+    assert not (only_run(tmp_path).path / "report.html").exists()
     assert only_run(tmp_path).run().status == "interrupted"
     assert len(only_run(tmp_path).trials()) == 1
     assert no_trace()

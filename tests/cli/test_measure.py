@@ -1,0 +1,141 @@
+"""`run` and `verify`, with something made up in place of what measures."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from cgbench.cli import exits, measure
+from cgbench.commands import run as runs
+from cgbench.commands import session
+from cgbench.commands import verify as verification
+from cgbench.errors import PreconditionError
+from cgbench.host.interrupts import Interrupted
+from cgbench.records.run_directory import RunDirectory
+from cgbench.records.verdict import Outcome
+from tests.made import truth_tables
+from tests.made.run_builder import MadeUp, build
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the host without asking it."""
+    opened = contextlib.nullcontext()
+    monkeypatch.setattr(session, "opened", lambda *_arguments, **_named: opened)
+
+
+def status_of(command: Callable[[], None]) -> int:
+    try:
+        command()
+    except typer.Exit as ended:
+        return ended.exit_code
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "status"),
+    [
+        ((Outcome.EFFECTIVE, Outcome.UNSUPPORTED, Outcome.REJECTED), 0),
+        ((Outcome.EFFECTIVE, Outcome.INCONCLUSIVE), exits.UNDECIDED),
+        ((Outcome.IGNORED, Outcome.EFFECTIVE), exits.FAILED),
+        ((Outcome.INCONCLUSIVE, Outcome.REVERTED), exits.FAILED),
+    ],
+)
+def test_verify_ends_with_the_worst_of_its_verdicts(
+    outcomes: tuple[Outcome, ...], status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = truth_tables.table(*outcomes)
+    monkeypatch.setattr(verification, "verify", lambda *_arguments, **_named: table)
+    ended = status_of(lambda: measure.verify([], no_report=True, results=tmp_path))
+    assert ended == status
+    assert len(list(tmp_path.glob("verify/*/truth.json"))) == 1, "whatever it says, it is kept"
+
+
+def test_verify_writes_every_form_and_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = truth_tables.table(Outcome.EFFECTIVE)
+    monkeypatch.setattr(verification, "verify", lambda *_arguments, **_named: table)
+    json, junit = tmp_path / "t.json", tmp_path / "t.xml"
+    measure.verify([], json_file=json, junit=junit, results=tmp_path)
+    (kept,) = tmp_path.glob("verify/*/truth.json")
+    assert json.read_text() == kept.read_text()
+    assert junit.read_text().startswith("<?xml")
+    assert (kept.parent / "report.html").is_file()
+    assert f"table: {kept}" in capsys.readouterr().out
+
+
+class Host:
+    """Where `run` measures two experiments; what happens in the second is given."""
+
+    def __init__(self, results: Path, second: BaseException | None) -> None:
+        self.first, self.second = (build(results / name, MadeUp(trials=1)) for name in "ab")
+        self._error = second
+
+    def begun(self, *_arguments: object) -> Iterator[RunDirectory]:
+        yield self.first
+        if isinstance(self._error, PreconditionError):
+            raise self._error
+        yield self.second
+
+    def measure(self, directory: RunDirectory, *_arguments: object) -> None:
+        if directory is self.second and self._error is not None:
+            raise self._error
+
+
+def host(monkeypatch: pytest.MonkeyPatch, results: Path, second: BaseException | None) -> Host:
+    made = Host(results, second)
+    monkeypatch.setattr(runs, "begun", made.begun)
+    monkeypatch.setattr(runs, "measure", made.measure)
+    return made
+
+
+def page_of(directory: RunDirectory) -> Path:
+    return directory.path / "report.html"
+
+
+def test_run_writes_a_page_for_each_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = host(monkeypatch, tmp_path, None)
+    assert status_of(lambda: measure.run(["cpu-quota-sweep"])) == 0
+    assert page_of(made.first).is_file()
+    assert page_of(made.second).is_file()
+
+
+def test_after_an_interrupt_no_page_is_written_and_the_next_moves_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = host(monkeypatch, tmp_path, Interrupted())
+    with pytest.raises(Interrupted):
+        measure.run(["cpu-quota-sweep"])
+    assert not page_of(made.first).exists()
+    assert not page_of(made.second).exists()
+    first, second = made.first.path.name, made.second.path.name
+    assert capsys.readouterr().err.splitlines()[-3:] == [
+        f"cgbench: no page was written; write it with: cgbench report {first}",
+        f"cgbench: finished trials are kept; go on with: cgbench run --resume {second}",
+        f"cgbench: no page was written; write it with: cgbench report {second}",
+    ]
+
+
+def test_an_experiment_that_cannot_be_measured_takes_no_page_from_those_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = host(monkeypatch, tmp_path, PreconditionError("no swap"))
+    with pytest.raises(PreconditionError):
+        measure.run(["cpu-quota-sweep"])
+    assert page_of(made.first).is_file()
+
+
+def test_a_failed_trial_ends_with_1_and_without_a_page_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = host(monkeypatch, tmp_path, None)
+    made.second = build(tmp_path / "c", MadeUp(trials=2, failed={1: "killed"}))
+    ended = status_of(lambda: measure.run(["cpu-quota-sweep"], no_report=True))
+    assert ended == exits.FAILED
+    assert not page_of(made.first).exists()
+    assert f"Its page: cgbench report {made.second.path.name}" in capsys.readouterr().out
