@@ -14,7 +14,7 @@ from cgbench.host import description, preconditions
 from cgbench.judging import verdict
 from cgbench.judging.run import load
 from cgbench.measuring import run
-from cgbench.measuring.idle import bounds, interactions, survival
+from cgbench.measuring.idle import born, bounds, daemon_restart, interactions, survival
 from cgbench.measuring.idle.containers import Supply
 from cgbench.measuring.progress import Silent
 from cgbench.records import files
@@ -99,11 +99,13 @@ def verify(
             rows[one.name] = Row(
                 verdict=verdicts[one.name],
                 bounds=bounds.measure(one, supply),
-                born_vs_changed=interactions.born_vs_changed(one, supply),
+                born_vs_changed=born.born_vs_changed(one, supply),
                 survival=survival.measure(one, supply),
             )
     if disturb_daemon:
-        stages = survival.across_daemon_restart(chosen, session.site(), progress=session.detail)
+        stages = daemon_restart.across_daemon_restart(
+            chosen, session.site(), progress=session.detail
+        )
         rows = {name: _with_stages(row, stages.get(name, ())) for name, row in rows.items()}
     return TruthTable(
         host=description.describe(session.engine.describe()),
@@ -181,5 +183,5 @@ def chosen(names: Sequence[str], *, disturb_daemon: bool) -> list[str]:
     """
     found = [registry.option(name).name for name in names] or list(OPTIONS)
     if disturb_daemon:
-        survival.by_systemd()
+        daemon_restart.by_systemd()
     return found

@@ -1,0 +1,150 @@
+"""Does a value survive systemd's reload and a restart of the Docker daemon?"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cgbench.engine.connection import Answer
+from cgbench.errors import EngineError, PreconditionError
+from cgbench.measuring.idle.containers import Idle, Supply
+from cgbench.measuring.idle.survival import StageName, set_example, stage_of
+from cgbench.measuring.site import Progress, Site, silent
+from cgbench.records.idle_findings import Held, Stage
+from cgbench.spec.option import Option
+
+_DAEMON_TIMEOUT_S = 60.0
+_SYSTEMCTL_TIMEOUT_S = 120.0
+
+Restart = Callable[[], None]
+"""Restarts the Docker daemon, and returns once it was asked to."""
+
+Execute = Callable[..., subprocess.CompletedProcess[str]]
+"""Runs a command, as subprocess.run does."""
+
+
+@dataclass
+class _Kept:
+    """A container with one option's example in force, and the stages it went through."""
+
+    one: Option
+    idle: Idle
+    born: Held
+    now: Held
+    stages: tuple[Stage, ...] = ()
+
+    def goes_through(self, name: StageName, answers: Iterable[Answer] = ()) -> None:
+        """Read back after a stage."""
+        stage = stage_of(name, self.one, self.idle, self.born, self.now, answers)
+        self.now, self.stages = stage.after, (*self.stages, stage)
+
+
+def across_daemon_restart(
+    options: Iterable[Option],
+    site: Site,
+    restart: Restart | None = None,
+    reload: Callable[[], None] | None = None,
+    progress: Progress = silent,
+) -> dict[str, tuple[Stage, ...]]:
+    """Set each option on a container of its own, restart the daemon once, and read back.
+
+    Before that, `reload` has systemd read its units anew, and with them what it set on the scopes
+    of containers; it is left out where only `restart` is given. The restart stops every container
+    on the host unless the daemon keeps them alive (`live-restore`); one that was stopped is started
+    again. `restart` defaults to `by_systemd`. Options that cannot be set are left out. Call it
+    while no Supply is open: its containers would be stopped, too. Raises PreconditionError where
+    the daemon cannot be restarted as it was started.
+    """
+    if restart is None:
+        restart, reload = by_systemd(), systemd_reload
+    with Supply(site, ahead=0, progress=progress) as supply:
+        kept: list[_Kept] = []
+        for one in options:
+            idle = supply.take()
+            survival, held = set_example(one, idle, site)
+            if survival.refusal is None:
+                kept.append(_Kept(one, idle, survival.born, held))
+        if reload is not None:
+            supply.progress("systemd reads its units anew")
+            reload()
+            for each in kept:
+                each.goes_through("daemon reload")
+        supply.progress("the daemon restarts")
+        restart()
+        _await(site)
+        for each in kept:
+            stopped = not each.idle.find()
+            engine, container = site.engine, each.idle.container_id
+            answers = [engine.tell(container, "start")] if stopped else []
+            each.goes_through("daemon restart", answers)
+    return {each.one.name: each.stages for each in kept}
+
+
+def _await(site: Site) -> None:
+    """Wait until the daemon answers. Raises EngineError when it does not in time."""
+    limit = time.monotonic() + _DAEMON_TIMEOUT_S
+    while True:
+        try:
+            site.engine.describe()
+        except EngineError:
+            if time.monotonic() > limit:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
+def systemd_reload(
+    execute: Execute = subprocess.run,
+) -> None:
+    """Have systemd read its units anew (`systemctl daemon-reload`), as installing packages does.
+
+    Raises EngineError when it cannot, or does not in time.
+    """
+    done = _systemctl(execute, "daemon-reload")
+    if done.returncode != 0:
+        raise EngineError(f"systemctl daemon-reload failed: {done.stderr.strip()}")
+
+
+def by_systemd(
+    booted: Path = Path("/run/systemd/system"),
+    execute: Execute = subprocess.run,
+) -> Restart:
+    """Return how to restart the daemon where systemd started it.
+
+    Raises PreconditionError elsewhere: who started it is unknown then, and with which options.
+    """
+    advice = "Leave out --disturb-daemon; all other questions are answered without it."
+
+    # sd_booted(3): the directory is there if and only if systemd is this host's init.
+    if not booted.is_dir():
+        raise PreconditionError(
+            "the Docker daemon was not started by systemd, so cgbench cannot start it again", advice
+        )
+    if _systemctl(execute, "is-active", "--quiet", "docker.service").returncode != 0:
+        raise PreconditionError(
+            "systemd runs here, but the Docker daemon is not its docker.service", advice
+        )
+
+    def restart() -> None:
+        done = _systemctl(execute, "restart", "docker.service")
+        if done.returncode != 0:
+            raise EngineError(f"systemctl restart docker.service failed: {done.stderr.strip()}")
+
+    return restart
+
+
+def _systemctl(execute: Execute, *arguments: str) -> subprocess.CompletedProcess[str]:
+    try:
+        return execute(
+            ["systemctl", *arguments],
+            capture_output=True, text=True, check=False, timeout=_SYSTEMCTL_TIMEOUT_S,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise EngineError(
+            f"systemctl {' '.join(arguments)} did not end within {_SYSTEMCTL_TIMEOUT_S:g} s",
+            "Look at what it waits for: systemctl list-jobs.",
+        ) from None
