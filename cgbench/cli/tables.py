@@ -74,8 +74,8 @@ def _print_changes(console: Console, trend: Trend) -> None:
         since = f"lasting {words.since}"
         _wrapped(console, f"{trend.key.value} ({trend.key.container}), {words.date}:")
         _wrapped(console, f"  {words.levels}  {words.percent}  {words.p}  {since}")
-        if words.beneath:
-            _wrapped(console, f"  beneath: {words.beneath}")
+        if words.shifts:
+            _wrapped(console, f"  also changed: {words.shifts}")
 
 
 def print_summary(run: Run) -> None:

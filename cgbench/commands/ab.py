@@ -11,8 +11,9 @@ from cgbench.commands.gate import BUDGET_S, Candidate, open_candidate
 from cgbench.commands.session import Session
 from cgbench.errors import BaselineError
 from cgbench.judging import comparison
-from cgbench.judging.comparison import ALPHA, EFFECT, KEYS, Comparison
+from cgbench.judging.comparison import ALPHA, EFFECT, Comparison
 from cgbench.judging.sides import gated_metrics
+from cgbench.records.agreement import COMPARED, names
 from cgbench.records.baseline import Noise
 from cgbench.spec import experiment_file
 from cgbench.spec.experiment import Experiment
@@ -120,7 +121,7 @@ def _look(before: Candidate, after: Candidate, sides: Sides, alpha: float) -> Co
     )
     # Whatever differs was made to differ by the commands.
     return comparison.compare(
-        left, right, allow=KEYS, alpha=alpha, effect=sides.effect, paired=True
+        left, right, allow=names(COMPARED), alpha=alpha, effect=sides.effect, paired=True
     )
 
 

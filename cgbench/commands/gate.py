@@ -28,6 +28,7 @@ from cgbench.measuring import run
 from cgbench.measuring.progress import Silent
 from cgbench.measuring.site import Progress
 from cgbench.records import baseline
+from cgbench.records.agreement import conditions
 from cgbench.records.baseline import Baseline, Noise
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec import experiment_file
@@ -260,15 +261,7 @@ def decide(candidate: Growing, terms: Terms, progress: Progress) -> Comparison:
 def _before_measuring(candidate: Candidate, terms: Terms) -> Comparison | None:
     """Return the comparison if host or schedule forbid one: that needs no measuring."""
     record = candidate.directory.run()
-    here = terms.baseline.model_copy(
-        update={
-            "name": record.run,
-            "experiment": record.experiment.name,
-            "host": record.host,
-            "image": record.image,
-            "schedule": baselines.schedule_digest(record.experiment),
-        }
-    )
+    here = terms.baseline.model_copy(update={"name": record.run, **vars(conditions(record))})
     apart = comparison.differences(terms.baseline, here, terms.allow)
     if all(one.allowed for one in apart):
         return None

@@ -12,6 +12,7 @@ import numpy as np
 
 from cgbench.errors import BaselineError
 from cgbench.judging.contrast import Contrast, Family, Floats, contrasts
+from cgbench.records.agreement import COMPARED, differing, names
 from cgbench.records.baseline import Baseline, Series
 from cgbench.records.run import PointKey
 from cgbench.spec.metrics import METRICS
@@ -30,10 +31,6 @@ DRIFT_P = 0.01
 """Trials that follow one another more alike than this are said to drift."""
 FEWEST = 3
 """Trials a side needs before anything is said."""
-
-HOST_KEYS = ("hostname", "kernel", "cpu_model", "cpus", "cgroup", "cgroup_driver", "docker", "runc")
-KEYS = ("experiment", "schedule", "image", *HOST_KEYS)
-"""What must agree, or be allowed to differ, before two sides are compared."""
 
 # A drift explains no change of more than so many standard deviations of a trial.
 _STRAYS = 3.0
@@ -152,20 +149,19 @@ def differences(
     baseline: Baseline, candidate: Baseline, allow: Collection[str]
 ) -> list[Difference]:
     """Return the keys that differ. Raises BaselineError when `allow` names an unknown one."""
+    known = names(COMPARED)
     for key in allow:
-        if key not in KEYS:
-            raise BaselineError(f"--allow {key}: no such key", f"Keys: {', '.join(KEYS)}.")
-    found = []
-    for key in KEYS:
-        before, after = (
-            str(getattr(side.host if key in HOST_KEYS else side, key))
-            for side in (baseline, candidate)
+        if key not in known:
+            raise BaselineError(f"--allow {key}: no such key", f"Keys: {', '.join(known)}.")
+    return [
+        Difference(
+            key=one.name,
+            baseline=one.text(baseline),
+            candidate=one.text(candidate),
+            allowed=one.name in allow,
         )
-        if before != after:
-            found.append(
-                Difference(key=key, baseline=before, candidate=after, allowed=key in allow)
-            )
-    return found
+        for one in differing(baseline, candidate, COMPARED)
+    ]
 
 
 def compare(

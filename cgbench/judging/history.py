@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from cgbench.judging.change_points import FEWEST, MAX_P, SMALLEST_PCT, Split
 from cgbench.judging.run import load
 from cgbench.judging.summary import Entry as SummaryEntry
 from cgbench.records import results as run_directory
+from cgbench.records.agreement import SHIFTING, conditions
 from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec.metrics import METRICS, nearest
@@ -72,7 +72,7 @@ class SeriesKey:
 
 @dataclass(frozen=True)
 class Entry:
-    """One run in a series: the median over its trials, its interval, what ran beneath it."""
+    """One run in a series: the median over its trials, its interval, and under what it ran."""
 
     run: str
     started: datetime
@@ -80,12 +80,12 @@ class Entry:
     low: float
     high: float
     trials: int
-    beneath: Mapping[str, str]
+    conditions: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Shift:
-    """Something beneath the runs that is not what it was in the run before."""
+    """A condition that is not what it was in the run before."""
 
     index: int
     what: str
@@ -95,7 +95,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class Trend:
-    """A series with its change points, and the shifts of what ran beneath it."""
+    """A series with its change points, and the shifts of its conditions."""
 
     key: SeriesKey
     unit: str
@@ -114,7 +114,7 @@ class Trend:
         return min(later, default=len(self.entries)) - change.index
 
     def shifts_at(self, change: Split) -> list[Shift]:
-        """Return what shifted beneath the run at which the new level begins."""
+        """Return what shifted at the run at which the new level begins."""
         return [shift for shift in self.shifts if shift.index == change.index]
 
     def levels(self) -> list[tuple[int, int, float]]:
@@ -230,10 +230,10 @@ def _gathered(directories: Sequence[RunDirectory]) -> tuple[Gathered, list[LeftO
             # One damaged run must not hide all others; what it says is shown with the figures.
             left_out.append(LeftOut(directory.path.name, str(error).splitlines()[0]))
             continue
-        beneath = _beneath(record)
+        ran_under = _conditions(record)
         for one in entries:
             place = (_key(record, one), one.metric)
-            found.setdefault(place, []).append(_entry(record, one, beneath))
+            found.setdefault(place, []).append(_entry(record, one, ran_under))
     return found, left_out
 
 
@@ -247,7 +247,7 @@ def _key(record: RunRecord, one: SummaryEntry) -> SeriesKey:
     )
 
 
-def _entry(record: RunRecord, one: SummaryEntry, beneath: Mapping[str, str]) -> Entry:
+def _entry(record: RunRecord, one: SummaryEntry, ran_under: Mapping[str, str]) -> Entry:
     found = one.estimate
     return Entry(
         run=record.run,
@@ -256,24 +256,14 @@ def _entry(record: RunRecord, one: SummaryEntry, beneath: Mapping[str, str]) -> 
         low=found.median if found.low is None else found.low,
         high=found.median if found.high is None else found.high,
         trials=found.trials,
-        beneath=beneath,
+        conditions=ran_under,
     )
 
 
-def _beneath(record: RunRecord) -> dict[str, str]:
+def _conditions(record: RunRecord) -> dict[str, str]:
     """Return what a reader looks for first when a figure moved."""
-    host = record.host
-    # How often it is repeated is no part of what is done.
-    spec = record.experiment.model_copy(update={"trials": 1}).model_dump_json()
-    return {
-        "kernel": host.kernel,
-        "Docker": host.docker,
-        "runc": host.runc,
-        "cgroup": host.cgroup,
-        "cgbench": host.cgbench,
-        "image": record.image.rpartition(":")[2],
-        "experiment": hashlib.sha256(spec.encode()).hexdigest()[:8],
-    }
+    known = conditions(record)
+    return {key.words: key.text(known) for key in SHIFTING}
 
 
 def _narrowed(
@@ -309,9 +299,9 @@ def _narrowed(
 def _trend(key: SeriesKey, unit: str, entries: Sequence[Entry]) -> Trend:
     changes = change_points.find([one.value for one in entries])
     shifts = [
-        Shift(index, what, before.beneath[what], after.beneath[what])
+        Shift(index, what, before.conditions[what], after.conditions[what])
         for index, (before, after) in enumerate(pairwise(entries), 1)
-        for what in after.beneath
-        if before.beneath[what] != after.beneath[what]
+        for what in after.conditions
+        if before.conditions[what] != after.conditions[what]
     ]
     return Trend(key, unit, tuple(entries), tuple(changes), tuple(shifts))

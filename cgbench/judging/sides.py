@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection, Sequence
 from statistics import median
 
 from cgbench.errors import BaselineError
 from cgbench.judging.run import Run
+from cgbench.records.agreement import conditions
 from cgbench.records.baseline import Baseline, Noise, Series
 from cgbench.records.run import PointKey, Row
 from cgbench.records.trial import TrialRecord
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.judged import candidates
 from cgbench.spec.metrics import METRICS, nearest
-
-# What does not change what is measured.
-_ABOUT = ("name", "title", "question", "trials", "quick", "verify", "gate")
-
-
-def schedule_digest(experiment: Experiment) -> str:
-    """Return a digest of everything in an experiment that changes what is measured."""
-    told = experiment.model_dump(mode="json", exclude=set(_ABOUT))
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def gated_metrics(experiment: Experiment) -> tuple[str, ...]:
@@ -90,12 +80,9 @@ def of_run(
         )
     return Baseline(
         name=name or record.run,
-        experiment=record.experiment.name,
         run=record.run,
         started=record.started,
-        host=record.host,
-        image=record.image,
-        schedule=schedule_digest(record.experiment),
+        **vars(conditions(record)),
         repetitions=tuple(repetitions),
         noise=tuple(noise(one) for one in kept if one.harness is not None),
         series=series,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from cgbench.host import description
 from cgbench.measuring import trial
 from cgbench.measuring.progress import Observer
 from cgbench.measuring.site import Site
+from cgbench.records.agreement import HOST_KEYS, conditions, differing
 from cgbench.records.results import new_run_name
 from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
@@ -66,17 +67,13 @@ def resumable(directory: RunDirectory, engine: Engine) -> RunRecord:
     Raises StoreError when it was measured on another host: its trials could not be pooled.
     """
     record = directory.run()
-    here, there = description.describe(engine.describe()), record.host
-    differing = [
-        key
-        for key in ("hostname", "kernel", "cpu_model", "cpus", "cgroup", "docker", "runc")
-        if getattr(here, key) != getattr(there, key)
-    ]
-    if differing:
-        key = differing[0]
+    there = conditions(record)
+    here = replace(there, host=description.describe(engine.describe()))
+    if apart := differing(here, there, HOST_KEYS):
+        key = apart[0]
         raise StoreError(
-            f"{directory.path}: measured where {key} was {getattr(there, key)}, "
-            f"here it is {getattr(here, key)}",
+            f"{directory.path}: measured where {key.words} was {key.text(there)}, "
+            f"here it is {key.text(here)}",
             "Resume it on the host it began on, or start a new run.",
         )
     return record

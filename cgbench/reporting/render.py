@@ -18,6 +18,7 @@ from cgbench.errors import StoreError
 from cgbench.judging.comparison import Comparison
 from cgbench.judging.history import History
 from cgbench.judging.run import Run
+from cgbench.records.agreement import identity
 from cgbench.records.files import whole
 from cgbench.records.truth import TruthTable
 from cgbench.reporting.pages import interaction_grid
@@ -29,7 +30,6 @@ from cgbench.reporting.pages.truth import TruthPage, truth_page
 from cgbench.reporting.plots.plot import Plot, fewer
 from cgbench.reporting.words import hosts as host_names
 from cgbench.reporting.words import truth_cells
-from cgbench.reporting.words.hosts import identity
 
 MAXIMUM_BYTES = 6_000_000
 """No page is larger."""

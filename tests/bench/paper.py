@@ -19,7 +19,7 @@ from cgbench.commands.session import Session
 from cgbench.engine.engine import Engine
 from cgbench.judging import contrast
 from cgbench.judging.comparison import Comparison
-from cgbench.judging.sides import schedule_digest
+from cgbench.records.agreement import schedule_digest
 from cgbench.records.baseline import Baseline, Noise, Series
 from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from cgbench.errors import BaselineError
-from cgbench.judging.comparison import KEYS, Finding, Judgement, compare
+from cgbench.judging.comparison import Finding, Judgement, compare
+from cgbench.records.agreement import COMPARED, names
 from tests.made.plain_sides import around, side
 
 
@@ -114,7 +115,7 @@ def test_an_unknown_key_to_allow_is_refused_with_those_there_are() -> None:
     before = side({"cpus_used": around(0.5)})
     with pytest.raises(BaselineError, match="--allow colour: no such key") as caught:
         compare(before, before, allow=["colour"])
-    assert all(key in str(caught.value) for key in KEYS)
+    assert all(key in str(caught.value) for key in names(COMPARED))
 
 
 def test_counts_that_were_zero_and_are_not_any_more_are_found() -> None:

@@ -130,7 +130,7 @@ def test_a_damaged_run_is_left_out_by_name(
 def test_a_figure_that_is_no_number_leaves_its_run_out(tmp_path: Path) -> None:
     keep(tmp_path, [*steady(0.5, 6), Night({"50000": [float("nan")]})])
     found = history.read(tmp_path, QUOTA)
-    assert "finite" in found.left_out[0].reason
+    assert "no number" in found.left_out[0].reason
     assert len(found.trends[0].entries) == 6
 
 
@@ -140,7 +140,7 @@ def test_an_experiment_that_was_edited_is_a_shift(tmp_path: Path) -> None:
     edited = record.experiment.model_copy(update={"warmup": 1})
     first.write_run(record.model_copy(update={"experiment": edited}))
     (trend,) = history.read(tmp_path, QUOTA).trends
-    assert [(shift.index, shift.what) for shift in trend.shifts] == [(1, "experiment")]
+    assert [(shift.index, shift.what) for shift in trend.shifts] == [(1, "schedule")]
 
 
 # Page
@@ -190,7 +190,7 @@ def test_the_command_prints_a_narrow_table_and_writes_the_page(tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert max(map(len, lines[:-1])) < 80
-    assert "  beneath: kernel 6.1.0 → 6.18.0" in lines
+    assert "  also changed: kernel 6.1.0 → 6.18.0" in lines
     assert any("0.500 → 0.450 CPUs  −10 %  p " in line for line in lines)
     assert lines[-1] == f"report: {page}"
     assert page.is_file()

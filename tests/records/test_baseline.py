@@ -98,14 +98,6 @@ def test_unknown_metrics_and_unfit_names_are_refused(tmp_path: Path) -> None:
         baseline.path_of("../up", tmp_path)
 
 
-def test_the_digest_follows_the_schedule_and_not_the_title() -> None:
-    one = experiment_file.load("cpu-quota-sweep")
-    assert sides.schedule_digest(one) == sides.schedule_digest(
-        one.model_copy(update={"title": "Another", "trials": 9})
-    )
-    assert sides.schedule_digest(one) != sides.schedule_digest(one.shortened())
-
-
 def test_an_unwritable_place_is_told(tmp_path: Path) -> None:
     (tmp_path / "baselines").write_text("in the way")
     with pytest.raises(StoreError, match="cannot write"):

@@ -10,6 +10,7 @@ from cgbench.judging.estimates import Point, judged, points
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Estimate
 from cgbench.judging.verdict import doubt, judge
+from cgbench.records.agreement import Identity, identity
 from cgbench.records.run import PointKey, Row
 from cgbench.reporting.plots import value_axis
 from cgbench.reporting.plots import values as value_plots
@@ -19,7 +20,7 @@ from cgbench.reporting.plots.step_response import effect_times
 from cgbench.reporting.plots.value_axis import Layout
 from cgbench.reporting.words import truth_cells
 from cgbench.reporting.words.changes import kinds
-from cgbench.reporting.words.hosts import Identity, caveat, described, identity
+from cgbench.reporting.words.hosts import caveat, described
 from cgbench.reporting.words.truth_cells import listed
 from cgbench.spec.experiment import Experiment
 from cgbench.wording import capitalised, count, milliseconds, percent_bound, quantity
@@ -97,7 +98,7 @@ class SideBySide:
 def on_several_hosts(runs: Sequence[Run], names: Mapping[Identity, str]) -> list[SideBySide]:
     """Return a comparison for each experiment that several hosts have run.
 
-    `names` are those of the hosts by `host_names.identity`. Of several runs on one host the last
+    `names` are those of the hosts by `agreement.identity`. Of several runs on one host the last
     is taken.
     """
     by: dict[str, list[Run]] = {}

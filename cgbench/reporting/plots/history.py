@@ -1,4 +1,4 @@
-"""The plot of a trend: every run, the levels between change points, and what shifted beneath."""
+"""The plot of a trend: every run, the levels between change points, and what else changed."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _found(one: Trend) -> str:
 
 def _reading(one: Trend) -> str:
     if not one.shifts:
-        return "One point a run, oldest first; nothing shifted beneath them."
+        return "One point a run, oldest first; nothing else changed between them."
     return "One point a run, oldest first. Beneath them: " + "; ".join(
         f"{one.entries[shift.index].started:%Y-%m-%d} {shifted(shift)}" for shift in one.shifts
     ) + "."  # fmt: skip

@@ -19,7 +19,7 @@ class Change:
     percent: str
     p: str
     since: str
-    beneath: str
+    shifts: str
 
 
 def headline(history: History) -> str:
@@ -64,7 +64,7 @@ def change_words(trend: Trend, change: Split) -> Change:
         percent="–" if change.change_pct is None else signed_percent(change.change_pct),
         p="p < 1e-15" if change.p < 1e-15 else f"p {change.p:.0e}",
         since=count(trend.since(change), "run"),
-        beneath="; ".join(map(shifted, trend.shifts_at(change))),
+        shifts="; ".join(map(shifted, trend.shifts_at(change))),
     )
 
 

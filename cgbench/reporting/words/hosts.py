@@ -6,14 +6,6 @@ from collections.abc import Callable, Sequence
 
 from cgbench.records.run import Host
 
-Identity = tuple[str, str, str, str]
-"""Host name, kernel, cgroup layout and Docker's version: a host is another if one of them is."""
-
-
-def identity(host: Host) -> Identity:
-    """Return what tells a host from others."""
-    return host.hostname, host.kernel, host.cgroup, host.docker
-
 
 def names(hosts: Sequence[Host]) -> list[str]:
     """Return a name per host, all different: the host's own, with as much as tells it apart."""

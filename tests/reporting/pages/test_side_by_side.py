@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from cgbench.judging.run import load
+from cgbench.records.agreement import identity
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.verdict import Outcome
 from cgbench.reporting import render
 from cgbench.reporting.pages.side_by_side import SideBySide, on_several_hosts
 from cgbench.reporting.plots.host_times import STAGES, Lane, host_times
-from cgbench.reporting.words.hosts import identity
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.option import Settings
 from tests.made.command import cgbench

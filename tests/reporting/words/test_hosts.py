@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cgbench.reporting.words.hosts import caveat, described, identity, names
+from cgbench.reporting.words.hosts import caveat, described, names
 from tests.made.records import HOST
 
 V2 = HOST.model_copy(update={"cgroup": "v2"})
@@ -24,11 +24,6 @@ def test_hosts_of_one_name_get_what_tells_them_apart() -> None:
 def test_a_legend_tells_kernel_and_cgroup_version_once() -> None:
     assert described("made-up", V2) == "made-up, kernel 6.1.0, cgroup v2"
     assert described("made-up (v2)", V2) == "made-up (v2), kernel 6.1.0"
-
-
-def test_a_host_is_another_by_name_kernel_cgroup_or_docker_and_not_by_memory() -> None:
-    assert len({identity(one) for one in (HOST, V2, NEWER)}) == 3
-    assert identity(HOST.model_copy(update={"memory_bytes": 1})) == identity(HOST)
 
 
 def test_an_emulated_cpu_is_told_since_its_times_mislead() -> None:

@@ -1,0 +1,124 @@
+"""What must agree before runs are pooled, compared or put into one series: one registry of keys."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from cgbench.records.run import Host, RunRecord
+from cgbench.spec.experiment import Experiment
+
+# What does not change what is measured.
+_ABOUT = ("name", "title", "question", "trials", "quick", "verify", "gate")
+
+
+class Measured(Protocol):
+    """Whatever knows what was measured, and where: a baseline, or the conditions of a run."""
+
+    @property
+    def experiment(self) -> str:
+        """The experiment's name."""
+
+    @property
+    def schedule(self) -> str:
+        """The digest of its steps."""
+
+    @property
+    def image(self) -> str:
+        """The image of the containers."""
+
+    @property
+    def host(self) -> Host:
+        """The host."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a run measured, and where."""
+
+    experiment: str
+    schedule: str
+    image: str
+    host: Host
+
+
+@dataclass(frozen=True)
+class Key:
+    """One thing that may differ between runs; `words` are what a reader calls it.
+
+    `compared` must agree before two sides are compared, unless it is allowed to differ. Where
+    `identity` differs, a host is another one on a page. `series` is the same for all of a
+    history's series, which shows the changes of all others.
+    """
+
+    name: str
+    words: str
+    of: Callable[[Measured], object]
+    compared: bool = True
+    identity: bool = False
+    series: bool = False
+
+    def text(self, side: Measured) -> str:
+        """Return its value as text."""
+        return str(self.of(side))
+
+
+HOST_KEYS = (
+    Key("hostname", "host", lambda one: one.host.hostname, identity=True, series=True),
+    Key("kernel", "kernel", lambda one: one.host.kernel, identity=True),
+    Key("cpu_model", "CPU model", lambda one: one.host.cpu_model, series=True),
+    Key("cpus", "CPUs", lambda one: one.host.cpus),
+    Key("cgroup", "cgroup", lambda one: one.host.cgroup, identity=True),
+    Key("cgroup_driver", "cgroup driver", lambda one: one.host.cgroup_driver),
+    Key("docker", "Docker", lambda one: one.host.docker, identity=True),
+    Key("runc", "runc", lambda one: one.host.runc),
+)
+"""What trials must share to be pooled into one run: the host, and all that runs them."""
+
+KEYS = (
+    Key("experiment", "experiment", lambda one: one.experiment, series=True),
+    Key("schedule", "schedule", lambda one: one.schedule),
+    Key("image", "image", lambda one: one.image),
+    *HOST_KEYS,
+    Key("cgbench", "cgbench", lambda one: one.host.cgbench, compared=False),
+)
+"""Every key."""
+
+COMPARED = tuple(key for key in KEYS if key.compared)
+"""What must agree, or be allowed to differ, before two sides are compared."""
+
+SHIFTING = tuple(key for key in KEYS if not key.series)
+"""What may change within a series of a history, and is then shown."""
+
+Identity = tuple[str, ...]
+"""What tells a host from others on a page."""
+
+
+def conditions(record: RunRecord) -> Conditions:
+    """Return what a run measured, and where."""
+    spec = record.experiment
+    return Conditions(spec.name, schedule_digest(spec), record.image, record.host)
+
+
+def schedule_digest(experiment: Experiment) -> str:
+    """Return a digest of everything in an experiment that changes what is measured."""
+    content = experiment.model_dump(mode="json", exclude=set(_ABOUT))
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def differing(here: Measured, there: Measured, keys: Iterable[Key]) -> list[Key]:
+    """Return the keys in which two sides differ."""
+    return [key for key in keys if key.text(here) != key.text(there)]
+
+
+def identity(host: Host) -> Identity:
+    """Return what tells a host from others."""
+    return tuple(str(getattr(host, key.name)) for key in HOST_KEYS if key.identity)
+
+
+def names(keys: Sequence[Key]) -> tuple[str, ...]:
+    """Return the names of keys, as `--allow` takes them."""
+    return tuple(key.name for key in keys)
