@@ -1,1 +1,1 @@
-"""One use case a module."""
+"""One use case a module: with cli the only room that knows both sides."""

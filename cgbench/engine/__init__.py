@@ -1,1 +1,1 @@
-"""Docker."""
+"""Docker: the daemon, its images, containers and streams."""

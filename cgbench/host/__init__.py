@@ -1,1 +1,1 @@
-"""This machine and its kernel."""
+"""This machine and its kernel: cgroups, /proc, preconditions, scratch devices."""

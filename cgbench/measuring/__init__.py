@@ -1,1 +1,1 @@
-"""From a plan to raw files."""
+"""From a plan to raw files: trials, the sampler, the probe, idle containers."""

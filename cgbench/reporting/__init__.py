@@ -1,1 +1,1 @@
-"""From verdicts to pages, Markdown and JUnit."""
+"""From verdicts to pages, plots, Markdown and JUnit."""

@@ -1,1 +1,1 @@
-"""What is asked for: options, metrics, experiments."""
+"""What is asked for: options, metrics, experiments; knows no machine, no daemon, no results."""

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from tests.docs import rooms
 from tests.docs.reference import (
     commands,
     documents,
@@ -41,6 +42,7 @@ GENERATORS: Mapping[str, Callable[[], str]] = {
     "options": options.details,
     "options-in-short": options.in_short,
     "preconditions": experiments.preconditions,
+    "rooms": rooms.table_of_rooms,
     "tables": tables.columns,
     "verdicts": verdicts.verdicts,
     "verdicts-in-short": verdicts.listed,

@@ -6,13 +6,17 @@ imported; an import against the layers would turn up and is drawn in red.
 
 from __future__ import annotations
 
+import ast
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
 import grimp
+
+from tests.docs.reference.markdown import code, table
 
 ROOT = Path(__file__).parents[2]
 PICTURE = ROOT / "docs" / "pictures" / "rooms.svg"
@@ -42,10 +46,30 @@ Arrow = tuple[str, str]
 
 def levels() -> dict[str, int]:
     """Return the level of each room by the layers contract, 0 at the top; ground is one room."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
-    (layers,) = [one["layers"] for one in contracts["contracts"] if one["type"] == "layers"]
+    (layers,) = [one["layers"] for one in _contracts() if one["type"] == "layers"]
     found = {room: level for level, line in enumerate(layers[:-1]) for room in line.split(" | ")}
     return found | {GROUND: len(layers) - 1}
+
+
+def libraries() -> dict[str, list[str]]:
+    """Return the libraries that have their home in each room, by the contracts."""
+    found: dict[str, list[str]] = {}
+    for one in _contracts():
+        if one["type"] == "protected":
+            (home,) = one["allowed_importers"]
+            found.setdefault(home.removeprefix("cgbench."), []).extend(one["protected_modules"])
+    return found
+
+
+def table_of_rooms() -> str:
+    """Return a table of the rooms: what is in each, and which libraries have their home there."""
+    homes = libraries()
+    rows = []
+    for room in _ORDER[:-1]:
+        text = (ROOT / "cgbench" / room / "__init__.py").read_text()
+        docstring = ast.get_docstring(ast.parse(text)) or ""
+        rows.append((code(room), docstring.rstrip("."), ", ".join(homes.get(room, ())) or "–"))
+    return table(("room", "what is in it", "its libraries"), rows)
 
 
 def arrows() -> dict[Arrow, int]:
@@ -63,6 +87,12 @@ def arrows() -> dict[Arrow, int]:
 def against(found: Mapping[Arrow, int], level: Mapping[str, int]) -> list[Arrow]:
     """Return the arrows that do not lead to a lower level."""
     return [(above, below) for above, below in found if level[above] >= level[below]]
+
+
+def _contracts() -> list[dict[str, Any]]:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    contracts: list[dict[str, Any]] = settings["contracts"]
+    return contracts
 
 
 def _room(module: str) -> str:

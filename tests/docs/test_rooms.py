@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 
 from tests.docs import rooms
@@ -43,3 +44,22 @@ def test_the_manual_draws_the_layers_that_are_checked() -> None:
     (layers,) = [one["layers"] for one in contracts["contracts"] if one["type"] == "layers"]
     page = (DOCS / "explanation" / "architecture.md").read_text()
     assert "```\n" + "\n".join(layers) + "\n```" in page
+
+
+def test_what_one_looks_for_is_where_the_manual_says() -> None:
+    page = (DOCS / "explanation" / "architecture.md").read_text().split("## Where to look")[1]
+    rows = re.findall(r"^\| ([^|]*) \| ([^|]*) \|$", page, re.MULTILINE)[2:]
+    assert len(rows) >= 8
+    for wanted, place in rows:
+        files = re.findall(r"`([a-z_/-]+\.(?:py|toml))`", place)
+        assert files, wanted
+        for file in files:
+            assert (ROOT / "cgbench" / file).exists(), f"{wanted}: {file}"
+
+
+def test_every_room_has_a_sentence_and_every_protected_library_a_room() -> None:
+    homes = rooms.libraries()
+    assert set(homes) < set(LEVELS)
+    table = rooms.table_of_rooms()
+    assert all(library in table for home in homes.values() for library in home)
+    assert "|  |" not in table
