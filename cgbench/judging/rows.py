@@ -141,14 +141,18 @@ def _restarts(phase: Phase, trial: TrialRecord, role: str) -> dict[str, float | 
 
 
 def _add_shares(measured: Mapping[str, dict[str, float | None]], situation: Situation) -> None:
-    """Add to each container's metrics its part of what it and its rivals used together."""
+    """Add to each container's metrics its part of what it and its rivals used together.
+
+    There is none where a rival has no reading: what it used may be anything.
+    """
     for role, found in measured.items():
         for metric, source, rivals in (
             ("cpu_share_pct", "cpus_used", situation.rivals(role)),
-            ("io_share_pct", "io_bytes_per_s", tuple(measured)),
+            ("io_share_pct", "io_bytes_per_s", tuple(situation.loads)),
         ):
-            value = found.get(source)
-            others = [measured[rival].get(source) for rival in rivals if rival in measured]
-            total = sum(other for other in others if other is not None)
-            if len(others) > 1 and value is not None and total > 0:
+            used = [measured[rival].get(source) for rival in rivals if rival in measured]
+            known = [one for one in used if one is not None]
+            value, total = found.get(source), sum(known)
+            complete = len(known) == len(rivals) > 1
+            if complete and value is not None and total > 0:
                 found[metric] = 100 * value / total

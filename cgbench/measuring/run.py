@@ -99,17 +99,21 @@ def execute(
         plans = [plan for plan in plans if plan.repetition <= repetition]
         record = record.model_copy(update={"trials_planned": len(plans)})
         plans = [plan for plan in plans if plan.repetition == repetition]
-    finished = {done.number for done in directory.trials() if done.status == "ok"}
+    before = directory.trials()
+    finished = {done.number for done in before if done.status == "ok"}
     site = Site(engine, record.image, record.run)
     observer.run_started(record, plans, len(finished))
     begin_s = time.monotonic()
-    before_s = record.elapsed_s or 0.0
+    # Of a run that was killed nobody knows how long it took until then.
+    before_s = record.elapsed_s if before else record.elapsed_s or 0.0
 
     def ended(status: str) -> RunRecord:
         update = {
             "status": status,
             "ended": _now(),
-            "elapsed_s": round(before_s + time.monotonic() - begin_s, 3),
+            "elapsed_s": None
+            if before_s is None
+            else round(before_s + time.monotonic() - begin_s, 3),
         }
         final = record.model_copy(update=update)
         directory.write_run(final)

@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cgbench.judging import container_data, settling
+from cgbench.judging import container_data, rows, settling
 from cgbench.judging.container_data import ContainerData, Window
+from cgbench.judging.expectation import Load, Situation
 from cgbench.judging.run import load
 from cgbench.records.run import PHASE_COLUMNS, RunRecord
 from cgbench.records.run_directory import RunDirectory
@@ -846,3 +847,42 @@ def test_where_phases_disagree_the_summary_does_not_pick_one(tmp_path: Path) -> 
     (used,) = [row for row in load(directory).summary if row.metric == "cpus_used"]
     assert used.enforced is None
     assert used.estimate.expected == 0.25
+
+
+# Shares
+
+
+def shared(
+    measured: dict[str, dict[str, float | None]], *roles: str
+) -> dict[str, dict[str, float | None]]:
+    """Return what was measured with the shares of all containers that there were."""
+    rows._add_shares(measured, Situation({role: Load({}, 1) for role in roles}, (0, 1)))
+    return measured
+
+
+def test_a_share_is_a_containers_part_of_what_all_rivals_used() -> None:
+    found = shared({"a": {"cpus_used": 0.5}, "b": {"cpus_used": 1.5}}, "a", "b")
+    assert found["a"]["cpu_share_pct"] == 25
+    assert found["b"]["cpu_share_pct"] == 75
+
+
+@pytest.mark.parametrize("rival", [{}, {"cpus_used": None, "io_bytes_per_s": None}, None])
+def test_a_rival_without_a_reading_leaves_no_share_of_100_percent(
+    rival: dict[str, float | None] | None,
+) -> None:
+    measured: dict[str, dict[str, float | None]] = {
+        "a": {"cpus_used": 0.5, "io_bytes_per_s": 9.0}, "b": {"cpus_used": 1.0}
+    }  # fmt: skip
+    found = shared(measured if rival is None else {**measured, "c": rival}, "a", "b", "c")
+    for one in found.values():
+        assert "cpu_share_pct" not in one
+        assert "io_share_pct" not in one
+
+
+def test_a_rival_that_used_nothing_leaves_all_to_the_other() -> None:
+    found = shared({"a": {"cpus_used": 0.5}, "b": {"cpus_used": 0.0}}, "a", "b")
+    assert found["a"]["cpu_share_pct"] == 100
+
+
+def test_a_container_alone_has_no_share() -> None:
+    assert "cpu_share_pct" not in shared({"a": {"cpus_used": 0.5}}, "a")["a"]

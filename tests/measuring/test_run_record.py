@@ -1,0 +1,65 @@
+"""A run's record says how long it took and how it ended; trials are made up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from cgbench.engine.engine import Engine
+from cgbench.measuring import run, trial
+from cgbench.measuring.progress import Silent
+from cgbench.records.run import RunRecord
+from cgbench.records.run_directory import RunDirectory
+from cgbench.records.samples import TrialData
+from cgbench.records.trial import TrialRecord
+from cgbench.spec.schedule import TrialPlan
+from tests.made import records
+
+NOTHING = TrialData((), (), ())
+
+
+def measured(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *done: int, elapsed_s: float | None
+) -> tuple[RunRecord, list[int]]:
+    """Go on with a run of which some trials are done; return its record and the trials made."""
+    directory = RunDirectory.create(folder, "cpu-quota-sweep", records.RUN)
+    directory.write_run(records.run(elapsed_s=elapsed_s))
+    for number in done:
+        directory.write_trial(records.trial(number), NOTHING)
+    made: list[int] = []
+
+    def run_trial(plan: TrialPlan, *_: object) -> tuple[TrialRecord, TrialData]:
+        made.append(plan.number)
+        return records.trial(plan.number), NOTHING
+
+    monkeypatch.setattr(trial, "run_trial", run_trial)
+    final = run.execute(directory, directory.run(), cast(Engine, None), Silent())
+    assert directory.run() == final
+    return final, made
+
+
+def test_a_new_run_took_as_long_as_its_trials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    final, made = measured(tmp_path, monkeypatch, elapsed_s=None)
+    assert (final.status, made) == ("finished", [1, 2, 3, 4, 5])
+    assert final.elapsed_s is not None
+    assert 0 <= final.elapsed_s < 60
+
+
+def test_a_run_that_goes_on_took_the_time_before_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    final, made = measured(tmp_path, monkeypatch, 2, 4, elapsed_s=100.0)
+    assert made == [1, 3, 5]
+    assert final.elapsed_s is not None
+    assert 100 <= final.elapsed_s < 160
+
+
+def test_how_long_a_run_took_that_was_killed_is_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    final, _made = measured(tmp_path, monkeypatch, 1, elapsed_s=None)
+    assert (final.status, final.elapsed_s) == ("finished", None)
