@@ -22,6 +22,7 @@ from tests.docs.reference import (
     options,
     tables,
     verdicts,
+    versions,
     workloads,
 )
 
@@ -48,6 +49,7 @@ GENERATORS: Mapping[str, Callable[[], str]] = {
     "verdicts-in-short": verdicts.listed,
     "bands": verdicts.bands,
     "judgements": verdicts.judgements,
+    "versions": versions.versions_table,
     "workloads": workloads.table,
 }
 """What makes each generated part, by its name in the pages."""

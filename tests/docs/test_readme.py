@@ -38,6 +38,9 @@ def test_it_says_how_to_set_up_and_how_to_test() -> None:
     assert {"run", "test", "docs", "rooms"} <= set(targets)
     for target in set(re.findall(r"make ([a-z0-9-]+)", README)) - {"lists"}:
         assert target in targets
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    # A folder of a target's name, such as docs, would make it up to date.
+    assert set(targets) == set(phony.split())
     assert "make run" in README
     assert "make test" in README
 

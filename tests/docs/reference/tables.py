@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import tempfile
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import pyarrow.parquet as pq
 
+from cgbench.records.run import Row
 from tests.docs.reference.markdown import code, table
 from tests.made.run_builder import MadeUp, build
 
@@ -24,6 +26,9 @@ def columns() -> str:
 
 
 def _columns(path: Path) -> str:
+    if path.name == "phases.parquet":
+        # Rows have a type of their own, which also tells what may be null.
+        return ", ".join(f"`{name}` {_hint(kind)}" for name, kind in get_type_hints(Row).items())
     named = [one for one in pq.read_schema(path) if _fixed(one.name)]
     rest = len(pq.read_schema(path)) - len(named)
     words = [f"`{one.name}` {_type(str(one.type))}" for one in named]
@@ -38,3 +43,8 @@ def _fixed(name: str) -> bool:
 
 def _type(name: str) -> str:
     return "text" if "string" in name else {"int64": "integer", "double": "number"}.get(name, name)
+
+
+def _hint(kind: Any) -> str:
+    words = {str: "text", int: "integer", float: "number", type(None): "null"}
+    return " or ".join(words[one] for one in getattr(kind, "__args__", (kind,)))
