@@ -22,6 +22,7 @@ from cgbench.records.idle_findings import Stage
 from cgbench.records.results import TRUTH, new_run_name
 from cgbench.records.truth import Row, TruthTable
 from cgbench.records.verdict import Outcome, Verdict
+from cgbench.reporting import junit
 from cgbench.spec import experiment_file
 from cgbench.spec import options as registry
 from cgbench.spec.experiment import Experiment, Precondition
@@ -167,7 +168,7 @@ def keep(table: TruthTable, results: Path, forms: Forms) -> Verified:
     if forms.json is not None:
         files.write_file(forms.json, text)
     if forms.junit is not None:
-        files.write_file(forms.junit, table.to_junit())
+        files.write_file(forms.junit, junit.of_truth(table))
     if not forms.page:
         return Verified(table, kept)
     # Here and not above: drawing needs much that must not weigh on measuring.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from cgbench.records.run import Host
 from cgbench.records.verdict import Outcome, Verdict
 from cgbench.records.versions import DAMAGED, TRUTH
 from cgbench.spec.model import Model
-from cgbench.spec.options import OPTIONS
 
 NOT_IN_FORCE = (
     Outcome.INEFFECTIVE,
@@ -96,32 +94,3 @@ class TruthTable(Model):
             rows.append({"verdict": inside, **outside})
         head = {key: document[key] for key in ("schema_version", "host", "started", "elapsed_s")}
         return cls.model_validate({**head, "rows": rows, "interactions": document["interactions"]})
-
-    def to_junit(self) -> str:
-        """Return it as JUnit XML: an option that is not in force is a failure.
-
-        What could not be told is skipped, with the reason. The format is the one that Jenkins
-        and GitLab read.
-        """
-        suite = ET.Element(
-            "testsuite", name="cgbench verify", tests=str(len(self.rows)),
-            hostname=self.host.hostname, timestamp=self.started, time=f"{self.elapsed_s:.3f}",
-        )  # fmt: skip
-        failures = skipped = 0
-        for row in self.rows:
-            one = row.verdict
-            case = ET.SubElement(
-                suite, "testcase", classname="cgbench.verify", name=OPTIONS[one.option].flag
-            )
-            if one.verdict in NOT_IN_FORCE:
-                failures += 1
-                failure = ET.SubElement(case, "failure", type=one.verdict.value)
-                failure.set("message", one.reason)
-                failure.text = one.advice
-            elif one.verdict in (Outcome.UNSUPPORTED, Outcome.INCONCLUSIVE):
-                skipped += 1
-                ET.SubElement(case, "skipped", message=f"{one.verdict.value}: {one.reason}")
-            ET.SubElement(case, "system-out").text = f"{one.verdict.value}: {one.reason}"
-        suite.set("failures", str(failures))
-        suite.set("skipped", str(skipped))
-        return ET.tostring(suite, encoding="unicode", xml_declaration=True)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from cgbench.judging import verdict
-from cgbench.judging.run import load
+from cgbench.judging.run import Run, load
+from cgbench.records.run import Row
 from cgbench.records.run_directory import RunDirectory
-from cgbench.records.trial import Change, Ending, TrialRecord
+from cgbench.records.trial import Change, Ending, FileChange, Phase, TrialRecord
 from cgbench.records.verdict import Outcome, Verdict
 from cgbench.spec import experiment_file
 from cgbench.spec.conversions import bandwidth
@@ -232,3 +233,61 @@ def test_a_value_holds_within_its_band_where_it_tells_anything(
     metric: str, value: float, grown: bool, told: bool | None
 ) -> None:
     assert METRICS[metric].holds(value, 100, 5, grown=grown) is told
+
+
+# Points: each container's value by itself, the median over trials
+
+
+def contention(folder: Path, values: dict[str, list[list[float]]]) -> Run:
+    """Keep a run in which two containers are given 512 shares, one after the other.
+
+    `values` are the shares of each container measured in its own phases, by trial.
+    """
+    directory = RunDirectory.create(folder, "contention", "run")
+    spec = experiment_file.load("cpu-shares-contention")
+    directory.write_run(records.run().model_copy(update={"experiment": spec}))
+    rows: list[Row] = []
+    for number, by_trial in enumerate(zip(*values.values(), strict=True), 1):
+        phases: list[Phase] = []
+        for role, measured in zip(values, by_trial, strict=True):
+            for value in measured:
+                phases.append(
+                    Phase(number=len(phases) + 1, role=role, option="cpu-shares", change=SHARES,
+                          settings=SHARES.settings, t_end_ns=9)
+                )  # fmt: skip
+                rows.append(
+                    Row("contention", number, len(phases), role, "cpu-shares", "update", "512",
+                        None, "512", "cpu_share_pct", "%", 50.0, value, 2 * value - 100, 9)
+                )  # fmt: skip
+        directory.append_trial(
+            records.trial(number).model_copy(update={"phases": tuple(phases), "harness": None})
+        )
+    directory.write_phases(rows)
+    return load(directory)
+
+
+SHARES = Change(
+    requested="512", note=None, settings={"cpu-shares": 512}, via="update",
+    t_request_ns=1, t_answer_ns=2,
+    files=(FileChange(file="cpu.shares", before="1024", after="512", expected="512"),),
+)  # fmt: skip
+
+
+def test_two_containers_given_one_value_are_two_points(tmp_path: Path) -> None:
+    run = contention(tmp_path, {"small": [[50.0]], "big": [[60.0]]})
+    found = verdict.judge(run, "cpu-shares")
+    assert [(one.role, one.requested, one.value) for one in found.experienced] == [
+        ("small", "512", 50.0), ("big", "512", 60.0),
+    ]  # fmt: skip
+    assert [one.within for one in found.experienced] == [True, False]
+
+
+def test_the_value_at_a_point_is_the_median_over_trials_and_not_over_phases(
+    tmp_path: Path,
+) -> None:
+    # Over the five phases the median were 60; the trials say 50, 50 and 60.
+    run = contention(tmp_path, {"small": [[50.0], [50.0], [60.0, 60.0, 60.0]]})
+    (point,) = verdict.judge(run, "cpu-shares").experienced
+    (entry,) = run.summary
+    assert point.value == entry.estimate.median == 50.0
+    assert point.within

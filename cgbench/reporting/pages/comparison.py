@@ -142,7 +142,7 @@ def _row(one: Finding, anchor: str, number: int) -> Row:
         anchor=f"{anchor}-finding-{number}",
         badge=badge(one.judgement),
         finding=one,
-        step=one.requested if one.via == "update" else f"{one.requested} ({one.via})",
+        step=one.point.label if one.via == "update" else f"{one.point.label} ({one.via})",
         baseline=_middle(one.baseline, one.unit),
         candidate=_middle(one.candidate, one.unit),
         change="–" if one.change_pct is None else signed_percent(one.change_pct),

@@ -38,7 +38,7 @@ def trend(one: Trend, name: str) -> Plot:
         keys.append(Key("kernel, Docker, runc or other shifted", MUTED, "dot"))
     return Plot(
         name=name,
-        title=f"`--{one.key.option}` {one.key.requested}, {one.key.container}: {_found(one)}",
+        title=f"`--{one.key.option}` {one.key.label}, {one.key.container}: {_found(one)}",
         reading=_reading(one),
         summary="; ".join(
             f"run {first + 1} to {end}: {quantity(mean, one.unit)}"

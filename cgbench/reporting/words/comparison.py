@@ -1,21 +1,15 @@
-"""Comparisons in words: Markdown for a pull request, JUnit XML for a CI server."""
+"""Comparisons in words: the sentences of every form in which they are shown."""
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ET
-from collections.abc import Sequence
-
-from cgbench.judging.comparison import SIGNS, Comparison, Finding, Judgement
+from cgbench.judging.comparison import Comparison, Finding, Judgement
 from cgbench.records.baseline import Series
-
-_NOT_TOLD = (Judgement.INCONCLUSIVE, Judgement.INCOMPARABLE)
-_ROWS = 40
 
 
 def where(one: Finding | Series) -> str:
     """Return option, value, container and metric of a finding, as one names them."""
     how = "" if one.via == "update" else f" ({one.via})"
-    return f"--{one.option} {one.requested}{how} · {one.role} · {one.metric}"
+    return f"--{one.option} {one.point.label}{how} · {one.role} · {one.metric}"
 
 
 def change(one: Finding) -> str:
@@ -62,31 +56,6 @@ def ordered(found: Comparison) -> list[Finding]:
     return sorted(found.findings, key=lambda one: order.index(one.judgement))
 
 
-def markdown(many: Sequence[Comparison]) -> str:
-    """Return the comparisons as Markdown, the worst findings first."""
-    lines = []
-    for found in many:
-        lines += [f"### {SIGNS[found.overall]} {headline(found)}", ""]
-        told = advice(found)
-        lines += [told, ""] if told else []
-        if found.findings:
-            lines += [
-                "| | option, container, metric | change | matters from | why |",
-                "|---|---|---|---|---|",
-            ]
-        rows = ordered(found)
-        lines += [
-            f"| {SIGNS[one.judgement]} {one.judgement.value} | `{where(one)}` | {change(one)} "
-            f"| {one.effect_pct:.3g} % | {one.reason} |"
-            for one in rows[:_ROWS]
-        ]
-        if len(rows) > _ROWS:
-            lines.append(f"\n{len(rows) - _ROWS} more, none of them worse than the last.")
-        lines += [f"- {note}" for note in remarks(found)]
-        lines.append("")
-    return "\n".join(lines)
-
-
 def remarks(found: Comparison) -> list[str]:
     """Return what else a reader must know: disturbed trials, allowed differences, notes."""
     told = [
@@ -99,29 +68,3 @@ def remarks(found: Comparison) -> list[str]:
         for one in found.disturbances
     ]
     return [*told, *found.notes]
-
-
-def junit(many: Sequence[Comparison]) -> str:
-    """Return the comparisons as JUnit XML: regressions fail, what cannot be told is skipped."""
-    root = ET.Element("testsuites", name="cgbench gate")
-    for found in many:
-        suite = ET.SubElement(root, "testsuite", name=found.experiment)
-        failures = skipped = 0
-        if not found.findings:
-            case = ET.SubElement(suite, "testcase", classname="cgbench.gate", name="comparable")
-            ET.SubElement(case, "skipped", message=headline(found))
-            skipped += 1
-        for one in found.findings:
-            case = ET.SubElement(suite, "testcase", classname="cgbench.gate", name=where(one))
-            if one.judgement is Judgement.REGRESSED:
-                failures += 1
-                failure = ET.SubElement(case, "failure", type=one.judgement.value)
-                failure.set("message", regression(one, found.level))
-            elif one.judgement in _NOT_TOLD:
-                skipped += 1
-                ET.SubElement(case, "skipped", message=f"{one.judgement.value}: {one.reason}")
-            ET.SubElement(case, "system-out").text = f"{change(one)}: {one.reason}"
-        suite.set("tests", str(max(1, len(found.findings))))
-        suite.set("failures", str(failures))
-        suite.set("skipped", str(skipped))
-    return ET.tostring(root, encoding="unicode", xml_declaration=True)

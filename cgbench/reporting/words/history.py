@@ -34,7 +34,7 @@ def headline(history: History) -> str:
     by = "from 0" if change.change_pct is None else f"by {signed_percent(change.change_pct)}"
     return (
         f"`{history.metric}` changed in {len(history.changed)} of {len(judged)} series, most "
-        f"{by} at `--{trend.key.option}` {trend.key.requested} ({trend.key.experiment}) on "
+        f"{by} at `--{trend.key.option}` {trend.key.label} ({trend.key.experiment}) on "
         f"{trend.entries[change.index].started:%Y-%m-%d}."
     )
 

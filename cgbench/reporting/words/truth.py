@@ -91,7 +91,7 @@ def _holding(table: TruthTable) -> str | None:
     point, one = max(off, key=lambda pair: abs(pair[0].error_pct or 0.0))
     return (
         f"{first}; the largest error is {signed_percent(point.error_pct or 0.0)}, "
-        f"of `--{one.option} {point.requested}`."
+        f"of `--{one.option} {point.label}`."
     )
 
 

@@ -1,8 +1,6 @@
-"""Comparisons in words: one sentence for a log, Markdown for people, JUnit XML for a server."""
+"""Comparisons in words: one sentence for a log, the next move, the remarks."""
 
 from __future__ import annotations
-
-import xml.etree.ElementTree as ET
 
 import pytest
 
@@ -83,33 +81,6 @@ def test_advice_is_the_next_move_or_nothing(found: Comparison, told: str | None)
     assert advice is None if told is None else told in (advice or "")
 
 
-# Markdown
-
-
-def test_markdown_has_a_row_per_finding_the_worst_first(mixed: Comparison) -> None:
-    lines = comparison.markdown([mixed]).splitlines()
-    assert lines[0] == f"### ✗ {comparison.headline(mixed)}"
-    rows = [line for line in lines if line.startswith("|")][2:]
-    assert len(rows) == len(mixed.findings)
-    assert rows[0].startswith("| ✗ regressed | `--cpu-quota 50000 · worker · cpus_used` | -")
-    assert all(row.count("|") == 6 for row in rows)
-    assert rows[-1].startswith("| ✓ unchanged")
-
-
-def test_markdown_of_a_forbidden_comparison_tells_the_next_move_and_has_no_table() -> None:
-    told = comparison.markdown([sides.forbidden()])
-    assert told.startswith("### ! cpu-quota-sweep: incomparable")
-    assert "--allow hostname" in told
-    assert "- kernel differs, as allowed: 6.1.0 → 6.18.0" in told
-    assert "|---|" not in told
-
-
-def test_markdown_leaves_out_what_nobody_would_read() -> None:
-    told = comparison.markdown([sides.many(60, trials=5)])
-    assert "20 more, none of them worse than the last." in told
-    assert told.count("\n| ") == 41, "the head and 40 findings"
-
-
 def test_remarks_tell_disturbed_trials_and_notes(mixed: Comparison) -> None:
     found = mixed.model_copy(
         update={
@@ -123,39 +94,3 @@ def test_remarks_tell_disturbed_trials_and_notes(mixed: Comparison) -> None:
     assert comparison.remarks(found) == [
         "trial 3 measured again: busy", "trial 4 kept: busy", "noted",
     ]  # fmt: skip
-
-
-# JUnit
-
-
-def suites(*many: Comparison) -> list[ET.Element]:
-    return list(ET.fromstring(comparison.junit(many)))
-
-
-def test_junit_fails_regressions_and_skips_what_cannot_be_told(mixed: Comparison) -> None:
-    (suite,) = suites(mixed)
-    cases = {case.attrib["name"]: case for case in suite}
-    assert suite.attrib["name"] == mixed.experiment
-    assert int(suite.attrib["tests"]) == len(cases) == len(mixed.findings)
-    for one in mixed.findings:
-        case = cases[comparison.where(one)]
-        failed, skipped = case.find("failure"), case.find("skipped")
-        assert (failed is not None) == (one.judgement is Judgement.REGRESSED)
-        assert (skipped is not None) == (one.judgement is Judgement.INCONCLUSIVE)
-        if failed is not None:
-            assert failed.attrib["message"] == comparison.regression(one, mixed.level)
-    assert suite.attrib["failures"] == str(len(mixed.of(Judgement.REGRESSED)))
-    assert suite.attrib["skipped"] == str(len(mixed.of(Judgement.INCONCLUSIVE)))
-
-
-def test_junit_of_a_forbidden_comparison_is_one_skipped_case() -> None:
-    (suite,) = suites(sides.forbidden())
-    (case,) = suite
-    skipped = case.find("skipped")
-    assert skipped is not None
-    assert HOSTILE in skipped.attrib["message"]
-    assert (suite.attrib["tests"], suite.attrib["skipped"]) == ("1", "1")
-
-
-def test_junit_has_a_suite_per_comparison(mixed: Comparison) -> None:
-    assert len(suites(mixed, sides.forbidden())) == 2

@@ -1,0 +1,88 @@
+"""Verdicts and comparisons as JUnit XML, in the format that Jenkins and GitLab read."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cgbench.judging.comparison import Comparison, Finding, Judgement
+from cgbench.records.truth import NOT_IN_FORCE, Row, TruthTable
+from cgbench.records.verdict import Outcome
+from cgbench.reporting.words.comparison import change, headline, regression, where
+from cgbench.spec.options import OPTIONS
+
+# What no XML file may hold (XML 1.0, section 2.2): a terminal's colours in Docker's words, say.
+_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One test case: `result` is None where it passed; `kind` and `detail` are of a failure."""
+
+    name: str
+    result: Literal["failure", "skipped"] | None
+    message: str
+    output: str | None = None
+    kind: str = ""
+    detail: str | None = None
+
+
+def of_truth(table: TruthTable) -> str:
+    """Return a truth table: an option that is not in force fails, an undecided one is skipped."""
+    suite = _suite("cgbench verify", "cgbench.verify", [_option(row) for row in table.rows])
+    suite.set("hostname", _plain(table.host.hostname))
+    suite.set("timestamp", table.started)
+    suite.set("time", f"{table.elapsed_s:.3f}")
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+def of_comparisons(many: Sequence[Comparison]) -> str:
+    """Return comparisons, a suite each: regressions fail, what is undecided is skipped."""
+    root = ET.Element("testsuites", name="cgbench gate")
+    for found in many:
+        cases = [_finding(one, found.level) for one in found.findings]
+        nothing = _Case("comparable", "skipped", headline(found))
+        root.append(_suite(found.experiment, "cgbench.gate", cases or [nothing]))
+    return ET.tostring(root, encoding="unicode", xml_declaration=True)
+
+
+def _option(row: Row) -> _Case:
+    one = row.verdict
+    name, words = OPTIONS[one.option].flag, f"{one.verdict.value}: {one.reason}"
+    if one.verdict in NOT_IN_FORCE:
+        return _Case(name, "failure", one.reason, words, one.verdict.value, one.advice)
+    undecided = one.verdict in (Outcome.UNSUPPORTED, Outcome.INCONCLUSIVE)
+    return _Case(name, "skipped" if undecided else None, words, words)
+
+
+def _finding(one: Finding, level: float) -> _Case:
+    name, words = where(one), f"{change(one)}: {one.reason}"
+    if one.judgement is Judgement.REGRESSED:
+        return _Case(name, "failure", regression(one, level), words, one.judgement.value)
+    undecided = one.judgement in (Judgement.INCONCLUSIVE, Judgement.INCOMPARABLE)
+    why = f"{one.judgement.value}: {one.reason}"
+    return _Case(name, "skipped" if undecided else None, why, words)
+
+
+def _suite(name: str, classname: str, cases: Sequence[_Case]) -> ET.Element:
+    suite = ET.Element("testsuite", name=name, tests=str(len(cases)))
+    for result in ("failure", "skipped"):
+        number = sum(case.result == result for case in cases)
+        suite.set("failures" if result == "failure" else result, str(number))
+    for case in cases:
+        element = ET.SubElement(suite, "testcase", classname=classname, name=_plain(case.name))
+        if case.result is not None:
+            result_element = ET.SubElement(element, case.result, message=_plain(case.message))
+            if case.result == "failure":
+                result_element.set("type", case.kind)
+                result_element.text = None if case.detail is None else _plain(case.detail)
+        if case.output is not None:
+            ET.SubElement(element, "system-out").text = _plain(case.output)
+    return suite
+
+
+def _plain(text: str) -> str:
+    return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)
