@@ -27,6 +27,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from struct import Struct
 
 HEADER = Struct("<IHH")
@@ -91,6 +92,22 @@ def main() -> int:
     return 0
 
 
+def _next_deadline(
+    number: int, start: int, period: int, clock: Callable[[], int], sleep: Callable[[float], None]
+) -> int:
+    """Sleep until the next deadline that is ahead, and return its number.
+
+    Those that have passed are left out, never bunched up.
+    """
+    number += 1
+    ahead = start + number * period - clock()
+    if ahead <= 0:
+        number += 1 + -ahead // period
+        ahead = max(0, start + number * period - clock())
+    sleep(ahead * 1e-9)
+    return number
+
+
 def sample(
     fast: list[tuple[int, int, int]],
     slow: list[tuple[int, int, int]],
@@ -109,24 +126,12 @@ def sample(
     pack, pack_tick = HEADER.pack, TICK.pack
     previous: list[bytes | None] = [None] * (len(fast) + len(slow))
     out = bytearray()
-    number = tick = missed = 0
+    number = tick = 0
     every = [*fast, *slow]
     cpu_before, start = time.process_time_ns(), clock()
     last_number = int(limit_s * 1e9) // period
-    deadline = start
     while number < last_number and not stop:
-        number += 1
-        deadline += period
-        ahead = deadline - clock()
-        if ahead > 0:
-            sleep(ahead * 1e-9)
-        else:
-            # Too late for this one and perhaps for more: count them, never bunch them up.
-            behind = 1 + -ahead // period
-            missed += behind
-            number += behind
-            deadline += behind * period
-            sleep(max(0, deadline - clock()) * 1e-9)
+        number = _next_deadline(number, start, period, clock, sleep)
         begin = clock()
         for file, descriptor, size in fast if number % slow_every else every:
             try:
@@ -152,7 +157,7 @@ def sample(
     return {
         "start_ns": start,
         "ticks": tick,
-        "missed": missed,
+        "missed": number - tick,
         "cpu_ns": time.process_time_ns() - cpu_before,
         "wall_ns": clock() - start,
     }

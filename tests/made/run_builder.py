@@ -77,7 +77,8 @@ class MadeUp:
     file: Callable[[str], str] = str
     failed: Mapping[int, str] = field(default_factory=dict)
     noise: float = 0.001
-    other_cpu_s: float = 0.0
+    other_cpu_s: float | None = 0.0
+    cpu: Mapping[str, float] = field(default_factory=dict)
     status: str = "finished"
     finished: int | None = None
     host: Host = HOST
@@ -219,7 +220,8 @@ def _trial(plan: TrialPlan, shaped: Experiment, made: MadeUp) -> tuple[TrialReco
             for log in data.probes
         ),
         harness=Harness(cgbench_cpu_s=0.5, daemon_cpu_s=None, steal_cpu_s=0.0,
-                        other_cpu_s=made.other_cpu_s, elapsed_s=(now - begin) / NS_PER_S),
+                        other_cpu_s=made.other_cpu_s, elapsed_s=(now - begin) / NS_PER_S,
+                        **made.cpu),
         n_samples=len(data.samples[0].t_ns),
     )  # fmt: skip
     return record, data

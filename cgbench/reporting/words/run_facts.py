@@ -9,7 +9,7 @@ from statistics import median
 from cgbench.errors import CgbenchError
 from cgbench.judging.estimates import Point
 from cgbench.records.run import RunRecord
-from cgbench.records.trial import TrialRecord
+from cgbench.records.trial import Harness, TrialRecord
 from cgbench.spec import experiment_file
 from cgbench.spec.conversions import conversion
 from cgbench.spec.option import CPU_WEIGHT
@@ -136,14 +136,29 @@ def _harness(good: Sequence[TrialRecord]) -> Facts:
     daemon = daemon if len(daemon) == len(costs) else []
     used = [("cgbench itself", sum(one.cgbench_cpu_s for one in costs))]
     used += [("Docker's daemons", sum(daemon))] if daemon else []
-    used += [
-        ("Steal", sum(one.steal_cpu_s for one in costs)),
-    ]
+    used += [("Steal", sum(one.steal_cpu_s for one in costs))]
     facts = [(name, f"{100 * seconds / elapsed:.1f} % of one CPU") for name, seconds in used]
     others = [one.other_cpu_s for one in costs if one.other_cpu_s is not None]
     known = len(others) == len(costs)
     share = f"{100 * sum(others) / elapsed:.1f} % of one CPU" if known else "not known"
-    return [*facts, ("Other processes", share)]
+    return [*facts, ("Other processes", share), *_cpu_state(costs, elapsed)]
+
+
+def _cpu_state(costs: Sequence[Harness], elapsed: float) -> Facts:
+    """Return how the host's CPUs fared, as far as its kernel says so."""
+    waited = [one.waited_s for one in costs if one.waited_s is not None]
+    clocks = [one.mhz for one in costs if one.mhz is not None]
+    hot = [one.thermal_throttles for one in costs if one.thermal_throttles is not None]
+    facts = []
+    if len(waited) == len(costs):
+        share = f"{100 * sum(waited) / elapsed:.1f} % of the time"
+        facts.append(("A task waited for a CPU", share))
+    if clocks:
+        ends = dict.fromkeys(f"{mhz:.0f}" for mhz in (min(clocks), max(clocks)))
+        facts.append(("CPU clock", f"{' to '.join(ends)} MHz"))
+    if hot:
+        facts.append(("Slowed by heat", count(sum(hot), "time")))
+    return facts
 
 
 def how_to_run_again(record: RunRecord) -> Again:

@@ -45,6 +45,22 @@ def test_measuring_is_told_with_its_lateness_and_its_cost(tmp_path: Path) -> Non
     assert told["Scheduling class"] == "SCHED_FIFO 50"
     assert told["Other processes"] == "10.0 % of one CPU"
     assert "Docker's daemons" not in told
+    assert not {"CPU clock", "Slowed by heat", "A task waited for a CPU"} & set(told)
+
+
+def test_what_is_not_known_of_others_is_said_so(tmp_path: Path) -> None:
+    directory = build(tmp_path, MadeUp(trials=2, other_cpu_s=None))
+    told = dict(run_facts.measuring_facts(directory.run(), load(directory).trials))
+    assert told["Other processes"] == "not known"
+
+
+def test_how_the_cpus_fared_is_told_where_the_kernel_says_so(tmp_path: Path) -> None:
+    cpu = {"mhz": 2400.0, "thermal_throttles": 3, "waited_s": 0.0}
+    directory = build(tmp_path, MadeUp(trials=2, cpu=cpu))
+    told = dict(run_facts.measuring_facts(directory.run(), load(directory).trials))
+    assert told["CPU clock"] == "2400 MHz"
+    assert told["Slowed by heat"] == "6 times"
+    assert told["A task waited for a CPU"] == "0.0 % of the time"
 
 
 def test_failed_trials_and_quick_runs_are_told(tmp_path: Path) -> None:
