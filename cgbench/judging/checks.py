@@ -24,6 +24,9 @@ PERIODS_WANTED = 50
 DISAGREEMENT_PCT = 5.0
 TRIALS_WANTED = 5
 
+DISTURBANCES = ("steal", "other tenants")
+"""The checks that say that CPU time went elsewhere: what is missing then is no limit's fault."""
+
 
 @dataclass(frozen=True)
 class Check:

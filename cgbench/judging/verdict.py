@@ -28,7 +28,7 @@ from cgbench.wording import count, quantity
 RESPONSE_WANTED = 0.25
 """A workload whose metric moves by less than this part of what it should has not noticed."""
 
-_DISTURBANCES = ("steal", "other tenants", "emulated CPU")
+_DISTURBANCES = (*checks.DISTURBANCES, "emulated CPU")
 
 
 @dataclass(frozen=True)

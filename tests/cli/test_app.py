@@ -18,9 +18,11 @@ import pytest
 
 from cgbench.engine.engine import Engine
 from cgbench.host import description, lock
+from cgbench.judging.run import load
 from cgbench.records import run_directory
 from cgbench.records.results import runs
 from tests.made.command import anew, cgbench, start
+from tests.made.quiet import disturbed, holds
 from tests.made.short_experiment import write
 
 
@@ -160,16 +162,22 @@ def await_trials(results: Path, count: int, process: subprocess.Popen[str]) -> N
 
 @pytest.mark.docker
 def test_a_run_leaves_report_figures_and_no_container(tmp_path: Path) -> None:
-    done = anew("run", write(tmp_path), "--results", tmp_path, "--json")
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
-    assert (answer["trials"], answer["failed"]) == (1, [])
-    assert Path(answer["report"]).stat().st_size < 6 * 2**20
-    shown = json.loads(cgbench("show", answer["path"], "--json").stdout)
-    used = [one for one in shown["summary"] if one["metric"] == "cpus_used"]
-    assert [one["enforced"] for one in used] == ["20000", "50000"]
-    assert [one["median"] for one in used] == pytest.approx([0.2, 0.5], rel=0.1)
-    assert no_trace()
+    def measured() -> Path:
+        done = anew("run", write(tmp_path), "--results", tmp_path, "--json")
+        assert done.returncode == 0, done.stderr
+        answer = json.loads(done.stdout)
+        assert (answer["trials"], answer["failed"]) == (1, [])
+        assert Path(answer["report"]).stat().st_size < 6 * 2**20
+        assert no_trace()
+        return Path(answer["path"])
+
+    def claim(path: Path) -> None:
+        shown = json.loads(cgbench("show", path, "--json").stdout)
+        used = [one for one in shown["summary"] if one["metric"] == "cpus_used"]
+        assert [one["enforced"] for one in used] == ["20000", "50000"]
+        assert [one["median"] for one in used] == pytest.approx([0.2, 0.5], rel=0.1)
+
+    holds(claim, measured, lambda path: disturbed(load(run_directory.RunDirectory(path))))
 
 
 @pytest.mark.docker

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -13,14 +13,16 @@ from cgbench.engine.engine import Engine
 from cgbench.errors import BaselineError
 from cgbench.host import preconditions
 from cgbench.judging import sides
-from cgbench.judging.comparison import Comparison, Disturbance, Finding, Judgement
+from cgbench.judging.comparison import Comparison, Disturbance, Judgement
 from cgbench.judging.run import load
 from cgbench.measuring import run
 from cgbench.measuring.progress import Silent
 from cgbench.records.baseline import Baseline, Noise
 from cgbench.spec import workload
+from cgbench.spec.experiment import Experiment
 from tests.bench.real_gate import Stingy, short_sweep
 from tests.made.plain_sides import around, side
+from tests.made.quiet import any_disturbed, holds
 
 
 class MadeUp:
@@ -143,8 +145,19 @@ def test_a_trial_of_which_the_noise_is_not_known_is_never_taken_for_a_quiet_one(
 # On real containers
 
 
+def half() -> Experiment:
+    """Return a sweep of one value below a CPU: a busy neighbour takes nothing from it."""
+    sweep = short_sweep()
+    return sweep.model_copy(
+        update={
+            "steps": tuple(one.model_copy(update={"set": {"cpu-quota": 50_000}})
+                           for one in sweep.steps),
+        }
+    )  # fmt: skip
+
+
 def _kept(folder: Path, engine: Engine, tag: str, trials: int = 8) -> Baseline:
-    sweep = short_sweep().model_copy(update={"trials": trials})
+    sweep = half().model_copy(update={"trials": trials})
     request = run.Request(sweep, tag, folder, 1)
     directory = run.begin(request, engine, preconditions.require(sweep.requires))
     run.execute(directory, directory.run(), engine, Silent())
@@ -152,33 +165,45 @@ def _kept(folder: Path, engine: Engine, tag: str, trials: int = 8) -> Baseline:
     return sides.of_run(load(directory), "before", ["cpus_used"])
 
 
-def _at_half(kept: Baseline) -> Baseline:
-    """Keep what is below a CPU: a busy neighbour takes nothing from it."""
-    chosen = tuple(one for one in kept.series if one.requested == "50000")
-    return kept.model_copy(update={"series": chosen})
+@dataclasses.dataclass(frozen=True)
+class Gated:
+    """One gate with the quota of its baseline, and one with less."""
+
+    results: Path
+    same: Comparison
+    less: Comparison
+    told: list[str]
 
 
-@pytest.mark.docker
-def test_real_trials_pass_as_themselves_and_fail_with_less_quota(tmp_path: Path) -> None:
+def gated(folder: Path) -> Gated:
     tag, told = image.tag(workload.directory()), list[str]()
     engine, stingy = Engine(), Stingy()
     try:
-        kept = _at_half(_kept(tmp_path, engine, tag))
-        terms = gate.Terms(kept, looks=(5, 8), budget_s=90)
-        session = Session(engine, tag, tmp_path, 1, told.append)
-        same = gate.gate(short_sweep(), terms, session)
-        less = gate.gate(short_sweep(), terms, dataclasses.replace(session, engine=stingy))
+        terms = gate.Terms(_kept(folder, engine, tag), looks=(5, 8), budget_s=90)
+        session = Session(engine, tag, folder, 1, told.append)
+        same = gate.gate(half(), terms, session)
+        less = gate.gate(half(), terms, dataclasses.replace(session, engine=stingy))
     finally:
         engine.close()
         stingy.close()
-    (one,), (other,) = _judged(same.findings), _judged(less.findings)
-    assert one.judgement is Judgement.UNCHANGED, (one, told)
-    assert other.judgement is Judgement.REGRESSED, (other, told)
-    assert other.change_pct == pytest.approx(-5, abs=1)
+    return Gated(folder, same, less, told)
 
 
-def _judged(findings: Sequence[Finding]) -> list[Finding]:
-    return [one for one in findings if one.requested == "50000"]
+@pytest.mark.docker
+def test_real_trials_pass_as_themselves_and_fail_with_less_quota(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    def claim(found: Gated) -> None:
+        (one,), (other,) = found.same.findings, found.less.findings
+        assert one.judgement is Judgement.UNCHANGED, (one, found.told)
+        assert other.judgement is Judgement.REGRESSED, (other, found.told)
+        assert other.change_pct == pytest.approx(-5, abs=1)
+
+    holds(
+        claim,
+        lambda: gated(tmp_path_factory.mktemp("gate")),
+        lambda found: any_disturbed(found.results),
+    )
 
 
 @pytest.mark.docker
