@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from markupsafe import escape
 
 from cgbench.errors import StoreError
@@ -254,26 +252,6 @@ def test_a_page_that_would_be_too_large_has_fewer_points(
     with pytest.raises(StoreError, match="over") as caught:
         render.write([load(run)], tmp_path / "none.html")
     assert caught.value.advice == "Report fewer runs at once."
-
-
-@given(st.text(alphabet=st.characters(exclude_characters="`"), max_size=60))
-def test_prose_keeps_its_words_and_lets_no_markup_through(text: str) -> None:
-    html = str(render.prose(text))
-    assert html.replace("\N{NO-BREAK SPACE}", " ") == str(escape(text)).replace("\xa0", " ")
-
-
-def test_prose_turns_backticks_into_code_and_keeps_numbers_with_their_units() -> None:
-    assert str(render.prose("`--cpu-quota` held within 0.3 % in 41 ms")) == (
-        '<code class="word">--cpu-quota</code> held within 0.3\xa0% in 41\xa0ms'
-    )
-    assert str(render.prose("after `--cpus <1> x`")) == "after <code>--cpus &lt;1&gt; x</code>"
-
-
-def test_the_name_of_a_file_breaks_between_its_words_only() -> None:
-    assert str(render.breakable("memory.limit_in_bytes")) == (
-        "memory.<wbr>limit_<wbr>in_<wbr>bytes"
-    )
-    assert str(render.breakable("<b>_")) == "&lt;b&gt;_"
 
 
 def test_rows_that_were_never_written_are_derived_once(tmp_path: Path) -> None:

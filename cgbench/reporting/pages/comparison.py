@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -81,6 +81,17 @@ class ComparisonPage:
 
     parts: tuple[Part, ...]
     legend: tuple[tuple[Badge, str], ...]
+
+    source = "readings"
+
+    @property
+    def subject(self) -> str:
+        """What the page is of, as an error names it."""
+        return f"a page of {count(len(self.parts), 'comparison')}"
+
+    def documents(self) -> Mapping[str, object]:
+        """Return the comparisons as plain data."""
+        return {"comparisons": [part.comparison.to_json() for part in self.parts]}
 
     @property
     def title(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cgbench.judging.history import History, Trend
@@ -39,6 +39,7 @@ class Group:
 class HistoryPage:
     """The page; `rules` says what counts as a change point."""
 
+    history: History
     metric: str
     unit_words: str
     headline: str
@@ -46,6 +47,22 @@ class HistoryPage:
     rules: str
     groups: tuple[Group, ...]
     left_out: tuple[str, ...]
+
+    source = "runs"
+
+    @property
+    def title(self) -> str:
+        """What the browser's tab says."""
+        return f"History of {self.metric} · cgbench"
+
+    @property
+    def subject(self) -> str:
+        """What the page is of, as an error names it."""
+        return f"a history of {len(self.history.trends)} series"
+
+    def documents(self) -> Mapping[str, object]:
+        """Return the history as plain data."""
+        return {"history": self.history.to_json()}
 
     def plots(self) -> dict[str, Plot]:
         """Return every plot by the identity of its element on the page."""
@@ -61,6 +78,7 @@ def history_page(history: History) -> HistoryPage:
     starts = [entry.started for trend in history.trends for entry in trend.entries]
     runs = {entry.run for trend in history.trends for entry in trend.entries}
     return HistoryPage(
+        history=history,
         metric=history.metric,
         unit_words="" if history.unit == "bytes" else f", {history.unit}",
         headline=headline(history),

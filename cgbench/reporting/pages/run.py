@@ -81,6 +81,14 @@ class RunPage:
         """The checks that can wait."""
         return [check for check in self.checks if check.severity != "warning"]
 
+    def to_json(self) -> dict[str, object]:
+        """Return the run's figures as plain data."""
+        return {
+            "run": self.record.run,
+            "experiment": self.record.experiment.name,
+            "summary": [one.to_json() for one in self.summary],
+        }
+
     def plots(self) -> dict[str, Plot]:
         """Return every plot by the identity of its element on the page."""
         return {f"{self.anchor}-{plot.name}": plot for part in self.parts for plot in part.plots}
