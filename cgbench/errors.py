@@ -10,7 +10,7 @@
     │   ├── DockerUnavailable  no daemon answers, it is too old, or it is remote
     │   ├── ImageError         the workload image is missing or cannot be built
     │   └── UpdateRejected     `docker update` was refused
-    ├── SamplerError           the sampler process did not start or died
+    ├── SamplerError           the sampler process did not start, hung or died
     ├── ProbeError             the probe's shared file is missing or malformed
     ├── TrialError             a trial failed: a container died, was killed or vanished
     ├── StoreError             results cannot be read or written
@@ -94,7 +94,7 @@ class UpdateRejected(EngineError):
 
 
 class SamplerError(CgbenchError):
-    """The sampler process did not start, or died."""
+    """The sampler process did not start, did not answer in time, or died."""
 
 
 class ProbeError(CgbenchError):

@@ -154,7 +154,7 @@ def _run(command: list[str], log: Callable[[str], None]) -> int:
 
 
 def _bootstrap_failed(base: str, status: int, last: Iterable[str], tree: Path) -> ImageError:
-    """Return the error that says why debootstrap failed, as far as its own words tell."""
+    """Return the error that says why debootstrap failed, as far as its output shows."""
     lines = list(last)
     # What the package tools said inside the tree goes to a log that is about to be removed.
     with suppress(OSError):

@@ -108,7 +108,7 @@ class Connection:
         return response
 
     def get(self, path: str) -> Any:
-        """Return the JSON that a path gives. Raises EngineError where there is none."""
+        """Return the JSON at a path. Raises EngineError without an answer in JSON."""
         response = self.call(self.api.get, self._url(path), timeout=self.timeout_s)
         if response.status_code >= 400:
             raise EngineError(f"Docker refused: {message(response)}")
@@ -125,7 +125,7 @@ class Connection:
         return response, Answer(begin, end, tuple(said.get("Warnings") or ()))
 
     def json(self, response: requests.Response) -> Any:
-        """Return an answer's JSON. Raises EngineError where it is none."""
+        """Return an answer's JSON. Raises EngineError where it is not JSON."""
         try:
             return response.json()
         except ValueError:

@@ -17,7 +17,7 @@ from typing import Any
 from cgbench.errors import CgbenchError, DockerUnavailable
 
 STANDARD = "/var/run/docker.sock"
-"""Where Docker listens unless told otherwise."""
+"""Where Docker listens by default."""
 
 _SCHEME = "unix://"
 _DEFAULT_CONTEXT = "default"

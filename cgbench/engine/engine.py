@@ -100,7 +100,7 @@ class Engine:
         if container_id is None:
             raise EngineError(f"cannot create container {spec.name}: {creation.answer.refusal}")
         try:
-            answer = self.tell(container_id, "start")
+            answer = self.command(container_id, "start")
             if answer.refusal is not None:
                 raise EngineError(f"cannot start container {spec.name}: {answer.refusal}")
             yield container_id
@@ -118,7 +118,7 @@ class Engine:
         created = None if answer.refusal is not None else str(self._connection.json(response)["Id"])
         return Creation(created, answer)
 
-    def tell(
+    def command(
         self, container_id: str, what: Literal["start", "pause", "unpause", "restart"]
     ) -> Answer:
         """Start, pause, unpause or restart a container; a restart kills it at once."""

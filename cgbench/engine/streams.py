@@ -1,4 +1,4 @@
-"""What Docker tells by itself: the `docker stats` of a container, and the events of a run.
+"""What Docker reports by itself: the `docker stats` of a container, and the events of a run.
 
 Both are recorded by a thread from messages that the engine hands over, until these end.
 """
@@ -74,7 +74,7 @@ class EventStream:
         self._to_monotonic = time.monotonic_ns() - time.time_ns()
         self._stream = messages
         self._close = close
-        # Also those of a message that is none.
+        # Also those of a malformed message.
         self._errors: tuple[type[Exception], ...] = (
             *errors, OSError, ValueError, KeyError, TypeError,
         )  # fmt: skip

@@ -19,7 +19,7 @@ _DAEMONS = ("dockerd", "containerd", "podman")
 
 @dataclass(frozen=True)
 class CpuState:
-    """One reading; None where the kernel does not tell.
+    """One reading; None where the kernel does not say.
 
     `mhz` is the mean of all CPUs, `thermal_throttles` and `waited_us` count since boot: times that
     heat slowed a core, and µs in which some task waited for a CPU.

@@ -96,7 +96,7 @@ def preconditions(required: Iterable[Precondition]) -> dict[str, bool]:
 
 
 def reason(name: Precondition) -> str:
-    """Return what is amiss where a precondition is not met."""
+    """Return what is missing where a precondition is not met."""
     return _CHECKS[name][1]
 
 

@@ -174,7 +174,7 @@ def targets(container: Running, plan: TrialPlan) -> Iterator[Target]:
 
 
 def _seen_running(container: Running) -> bool:
-    """Say whether its processes must tell which CPUs are used, since no counter does.
+    """Say whether its processes must show which CPUs are used, since no counter does.
 
     Only those of a workload that neither sleeps nor begins and ends processes can.
     """
@@ -231,7 +231,7 @@ def _ended(pidfd: int, wait_s: float) -> bool:
 
 
 def why_ended(engine: Engine, role: str, container_id: str) -> str:
-    """Say why a container is no more, as `docker inspect` tells it."""
+    """Say why a container ended, as `docker inspect` reports it."""
     removed = f"the container of {role} was removed from outside"
     # The daemon learns of the end a little later than we do.
     for _attempt in range(100):

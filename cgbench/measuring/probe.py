@@ -91,7 +91,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Tally:
-    """What a worker tells of itself; None where its kind has no such figure.
+    """What a worker reports of itself; None where its kind has no such figure.
 
     `starts` is more than one when its container was started again. `bytes_held` were filled and
     not given back, at most `bytes_held_most` at any time. `children` were alive when it was read;
@@ -204,7 +204,7 @@ class ProbeFile:
         return tuple(self._read(number, t0) for number in range(self._workers))
 
     def _read(self, number: int, t0: int) -> WorkerLog:
-        state, _pid, seen, _units, longest, *told = (int(word) for word in self._worker(number))
+        state, _pid, seen, _units, longest, *reported = (int(word) for word in self._worker(number))
         if state == _ABSENT:
             raise ProbeError(f"worker {number} of the probe never began to work")
         base = PAGE + number * self._stride + PAGE
@@ -222,11 +222,11 @@ class ProbeFile:
             seen - kept,
             longest,
             self.task.kind,
-            self._tally(told),
+            self._tally(reported),
         )
 
-    def _tally(self, told: Sequence[int]) -> Tally:
-        starts, held, most, children, refusals, last_errno, skipped = told
+    def _tally(self, reported: Sequence[int]) -> Tally:
+        starts, held, most, children, refusals, last_errno, skipped = reported
         kind = self.task.kind
         memory, fork = kind == "memory", kind == "fork"
         return Tally(

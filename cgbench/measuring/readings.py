@@ -80,7 +80,7 @@ class Readings:
 def read_spool(
     path: Path, targets: Sequence[Target], sampling: Sampling, start_ns: int
 ) -> Readings:
-    """Read a spool back; `start_ns` is when deadline 0 fell. Raises SamplerError if it is none.
+    """Read a spool back; `start_ns` is when deadline 0 fell. Raises SamplerError if it is not one.
 
     A torn last record, as a crash leaves it, is dropped with the tick it belongs to.
     """
@@ -95,7 +95,7 @@ def read_spool(
         tick, file, length = _HEADER.unpack_from(data, offset)
         well_formed = length == _TICK.size if file == _TICK_FILE else file < len(targets)
         if tick != len(ticks) or not well_formed:
-            raise SamplerError(f"{path}: the record at byte {offset} is none of a sampler")
+            raise SamplerError(f"{path}: the record at byte {offset} was not written by a sampler")
         offset += _HEADER.size
         kept = 0 if length == _GONE else length
         if offset + kept > size:

@@ -67,7 +67,7 @@ def _open(path: str, forgiving: bool) -> tuple[int, int]:
 
 
 def main() -> int:
-    """Sample until told to stop; return the exit status."""
+    """Sample until asked to stop; return the exit status."""
     spec = json.loads(sys.stdin.readline())
     # A flag, not an exception: an exception could fall between a reading and its record.
     stop: list[int] = []

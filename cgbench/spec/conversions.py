@@ -51,7 +51,7 @@ def shares_to_weight_quadratic(shares: int) -> int:
 
 
 def conversion(shares: int, weight: str | None) -> str | None:
-    """Say by which formula a runtime made `shares` a `cpu.weight`, None where that is not told."""
+    """Say by which formula `shares` became a `cpu.weight`, None where both or neither fit."""
     linear = str(shares_to_weight(shares)) == weight
     quadratic = str(shares_to_weight_quadratic(shares)) == weight
     if linear == quadratic:
@@ -117,7 +117,7 @@ def v2_swap_max(settings: Settings) -> str | None:
     return "max" if swap < 0 else str(swap - byte_size(settings.get("memory", 0)))
 
 
-# Read back, v2 tells the weight for all devices from those for single ones (kernel:
+# Read back, v2 separates the weight for all devices from those for single ones (kernel:
 # block/bfq-cgroup.c, block/blk-iocost.c); written, it takes the same words.
 
 

@@ -33,7 +33,7 @@ _GROWING = ("memory", "cache", "fork", "end")
 
 
 class Precondition(StrEnum):
-    """What a host must offer; `host` knows how to tell."""
+    """What a host must offer; `host` checks it."""
 
     CPU_BANDWIDTH = "cpu-bandwidth"
     TWO_CPUS = "two-cpus"
@@ -72,7 +72,7 @@ class Step(Model):
     steps as the list is long, and every other list in it must be as long; `repeat` walks the
     list so many times. `fit_host` leaves out values that ask for more CPUs than the host has,
     which otherwise are an error. `rewrite` makes the same change again and again at that pace
-    while the phase is held. `note` tells phases with the same value apart; `scheduler` sets the
+    while the phase is held. `note` distinguishes phases with the same value; `scheduler` sets the
     scratch device's first. `may_end` says that a container may end in this phase: that is then
     a result and not a failure. A step that `prepares` the next is no evidence of anything.
     """

@@ -90,7 +90,7 @@ def _check_band(document: Mapping[str, Any], origin: str) -> None:
 
 def _explained(error: ValidationError, origin: str) -> ExperimentError:
     """Turn the first of pydantic's complaints into one line that names the key."""
-    # A misspelt key is often also a missing one: tell the first, which explains the second.
+    # A misspelt key is often also a missing one: report the first, which explains the second.
     first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
     location = tuple(_brief(part) for part in first["loc"])
     valued = next((location.index(key) for key in ("set", "options") if key in location), None)

@@ -167,7 +167,7 @@ class Option:
 
 
 def integer(value: Value) -> int:
-    """Return a whole number. Raises ValueError where `value` is none."""
+    """Return a whole number. Raises ValueError where `value` is not one."""
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError("not a whole number")
     return int(value)

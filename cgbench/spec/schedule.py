@@ -14,14 +14,14 @@ from cgbench.spec.option import Settings, Value, written
 
 
 def labelled(requested: str, note: str | None) -> str:
-    """Return a requested value with the note that tells it from others, if any: `512 (joins)`."""
+    """Return a requested value with its note, if any: `512 (joins)`."""
     return f"{requested} ({note})" if note else requested
 
 
 class PlannedStep(Model):
     """One change and its hold: `settings` are set together, `option` is the one judged.
 
-    `note` tells it from other steps with the same value.
+    `note` distinguishes it from other steps with the same value.
     """
 
     role: str
@@ -43,7 +43,7 @@ class PlannedStep(Model):
 
 
 class TrialPlan(Model):
-    """One life of the containers: `walk` tells apart the plans of one repetition, from 1."""
+    """One life of the containers: `walk` numbers the plans of one repetition, from 1."""
 
     number: int
     repetition: int

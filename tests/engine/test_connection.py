@@ -39,7 +39,7 @@ def start(engine: Engine) -> None:
 ASKED: dict[str, Callable[[Engine], object]] = {
     "create": start,
     "update": lambda engine: engine.update("id", {"cpu-quota": 5000}),
-    "pause": lambda engine: engine.tell("id", "pause"),
+    "pause": lambda engine: engine.command("id", "pause"),
     "inspect": lambda engine: engine.state("id"),
     "limits": lambda engine: engine.host_config("id"),
     "logs": lambda engine: engine.logs("id"),

@@ -189,7 +189,7 @@ def _remove(path: Path) -> None:
 
 
 def owner_of(path: Path) -> Owner | None:
-    """Return who made a scratch file, None if it is none of ours."""
+    """Return who made a scratch file, None if it is not ours."""
     match = _NAME.match(path.name)
     return None if match is None else Owner(int(match[1]), int(match[2]))
 
@@ -203,7 +203,7 @@ def attached(file: Path, root: Path = ROOT) -> Iterator[str]:
     try:
         yield _attach(file, root)
     finally:
-        # Looked for, since an interrupt may come after losetup attached it and before it told.
+        # Looked for, since an interrupt may come after losetup attached it and before it reported.
         with commands.undisturbed():
             _detach(file, root)
 

@@ -1,7 +1,7 @@
 """Who made which scratch device, swap or cgroup: written down before it exists.
 
 A process that is killed cleans nothing up. Its leases, one file each under /run/cgbench, and the
-names of its files tell the next cgbench what to give back, and that its owner is dead.
+names of its files show the next cgbench what to give back, and that its owner is dead.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _GONE = ("Z", "X", "x")
 
 @dataclass(frozen=True)
 class Owner:
-    """A process; `started`, in clock ticks after boot, tells it from a later one of the same id."""
+    """A process; `started`, in clock ticks after boot, differs in a later one of the same id."""
 
     pid: int
     started: int
@@ -56,7 +56,7 @@ class Lease:
     """One thing that its owner made, or was about to make.
 
     `subject` is a file's path, a zram device's name or a group's CgroupParent; empty until the
-    kernel has told it. `memory` is how many bytes of the host's memory it may come to hold.
+    kernel has named it. `memory` is how many bytes of the host's memory it may come to hold.
     `notes` are what giving it back needs to know. `boot` is the boot it was made in.
     """
 

@@ -143,7 +143,7 @@ def _zram_devices(root: Path) -> list[str]:
 
 
 def _zram_of(held: Lease, root: Path) -> str | None:
-    """Return the device that a lease is about, None if it is gone or cannot be told."""
+    """Return the device that a lease is about, None if it is gone or cannot be identified."""
     devices = _zram_devices(root)
     if held.subject:
         return held.subject if held.subject in devices else None

@@ -77,8 +77,8 @@ class Idle:
     def find(self) -> bool:
         """Find its cgroup again, as after a restart; say whether the container runs.
 
-        One that does not keeps only what Docker declares. Raises CgroupError when its cgroup is
-        nowhere to be found.
+        One that does not keeps only what Docker declares. Raises CgroupError when its cgroup
+        cannot be found.
         """
         self._cgroup: cgroups.Cgroup | None = None
         self._files: Mapping[str, Path] = {}
@@ -215,7 +215,7 @@ class Supply:
             return
         self._know(creation.container_id)
         try:
-            started = engine.tell(creation.container_id, "start")
+            started = engine.command(creation.container_id, "start")
             if started.refusal is not None:
                 yield started, None
             else:
@@ -229,7 +229,7 @@ class Supply:
         if creation.container_id is None:
             raise EngineError(f"cannot create an idle container: {creation.answer.refusal}")
         self._know(creation.container_id)
-        started = engine.tell(creation.container_id, "start")
+        started = engine.command(creation.container_id, "start")
         if started.refusal is not None:
             raise EngineError(f"cannot start an idle container: {started.refusal}")
         return Idle(self.site, creation.container_id)

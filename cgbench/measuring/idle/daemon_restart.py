@@ -78,7 +78,7 @@ def across_daemon_restart(
         for each in kept:
             stopped = not each.idle.find()
             engine, container = site.engine, each.idle.container_id
-            answers = [engine.tell(container, "start")] if stopped else []
+            answers = [engine.command(container, "start")] if stopped else []
             each.goes_through("daemon restart", answers)
     return {each.one.name: each.stages for each in kept}
 

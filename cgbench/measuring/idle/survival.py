@@ -24,12 +24,12 @@ def measure(one: Option, supply: Supply) -> Survival:
             return survival
         supply.progress(f"{one.flag} {one.example}: pause")
         answers = [
-            engine.tell(idle.container_id, "pause"),
-            engine.tell(idle.container_id, "unpause"),
+            engine.command(idle.container_id, "pause"),
+            engine.command(idle.container_id, "unpause"),
         ]
         paused = stage_of("pause", one, idle, survival.born, held, answers)
         supply.progress(f"{one.flag} {one.example}: restart")
-        answers = [engine.tell(idle.container_id, "restart")]
+        answers = [engine.command(idle.container_id, "restart")]
         restarted = stage_of("restart", one, idle, survival.born, paused.after, answers)
     return survival.model_copy(update={"stages": (paused, restarted)})
 
