@@ -7,7 +7,7 @@ import re
 import pytest
 
 from cgbench import errors
-from cgbench.errors import CgbenchError, PreconditionError
+from cgbench.errors import CgbenchError, NoBaseline, PreconditionError
 
 
 def every_error() -> list[type[CgbenchError]]:
@@ -35,10 +35,11 @@ def test_the_docstring_draws_the_tree_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("error", every_error())
-def test_an_unmet_precondition_exits_with_3_and_everything_else_with_2(
+def test_undecided_exits_with_3_an_unmet_precondition_with_4_and_everything_else_with_2(
     error: type[CgbenchError],
 ) -> None:
-    assert error("x").exit_code == (3 if issubclass(error, PreconditionError) else 2)
+    expected = {PreconditionError: 4, NoBaseline: 3}
+    assert error("x").exit_code == expected.get(error, 2)
 
 
 def test_the_advice_stands_on_a_second_line() -> None:
