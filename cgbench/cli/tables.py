@@ -141,8 +141,8 @@ def print_comparisons(many: Sequence[Comparison]) -> None:
     for found in many:
         _line(console, comparison.headline(found))
         for one in found.of(Judgement.REGRESSED):
-            told = comparison.regression(one, found.level)
-            _line(console, f"  {told}")
+            words = comparison.regression(one, found.level)
+            _line(console, f"  {words}")
         if found.findings:
             console.print(_findings_table(found))
         for remark in comparison.remarks(found):

@@ -7,7 +7,8 @@ import sys
 import time
 from dataclasses import dataclass
 
-from cgbench.commands.gate import BUDGET_S, Candidate, open_candidate
+from cgbench.commands.candidate import Candidate, open_candidate
+from cgbench.commands.gate import BUDGET_S
 from cgbench.commands.session import Session
 from cgbench.errors import BaselineError
 from cgbench.judging import comparison
@@ -52,9 +53,9 @@ def switch(command: str) -> None:
         ) from None
     if done.returncode != 0:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        told = f": {last[0]}" if last else ""
+        words = f": {last[0]}" if last else ""
         raise BaselineError(
-            f"`{command}` ended with exit status {done.returncode}{told}",
+            f"`{command}` ended with exit status {done.returncode}{words}",
             "Neither side was measured with it; try it in a shell.",
         )
 
@@ -113,7 +114,7 @@ def _look(before: Candidate, after: Candidate, sides: Sides, alpha: float) -> Co
     if not both:
         raise BaselineError(
             f"{before.directory.path}: no pair of trials ended well",
-            "Give it more time (--budget); the runs' reports tell why trials failed.",
+            "Give it more time (--budget); the runs' reports show why trials failed.",
         )
     left, right = (
         side.side(both).model_copy(update={"name": name})

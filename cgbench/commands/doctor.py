@@ -142,10 +142,10 @@ def _conversion(engine: Engine, tag: str) -> list[Finding]:
             file = None if born is None else born.file(one)
     except CgbenchError as error:
         return [Finding("shares", "note", error.message, error.advice)]
-    told = conversions.conversion(int(one.example), held)
-    if file is None or told is None:
+    found = conversions.conversion(int(one.example), held)
+    if file is None or found is None:
         return []
-    text = f"{one.flag} {one.example} became {file} {held}: the conversion is {told}"
+    text = f"{one.flag} {one.example} became {file} {held}: the conversion is {found}"
     return [Finding("shares", "ok", text)]
 
 

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
+from cgbench.commands.candidate import Candidate, Growing, calmness, open_candidate
 from cgbench.commands.session import Session
 from cgbench.errors import BaselineError
-from cgbench.host import preconditions
 from cgbench.judging import comparison
-from cgbench.judging import sides as baselines
 from cgbench.judging.comparison import (
     ALPHA,
     EFFECT,
     Comparison,
-    Disturbance,
     Finding,
     Judgement,
     Key,
 )
-from cgbench.judging.run import load
-from cgbench.measuring import run
-from cgbench.measuring.progress import Silent
 from cgbench.measuring.site import Progress
 from cgbench.records import baseline
 from cgbench.records.agreement import conditions
-from cgbench.records.baseline import Baseline, Noise
-from cgbench.records.run_directory import RunDirectory
+from cgbench.records.baseline import Baseline
 from cgbench.spec import experiment_file
 from cgbench.spec.experiment import Experiment
 
@@ -42,20 +34,12 @@ CONFIRM = 0.05
 """How often fresh trials may seem to confirm one where there is none: both are needed to alarm."""
 FRESH = 4
 """Fresh trials that must show a regression by themselves: so many, or half the look's if more."""
-MOST = 60
-"""Repetitions of one gate, disturbed and failed ones included."""
 BUDGET_S = 300.0
-
-# A trial is disturbed when more CPU than in the baseline's trials went elsewhere, by so much.
-_STEAL_CPUS = 0.02
-_OTHER_CPUS = 0.1
-# So many disturbed in a row are no disturbance any more: it is how this host is now.
-_PERSISTENT = 3
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What a gate is held to: `budget_s` seconds at most, `effect` the smallest share to tell."""
+    """What a gate is held to: at most `budget_s` seconds, `effect` as the smallest share."""
 
     baseline: Baseline
     allow: tuple[str, ...] = ()
@@ -63,138 +47,6 @@ class Terms:
     effect: float = EFFECT
     looks: tuple[int, ...] = LOOKS
     fresh: int = FRESH
-
-
-class Growing(Protocol):
-    """A candidate that grows by one repetition at a time; `good` are those that count."""
-
-    good: list[int]
-    disturbances: list[Disturbance]
-    longest_s: float
-    persistent: bool
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether no repetition is left."""
-
-    def measure(self) -> None:
-        """Measure one more repetition and note whether it counts."""
-
-    def side(self, repetitions: Collection[int] | None = None) -> Baseline:
-        """Return the good repetitions as one side of a comparison, or some of them."""
-
-
-@dataclass
-class Candidate:
-    """A run that grows by repetitions: which of them count, and what disturbed the others."""
-
-    directory: RunDirectory
-    session: Session
-    metrics: tuple[str, ...]
-    calm: Noise
-    good: list[int] = field(default_factory=list)
-    disturbances: list[Disturbance] = field(default_factory=list)
-    repetition: int = 0
-    longest_s: float = 0.0
-    persistent: bool = False
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether no repetition is left."""
-        return self.repetition >= MOST
-
-    def measure(self) -> None:
-        """Measure one more repetition and note whether it counts."""
-        self.repetition += 1
-        begin = time.monotonic()
-        run.execute(
-            self.directory, self.directory.run(), self.session.engine, Silent(),
-            self.repetition,
-        )  # fmt: skip
-        self.longest_s = max(self.longest_s, time.monotonic() - begin)
-        reason = self._doubt()
-        if reason is None:
-            self.good.append(self.repetition)
-            return
-        self.disturbances.append(
-            Disturbance(repetition=self.repetition, reason=reason, kept=self.persistent)
-        )
-        self.session.progress(f"trial {self.repetition}: {reason}")
-        if self.persistent:
-            self.good.append(self.repetition)
-        elif self._all_disturbed():
-            self._keep()
-
-    def _doubt(self) -> str | None:
-        """Return why the last repetition is no good, None if it is."""
-        trials = [one for one in self.directory.trials() if one.repetition == self.repetition]
-        failed = [one for one in trials if one.status == "failed"]
-        if failed:
-            return f"failed: {failed[-1].reason}"
-        noise = [baselines.noise(one) for one in trials]
-        steal = _beyond([one.steal_cpus for one in noise], self.calm.steal_cpus)
-        other = _beyond([one.other_cpus for one in noise], self.calm.other_cpus)
-        if steal is None or other is None:
-            return "how much CPU time others took is not known"
-        if steal > _STEAL_CPUS:
-            return f"the hypervisor took {steal:.2f} CPUs more than in the baseline's trials"
-        if other > _OTHER_CPUS:
-            return f"other processes used {other:.2f} CPUs more than in the baseline's trials"
-        hot = sum(one.thermal_throttles for one in noise if one.thermal_throttles is not None)
-        return f"heat slowed a core {hot} times" if hot else None
-
-    def _all_disturbed(self) -> bool:
-        last = self.disturbances[-_PERSISTENT:]
-        return len(last) == _PERSISTENT and all(
-            one.repetition == self.repetition - _PERSISTENT + 1 + index
-            and not one.reason.startswith("failed")
-            for index, one in enumerate(last)
-        )
-
-    def _keep(self) -> None:
-        """Take the last disturbed repetitions in: what lasts belongs to the host's state."""
-        self.persistent = True
-        kept = [one.model_copy(update={"kept": True}) for one in self.disturbances[-_PERSISTENT:]]
-        self.disturbances[-_PERSISTENT:] = kept
-        self.good += [one.repetition for one in kept]
-
-    def side(self, repetitions: Collection[int] | None = None) -> Baseline:
-        """Return the good repetitions as one side of a comparison, or some of them."""
-        kept = set(self.good if repetitions is None else repetitions)
-        without = set(range(1, self.repetition + 1)) - kept
-        return baselines.of_run(load(self.directory), names=self.metrics, without=without)
-
-
-def open_candidate(
-    experiment: Experiment, terms_metrics: Sequence[str], calm: Noise, session: Session
-) -> Candidate:
-    """Begin a run that may grow to `MOST` repetitions."""
-    shaped = experiment.model_copy(update={"trials": MOST})
-    request = run.Request(shaped, session.image, session.results, session.seed)
-    directory = run.begin(request, session.engine, preconditions.require(experiment.requires))
-    return Candidate(directory, session, tuple(terms_metrics), calm)
-
-
-def calmness(side: Baseline) -> Noise:
-    """Return the most that disturbed any of a baseline's trials, as far as it is known.
-
-    Where nothing is, the candidate's trials must be as calm as on a host without neighbours.
-    """
-    steal = [one.steal_cpus for one in side.noise if one.steal_cpus is not None]
-    other = [one.other_cpus for one in side.noise if one.other_cpus is not None]
-    return Noise(
-        repetition=0, steal_cpus=max(steal, default=0.0), other_cpus=max(other, default=0.0)
-    )
-
-
-def _beyond(taken: Sequence[float | None], calm: float | None) -> float | None:
-    """Return by how many CPUs the most exceeds `calm`, None where that cannot be said."""
-    if calm is not None and math.isinf(calm):
-        return -calm
-    known = [one for one in taken if one is not None]
-    if calm is None or not known or len(known) < len(taken):
-        return None
-    return max(known) - calm
 
 
 def wanted(
@@ -234,7 +86,7 @@ def gate(experiment: Experiment, terms: Terms, session: Session) -> Comparison:
 def decide(candidate: Growing, terms: Terms, progress: Progress) -> Comparison:
     """Let a candidate grow until every metric is decided or the budget is spent, and judge it.
 
-    It is looked at after each number of trials in `terms.looks`. A regression is told only when
+    It is looked at after each number of trials in `terms.looks`. A regression is reported only when
     fresh trials show it again. Raises BaselineError when not one trial can be used.
     """
     deadline = time.monotonic() + terms.budget_s
@@ -295,12 +147,12 @@ def _look(candidate: Growing, terms: Terms, alpha: float) -> Comparison:
 def _show(progress: Progress, trials: int, found: Comparison) -> None:
     open_ = len(found.of(Judgement.INCONCLUSIVE))
     suspect = found.of(Judgement.REGRESSED)
-    told = f"{trials} trials: {len(found.findings) - open_ - len(suspect)} decided"
+    line = f"{trials} trials: {len(found.findings) - open_ - len(suspect)} decided"
     if open_:
-        told += f", {open_} open"
+        line += f", {open_} open"
     if suspect:
-        told += f", {len(suspect)} look regressed: measuring those again"
-    progress(told)
+        line += f", {len(suspect)} look regressed: measuring those again"
+    progress(line)
 
 
 def _confirm(

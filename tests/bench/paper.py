@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cgbench.commands import ab, gate
-from cgbench.commands.gate import Candidate
+from cgbench.commands.candidate import Candidate
 from cgbench.commands.session import Session
 from cgbench.engine.engine import Engine
 from cgbench.judging import contrast

@@ -17,7 +17,7 @@ from cgbench.judging.comparison import Comparison, Disturbance, Judgement
 from cgbench.judging.run import load
 from cgbench.measuring import run
 from cgbench.measuring.progress import Silent
-from cgbench.records.baseline import Baseline, Noise
+from cgbench.records.baseline import Baseline
 from cgbench.spec import workload
 from cgbench.spec.experiment import Experiment
 from tests.bench.real_gate import Stingy, short_sweep
@@ -115,31 +115,6 @@ def test_failed_trials_are_repeated_and_told() -> None:
 def test_a_candidate_whose_every_trial_fails_is_an_error() -> None:
     with pytest.raises(BaselineError, match=r"not one of 60 trials could be used.*killed"):
         _decide(MadeUp(lambda _number: None))
-
-
-def test_the_calmest_a_host_must_be_is_the_baselines_worst() -> None:
-    noisy = BEFORE.model_copy(
-        update={
-            "noise": (
-                Noise(repetition=1, steal_cpus=0.01, other_cpus=0.2),
-                Noise(repetition=2, steal_cpus=0.03, other_cpus=0.1),
-            )
-        }
-    )
-    assert gate.calmness(noisy) == Noise(repetition=0, steal_cpus=0.03, other_cpus=0.2)
-
-
-def test_what_is_not_known_of_a_baseline_does_not_make_the_host_any_noisier() -> None:
-    unknown = Noise(repetition=1, steal_cpus=0.01, other_cpus=None)
-    side = BEFORE.model_copy(update={"noise": (unknown,)})
-    assert gate.calmness(side) == Noise(repetition=0, steal_cpus=0.01, other_cpus=0.0)
-
-
-def test_a_trial_of_which_the_noise_is_not_known_is_never_taken_for_a_quiet_one() -> None:
-    assert gate._beyond([0.1, 0.3], 0.2) == pytest.approx(0.1)
-    assert gate._beyond([0.1, None], 0.2) is None
-    assert gate._beyond([], 0.2) is None
-    assert gate._beyond([None], float("inf")) == -float("inf"), "whoever does not ask"
 
 
 # On real containers
