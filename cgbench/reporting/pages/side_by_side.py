@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
+from cgbench.judging.checks import doubt
 from cgbench.judging.estimates import Point, judged, points
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Estimate
-from cgbench.judging.verdict import doubt, judge
+from cgbench.judging.verdict import judge
 from cgbench.records.agreement import Identity, identity
 from cgbench.records.run import PointKey, Row
 from cgbench.reporting.plots import value_axis

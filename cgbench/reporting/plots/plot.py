@@ -65,8 +65,8 @@ class Axis:
     title: str
     settings: dict[str, Any] = field(default_factory=dict)
 
-    def layout(self) -> dict[str, Any]:
-        """Return the axis for a layout."""
+    def to_json(self) -> dict[str, Any]:
+        """Return the axis as Plotly's layout takes it."""
         return {"title": {"text": self.title}} | self.settings
 
 

@@ -53,7 +53,7 @@ def stall_quantiles(one: Layout) -> Plot | None:
     stalls: dict[str, Any] = {"title": {"text": "stall, ms"}} | (
         decades(*_reach(data)) if logarithmic else {"rangemode": "tozero"}
     )
-    axes: dict[str, Any] = {"xaxis": one.axis.layout(), "yaxis": stalls}
+    axes: dict[str, Any] = {"xaxis": one.axis.to_json(), "yaxis": stalls}
     flat = _throughput(one, points)
     if flat:
         data += flat

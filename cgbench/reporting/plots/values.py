@@ -57,7 +57,7 @@ def declared(one: Layout, metric: str | None) -> Plot | None:
         keys=tuple(keys),
         data=data,
         layout={
-            "xaxis": one.axis.layout(),
+            "xaxis": one.axis.to_json(),
             "yaxis": {"title": {"text": _axis_title(metric, unit)},
                       "rangemode": "tozero"},
         },
@@ -133,7 +133,7 @@ def error(one: Layout, metric: str | None) -> Plot | None:
         keys=tuple(keys),
         data=[_bands(one, judged, metric, end), *data],
         layout={
-            "xaxis": one.axis.layout(),
+            "xaxis": one.axis.to_json(),
             "yaxis": {"title": {"text": "error, % of declared"}, "range": [-end, end],
                       "zeroline": True},
         },
@@ -237,7 +237,7 @@ def against_value(one: Layout, metric: str, unit_words: str, reading: str) -> Pl
         keys=tuple(keys),
         data=data,
         layout={
-            "xaxis": one.axis.layout(),
+            "xaxis": one.axis.to_json(),
             "yaxis": {"title": {"text": f"{what}, {unit_words}"}, "rangemode": "tozero"},
         },
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cgbench.judging import verdict
+from cgbench.judging import checks, verdict
 from cgbench.judging.estimates import Point, judged, points, same_throughput
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Estimate
@@ -141,7 +141,7 @@ def _limits(run: Run, many: Sequence[Point], metric: str | None) -> tuple[str | 
         return f"Nothing is expected of the workload, so no figure judges `--{name}`.", True
     astray = [entry for entry in known if entry[1].within is False]
     if astray and metric is not None:
-        return _not_held(name, known, astray, verdict.doubt(run, metric)), False
+        return _not_held(name, known, astray, checks.doubt(run, metric)), False
     within = f"within {percent_bound(max(abs(error) for _, _, error in known))}"
     if same_throughput([point for point, _, _ in known]):
         medians = [estimate.median for _, estimate, _ in known]

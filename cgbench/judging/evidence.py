@@ -1,0 +1,150 @@
+"""What one run says of one option: its phases, its figures, and what may have disturbed them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from cgbench.judging import checks
+from cgbench.judging.run import Run
+from cgbench.judging.summary import Entry
+from cgbench.records.run import PointKey
+from cgbench.records.trial import Phase
+from cgbench.records.verdict import Declared, Enforced, Point, TimeToEffect
+from cgbench.spec.conversions import conversion
+from cgbench.spec.judged import judged_metric
+from cgbench.spec.option import CPU_WEIGHT
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One option in one run: its phases by way of setting, its figures, its judged metric.
+
+    Only `updates` are judged: what `docker run` leaves is compared with them apart, and `control`
+    are values written past Docker. `doubt` is what else may have moved the metric.
+    """
+
+    run: Run
+    option: str
+    updates: Sequence[Phase]
+    control_arm: Sequence[Phase]
+    entries: Mapping[tuple[PointKey, str], Entry]
+    metric: str | None
+    doubt: str | None
+
+    @property
+    def accepted(self) -> list[Phase]:
+        """The phases that began with an update that Docker accepted."""
+        return [phase for phase in self.updates if phase.change.error is None]
+
+    def points(self) -> tuple[Point, ...]:
+        """Return one point per value of each container: the metric's median over trials."""
+        updated = {phase.point() for phase in self.accepted}
+        return tuple(
+            _point(entry)
+            for (key, metric), entry in self.entries.items()
+            if metric == self.metric and key in updated
+        )
+
+    def declared(self) -> Declared:
+        """Return what Docker answered."""
+        changes = [phase.change for phase in self.updates]
+        return Declared(
+            accepted=len(self.accepted),
+            refused=tuple(dict.fromkeys(one.error for one in changes if one.error is not None)),
+            warnings=tuple(dict.fromkeys(text for one in changes for text in one.warnings)),
+        )
+
+    def enforced(self) -> dict[str, Enforced]:
+        """Return every interface file around the last accepted change."""
+        return {
+            file.file: Enforced(before=file.before, after=file.after, expected=file.expected)
+            for phase in self.accepted
+            for file in phase.change.files
+        }
+
+    def conversion(self) -> str | None:
+        """Say how shares became weights, if they did: a formula that rounds alters ratios."""
+        found = {
+            conversion(int(phase.settings[self.option]), file.after)
+            for phase in self.accepted
+            for file in phase.change.files
+            if file.file == CPU_WEIGHT and self.option in phase.settings
+        }
+        return next(iter(sorted(one for one in found if one is not None)), None)
+
+    def control(self) -> str | None:
+        """Say what the kernel and the workload did with the last value written past Docker."""
+        if not self.control_arm:
+            return None
+        phase = self.control_arm[-1]
+        if phase.change.error is not None:
+            return f"written past Docker: {phase.change.error}"
+        if not phase.change.files:
+            return None
+        file = phase.change.files[0]
+        what = f"written past Docker: {file.file} got {file.expected}"
+        if file.after != file.expected:
+            return f"{what}, and the kernel held {file.after}"
+        felt = None if self.metric is None else self.entries.get((phase.point(), self.metric))
+        if felt is None or felt.estimate.expected is None:
+            return f"{what}, and the kernel kept it"
+        one = felt.estimate
+        return (
+            f"{what}, the kernel kept it, and {felt.metric} was {one.median:.4g} {one.unit} "
+            f"of {one.expected:.4g}"
+        )
+
+    def time_to_effect(self) -> TimeToEffect:
+        """Return the medians over all changes, in milliseconds."""
+        enforced = self._median("file_ms")
+        return TimeToEffect(
+            answer=self._median("answer_ms"),
+            enforced=enforced,
+            # A file that nobody saw change cannot have been felt.
+            experienced=None if enforced is None else self._median("settle_ms"),
+        )
+
+    def _median(self, metric: str) -> float | None:
+        values = [
+            row.value for row in self.run.rows if row.option == self.option and row.metric == metric
+        ]
+        return median(values) if values else None
+
+
+def gather(run: Run, option: str) -> Evidence:
+    """Return what a run says of an option of its experiment."""
+    phases = [
+        phase
+        for trial in run.finished
+        for phase in trial.phases
+        if phase.option == option and not phase.prepares
+    ]
+    entries = {(one.key, one.metric): one for one in run.summary if one.key.option == option}
+    metric = judged_metric(run.record.experiment, option, {name for _key, name in entries})
+    return Evidence(
+        run=run,
+        option=option,
+        updates=[phase for phase in phases if phase.change.via == "update"],
+        control_arm=[phase for phase in phases if phase.change.via == "cgroupfs"],
+        entries=entries,
+        metric=metric,
+        doubt=None if metric is None else checks.doubt(run, metric),
+    )
+
+
+def _point(entry: Entry) -> Point:
+    one = entry.estimate
+    return Point(
+        requested=entry.key.requested,
+        note=entry.key.note,
+        role=entry.key.role,
+        metric=entry.metric,
+        unit=one.unit,
+        expected=one.expected,
+        value=one.median,
+        error_pct=one.error_pct,
+        tolerance=one.tolerance,
+        within=one.within,
+    )
