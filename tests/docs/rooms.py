@@ -39,7 +39,7 @@ _LEGEND = (
     (_SHARED_FILL, "shared, or the only rooms that know both sides"),
 )
 
-_COLUMN, _ROW, _WIDTH, _HEIGHT, _EDGE = 106, 58, 94, 34, 16
+_COLUMN, _ROW, _WIDTH, _HEIGHT, _EDGE = 108, 58, 102, 34, 16
 
 Arrow = tuple[str, str]
 
