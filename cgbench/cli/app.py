@@ -7,7 +7,7 @@ import sys
 import typer
 
 from cgbench.cli import compare, exits, host, measure, results
-from cgbench.cli.terminal import complain
+from cgbench.cli.terminal import complain, use_any_encoding
 from cgbench.host import interrupts
 
 app = typer.Typer(
@@ -42,6 +42,7 @@ app.add_typer(_baseline, name="baseline")
 def main() -> None:
     """Run the command line and exit."""
     interrupts.install()
+    use_any_encoding()
     try:
         app()
     except interrupts.Interrupted:

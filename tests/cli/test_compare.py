@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cgbench.records import baseline
-from tests.made.command import cgbench
+from tests.made.command import anew, cgbench
 from tests.made.plain_sides import around, side
 from tests.made.run_builder import MadeUp, build
 
@@ -42,6 +42,16 @@ def test_the_exit_status_is_the_verdict(
     assert done.returncode == status, done.stderr
     assert told in done.stdout
     assert max(map(len, done.stdout.splitlines())) < 500
+
+
+def test_a_terminal_that_knows_few_characters_changes_no_verdict(results: Path) -> None:
+    done = anew(
+        "compare", "before", "slower", "--results", results, "--metric", "cpus_used",
+        environment={"PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "regressed" in done.stdout
+    assert "\\u2717" in done.stdout, "the sign of a regression"
 
 
 def test_a_regression_names_option_step_size_and_confidence(results: Path) -> None:
