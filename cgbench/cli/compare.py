@@ -14,7 +14,7 @@ from cgbench.cli.terminal import printable, say, say_json
 
 if TYPE_CHECKING:
     from cgbench.commands.outputs import Outputs
-    from cgbench.judging.comparison import Comparison
+    from cgbench.records.comparison import Comparison
 
 
 def compare(
@@ -131,7 +131,7 @@ def _show(found: Sequence[Comparison], outputs: Outputs) -> None:
     """Print comparisons, write them where asked, and end with the status of the worst."""
     from cgbench.cli import tables
     from cgbench.commands.outputs import write
-    from cgbench.judging.comparison import Judgement
+    from cgbench.records.comparison import Judgement
 
     tables.print_comparisons(found)
     write(found, outputs)

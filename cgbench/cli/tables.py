@@ -10,13 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from cgbench.cli.terminal import printable
-from cgbench.judging.comparison import SIGNS as SIGNS_OF_JUDGEMENTS
-from cgbench.judging.comparison import Comparison, Judgement
 from cgbench.judging.history import History, Trend
 from cgbench.judging.intervals import relative_spread_pct
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Entry
 from cgbench.records.baseline import Baseline
+from cgbench.records.comparison import SIGNS as SIGNS_OF_JUDGEMENTS
+from cgbench.records.comparison import Comparison, Judgement
 from cgbench.records.idle_findings import Meeting
 from cgbench.records.run import Host, PointKey
 from cgbench.records.truth import SIGNS, TruthTable

@@ -12,10 +12,11 @@ from cgbench.commands.gate import BUDGET_S
 from cgbench.commands.session import Session
 from cgbench.errors import BaselineError
 from cgbench.judging import comparison
-from cgbench.judging.comparison import ALPHA, EFFECT, Comparison
+from cgbench.judging.comparison import ALPHA, EFFECT
 from cgbench.judging.sides import gated_metrics
 from cgbench.records.agreement import COMPARED, names
 from cgbench.records.baseline import Noise
+from cgbench.records.comparison import Comparison
 from cgbench.spec import experiment_file
 from cgbench.spec.experiment import Experiment
 

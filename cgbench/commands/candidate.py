@@ -11,11 +11,11 @@ from typing import Protocol
 from cgbench.commands.session import Session
 from cgbench.host import preconditions
 from cgbench.judging import sides
-from cgbench.judging.comparison import Disturbance
 from cgbench.judging.run import load
 from cgbench.measuring import run
 from cgbench.measuring.progress import Silent
 from cgbench.records.baseline import Baseline, Noise
+from cgbench.records.comparison import Disturbance
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec.experiment import Experiment
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cgbench.judging import comparison, sides
-from cgbench.judging.comparison import Comparison
 from cgbench.judging.run import load
 from cgbench.records import baseline
 from cgbench.records.baseline import Baseline
+from cgbench.records.comparison import Comparison
 from cgbench.records.results import find_run
 
 

@@ -11,18 +11,12 @@ from cgbench.commands.candidate import Candidate, Growing, calmness, open_candid
 from cgbench.commands.session import Session
 from cgbench.errors import BaselineError
 from cgbench.judging import comparison
-from cgbench.judging.comparison import (
-    ALPHA,
-    EFFECT,
-    Comparison,
-    Finding,
-    Judgement,
-    Key,
-)
+from cgbench.judging.comparison import ALPHA, EFFECT
 from cgbench.measuring.site import Progress
 from cgbench.records import baseline
 from cgbench.records.agreement import conditions
 from cgbench.records.baseline import Baseline
+from cgbench.records.comparison import Comparison, Finding, Judgement, Key
 from cgbench.spec import experiment_file
 from cgbench.spec.experiment import Experiment
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgbench.judging.comparison import Comparison
 from cgbench.records import files
+from cgbench.records.comparison import Comparison
 from cgbench.reporting import junit, markdown
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
 
 import numpy as np
 
@@ -14,9 +12,8 @@ from cgbench.errors import BaselineError
 from cgbench.judging.contrast import Contrast, Family, Floats, contrasts
 from cgbench.records.agreement import COMPARED, differing, names
 from cgbench.records.baseline import Baseline, Series
-from cgbench.records.run import PointKey
+from cgbench.records.comparison import Comparison, Difference, Finding, Judgement, Key
 from cgbench.spec.metrics import METRICS
-from cgbench.spec.model import Model
 
 ALPHA = 0.01
 """How often, at most, all metrics together give one false alarm."""
@@ -34,115 +31,6 @@ FEWEST = 3
 
 # A drift explains no change of more than so many standard deviations of a trial.
 _STRAYS = 3.0
-
-Key = tuple[PointKey, str]
-
-
-class Judgement(StrEnum):
-    """What became of one metric, the worst first."""
-
-    REGRESSED = "regressed"
-    INCOMPARABLE = "incomparable"
-    INCONCLUSIVE = "inconclusive"
-    IMPROVED = "improved"
-    UNCHANGED = "unchanged"
-
-
-SIGNS = {
-    Judgement.REGRESSED: "✗", Judgement.INCOMPARABLE: "!", Judgement.INCONCLUSIVE: "?",
-    Judgement.IMPROVED: "+", Judgement.UNCHANGED: "✓",
-}  # fmt: skip
-"""A sign for each judgement, which tells it without colour."""
-
-
-class Difference(Model):
-    """A key of host or schedule in which the two sides differ."""
-
-    key: str
-    baseline: str
-    candidate: str
-    allowed: bool
-
-
-class Finding(Model):
-    """One metric at one value. `effect_pct` is the smallest change that matters.
-
-    `p` is the corrected probability of so much or more if nothing had changed, in the direction
-    seen; `more_trials` how many more on each side would about decide.
-    """
-
-    role: str
-    option: str
-    via: str
-    requested: str
-    note: str | None = None
-    metric: str
-    unit: str
-    worse: str
-    judgement: Judgement
-    reason: str
-    baseline: tuple[float, ...]
-    candidate: tuple[float, ...]
-    effect_pct: float
-    change_pct: float | None = None
-    low_pct: float | None = None
-    high_pct: float | None = None
-    p: float | None = None
-    more_trials: int | None = None
-
-    @property
-    def point(self) -> PointKey:
-        """The point that was measured."""
-        return PointKey(self.role, self.option, self.via, self.requested, self.note)
-
-    @property
-    def key(self) -> Key:
-        """What the finding is known by."""
-        return self.point, self.metric
-
-
-class Disturbance(Model):
-    """A repetition that was measured again, or kept although disturbed, and why."""
-
-    repetition: int
-    reason: str
-    kept: bool
-
-
-class Comparison(Model):
-    """Everything one comparison came to."""
-
-    experiment: str
-    baseline: str
-    candidate: str
-    differences: tuple[Difference, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    disturbances: tuple[Disturbance, ...] = ()
-    notes: tuple[str, ...] = ()
-    paired: bool = False
-    alpha: float = ALPHA
-    level: float = LEVEL
-
-    @property
-    def overall(self) -> Judgement:
-        """The worst that was found."""
-        if any(not one.allowed for one in self.differences):
-            return Judgement.INCOMPARABLE
-        seen = {one.judgement for one in self.findings}
-        return next((one for one in Judgement if one in seen), Judgement.INCONCLUSIVE)
-
-    @property
-    def decided(self) -> bool:
-        """Whether no metric is left inconclusive."""
-        return all(one.judgement is not Judgement.INCONCLUSIVE for one in self.findings)
-
-    def of(self, judgement: Judgement) -> list[Finding]:
-        """Return the findings with one judgement."""
-        return [one for one in self.findings if one.judgement is judgement]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {"overall": self.overall.value, **self.model_dump(mode="json")}
 
 
 def differences(
@@ -186,6 +74,7 @@ def compare(
     head = Comparison(
         experiment=candidate.experiment, baseline=baseline.name, candidate=candidate.name,
         differences=tuple(apart), paired=paired, alpha=alpha,
+        level=LEVEL,
     )  # fmt: skip
     if any(not one.allowed for one in apart):
         return head
@@ -213,7 +102,7 @@ def compare(
             pairs, effects, resolutions, found, strict=True
         )
     ]
-    return head.model_copy(update={"findings": (*findings, *(_one_sided(one) for one in gone))})
+    return head.model_copy(update={"findings": (*findings, *(_open(one, ()) for one in gone))})
 
 
 def _pairs(
@@ -248,19 +137,19 @@ def _effect(before: Series, after: Series, effect: float, resolution: float) -> 
     return max(effect, resolution / middle) if middle else effect
 
 
-def _base(before: Series, after: Sequence[float | None]) -> dict[str, Any]:
-    return before.model_dump(exclude={"values"}) | {
-        "worse": METRICS[before.metric].worse,
-        "baseline": tuple(value for value in before.values if value is not None),
-        "candidate": tuple(value for value in after if value is not None),
-    }
-
-
-def _one_sided(before: Series) -> Finding:
+def _open(before: Series, after: Sequence[float | None], effect: float = 0.0) -> Finding:
+    """Return the finding on one metric before it is judged."""
     return Finding(
-        **_base(before, ()), judgement=Judgement.INCONCLUSIVE, effect_pct=0.0,
+        **before.point._asdict(),
+        metric=before.metric,
+        unit=before.unit,
+        worse=METRICS[before.metric].worse,
+        judgement=Judgement.INCONCLUSIVE,
         reason="the candidate did not measure it",
-    )  # fmt: skip
+        baseline=tuple(value for value in before.values if value is not None),
+        candidate=tuple(value for value in after if value is not None),
+        effect_pct=100 * effect,
+    )
 
 
 @dataclass(frozen=True)
@@ -278,51 +167,53 @@ class Bar:
 
 
 def _finding(before: Series, after: Series, found: Contrast, bar: Bar) -> Finding:
-    base = _base(before, after.values) | {"effect_pct": 100 * bar.effect}
-    sides = (len(base["baseline"]), len(base["candidate"]))
+    one = _open(before, after.values, bar.effect)
+    sides = len(one.baseline), len(one.candidate)
     if min(sides) < FEWEST:
-        return Finding(
-            **base, judgement=Judgement.INCONCLUSIVE, more_trials=FEWEST - min(sides),
-            reason=f"{sides[0]} and {sides[1]} trials; {FEWEST} a side are the fewest",
-        )  # fmt: skip
+        reason = f"{sides[0]} and {sides[1]} trials; {FEWEST} a side are the fewest"
+        return one.model_copy(update={"reason": reason, "more_trials": FEWEST - min(sides)})
     if found.ratio is None or found.low is None or found.high is None:
-        return _without_ratio(base, bar.resolution)
-    numbers = {
-        "change_pct": 100 * (found.ratio - 1),
-        "low_pct": 100 * (found.low - 1),
-        "high_pct": 100 * (found.high - 1),
-    }
-    judgement, reason, p = _judged(found, bar, METRICS[before.metric].worse)
-    more = (
-        _more_trials(found, bar.effect, min(sides)) if judgement is Judgement.INCONCLUSIVE else None
+        return _without_ratio(one, bar.resolution)
+    judgement, reason, p = _judged(found, bar, one.worse)
+    more = None
+    if judgement is Judgement.INCONCLUSIVE:
+        more = _more_trials(found, bar.effect, min(sides))
+        if more > HOPELESS:
+            reason += "; too noisy here to be decided by more trials"
+            more = None
+        else:
+            reason += f"; about {more} more trials a side would decide"
+    return one.model_copy(
+        update={
+            "judgement": judgement,
+            "reason": reason,
+            "p": p,
+            "more_trials": more,
+            "change_pct": 100 * (found.ratio - 1),
+            "low_pct": 100 * (found.low - 1),
+            "high_pct": 100 * (found.high - 1),
+        }
     )
-    if more is not None and more > HOPELESS:
-        reason += "; too noisy here to be decided by more trials"
-        more = None
-    elif more is not None:
-        reason += f"; about {more} more trials a side would decide"
-    return Finding(**base, **numbers, judgement=judgement, reason=reason, p=p, more_trials=more)
 
 
-def _without_ratio(base: dict[str, Any], resolution: float) -> Finding:
+def _without_ratio(one: Finding, resolution: float) -> Finding:
     """Judge values around 0, of which there is no ratio: every trial must agree."""
-    low, high = min(base["baseline"]), max(base["baseline"])
+    low, high = min(one.baseline), max(one.baseline)
     beyond = [
-        value for value in base["candidate"] if not (low - resolution <= value <= high + resolution)
+        value for value in one.candidate if not (low - resolution <= value <= high + resolution)
     ]
     if not beyond:
-        return Finding(**base, judgement=Judgement.UNCHANGED,
-                       reason="every trial lies within the baseline's range")  # fmt: skip
-    where = f"{len(beyond)} of {len(base['candidate'])} trials lie outside the baseline's range"
-    up = all(value > high for value in base["candidate"])
-    down = all(value < low for value in base["candidate"])
-    total = len(base["candidate"]) + len(base["baseline"])
-    p = 1 / math.comb(total, len(base["candidate"]))
-    bad = (up and base["worse"] != "lower") or (down and base["worse"] != "higher")
-    if (up or down) and len(beyond) == len(base["candidate"]) and p <= ALPHA / 10:
+        reason = "every trial lies within the baseline's range"
+        return one.model_copy(update={"judgement": Judgement.UNCHANGED, "reason": reason})
+    reason = f"{len(beyond)} of {len(one.candidate)} trials lie outside the baseline's range"
+    up = all(value > high for value in one.candidate)
+    down = all(value < low for value in one.candidate)
+    p = 1 / math.comb(len(one.candidate) + len(one.baseline), len(one.candidate))
+    bad = (up and one.worse != "lower") or (down and one.worse != "higher")
+    if (up or down) and len(beyond) == len(one.candidate) and p <= ALPHA / 10:
         judgement = Judgement.REGRESSED if bad else Judgement.IMPROVED
-        return Finding(**base, judgement=judgement, reason=where, p=p)
-    return Finding(**base, judgement=Judgement.INCONCLUSIVE, reason=where, more_trials=FEWEST)
+        return one.model_copy(update={"judgement": judgement, "reason": reason, "p": p})
+    return one.model_copy(update={"reason": reason, "more_trials": FEWEST})
 
 
 def _judged(found: Contrast, bar: Bar, worse: str) -> tuple[Judgement, str, float | None]:

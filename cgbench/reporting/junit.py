@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from cgbench.judging.comparison import Comparison, Finding, Judgement
+from cgbench.records.comparison import Comparison, Finding, Judgement
 from cgbench.records.truth import NOT_IN_FORCE, Row, TruthTable
 from cgbench.records.verdict import Outcome
 from cgbench.reporting.words.comparison import change, headline, regression, where

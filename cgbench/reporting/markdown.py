@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cgbench.judging.comparison import SIGNS, Comparison, Finding
+from cgbench.records.comparison import SIGNS, Comparison, Finding
 from cgbench.reporting.words.comparison import advice, change, headline, ordered, remarks, where
 
 _ROWS = 40

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 from cgbench import __version__
 from cgbench.errors import StoreError
-from cgbench.judging.comparison import Comparison
 from cgbench.judging.history import History
 from cgbench.judging.run import Run
+from cgbench.records.comparison import Comparison
 from cgbench.records.files import whole
 from cgbench.records.truth import TruthTable
 from cgbench.reporting.markup import environment

@@ -18,9 +18,9 @@ from cgbench.commands.candidate import Candidate
 from cgbench.commands.session import Session
 from cgbench.engine.engine import Engine
 from cgbench.judging import contrast
-from cgbench.judging.comparison import Comparison
 from cgbench.records.agreement import schedule_digest
 from cgbench.records.baseline import Baseline, Noise, Series
+from cgbench.records.comparison import Comparison
 from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
 from tests.made import records

@@ -17,11 +17,11 @@ from cgbench.engine.connection import Answer
 from cgbench.engine.engine import Engine
 from cgbench.host import preconditions
 from cgbench.judging import sides
-from cgbench.judging.comparison import Comparison, Judgement
 from cgbench.judging.run import load
 from cgbench.measuring import run
 from cgbench.measuring.progress import Silent
 from cgbench.records.baseline import Baseline
+from cgbench.records.comparison import Comparison, Judgement
 from cgbench.spec import experiment_file, workload
 from cgbench.spec.experiment import Experiment, Step
 from cgbench.spec.option import Settings

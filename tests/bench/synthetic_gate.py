@@ -23,8 +23,8 @@ import numpy as np
 
 from cgbench.commands import gate
 from cgbench.judging import comparison
-from cgbench.judging.comparison import Judgement
 from cgbench.records.baseline import Baseline
+from cgbench.records.comparison import Judgement
 from cgbench.units import NS_PER_MS
 from tests.bench import paper
 from tests.bench.figure import Figure, at_most

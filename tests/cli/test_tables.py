@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from cgbench.cli import tables
-from cgbench.judging.comparison import Judgement
 from cgbench.judging.run import load
 from cgbench.records import run_directory
+from cgbench.records.comparison import Judgement
 from cgbench.records.verdict import Outcome
 from cgbench.reporting.words import comparison
 from tests.made import run_builder, sides, truth_tables

@@ -11,7 +11,7 @@ from cgbench.engine import image
 from cgbench.engine.connection import Answer
 from cgbench.engine.engine import Engine
 from cgbench.errors import BaselineError
-from cgbench.judging.comparison import Comparison, Judgement
+from cgbench.records.comparison import Comparison, Judgement
 from cgbench.spec import experiment_file, workload
 from cgbench.spec.experiment import Experiment, Step
 from cgbench.spec.option import Settings

@@ -13,11 +13,11 @@ from cgbench.engine.engine import Engine
 from cgbench.errors import BaselineError
 from cgbench.host import preconditions
 from cgbench.judging import sides
-from cgbench.judging.comparison import Comparison, Disturbance, Judgement
 from cgbench.judging.run import load
 from cgbench.measuring import run
 from cgbench.measuring.progress import Silent
 from cgbench.records.baseline import Baseline
+from cgbench.records.comparison import Comparison, Disturbance, Judgement
 from cgbench.spec import workload
 from cgbench.spec.experiment import Experiment
 from tests.bench.real_gate import Stingy, short_sweep

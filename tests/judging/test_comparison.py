@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from cgbench.errors import BaselineError
-from cgbench.judging.comparison import Finding, Judgement, compare
+from cgbench.judging.comparison import compare
 from cgbench.records.agreement import COMPARED, names
+from cgbench.records.comparison import Finding, Judgement
 from tests.made.plain_sides import around, side
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cgbench.judging.comparison import Comparison, compare
+from cgbench.judging.comparison import compare
 from cgbench.records.baseline import Baseline, Noise, Series
+from cgbench.records.comparison import Comparison
 from cgbench.records.run import Host
 from tests.made import records
 from tests.made.records import HOST

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgbench.judging.comparison import Comparison, Judgement
+from cgbench.records.comparison import Comparison, Judgement
 from cgbench.records.truth import NOT_IN_FORCE, Row, TruthTable
 from cgbench.records.verdict import Outcome
 from cgbench.reporting import junit

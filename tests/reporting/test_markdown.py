@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cgbench.judging.comparison import Comparison
+from cgbench.records.comparison import Comparison
 from cgbench.reporting import markdown
 from cgbench.reporting.words import comparison
 from tests.made import sides

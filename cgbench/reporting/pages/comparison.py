@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from cgbench.judging.comparison import FEWEST, SIGNS, Comparison, Difference, Finding, Judgement
+from cgbench.judging.comparison import FEWEST
+from cgbench.records.comparison import SIGNS, Comparison, Difference, Finding, Judgement
 from cgbench.reporting.plots import comparison as comparison_plots
 from cgbench.reporting.plots.plot import Plot
 from cgbench.reporting.words import comparison as comparison_words

@@ -7,7 +7,7 @@ from itertools import chain
 from statistics import median
 from typing import Any
 
-from cgbench.judging.comparison import Finding, Judgement
+from cgbench.records.comparison import Finding, Judgement
 from cgbench.reporting.plots.plot import (
     DECLARED,
     HELD,

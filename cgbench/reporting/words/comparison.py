@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cgbench.judging.comparison import Comparison, Finding, Judgement
 from cgbench.records.baseline import Series
+from cgbench.records.comparison import Comparison, Finding, Judgement
 
 
 def where(one: Finding | Series) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from cgbench.judging.comparison import Comparison
 from cgbench.records.baseline import Baseline
+from cgbench.records.comparison import Comparison
 from cgbench.records.run import RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.records.truth import TruthTable

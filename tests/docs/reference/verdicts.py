@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cgbench.judging.comparison import SIGNS as JUDGEMENT_SIGNS
-from cgbench.judging.comparison import Judgement
+from cgbench.records.comparison import SIGNS as JUDGEMENT_SIGNS
+from cgbench.records.comparison import Judgement
 from cgbench.records.truth import NOT_IN_FORCE, SIGNS
 from cgbench.records.verdict import Outcome
 from cgbench.reporting.pages import comparison as comparison_page

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from cgbench.errors import StoreError
-from cgbench.judging.comparison import SIGNS, Comparison, Disturbance, Judgement, compare
+from cgbench.judging.comparison import compare
+from cgbench.records.comparison import SIGNS, Comparison, Disturbance, Judgement
 from cgbench.reporting import render
 from cgbench.reporting.pages import comparison as comparison_page
 from cgbench.reporting.plots import comparison as comparison_plots

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cgbench.judging.comparison import Comparison, Disturbance, Judgement, compare
+from cgbench.judging.comparison import compare
+from cgbench.records.comparison import Comparison, Disturbance, Judgement
 from cgbench.reporting.words import comparison
 from tests.made import sides
 from tests.made.sides import HOSTILE
