@@ -307,10 +307,19 @@ def leftovers(root: Path = ROOT) -> list[Leftover]:
     folder = root / FOLDER.relative_to("/")
     files = {*folder.glob(f"{PREFIX}*"), *map(Path, notes)}
     for file in sorted(files):
-        if is_abandoned(file, root):
+        if is_abandoned(file, root) and _is_made_by_us(file):
             with suppress(FileNotFoundError):
                 found.append(_file_left(file))
     return found
+
+
+def _is_made_by_us(file: Path) -> bool:
+    """Say whether it is a file of root's or this user's: everybody may write to the folder."""
+    try:
+        status = file.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_uid in (0, os.geteuid())
 
 
 def is_abandoned(file: Path, root: Path = ROOT) -> bool:

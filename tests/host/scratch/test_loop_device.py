@@ -73,6 +73,19 @@ def test_only_what_the_dead_made_is_left_over(tree: HostTree) -> None:
     ]
 
 
+def test_what_others_put_beside_our_scratch_files_is_not_left_over(tree: HostTree) -> None:
+    folder = tree.root / "var/tmp"
+    (folder / f"{PREFIX}77-5-00aa").mkdir(parents=True)
+    (folder / f"{PREFIX}77-5-00bb").symlink_to("/etc/passwd")
+    (folder / f"{PREFIX}77-5-00cc").symlink_to(folder / "nowhere")
+    foreign = tree.write(f"var/tmp/{PREFIX}77-5-00dd", "x")
+    if os.geteuid() == 0:
+        os.chown(foreign, 65534, 65534)
+    else:
+        foreign.unlink()
+    assert loop_device.leftovers(tree.root) == []
+
+
 def test_a_file_in_another_folder_is_found_by_its_lease(tree: HostTree) -> None:
     tree.process(os.getpid(), 4710)
     path = tree.root / "mnt" / f"{PREFIX}{ownership.this_process(tree.root)}-00ff"
