@@ -15,11 +15,11 @@ from cgbench.reporting.words import comparison as comparison_words
 from cgbench.wording import count, signed_percent
 
 MEANINGS = {
-    Judgement.REGRESSED: "worse, by more than what matters, and no accident",
-    Judgement.INCOMPARABLE: "host or schedule differ, so that nothing was compared",
-    Judgement.INCONCLUSIVE: "the trials there are do not tell: never a pass",
-    Judgement.IMPROVED: "better, by more than what matters, and no accident",
-    Judgement.UNCHANGED: "the whole interval is too small to matter",
+    Judgement.REGRESSED: "worse by what matters or more, with evidence",
+    Judgement.INCOMPARABLE: "host, workload or schedule differ: nothing was compared",
+    Judgement.INCONCLUSIVE: "these trials do not decide it: never a pass",
+    Judgement.IMPROVED: "better by what matters or more, with evidence",
+    Judgement.UNCHANGED: "the whole interval lies within what matters",
 }
 """Each judgement as the page's legend explains it."""
 

@@ -45,14 +45,14 @@ _TONE_WORDS = {
 
 
 MEANINGS = {
-    Outcome.IGNORED: "accepted, and the kernel's value never changed",
+    Outcome.IGNORED: "accepted, but the kernel's value never changed",
     Outcome.DISCARDED: "accepted with a warning that it was dropped",
-    Outcome.INEFFECTIVE: "in the kernel's file, and the workload does not change",
+    Outcome.INEFFECTIVE: "in the kernel's file, but the workload does not change",
     Outcome.REVERTED: "took hold, then was undone",
-    Outcome.IMPRECISE: "takes hold, outside the tolerance",
+    Outcome.IMPRECISE: "takes hold, but outside its band",
     Outcome.REJECTED: "refused with an error",
-    Outcome.INCONCLUSIVE: "the host was too noisy to tell, or nothing was measured",
-    Outcome.UNSUPPORTED: "this host lacks what it takes",
+    Outcome.INCONCLUSIVE: "the host was too noisy, or nothing was measured: never a pass",
+    Outcome.UNSUPPORTED: "this host cannot do it; the unmet precondition is named",
     Outcome.EFFECTIVE: "declared, enforced and experienced agree",
 }
 """Each verdict as the page's legend explains it."""
