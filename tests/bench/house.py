@@ -111,28 +111,41 @@ def functions() -> Iterator[Function]:
                 yield Function(module, prefix + node.name, lines, " ".join(types))
 
 
+def _used() -> dict[str, set[str]]:
+    """Return which packages name what: functions as `module.name`, methods as `.name`."""
+    used: dict[str, set[str]] = {}
+    for module, tree in sources().items():
+        room = module.split(".")[1]
+        modules: dict[str, str] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                for one in node.names:
+                    modules[one.asname or one.name] = f"{node.module}.{one.name}"
+                    used.setdefault(f"{node.module}.{one.name}", set()).add(room)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute):
+                used.setdefault(f".{node.attr}", set()).add(room)
+                if isinstance(node.value, ast.Name) and node.value.id in modules:
+                    used.setdefault(f"{modules[node.value.id]}.{node.attr}", set()).add(room)
+    return used
+
+
 def crossing_untyped() -> list[str]:
     """Return the public functions whose untyped mappings are used in another package.
 
-    A method counts as used where its name is an attribute. Documents that are written or printed
-    as JSON are untyped on purpose: `to_json` and `from_json`.
+    Documents that are read or printed as JSON are untyped on purpose.
     """
-    named: dict[str, set[str]] = {}
-    for module, tree in sources().items():
-        room = module.split(".")[1] if "." in module else module
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute):
-                named.setdefault(node.attr, set()).add(room)
-            elif isinstance(node, ast.ImportFrom):
-                for one in node.names:
-                    named.setdefault(one.name, set()).add(room)
+    used = _used()
     return [
         f"{one.module}.{one.name}"
         for one in functions()
         if one.public
         and any(untyped in one.types for untyped in UNTYPED)
-        and one.name.split(".")[-1] not in ("to_json", "from_json")
-        and named.get(one.name.split(".")[-1], set()) - {one.room}
+        and one.name.split(".")[-1] not in ("to_json", "from_json", "json_schema")
+        and used.get(
+            f".{one.name.split('.')[1]}" if "." in one.name else f"{one.module}.{one.name}", set()
+        )
+        - {one.room}
     ]
 
 
