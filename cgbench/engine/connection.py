@@ -107,8 +107,8 @@ class Connection:
         )
         return response
 
-    def get(self, path: str) -> Any:
-        """Return the JSON at a path. Raises EngineError without an answer in JSON."""
+    def get(self, path: str) -> Mapping[str, Any]:
+        """Return the JSON object at a path. Raises EngineError without an answer in JSON."""
         response = self.call(self.api.get, self._url(path), timeout=self.timeout_s)
         if response.status_code >= 400:
             raise EngineError(f"Docker refused: {message(response)}")
@@ -124,15 +124,29 @@ class Connection:
         said = self.json(response) if response.content else {}
         return response, Answer(begin, end, tuple(said.get("Warnings") or ()))
 
-    def json(self, response: requests.Response) -> Any:
-        """Return an answer's JSON. Raises EngineError where it is not JSON."""
+    def json(self, response: requests.Response) -> Mapping[str, Any]:
+        """Return an answer's JSON object. Raises EngineError where it is not one."""
         try:
-            return response.json()
+            answer = response.json()
         except ValueError:
+            answer = None
+        if not isinstance(answer, Mapping):
             raise EngineError(
-                f"Docker answered something that is not JSON: {response.text.strip()[:60]!r}",
+                f"Docker answered something that is no JSON object: {response.text.strip()[:60]!r}",
                 f"Check what listens at {self.endpoint.words}.",
-            ) from None
+            )
+        return answer
+
+    def part(self, answer: Any, *keys: str) -> Any:
+        """Return a part of an answer. Raises EngineError where the daemon left it out."""
+        for depth, key in enumerate(keys, 1):
+            if not isinstance(answer, Mapping) or key not in answer:
+                raise EngineError(
+                    f"Docker's answer lacks {'.'.join(keys[:depth])}",
+                    f"Check what listens at {self.endpoint.words}.",
+                )
+            answer = answer[key]
+        return answer
 
     def failure(self, error: BaseException) -> EngineError:
         """Return what a failure of the client means."""

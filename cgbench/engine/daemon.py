@@ -23,12 +23,12 @@ class Daemon:
     @property
     def product(self) -> str:
         """Name and version, for it need not be Docker's: `Podman Engine 4.3.1`."""
-        named = [str(part["Name"]) for part in self.version.get("Components") or ()][:1]
+        named = [str(part.get("Name")) for part in self.version.get("Components") or ()][:1]
         return f"{(named or ['Engine'])[0]} {self.version.get('Version')}"
 
     def describe(self) -> dict[str, str]:
         """Return version, api, runc, driver, storage and system, as text."""
-        components = {part["Name"]: part for part in self.version.get("Components") or ()}
+        components = {part.get("Name"): part for part in self.version.get("Components") or ()}
         return {
             "version": str(self.version.get("Version", "")),
             "api": str(self.version.get("ApiVersion", "")),

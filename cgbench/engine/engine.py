@@ -58,6 +58,7 @@ class Engine:
         self.images = Images(self._connection)
         try:
             version: Mapping[str, Any] = self._call(self._api.version, api_version=False)
+            self._connection.part(version, "ApiVersion")
             self._daemon = Daemon(version, self._call(self._api.info))
             self._daemon.require_usable(self.endpoint.words)
             self._require_update()
@@ -115,7 +116,11 @@ class Engine:
         response, answer = self._connection.ask(f"/containers/create?name={spec.name}", spec.body())
         if response.status_code == 404:
             raise ImageError(f"the image {spec.image} is missing", "Build it: cgbench image build.")
-        created = None if answer.refusal is not None else str(self._connection.json(response)["Id"])
+        created = (
+            None
+            if answer.refusal is not None
+            else str(self._connection.part(self._connection.json(response), "Id"))
+        )
         return Creation(created, answer)
 
     def command(
@@ -143,20 +148,22 @@ class Engine:
     def host_config(self, container_id: str) -> Mapping[str, object]:
         """Return the limits and other settings that `docker inspect` declares of a container."""
         inspected = self._call(self._api.inspect_container, container_id)
-        config: Mapping[str, object] = inspected["HostConfig"]
+        config: Mapping[str, object] = self._connection.part(inspected, "HostConfig")
         return config
 
     def state(self, container_id: str) -> State | None:
         """Return how a container is, None if it was removed."""
         try:
-            state = self._api.inspect_container(container_id)["State"]
+            inspected = self._api.inspect_container(container_id)
         except docker.errors.NotFound:
             return None
         except CLIENT_ERRORS as error:
             raise self._connection.failure(error) from error
-        return State(
-            state["Running"], state["Pid"], state["ExitCode"], state["OOMKilled"], state["Error"]
+        running, pid, exit_code, oom_killed, reason = (
+            self._connection.part(inspected, "State", key)
+            for key in ("Running", "Pid", "ExitCode", "OOMKilled", "Error")
         )
+        return State(running, pid, exit_code, oom_killed, reason)
 
     def logs(self, container_id: str) -> str:
         """Return the last lines that a container printed, none where Docker has none."""
@@ -193,7 +200,8 @@ class Engine:
     def leftovers(self) -> list[str]:
         """Return the ids of all containers that cgbench ever started and that still exist."""
         found = self._call(self._api.containers, all=True, filters={"label": LABEL})
-        return [str(entry["Id"]) for entry in found]
+        listed = found if isinstance(found, list) else [found]
+        return [str(self._connection.part(entry, "Id")) for entry in listed]
 
     def stats(self, container_id: str) -> StatsStream:
         """Start recording the `docker stats` stream of a container."""

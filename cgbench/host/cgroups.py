@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cgbench.errors import CgroupError
+from cgbench.errors import CgroupError, UnitError
 from cgbench.host import procfs
 from cgbench.spec.counters import V1_COUNTERS, V2_COUNTERS, Counter
 from cgbench.units import parse_cpu_list
@@ -101,7 +101,10 @@ class Cgroup:
         # v2, v1 since Linux 3.17, older v1.
         for file in (f"cpuset.{what}.effective", f"cpuset.effective_{what}", f"cpuset.{what}"):
             if text := self.read("cpuset", file):
-                return parse_cpu_list(text)
+                try:
+                    return parse_cpu_list(text)
+                except UnitError as error:
+                    raise CgroupError(f"{self.path('cpuset', file)}: {error.message}") from None
         raise CgroupError(f"{self.path('cpuset', f'cpuset.{what}')}: nothing is offered")
 
     def offers(self, controller: str, *files: str) -> bool:
@@ -118,9 +121,10 @@ class Cgroup:
         """Return the processes in this cgroup; none if it is gone."""
         for folder in self.everywhere():
             try:
-                return tuple(int(line) for line in (folder / "cgroup.procs").read_text().split())
+                words = (folder / "cgroup.procs").read_text().split()
             except OSError:
                 continue
+            return tuple(int(word) for word in words if word.isdecimal())
         return ()
 
     def everywhere(self) -> list[Path]:

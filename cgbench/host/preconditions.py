@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from cgbench.errors import CgroupError, PreconditionError
+from cgbench.errors import CgroupError, PreconditionError, UnitError
 from cgbench.host import cgroups
 from cgbench.host.description import cpus
 from cgbench.spec.experiment import Precondition
@@ -90,7 +90,7 @@ def preconditions(required: Iterable[Precondition]) -> dict[str, bool]:
     for name in required:
         try:
             found[str(name)] = _CHECKS[name][0]()
-        except CgroupError:
+        except (CgroupError, UnitError):
             found[str(name)] = False
     return found
 

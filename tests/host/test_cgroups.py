@@ -317,6 +317,12 @@ def test_the_cpus_offered_are_the_effective_ones(tmp_path: Path, files: dict[str
     assert tree.find().offered("cpus") == (0, 1, 2, 4)
 
 
+def test_an_odd_list_of_cpus_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "cpuset.cpus.effective").write_text("0-1,many\n")
+    with pytest.raises(CgroupError, match=r"cpuset\.cpus\.effective: not a CPU list: '0-1,many'"):
+        Cgroup({}, tmp_path).offered("cpus")
+
+
 def test_nothing_offered_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(CgroupError, match=r"cpuset\.mems: nothing is offered"):
         hybrid(tmp_path).find().offered("mems")
@@ -412,6 +418,6 @@ def test_this_very_process_is_found_where_cgroups_are_mounted() -> None:
 
 
 def test_the_processes_of_a_cgroup_are_those_it_lists(tmp_path: Path) -> None:
-    (tmp_path / "cgroup.procs").write_text("12\n34\n")
+    (tmp_path / "cgroup.procs").write_text("12\nodd\n34\n")
     assert cgroups.Cgroup({}, tmp_path).processes() == (12, 34)
     assert cgroups.Cgroup({}, tmp_path / "gone").processes() == ()

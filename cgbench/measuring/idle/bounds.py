@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cgbench.engine.connection import Answer
-from cgbench.errors import CgroupError
+from cgbench.errors import CgroupError, UnitError
 from cgbench.host.cgroups import Cgroup
 from cgbench.measuring.idle.containers import Idle, Limits, Supply, outcome, words
 from cgbench.records.idle_findings import Attempt, How, Kind
@@ -263,5 +263,8 @@ class _Bench:
         """Return a text so that equal limits are equal: on v2 an empty list is all there are."""
         if self._one.controller != "cpuset":
             return text
-        listed = parse_cpu_list(text) if text else _offered(self._one, self.reach)
+        try:
+            listed = parse_cpu_list(text) if text else _offered(self._one, self.reach)
+        except UnitError:
+            return text
         return ",".join(map(str, listed))
