@@ -81,6 +81,7 @@ def load(
         per_cpu={
             int(name.rpartition(":")[2]): values
             for name, values in _columns(tables, role, wanted.get(USAGE_PER_CPU))
+            if name.rpartition(":")[2].isdecimal()
         },
         running_on=[values for _, values in _columns(tables, role, wanted.get(RUNNING_ON))],
         pressure_us=tables.sample(role, _PRESSURE, float) if pressure else None,

@@ -6,13 +6,17 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 
+from cgbench.errors import StoreError
 from cgbench.judging import container_data, rows
 from cgbench.judging.bands import Bands
 from cgbench.judging.rows import Measured
 from cgbench.judging.summary import Entry, summary
+from cgbench.records.files import WHOLE
+from cgbench.records.plausible import complaint
 from cgbench.records.run import Row, RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import TrialRecord
+from cgbench.records.versions import DAMAGED
 
 Look = Callable[[TrialRecord, Measured], None]
 """Whoever wants to see each trial's samples."""
@@ -97,8 +101,16 @@ class Run:
 
 def load(directory: RunDirectory) -> Run:
     """Load a run. Raises StoreError when one of its files is missing, malformed or too new."""
+    record = directory.run()
     latest = {trial.number: trial for trial in directory.trials()}
-    return Run(directory, directory.run(), tuple(latest[number] for number in sorted(latest)))
+    lines = directory.path / "trials.jsonl"
+    if record.status == "finished" and record.trials_planned and not lines.exists():
+        raise StoreError(f"{lines} is missing", WHOLE)
+    for number, trial in latest.items():
+        said = complaint(record, trial)
+        if said is not None:
+            raise StoreError(f"{lines}: trial {number}: {said}", DAMAGED)
+    return Run(directory, record, tuple(latest[number] for number in sorted(latest)))
 
 
 def _read(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,11 @@ from cgbench.records import first_format
 from cgbench.records.files import first_complaint, read_versioned, write_file
 from cgbench.records.run import Host, PointKey
 from cgbench.records.versions import BASELINE, DAMAGED
+from cgbench.spec.metrics import METRICS
 from cgbench.spec.model import Model
 
 FOLDER = "baselines"
+_SMALLEST, _LARGEST = 1e-15, 1e20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -139,6 +140,17 @@ def read(path: Path) -> Baseline:
                 f"{place} has {len(one.values)} values for {len(found.repetitions)} repetitions",
                 DAMAGED,
             )
-        if any(value is not None and not math.isfinite(value) for value in one.values):
-            raise BaselineError(f"{place} has a value that is no number", "Set it anew.")
+        if one.metric not in METRICS:
+            raise BaselineError(f"{place}: no metric has this name", DAMAGED)
+        if not all(value is None or _measurable(value) for value in one.values):
+            raise BaselineError(f"{place} has a value that nothing measures", DAMAGED)
+    if len({one.key for one in found.series}) < len(found.series):
+        raise BaselineError(f"{path}: two series of the same metric and value", DAMAGED)
+    if sorted(set(found.repetitions)) != list(found.repetitions):
+        raise BaselineError(f"{path}: its repetitions are not in order", DAMAGED)
     return found
+
+
+def _measurable(value: float) -> bool:
+    """Say whether a metric can have a value: beyond these ends arithmetic leaves its ground."""
+    return value == 0 or _SMALLEST <= abs(value) <= _LARGEST

@@ -29,6 +29,7 @@ MOST_ROWS = 200_000_000
 
 _VERSION = b"cgbench.schema_version"
 
+WHOLE = "Copy the run's directory whole."
 _ELSEWHERE = "Choose another place with --results."
 
 
@@ -70,8 +71,14 @@ def read_versioned(path: Path, versions: Versions, advice: str) -> dict[str, Any
     content = read_bytes(path, advice)
     try:
         document = json.loads(content, parse_constant=_refused)
+    except UnicodeDecodeError as error:
+        raise StoreError(
+            f"{path}: not JSON: not UTF-8 at byte {error.start + 1}", DAMAGED
+        ) from None
     except ValueError as error:
-        raise StoreError(f"{path}: not JSON: {error}", DAMAGED) from None
+        # Python's own words for a whole number of thousands of digits are of its limits.
+        said = "a number has thousands of digits" if "int_max_str" in str(error) else str(error)
+        raise StoreError(f"{path}: not JSON: {said}", DAMAGED) from None
     except RecursionError:
         raise StoreError(f"{path}: not JSON: nested too deeply", DAMAGED) from None
     if not isinstance(document, dict):
@@ -84,7 +91,8 @@ def first_complaint(error: ValidationError) -> str:
     """Return what a model finds wrong first, behind the key."""
     first = error.errors(include_url=False, include_input=False)[0]
     key = ".".join(map(str, first["loc"]))
-    return f"{key}: {first['msg']}" if key else first["msg"]
+    said, _, _advice = first["msg"].removeprefix("Value error, ").partition("\n")
+    return f"{key}: {said}" if key else said
 
 
 def _refused(constant: str) -> None:
@@ -135,7 +143,7 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise StoreError(f"{path} is missing", "Copy the run's directory whole.") from None
+        raise StoreError(f"{path} is missing", WHOLE) from None
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror or error}", DAMAGED) from error
     except (pa.ArrowException, UnicodeDecodeError) as error:
@@ -154,16 +162,30 @@ def open_table(path: Path, repeating: Sequence[str] = ()) -> pq.ParquetFile:
 
     # pyarrow would wait for a pipe.
     regular_file.require(path, MOST_TABLE_BYTES)
-    file = pq.ParquetFile(path, read_dictionary=repeating)
-    try:
-        if file.metadata.num_rows > MOST_ROWS:
-            raise pa.ArrowInvalid(f"it has more than {MOST_ROWS} rows")
-        stated = (file.schema_arrow.metadata or {}).get(_VERSION, b"1")
-        TABLE.check(path, int(stated) if stated.isdigit() and len(stated) < 10 else None)
-    except BaseException:
-        file.close()
-        raise
-    return file
+    with pq.ParquetFile(path) as file:
+        metadata, schema = file.metadata, file.schema_arrow
+    if metadata.num_rows > MOST_ROWS:
+        raise pa.ArrowInvalid(f"it has more than {MOST_ROWS} rows")
+    if len(set(schema.names)) < len(schema.names):
+        raise pa.ArrowInvalid("two of its columns have the same name")
+    stated = (schema.metadata or {}).get(_VERSION, b"1")
+    TABLE.check(path, int(stated) if stated.isdigit() and len(stated) < 10 else None)
+    for name in repeating:
+        _check_texts(schema, name)
+    return pq.ParquetFile(path, metadata=metadata, read_dictionary=repeating)
+
+
+def _check_texts(schema: pa.Schema, name: str) -> None:
+    """Raise ArrowInvalid unless a column has texts: asked for others so, pyarrow may crash."""
+    import pyarrow as pa
+
+    if name not in schema.names:
+        raise pa.ArrowInvalid(f"it has no column {name}")
+    kind = schema.field(name).type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if not pa.types.is_string(kind):
+        raise pa.ArrowInvalid(f"column {name} holds something other than texts")
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:

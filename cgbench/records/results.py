@@ -5,13 +5,8 @@ from __future__ import annotations
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cgbench.errors import StoreError
-
-if TYPE_CHECKING:
-    pass
-
 from cgbench.records.run_directory import RunDirectory
 
 TRUTH = "truth.json"
@@ -30,7 +25,7 @@ def find_run(text: str, results: Path) -> RunDirectory:
     Raises StoreError when there is none, or more than one fits.
     """
     path = Path(text)
-    if (path / "run.json").is_file():
+    if _is_directory(path) and ("/" in text or _is_file(path / "run.json")):
         return RunDirectory(path)
     known = runs(results)
     fitting = [run for run in known if run.path.name == text]
@@ -59,9 +54,9 @@ def find_truth(text: str, results: Path) -> Path | None:
     That is a file, its directory, the directory's name, or `verify` for the latest.
     """
     path = Path(text)
-    if path.is_file():
+    if _is_file(path):
         return path
-    if (path / TRUTH).is_file():
+    if _is_file(path / TRUTH):
         return path / TRUTH
     known = truth_tables(results)
     if text == "verify":
@@ -74,3 +69,18 @@ def runs(results: Path) -> list[RunDirectory]:
     """Return every run under `results`, oldest first."""
     return [RunDirectory(path.parent) for path in
             sorted(results.glob("*/*/run.json"), key=lambda path: path.parent.name)]  # fmt: skip
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # Such as a name longer than a file may have.
+        return False
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False

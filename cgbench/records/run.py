@@ -6,7 +6,9 @@ Times called `*_ns` are CLOCK_MONOTONIC nanoseconds of the host, which its conta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field
 
 from cgbench.records.versions import RUN
 from cgbench.spec.experiment import Experiment
@@ -25,18 +27,18 @@ class Host(Model):
     kernel: str
     os: str
     cpu_model: str
-    cpus: int
+    cpus: Annotated[int, Field(ge=1, le=8192)]
     cpu_list: str | None = None
-    page_bytes: int = 4096
-    memory_bytes: int
-    swap_bytes: int
+    page_bytes: Annotated[int, Field(ge=1, le=2**30)] = 4096
+    memory_bytes: Annotated[int, Field(ge=0, lt=2**63)]
+    swap_bytes: Annotated[int, Field(ge=0, lt=2**63)]
     cgroup: Literal["v1", "v2", "hybrid"]
     cgroup_driver: str
     docker: str
     docker_api: str
     runc: str
     storage_driver: str
-    timer_hz: int | None
+    timer_hz: Annotated[int, Field(ge=1, le=10**6)] | None
     clock: str
     python: str
     cgbench: str
@@ -62,8 +64,8 @@ class RunRecord(Model):
     run: str
     experiment: Experiment
     quick: bool
-    seed: int
-    trials_planned: int
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    trials_planned: Annotated[int, Field(ge=0, lt=2**63)]
     image: str
     host: Host
     preconditions: Mapping[str, bool]

@@ -6,9 +6,9 @@ Times called `*_ns` are CLOCK_MONOTONIC nanoseconds of the host, which its conta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from cgbench.records import first_format
 from cgbench.records.run import PointKey
@@ -17,12 +17,15 @@ from cgbench.spec.model import Model
 from cgbench.spec.option import Value
 from cgbench.spec.schedule import labelled
 
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+"""How many there were; also a time stamp, in ns."""
+
 
 class Source(Model):
     """Where a quantity stands in the samples: column, and the factor to its SI unit."""
 
     column: str
-    scale: int
+    scale: Annotated[int, Field(ge=1, le=10**12)]
 
 
 class FileChange(Model):
@@ -37,7 +40,7 @@ class FileChange(Model):
     after: str | None
     expected: str | None
     held: str | None = None
-    t_changed_ns: int | None = None
+    t_changed_ns: Count | None = None
 
 
 class Change(Model):
@@ -50,8 +53,8 @@ class Change(Model):
     note: str | None = None
     settings: Mapping[str, Value]
     via: Via
-    t_request_ns: int
-    t_answer_ns: int
+    t_request_ns: Count
+    t_answer_ns: Count
     warnings: tuple[str, ...] = ()
     error: str | None = None
     files: tuple[FileChange, ...] = ()
@@ -68,7 +71,7 @@ class Ending(Model):
     """How a container ended: what `docker inspect` says, None where it was removed already."""
 
     role: str
-    t_ns: int
+    t_ns: Count
     exit_code: int | None
     oom_killed: bool | None
     reason: str
@@ -82,14 +85,14 @@ class Phase(Model):
     that `prepares` the next is no evidence of anything.
     """
 
-    number: int
+    number: Count
     role: str
     option: str
     change: Change
     settings: Mapping[str, Value]
-    t_end_ns: int
+    t_end_ns: Count
     ending: Ending | None = None
-    rewrites: int = 0
+    rewrites: Count = 0
     prepares: bool = False
 
     @property
@@ -120,7 +123,7 @@ class ContainerRecord(Model):
     role: str
     container_id: str
     workload: str
-    workers: int
+    workers: Count
     probe: str | None = None
     sources: Mapping[str, Source]
 
@@ -130,15 +133,15 @@ class SamplerFigures(Model):
 
     requested_hz: float
     achieved_hz: float
-    ticks: int
-    missed: int
+    ticks: Count
+    missed: Count
     late_p50_us: float
     late_p99_us: float
     late_max_us: float
     reading_p50_us: float
     cpu_pct: float
     scheduling: str
-    files: int
+    files: Count
 
     @property
     def missed_pct(self) -> float:
@@ -150,7 +153,7 @@ class Event(Model):
     """Something Docker said of a container: it began (`start`), ended (`die`), or met `oom`."""
 
     role: str
-    t_ns: int
+    t_ns: Count
     action: str
     exit_code: int | None
 
@@ -164,11 +167,11 @@ class ProbeFigures(Model):
     """
 
     role: str
-    worker: int
-    stalls: int
-    stalls_lost: int
+    worker: Count
+    stalls: Count
+    stalls_lost: Count
     longest_unit_us: float
-    starts: int = 1
+    starts: Count = 1
     bytes_held: int | None = None
     bytes_held_most: int | None = None
     children: int | None = None
@@ -191,7 +194,7 @@ class Harness(Model):
     daemon_cpu_s: float | None
     steal_cpu_s: float
     other_cpu_s: float | None
-    elapsed_s: float
+    elapsed_s: Annotated[float, Field(gt=0)]
     mhz: float | None = None
     thermal_throttles: int | None = None
     waited_s: float | None = None
@@ -200,19 +203,19 @@ class Harness(Model):
 class TrialRecord(Model):
     """One finished trial: a line of trials.jsonl."""
 
-    number: int
-    repetition: int
-    walk: int
+    number: Count
+    repetition: Count
+    walk: Count
     status: Literal["ok", "failed"]
     reason: str | None = None
     started: str
-    t_begin_ns: int
-    t_end_ns: int
-    hold_ns: int
+    t_begin_ns: Count
+    t_end_ns: Count
+    hold_ns: Count
     containers: tuple[ContainerRecord, ...] = ()
     phases: tuple[Phase, ...] = ()
     sampler: SamplerFigures | None = None
     probes: tuple[ProbeFigures, ...] = ()
     events: tuple[Event, ...] = ()
     harness: Harness | None = None
-    n_samples: int = 0
+    n_samples: Count = 0

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from cgbench.records import arrow
+from cgbench.records.column_checks import check_counts, check_numbers, check_order
 from cgbench.records.files import open_table, readable
 
 if TYPE_CHECKING:
@@ -57,7 +58,11 @@ class TrialTables:
     def sample(self, role: str, name: str, kind: Any = None) -> npt.NDArray[Any]:
         """Return one column of one container's samples, as numbers of a `kind` if one is given."""
         with self._table("") as table:
-            return table.column(role, name, kind)
+            values = table.column(role, name, kind)
+            if name == "t_ns":
+                check_counts(name, values)
+                check_order(name, values)
+            return values
 
     def probe(self, role: str) -> Columns:
         """Return worker, t_ns and units of every bucket of one container's probe."""
@@ -69,11 +74,22 @@ class TrialTables:
 
     def docker_stats(self, role: str) -> Columns:
         """Return t_ns, cpus and memory_bytes of the `docker stats` messages of one container."""
-        return self._read(".docker-stats", role, ("t_ns", "cpus", "memory_bytes"))
+        with self._table(".docker-stats") as table:
+            found = {name: table.column(role, name) for name in ("t_ns", "cpus", "memory_bytes")}
+            for name, values in found.items():
+                check_numbers(name, values)
+            check_counts("t_ns", found["t_ns"])
+            check_order("t_ns", found["t_ns"])
+            return found
 
     def _read(self, kind: str, role: str, names: tuple[str, ...]) -> Columns:
+        """Return the columns of a probe: a worker, times and counts."""
         with self._table(kind) as table:
-            return {name: table.column(role, name, table.smallest(name)) for name in names}
+            found = {name: table.column(role, name, table.smallest(name)) for name in names}
+            for name, values in found.items():
+                check_counts(name, values)
+            check_order(names[1], found[names[1]], found["worker"])
+            return found
 
     @contextmanager
     def _table(self, kind: str) -> Iterator[_Table]:
@@ -115,6 +131,8 @@ class _Table:
         filled, total = 0, sum(self._count(*part) for part in parts)
         for group, rows in parts:
             values = arrow.numpy(self._found(self._group(group, name), name))
+            if kind is not None:
+                check_numbers(name, values)
             values = values if rows is None else values[rows]
             if found is None:
                 found = np.empty(total, values.dtype if kind is None else kind)
@@ -140,6 +158,8 @@ class _Table:
         # pyarrow passes over columns that are not there.
         if name not in table.column_names:
             raise pa.ArrowInvalid(f"it has no column {name}")
+        if pa.types.is_nested(table.column(name).type):
+            raise pa.ArrowInvalid(f"column {name} holds something other than single values")
         return table.column(name)
 
     def _count(self, group: int, rows: npt.NDArray[np.bool_] | None) -> int:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from cgbench.errors import StoreError
-from cgbench.records.files import read_versioned
+from cgbench.records.files import first_complaint, read_versioned
 from cgbench.records.idle_findings import Attempt, BornVsChanged, Interaction, Survival
 from cgbench.records.run import Host
 from cgbench.records.verdict import Outcome, Verdict
 from cgbench.records.versions import DAMAGED, TRUTH
+from cgbench.spec.metrics import METRICS
 from cgbench.spec.model import Model
+from cgbench.spec.options import OPTIONS
 
 NOT_IN_FORCE = (
     Outcome.INEFFECTIVE,
@@ -35,10 +39,33 @@ def read(path: Path) -> TruthTable:
     advice = "Give a file that `cgbench verify` wrote."
     document = read_versioned(path, TRUTH, advice)
     try:
-        return TruthTable.from_json(document)
-    except (KeyError, TypeError, ValueError) as error:
-        what = f"no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0]
+        table = TruthTable.from_json(document)
+    except ValidationError as error:
+        said = first_complaint(error)
+        raise StoreError(f"{path}: not a truth table: {said}", DAMAGED) from None
+    except (KeyError, TypeError, AttributeError) as error:
+        what = f"no {error}" if isinstance(error, KeyError) else "`options` holds no objects"
         raise StoreError(f"{path}: not a truth table: {what}", DAMAGED) from None
+    for said in _unknown(table):
+        raise StoreError(f"{path}: not a truth table: {said}", DAMAGED)
+    return table
+
+
+def _unknown(table: TruthTable) -> Iterator[str]:
+    """Yield what the table names that no cgbench of its format knows."""
+    seen: set[str] = set()
+    for row in table.rows:
+        one = row.verdict
+        if one.option not in OPTIONS or one.option in seen:
+            yield f"unknown or repeated option {one.option}"
+        seen.add(one.option)
+        for point in one.experienced:
+            if point.metric not in METRICS:
+                yield f"--{one.option}: unknown metric {point.metric}"
+    for pair in table.interactions:
+        for name in (pair.a, pair.b):
+            if name not in OPTIONS:
+                yield f"interactions: unknown option {name}"
 
 
 class Row(Model):

@@ -34,7 +34,7 @@ def phase(*files: FileChange) -> Phase:
     """Return a phase whose change showed in `files`."""
     change = Change(
         requested="50000",
-        settings={"cpu-quota": 50000, "cpus": "0.5", "memory": 1.5},
+        settings={"cpu-quota": 50000, "cpus": "0.5", "memory": 6291456.0},
         via="update",
         t_request_ns=1_000,
         t_answer_ns=2_000,

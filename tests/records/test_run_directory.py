@@ -167,7 +167,7 @@ def part(draw: st.DrawFn, role: str) -> Samples:
         values = draw(st.lists(st.one_of(st.none(), kinds[name]), min_size=1, max_size=5))
         index = draw(st.lists(st.integers(-1, len(values) - 1), min_size=size, max_size=size))
         columns.append(Column(name, np.array(index, dtype=np.int32), tuple(values)))
-    times = draw(st.lists(st.integers(0, 2**62), min_size=size, max_size=size))
+    times = sorted(draw(st.lists(st.integers(0, 2**62), min_size=size, max_size=size)))
     return Samples(role, integers(times), integers([time % 97 for time in times]), columns)
 
 
@@ -518,7 +518,7 @@ def test_a_directory_that_is_no_run_is_named(tmp_path: Path) -> None:
         (b"\xff\xfe", "not JSON"),
         (b"[" * 200_000, "not JSON: nested too deeply"),
         (b'{"seed": NaN}', "not JSON: NaN is not a number"),
-        (b'{"seed": ' + b"9" * 5000 + b"}", "not JSON: Exceeds the limit"),
+        (b'{"seed": ' + b"9" * 5000 + b"}", "not JSON: a number has thousands of digits"),
         (b"[]", "not a JSON object"),
         (b"{}", "no schema version"),
         (b'{"schema_version": true}', "no schema version"),
@@ -700,4 +700,8 @@ def test_trial_records_are_what_the_store_gives_back(directory: RunDirectory) ->
     directory.append_trial(trial())
     (back,) = directory.trials()
     assert isinstance(back, TrialRecord)
-    assert back.phases[0].change.settings == {"cpu-quota": 50000, "cpus": "0.5", "memory": 1.5}
+    assert back.phases[0].change.settings == {
+        "cpu-quota": 50000,
+        "cpus": "0.5",
+        "memory": 6291456.0,
+    }

@@ -1,0 +1,50 @@
+"""What the record of a trial cannot say, however well its JSON is formed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from cgbench.errors import CgbenchError
+from cgbench.records.run import RunRecord
+from cgbench.records.trial import Phase, TrialRecord
+from cgbench.spec.option import Value
+from cgbench.spec.options import option
+
+
+def complaint(run: RunRecord, trial: TrialRecord) -> str | None:
+    """Return the first thing that no trial of this run can have left, None if there is none."""
+    return next(_complaints(run, trial), None)
+
+
+def _complaints(run: RunRecord, trial: TrialRecord) -> Iterator[str]:
+    known = {one.role for one in run.experiment.containers}
+    measured = [one.role for one in trial.containers]
+    yield from (f"the experiment has no container {role}" for role in measured if role not in known)
+    if len(set(measured)) < len(measured):
+        yield "two containers have the same role"
+    if trial.t_end_ns < trial.t_begin_ns:
+        yield "it ends before it begins"
+    numbers = [phase.number for phase in trial.phases]
+    if sorted(set(numbers)) != numbers:
+        yield "its phases are not in order"
+    before_ns = 0
+    for phase in trial.phases:
+        place = f"phase {phase.number}"
+        if phase.role not in measured:
+            yield f"{place}: the trial has no container {phase.role}"
+        if not before_ns <= phase.change.t_request_ns <= phase.change.t_answer_ns <= phase.t_end_ns:
+            yield f"{place}: its times are not in order"
+        before_ns = phase.t_end_ns
+        yield from (f"{place}: {words}" for words in _unfit(phase))
+
+
+def _unfit(phase: Phase) -> Iterator[str]:
+    """Yield what is wrong with the options of a phase."""
+    if phase.option not in phase.change.settings:
+        yield f"--{phase.option} is not among the options it set"
+    settings: Mapping[str, Value] = {**phase.settings, **phase.change.settings}
+    for name, value in settings.items():
+        try:
+            option(name).check(value)
+        except CgbenchError as error:
+            yield error.message

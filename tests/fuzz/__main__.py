@@ -1,0 +1,120 @@
+"""Damage files at random and see that every command answers: `make fuzz N=5000 SEED=1`.
+
+Anything but a success or one clear error is a finding: it is printed with its seed and its case,
+which tests/fuzz/found.jsonl keeps as a regression test. Exit status 1 if there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import multiprocessing
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from tests.fuzz import calls, damage, inputs
+from tests.fuzz.damage import Case
+from tests.fuzz.inputs import Input
+
+PATIENCE_S = 30
+MEMORY_BYTES = 6 * 2**30
+Answer = tuple[int, str, str]
+"""The seed, `ok` or `finding`, and what was said."""
+
+
+def answer(one: Input, case: Case, scratch: Path) -> str:
+    """Return what reading a damaged copy of an input came to. Raises what is a finding."""
+    folder = scratch / "results" / "experiment" / "20261124T101530Z-3f9c"
+    shutil.rmtree(scratch / "results", ignore_errors=True)
+    shutil.copytree(one.folder, folder)
+    damage.apply(case, folder)
+    return calls.answer(one.kind, folder)
+
+
+def _work(pipe: Connection, seeds: range, scratch: Path) -> None:
+    """Answer seed after seed, in a process of its own: damage may end it."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    known = inputs.prepare(Path(tempfile.mkdtemp(dir=scratch)))
+    for seed in seeds:
+        one, case = inputs.draw(known, seed)
+        pipe.send((seed, "begun", json.dumps({"input": one.name, **case})))
+        try:
+            pipe.send((seed, "ok", answer(one, case, scratch)))
+        except BaseException as error:  # noqa: BLE001
+            pipe.send((seed, "finding", f"{_described(error)}"))
+    pipe.send((seeds.stop, "done", ""))
+
+
+def _described(error: BaseException) -> str:
+    """Return an error with the last places of cgbench that it came through."""
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    ours = [f"{name.rpartition('cgbench/')[2]}:{line}" for name, line in frames
+            if "cgbench/" in name and "/tests/" not in name]  # fmt: skip
+    said = " ".join(str(error).split())[:160]
+    return f"{type(error).__name__}: {said} at {' > '.join(ours[-3:])};"
+
+
+def answers(first: int, number: int, scratch: Path) -> Iterator[Answer]:
+    """Yield the answer to each seed, whatever becomes of the process that looks for it."""
+    context = multiprocessing.get_context("fork")
+    seed, end = first, first + number
+    while seed < end:
+        ours, theirs = context.Pipe()
+        worker = context.Process(target=_work, args=(theirs, range(seed, end), scratch))
+        worker.start()
+        theirs.close()
+        case = ""
+        while True:
+            try:
+                if not ours.poll(PATIENCE_S if case else 10 * PATIENCE_S):
+                    yield seed, "finding", f"no answer within {PATIENCE_S} s {case}"
+                    break
+                seed, what, said = ours.recv()
+            except EOFError:
+                yield seed, "finding", f"the process ended {case}"
+                break
+            if what == "begun":
+                case = said
+                continue
+            if what == "done":
+                worker.join()
+                return
+            yield seed, what, f"{said} {case}" if what == "finding" else said
+        worker.kill()
+        worker.join()
+        seed += 1
+
+
+def main() -> int:
+    """Run the cases asked for and print what was found."""
+    parser = argparse.ArgumentParser(prog="tests.fuzz", description=__doc__)
+    parser.add_argument("--number", type=int, default=5000, help="how many inputs")
+    parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    chosen = parser.parse_args()
+    begin = time.monotonic()
+    counts: collections.Counter[str] = collections.Counter()
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=os.environ.get("FUZZ_DIR")) as folder:
+        for seed, what, said in answers(chosen.seed, chosen.number, Path(folder)):
+            counts["read" if said == "read" else "refused" if what == "ok" else what] += 1
+            if what == "finding":
+                print(f"seed {seed}: {said}", flush=True)
+    took = time.monotonic() - begin
+    print(
+        f"{chosen.number} damaged inputs from seed {chosen.seed} in {took:.0f} s: "
+        f"{counts['refused']} refused in one line, {counts['read']} read, "
+        f"{counts['finding']} findings"
+    )
+    return 1 if counts["finding"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""What is called on a damaged input: the functions that the commands call, in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from cgbench.cli import tables
+from cgbench.commands import baseline as keeping
+from cgbench.commands import compare, listing, outputs, report, show
+from cgbench.errors import CgbenchError
+from cgbench.judging import comparison, sides
+from cgbench.judging.run import load
+from cgbench.records import baseline, truth
+from cgbench.records.run_directory import RunDirectory
+from cgbench.reporting.words import headline
+from cgbench.spec import experiment_file
+from tests.fuzz.inputs import GOLDEN
+
+LONGEST_MESSAGE = 4000
+
+
+class Finding(Exception):
+    """An answer that is neither a success nor one clear error."""
+
+
+def _experiment(folder: Path) -> None:
+    one = experiment_file.load(str(folder / "x.toml"))
+    experiment_file.explain(one, 2)
+    experiment_file.explain(one.shortened(), 64)
+    one.model_dump_json()
+
+
+def _loaded(folder: Path) -> None:
+    run = load(RunDirectory(folder))
+    headline.sentences(run)
+    json.dumps([row._asdict() for row in run.rows], allow_nan=False)
+    left = sides.of_run(run, "kept", ["cpus_used"])
+    comparison.compare(left, left).to_json()
+
+
+def _shown(folder: Path) -> None:
+    shown = show.show(str(folder), folder)
+    json.dumps(shown.to_json() if isinstance(shown, show.Figures) else "", allow_nan=False)
+    if isinstance(shown, show.Figures):
+        with contextlib.redirect_stdout(io.StringIO()):
+            tables.print_summary(shown.run)
+
+
+def _listed(folder: Path) -> None:
+    json.dumps(listing.listing(folder.parent.parent).to_json(), allow_nan=False)
+
+
+def _reported(folder: Path) -> None:
+    report.report([str(folder)], folder / "page.html", folder)
+
+
+def _kept(folder: Path) -> None:
+    keeping.keep(str(folder), "kept", [], folder)
+
+
+def _baseline(folder: Path) -> None:
+    path = folder / "baseline.json"
+    other = GOLDEN / "baselines" / "golden-quota.json"
+    for before, after in ((path, other), (other, path)):
+        found = compare.compare(str(before), str(after), folder)
+        json.dumps(found.to_json(), allow_nan=False)
+        with contextlib.redirect_stdout(io.StringIO()):
+            tables.print_comparisons([found])
+        outputs.write([found], outputs.Outputs(
+            folder / "junit.xml", folder / "x.md", folder / "x.json", folder / "page.html"
+        ))  # fmt: skip
+    with contextlib.redirect_stdout(io.StringIO()):
+        tables.print_baseline(baseline.find(str(path), folder))
+
+
+def _truth(folder: Path) -> None:
+    report.report([str(folder / "truth.json")], folder / "page.html", folder)
+    with contextlib.redirect_stdout(io.StringIO()):
+        tables.print_truth(truth.read(folder / "truth.json"))
+
+
+CALLS: Mapping[str, tuple[Callable[[Path], None], ...]] = {
+    "experiment": (_experiment,),
+    "run": (_loaded, _shown, _listed, _reported, _kept),
+    "baseline": (_baseline,),
+    "truth": (_truth,),
+}
+
+
+def answer(kind: str, folder: Path) -> str:
+    """Call all that reads an input; return the first error, `read` if there is none.
+
+    Raises Finding for an error that is not one clear line, and whatever else was raised.
+    """
+    first = "read"
+    for call in CALLS[kind]:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                call(folder)
+        except CgbenchError as error:
+            lines = str(error).splitlines()
+            if not 1 <= len(lines) <= 2 or len(str(error)) > LONGEST_MESSAGE:
+                raise Finding(f"{len(lines)} lines, {len(str(error))} characters") from error
+            first = lines[0] if first == "read" else first
+    return first
