@@ -9,7 +9,7 @@ ARGS ?=
 
 # `lint` and `test` in one call share the set-up; apt and pip want it one at a time.
 .NOTPARALLEL:
-.PHONY: help setup run test lint bench bench-gate bench-house docs rooms lab lab-stop test-v2 clean
+.PHONY: help setup run test test-beside lint bench bench-gate bench-house docs rooms lab lab-stop test-v2 clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,13 @@ run: setup ## Measure what --cpu-quota does on this host, in a few minutes
 test: ## Run every test; those marked docker measure real containers
 	@.ci/setup test
 	$(BIN)/pytest $(ARGS)
+
+# How often test-beside runs everything.
+N ?= 5
+
+test-beside: ## Run every test N times beside a process that keeps one CPU busy
+	@.ci/setup test
+	$(BIN)/python -m tests.bench.beside $(N) $(ARGS)
 
 lint: ## Check style, types and which module may import which
 	@.ci/setup lint

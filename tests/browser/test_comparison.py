@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cgbench.reporting import render
-from tests.browser.test_report import THEMES, WIDTHS, Visit, browser
+from tests.browser.visit import THEMES, WIDTHS, Visit
 from tests.made import sides
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser"]
 
 METRICS = len(sides.STEADY)
 

@@ -11,14 +11,13 @@ import pytest
 from cgbench.judging import history
 from cgbench.judging.history import Wanted
 from cgbench.reporting import render
-from tests.browser.test_report import THEMES, WIDTHS, Visit, browser
+from tests.browser.visit import THEMES, WIDTHS, Visit
 from tests.made.histories import Night, keep, steady
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser"]
 
 NIGHTS = 24
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,34 +12,13 @@ from cgbench.judging.run import load
 from cgbench.records.run_directory import RunDirectory
 from cgbench.reporting import render
 from cgbench.units import NS_PER_S
+from tests.browser.visit import THEMES, WIDTHS, Visit
 from tests.made.run_builder import MadeUp, build
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-WIDTHS = (1400, 400)
-THEMES = ("light", "dark")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        if os.environ.get("CGBENCH_REQUIRE_DOCKER"):
-            pytest.fail(f"{CHROMIUM} is missing (and CGBENCH_REQUIRE_DOCKER is set)", pytrace=False)
-        pytest.skip(f"{CHROMIUM} is missing")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -61,38 +39,6 @@ def both(runs: list[RunDirectory], tmp_path_factory: pytest.TempPathFactory) -> 
     return render.write(
         [load(run) for run in runs], tmp_path_factory.mktemp("both") / "report.html"
     )
-
-
-class Visit:
-    """A page that was opened, and what went wrong or out on the way."""
-
-    def __init__(self, browser: Browser, file: Path, width: int, theme: str) -> None:
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme=theme,  # type: ignore[arg-type]
-            offline=True,
-        )
-        self.page: Page = context.new_page()
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(file.as_uri())
-
-    def charts(self) -> list[dict[str, Any]]:
-        """Return what Plotly made of each plot."""
-        charts: list[dict[str, Any]] = self.page.evaluate(
-            """() => [...document.querySelectorAll(".chart")].map((chart) => ({
-                id: chart.id,
-                width: chart.getBoundingClientRect().width,
-                points: (chart.calcdata || []).map((trace) =>
-                    trace.filter((point) => point.x !== undefined).length),
-                drawn: chart.querySelectorAll("path.js-line, path.point").length,
-                ink: chart._fullLayout && chart._fullLayout.font.color,
-            }))"""
-        )
-        return charts
 
 
 @pytest.fixture(scope="module", params=[(width, theme) for width in WIDTHS for theme in THEMES],

@@ -12,7 +12,7 @@ from cgbench.judging.run import load
 from cgbench.records.verdict import Outcome
 from cgbench.reporting import render
 from cgbench.spec.options import OPTIONS
-from tests.browser.test_report import THEMES, WIDTHS, Visit, browser
+from tests.browser.visit import THEMES, WIDTHS, Visit
 from tests.made.records import HOST
 from tests.made.run_builder import MadeUp, build
 from tests.made.truth_tables import table
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser"]
 
 MIX = (*Outcome, *(Outcome.EFFECTIVE,) * (len(OPTIONS) - len(Outcome)))
 PAGES = {
