@@ -276,17 +276,18 @@ def _narrowed(
             f"no run under {results} has a figure{told}", "`cgbench list` shows the runs there are."
         )
     chosen = list(found)
-    filters: tuple[tuple[str, str | None, Callable[[Place], str]], ...] = (
-        ("--experiment", wanted.experiment, lambda place: place[0].experiment),
-        ("METRIC", wanted.metric, lambda place: place[1]),
-        ("--role", wanted.role, lambda place: place[0].role),
-        ("--requested", wanted.requested, lambda place: place[0].requested),
+    # A value stands for all of its notes; with a note it is one of them.
+    filters: tuple[tuple[str, str | None, Callable[[Place], Sequence[str]]], ...] = (
+        ("--experiment", wanted.experiment, lambda place: [place[0].experiment]),
+        ("METRIC", wanted.metric, lambda place: [place[1]]),
+        ("--role", wanted.role, lambda place: [place[0].role]),
+        ("--requested", wanted.requested, lambda place: [place[0].requested, place[0].label]),
     )
     for option, asked, of in filters:
         if asked is None:
             continue
-        there = list(dict.fromkeys(of(place) for place in chosen))
-        chosen = [place for place in chosen if of(place) == asked]
+        there = list(dict.fromkeys(of(place)[-1] for place in chosen))
+        chosen = [place for place in chosen if asked in of(place)]
         if not chosen:
             raise HistoryError(
                 f"no run under {results} has {option} {asked}", f"There is: {', '.join(there)}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,17 @@ def test_values_stand_in_the_order_of_the_schedule(tmp_path: Path) -> None:
     keep(tmp_path, [Night({"9000": [0.1], "10000": [0.2], "2000": [0.3]})] * 6)
     keys = [trend.key for trend in history.read(tmp_path, QUOTA).trends]
     assert [key.requested for key in keys] == ["9000", "10000", "2000"]
+
+
+def test_a_value_stands_for_all_of_its_notes_and_a_note_for_one(tmp_path: Path) -> None:
+    nights = steady(0.5, 12)
+    keep(tmp_path, [replace(night, note=("first", "again")[number % 2])
+                    for number, night in enumerate(nights)])  # fmt: skip
+    both = history.read(tmp_path, Wanted("cpus_used", requested="50000")).trends
+    assert [trend.key.label for trend in both] == ["50000 (first)", "50000 (again)"]
+    (one,) = history.read(tmp_path, Wanted("cpus_used", requested="50000 (again)")).trends
+    assert one.key.note == "again"
+    assert len(one.entries) == 6
 
 
 def test_it_can_be_narrowed(tmp_path: Path) -> None:

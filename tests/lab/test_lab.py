@@ -135,7 +135,7 @@ def test_the_guest_is_the_machine_that_it_should_be(doctor: dict[str, Any]) -> N
 
 
 def test_measuring_does_without_the_packages_that_only_judging_needs(lab: Machine) -> None:
-    for name in ("pandas", "plotly", "scipy"):
+    for name in ("plotly", "scipy"):
         assert lab.ssh(f"cgbench --help && ls -d /carried/packages/{name}", 60).returncode != 0
 
 

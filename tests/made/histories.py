@@ -29,6 +29,7 @@ class Night:
     metric: str = "cpus_used"
     role: str = "worker"
     quick: bool = False
+    note: str | None = None
 
 
 def steady(level: float, nights: int, *, noise: float = 0.002, seed: int = 0) -> list[Night]:
@@ -63,8 +64,8 @@ def _keep(results: Path, night: Night, number: int) -> RunDirectory:
                         started=started.isoformat(), t_begin_ns=0, t_end_ns=1, hold_ns=1)
         )  # fmt: skip
     rows = [
-        Row(spec.name, trial, phase, night.role, spec.option, "update", requested, None, requested,
-            night.metric, "CPUs", None, value, None, 100)
+        Row(spec.name, trial, phase, night.role, spec.option, "update", requested, night.note,
+            requested, night.metric, "CPUs", None, value, None, 100)
         for phase, (requested, values) in enumerate(night.values.items(), 1)
         for trial, value in enumerate(values, 1)
     ]  # fmt: skip
