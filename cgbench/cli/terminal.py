@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import sys
@@ -44,5 +45,6 @@ def say_json(document: object, indent: int | None = None) -> None:
 
 
 def complain(text: str) -> None:
-    """Print what went wrong to standard error."""
-    typer.echo(f"cgbench: {printable(text)}", err=True)
+    """Print what went wrong to standard error; a terminal that is gone changes no exit status."""
+    with contextlib.suppress(OSError):
+        typer.echo(f"cgbench: {printable(text)}", err=True)

@@ -180,11 +180,15 @@ def test_a_run_leaves_report_figures_and_no_container(tmp_path: Path) -> None:
     holds(claim, measured, lambda path: disturbed(load(run_directory.RunDirectory(path))))
 
 
+# A closed terminal sends SIGHUP.
 @pytest.mark.docker
-def test_ctrl_c_keeps_finished_trials_and_leaves_nothing_running(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_an_interrupt_keeps_finished_trials_and_leaves_nothing_running(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     process = start("run", write(tmp_path, trials=3), "--results", tmp_path)
     await_trials(tmp_path, 1, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _out, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "Traceback" not in said

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +21,6 @@ from tests.made import run_builder
 @pytest.fixture
 def directory(tmp_path: Path) -> run_directory.RunDirectory:
     return run_builder.build(tmp_path)
-
-
-def test_measuring_and_telling_load_nothing_that_only_judging_and_drawing_need() -> None:
-    program = (
-        "import sys; import cgbench.cli.live, cgbench.commands.gate\n"
-        "import cgbench.commands.verify, cgbench.measuring.run\n"
-        "heavy = {'pandas', 'plotly', 'scipy', 'tsdownsample', 'pyarrow', 'otava'}\n"
-        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def finished(number: int, reason: str | None = None) -> TrialRecord:
