@@ -63,7 +63,7 @@ class Cgroup:
     def read(self, controller: str, file: str) -> str | None:
         """Return a file's content without its last newline, None where there is no such file."""
         try:
-            return self.path(controller, file).read_text().rstrip("\n")
+            return self.path(controller, file).read_text(errors="replace").rstrip("\n")
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP):
                 return None
@@ -121,7 +121,7 @@ class Cgroup:
         """Return the processes in this cgroup; none if it is gone."""
         for folder in self.everywhere():
             try:
-                words = (folder / "cgroup.procs").read_text().split()
+                words = (folder / "cgroup.procs").read_text(errors="replace").split()
             except OSError:
                 continue
             return tuple(int(word) for word in words if word.isdecimal())
@@ -156,7 +156,7 @@ def find(pid: int, proc: Path = Path("/proc"), root: Path = Path("/")) -> Cgroup
     such process, or its cgroup is not mounted here.
     """
     try:
-        lines = (proc / str(pid) / "cgroup").read_text().splitlines()
+        lines = (proc / str(pid) / "cgroup").read_text(errors="replace").splitlines()
     except OSError as error:
         raise CgroupError(f"{error.filename}: {error.strerror}") from error
     places = _mount_points(proc)

@@ -105,7 +105,7 @@ def _numbers(folder: Path, pattern: str) -> list[int]:
     found = []
     for path in sorted(folder.glob(pattern)):
         try:
-            text = path.read_text().strip()
+            text = path.read_text(errors="replace").strip()
         except OSError:
             continue
         if text.isdecimal():

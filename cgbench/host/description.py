@@ -92,7 +92,9 @@ def timer_hz(
     packed, plain = proc / "config.gz", boot / f"config-{platform.release()}"
     try:
         text = (
-            gzip.decompress(packed.read_bytes()).decode() if packed.exists() else plain.read_text()
+            gzip.decompress(packed.read_bytes()).decode(errors="replace")
+            if packed.exists()
+            else plain.read_text(errors="replace")
         )
     except OSError:
         text = ""

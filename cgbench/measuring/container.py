@@ -221,7 +221,7 @@ def interface_paths(cgroup: cgroups.Cgroup, settings: Settings) -> dict[Path, In
 def text(path: Path) -> str | None:
     """Return what `cat` would print, None if nothing can be read."""
     try:
-        return path.read_text().strip()
+        return path.read_text(errors="replace").strip()
     except OSError:
         return None
 

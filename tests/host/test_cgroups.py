@@ -265,6 +265,11 @@ def test_a_file_that_is_not_there_reads_as_none(tmp_path: Path) -> None:
     assert hybrid(tmp_path).find().read("cpu", "cpu.rt_runtime_us") is None
 
 
+def test_a_file_with_bytes_that_are_no_text_costs_nothing_but_those(tmp_path: Path) -> None:
+    (tmp_path / "cpu.stat").write_bytes(b"usage_usec 5\nname \xff\n")
+    assert Cgroup({}, tmp_path).read("cpu", "cpu.stat") == "usage_usec 5\nname \ufffd"
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     tree = hybrid(tmp_path)
     (tree.root / f"sys/fs/cgroup/cpu/docker/{ID}/cpu.shares").mkdir()

@@ -199,6 +199,12 @@ def test_what_cannot_be_read_any_more_is_absent_and_not_zero(tmp_path: Path) -> 
         assert container.snapshot(running).cpus is None
 
 
+def test_the_text_of_a_file_is_read_whatever_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "cpu.max").write_bytes(b"max \xff\n")
+    assert container.text(tmp_path / "cpu.max") == "max \ufffd"
+    assert container.text(tmp_path / "none") is None
+
+
 def test_a_counter_grows_only_between_two_readings() -> None:
     before, now = Counted(1, {"a": 3}), Counted(2, {"a": 5, "b": 7})
     assert now.grown("a", before) == 2

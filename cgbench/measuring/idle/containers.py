@@ -130,7 +130,7 @@ class Idle:
         enforced = {}
         for name, path in self._files.items():
             try:
-                enforced[name] = path.read_text().strip()
+                enforced[name] = path.read_text(errors="replace").strip()
             except OSError as error:
                 if error.errno in (errno.ENOENT, errno.ENODEV) and self._ends():
                     return Limits(declared, {})
