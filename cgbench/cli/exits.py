@@ -39,7 +39,7 @@ def guarded(command: Callable[_Parameters, _Result]) -> Callable[_Parameters, _R
     def guard(*arguments: _Parameters.args, **named: _Parameters.kwargs) -> _Result:
         try:
             return command(*arguments, **named)
-        except (typer.Exit, typer.Abort, typer.BadParameter):
+        except (typer.Exit, typer.BadParameter):
             raise
         except Exception as error:  # noqa: BLE001
             raise typer.Exit(status_of(error)) from None

@@ -99,7 +99,7 @@ def history(
 ) -> None:
     """Show a metric across all runs: when it changed, and what changed on the host with it.
 
-    Needs the extra: pip install 'cgbench[history]'.
+    Needs apache-otava, which the extra `history` of cgbench installs.
     """
     from cgbench.commands import history as tracing
     from cgbench.judging.history import Wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from cgbench.cli import app
 from cgbench.engine.engine import Engine
 from cgbench.host import description, lock
 from cgbench.judging.run import load
@@ -133,6 +135,21 @@ def test_list_and_show_speak_json(tmp_path: Path) -> None:
 def test_show_explains_an_experiment_in_words() -> None:
     said = cgbench("show", "cpu-quota-sweep").stdout
     assert "docker update --cpu-quota 10000" in said
+
+
+def test_no_help_text_has_words_that_typer_would_take_for_markup() -> None:
+    commands = [
+        command
+        for typed in (app.app, *(one.typer_instance for one in app.app.registered_groups))
+        for command in (typed.registered_commands if typed is not None else ())
+    ]
+    assert len(commands) >= 16
+    for command in commands:
+        assert command.callback is not None
+        assert "[" not in (inspect.getdoc(command.callback) or "")
+        for one in inspect.signature(command.callback, eval_str=True).parameters.values():
+            for option in getattr(one.annotation, "__metadata__", ()):
+                assert "[" not in (option.help or "")
 
 
 # On real containers
