@@ -105,7 +105,7 @@ def error(one: Layout, metric: str | None) -> Plot | None:
     None where there is no error in percent.
     """
     judged = [
-        point for point in one.points
+        point for _label, some in one.groups() for point in some
         if (estimate := point.estimate(metric)) is not None and estimate.error_pct is not None
     ]  # fmt: skip
     if metric is None or not judged:
