@@ -154,7 +154,10 @@ def _felt(evidence: Evidence, points: Sequence[Point]) -> tuple[Outcome, str]:
     """Judge by what the workload felt."""
     astray = [point for point in points if not point.within]
     worst = max(astray or points, key=_distance)
-    if _response(points) < RESPONSE_WANTED:
+    # Other load may take all that a workload would have felt, and gives it nothing.
+    short = all(point.value < (point.expected or 0.0) for point in astray)
+    starved = bool(astray) and short and evidence.doubt is not None
+    if _response(points) < RESPONSE_WANTED and not starved:
         values = [point.value for point in points]
         return (
             Outcome.INEFFECTIVE,

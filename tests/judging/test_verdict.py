@@ -145,6 +145,25 @@ def test_a_disturbed_host_does_not_spoil_a_hit(tmp_path: Path) -> None:
     assert found.verdict is Outcome.EFFECTIVE
 
 
+def starved(settings: Settings) -> tuple[int | None, int]:
+    quota, period = bandwidth(settings)
+    return (None if quota is None else min(quota, 9_500)), period
+
+
+def test_a_workload_that_others_starve_is_inconclusive_and_not_ineffective(tmp_path: Path) -> None:
+    busy = run_builder.build(tmp_path / "busy", MadeUp(kernel=starved, other_cpu_s=40.0))
+    quiet = run_builder.build(tmp_path / "quiet", MadeUp(kernel=starved))
+    assert verdict.judge(load(busy), "cpu-quota").verdict is Outcome.INCONCLUSIVE
+    assert verdict.judge(load(quiet), "cpu-quota").verdict is Outcome.INEFFECTIVE
+
+
+def test_other_load_explains_no_workload_that_gets_more_whatever_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    directory = run_builder.build(tmp_path, MadeUp(kernel=deaf, other_cpu_s=40.0))
+    assert verdict.judge(load(directory), "cpu-quota").verdict is Outcome.INEFFECTIVE
+
+
 def test_without_a_good_trial_nothing_is_concluded(tmp_path: Path) -> None:
     made = MadeUp(trials=1, failed={1: "the container was removed"})
     found = verdict.judge(load(run_builder.build(tmp_path, made)), "cpu-quota")

@@ -141,7 +141,9 @@ def _limits(run: Run, many: Sequence[Point], metric: str | None) -> tuple[str | 
         return f"Nothing is expected of the workload, so no figure judges `--{name}`.", True
     astray = [entry for entry in known if entry[1].within is False]
     if astray and metric is not None:
-        return _not_held(name, known, astray, checks.doubt(run, metric)), False
+        # Not what moves whatever is asked for: no other load explains that.
+        certain = verdict.judge(run, name).verdict is Outcome.INEFFECTIVE
+        return _not_held(name, known, astray, None if certain else checks.doubt(run, metric)), False
     within = f"within {percent_bound(max(abs(error) for _, _, error in known))}"
     if same_throughput([point for point, _, _ in known]):
         medians = [estimate.median for _, estimate, _ in known]
