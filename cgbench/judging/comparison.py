@@ -108,7 +108,7 @@ def compare(
 def _pairs(
     baseline: Baseline, candidate: Baseline, only: Collection[Key] | None
 ) -> list[tuple[Series, Series]]:
-    before = {one.key: one for one in baseline.series}
+    before = {one.key: one for one in baseline.series if one.metric in METRICS}
     return [
         (before[one.key], one)
         for one in candidate.series
@@ -117,8 +117,8 @@ def _pairs(
 
 
 def _unmatched(baseline: Baseline, candidate: Baseline) -> list[Series]:
-    """Return the baseline's series that the candidate did not measure."""
-    present = {one.key for one in candidate.series}
+    """Return the baseline's series that the candidate did not measure, or nobody here knows."""
+    present = {one.key for one in candidate.series if one.metric in METRICS}
     return [one for one in baseline.series if one.key not in present]
 
 
@@ -139,13 +139,16 @@ def _effect(before: Series, after: Series, effect: float, resolution: float) -> 
 
 def _open(before: Series, after: Sequence[float | None], effect: float = 0.0) -> Finding:
     """Return the finding on one metric before it is judged."""
+    known = before.metric in METRICS
     return Finding(
         **before.point._asdict(),
         metric=before.metric,
         unit=before.unit,
-        worse=METRICS[before.metric].worse,
+        worse=METRICS[before.metric].worse if known else "either",
         judgement=Judgement.INCONCLUSIVE,
-        reason="the candidate did not measure it",
+        reason="the candidate did not measure it"
+        if known
+        else "this cgbench does not know the metric",
         baseline=tuple(value for value in before.values if value is not None),
         candidate=tuple(value for value in after if value is not None),
         effect_pct=100 * effect,
@@ -175,6 +178,9 @@ def _finding(before: Series, after: Series, found: Contrast, bar: Bar) -> Findin
     if found.ratio is None or found.low is None or found.high is None:
         return _without_ratio(one, bar.resolution)
     judgement, reason, p = _judged(found, bar, one.worse)
+    if judgement in (Judgement.REGRESSED, Judgement.IMPROVED) and (away := _away(before, after)):
+        judgement = away
+        reason += "; both keep what is declared" * (away is Judgement.UNCHANGED)
     more = None
     if judgement is Judgement.INCONCLUSIVE:
         more = _more_trials(found, bar.effect, min(sides))
@@ -241,6 +247,25 @@ def _judged(found: Contrast, bar: Bar, worse: str) -> tuple[Judgement, str, floa
         return Judgement.INCONCLUSIVE, f"{told}: `cgbench ab` measures both sides together", p
     what = Judgement.REGRESSED if bad else Judgement.IMPROVED
     return what, f"{beyond} with p = {p:.2g}", p
+
+
+def _away(before: Series, after: Series) -> Judgement | None:
+    """Judge a change by what is expected of both sides; None where nothing is.
+
+    Whatever a metric's direction: a container that gets more than its limit got no better. What
+    lies beyond a floor is not counted.
+    """
+    expected, shows = after.expected, METRICS[before.metric].shows
+    if expected is None or before.expected != expected or shows == "none":
+        return None
+
+    def off(side: Series) -> float:
+        middle = float(np.median([value for value in side.values if value is not None]))
+        return max(0.0, expected - middle) if shows == "floor" else abs(expected - middle)
+
+    if off(after) == off(before):
+        return None if shows != "floor" else Judgement.UNCHANGED
+    return Judgement.REGRESSED if off(after) > off(before) else Judgement.IMPROVED
 
 
 def _drifts(found: Contrast) -> bool:

@@ -112,19 +112,26 @@ def _series(
 ) -> tuple[Series, ...]:
     found: dict[tuple[PointKey, str], dict[int, list[float]]] = {}
     units: dict[str, str] = {}
+    expected: dict[tuple[PointKey, str], set[float | None]] = {}
     for row in rows:
         if row.metric in wanted:
             units[row.metric] = row.unit
+            expected.setdefault((row.key, row.metric), set()).add(row.expected)
             by_repetition = found.setdefault((row.key, row.metric), {})
             repetition = trials[row.trial].repetition
             by_repetition.setdefault(repetition, []).append(row.value)
     return tuple(
         Series(
             **key._asdict(), metric=metric, unit=units[metric],
+            expected=_only(expected[key, metric]),
             values=tuple(_middle(values.get(one)) for one in repetitions),
         )
         for (key, metric), values in found.items()
     )  # fmt: skip
+
+
+def _only(values: Collection[float | None]) -> float | None:
+    return next(iter(values)) if len(values) == 1 else None
 
 
 def _middle(values: Sequence[float] | None) -> float | None:

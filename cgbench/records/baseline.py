@@ -23,7 +23,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class Series(Model):
-    """One metric of one container at one value: an entry per repetition, None where it lacks."""
+    """One metric of one container at one value: an entry per repetition, None where it lacks.
+
+    `expected` is what the metric should be, None where nothing is expected or known of it.
+    """
 
     role: str
     option: str
@@ -32,6 +35,7 @@ class Series(Model):
     note: str | None = None
     metric: str
     unit: str
+    expected: float | None = None
     values: tuple[float | None, ...]
 
     @model_validator(mode="before")

@@ -6,7 +6,7 @@ from cgbench.errors import BaselineError
 from cgbench.judging.comparison import compare
 from cgbench.records.agreement import COMPARED, names
 from cgbench.records.comparison import Finding, Judgement
-from tests.made.plain_sides import around, side
+from tests.made.plain_sides import around, expecting, side
 
 
 def _only(found: tuple[Finding, ...]) -> Finding:
@@ -45,6 +45,45 @@ def test_a_change_is_judged_by_the_direction_to_fear(
     assert one.p is not None
     assert one.p < 0.001
     assert one.change_pct == pytest.approx(100 * (after / before - 1), abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("metric", "before", "after", "judgement"),
+    [
+        # The limit is 0.5 CPUs or 50 %: more is no better than less.
+        ("cpus_used", 0.5, 0.55, Judgement.REGRESSED),
+        ("cpus_used", 0.5, 0.45, Judgement.REGRESSED),
+        ("cpus_used", 0.55, 0.5, Judgement.IMPROVED),
+        ("cpus_used", 0.4, 0.45, Judgement.IMPROVED),
+        ("io_share_pct", 60.0, 50.0, Judgement.IMPROVED),
+        ("io_share_pct", 50.0, 60.0, Judgement.REGRESSED),
+        # A floor: what lies beyond it says nothing.
+        ("memory_bytes", 2e8, 3e8, Judgement.UNCHANGED),
+        ("memory_bytes", 2e8, 0.5e8, Judgement.REGRESSED),
+    ],
+)
+def test_where_something_is_expected_a_change_is_judged_by_the_distance_from_it(
+    metric: str, before: float, after: float, judgement: Judgement
+) -> None:
+    expected = {"cpus_used": 0.5, "io_share_pct": 50.0, "memory_bytes": 1e8}[metric]
+    found = compare(
+        expecting(expected, side({metric: around(before)})),
+        expecting(expected, side({metric: around(after)}, "after")),
+    )
+    assert _only(found.findings).judgement is judgement
+
+
+def test_a_baseline_with_a_metric_of_another_version_is_compared_by_the_others() -> None:
+    known, strange = side({"cpus_used": around(0.5)}), "of_tomorrow"
+    (series,) = known.series
+    more = known.model_copy(
+        update={"series": (series, series.model_copy(update={"metric": strange}))}
+    )
+    found = compare(more, known)
+    assert {one.metric: one.judgement for one in found.findings} == {
+        "cpus_used": Judgement.UNCHANGED, strange: Judgement.INCONCLUSIVE,
+    }  # fmt: skip
+    assert "does not know the metric" in found.findings[-1].reason
 
 
 def test_a_sure_change_below_what_matters_is_unchanged() -> None:

@@ -31,6 +31,12 @@ def side(
     )  # fmt: skip
 
 
+def expecting(expected: float, one: Baseline) -> Baseline:
+    """Return a side of all whose series the same is expected."""
+    series = tuple(each.model_copy(update={"expected": expected}) for each in one.series)
+    return one.model_copy(update={"series": series})
+
+
 def around(middle: float, spread_pct: float = 0.2, count: int = 12) -> list[float]:
     """Return values that lie evenly around `middle`, up to so many percent off."""
     steps = [2 * index / (count - 1) - 1 for index in range(count)]

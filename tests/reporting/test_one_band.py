@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 
 from cgbench.judging import verdict
-from cgbench.judging.comparison import Judgement, compare
+from cgbench.judging.comparison import compare
 from cgbench.judging.estimates import Point, judged, points
 from cgbench.judging.run import Run, load
 from cgbench.judging.sides import of_run
+from cgbench.records.comparison import Judgement
 from cgbench.records.run import Row
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.samples import Samples, TrialData
