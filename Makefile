@@ -9,7 +9,7 @@ ARGS ?=
 
 # `lint` and `test` in one call share the set-up; apt and pip want it one at a time.
 .NOTPARALLEL:
-.PHONY: help setup run test test-beside lint bench bench-gate bench-house docs rooms lab lab-stop test-v2 clean
+.PHONY: help setup run test test-beside lint bench bench-gate fuzz bench-house docs rooms lab lab-stop test-v2 clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,10 @@ docs: ## Renew what the manual takes from the code, and build its site into docs
 rooms: ## Draw which room of the package imports which, into docs/pictures/rooms.svg
 	@.ci/setup lint
 	$(BIN)/python -m tests.docs rooms
+
+fuzz: ## Damage files at random and see that each is answered: N=5000 SEED=1
+	@.ci/setup lint
+	$(BIN)/python -m tests.fuzz --number $(or $(N),5000) --seed $(or $(SEED),1) $(ARGS)
 
 lab: ## Boot a machine with cgroup v2, systemd and Docker 26 (needs root); 4 minutes at first
 	@.ci/setup lab

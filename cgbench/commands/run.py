@@ -53,7 +53,10 @@ def wanted(
 ) -> Wanted:
     """Read the experiments, or find the run to go on with, before anything is measured."""
     if resume is not None:
-        return Wanted(resumed=find_run(resume, results))
+        found = find_run(resume, results)
+        # A damaged run is named before the host is asked for anything.
+        load(found)
+        return Wanted(resumed=found)
     loaded = [experiment_file.load(name) for name in names]
     shaped = [one.shortened() if quick else one for one in loaded]
     if trials is not None:

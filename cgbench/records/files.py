@@ -83,8 +83,19 @@ def read_versioned(path: Path, versions: Versions, advice: str) -> dict[str, Any
         raise StoreError(f"{path}: not JSON: nested too deeply", DAMAGED) from None
     if not isinstance(document, dict):
         raise StoreError(f"{path}: not a JSON object", DAMAGED)
+    if b"\\ud" in content.lower() and not _encodable(document):
+        raise StoreError(f"{path}: not JSON: half a character in a text", DAMAGED)
     versions.check(path, document.get("schema_version"))
     return document | {"schema_version": versions.written}
+
+
+def _encodable(document: object) -> bool:
+    """Say whether no text has half of a pair of surrogates, which JSON's escapes can write."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def first_complaint(error: ValidationError) -> str:

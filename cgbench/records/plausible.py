@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from cgbench.errors import CgbenchError
 from cgbench.records.run import RunRecord
 from cgbench.records.trial import Phase, TrialRecord
-from cgbench.spec.option import Value
 from cgbench.spec.options import option
 
 
@@ -42,8 +41,7 @@ def _unfit(phase: Phase) -> Iterator[str]:
     """Yield what is wrong with the options of a phase."""
     if phase.option not in phase.change.settings:
         yield f"--{phase.option} is not among the options it set"
-    settings: Mapping[str, Value] = {**phase.settings, **phase.change.settings}
-    for name, value in settings.items():
+    for name, value in (*phase.settings.items(), *phase.change.settings.items()):
         try:
             option(name).check(value)
         except CgbenchError as error:

@@ -1,0 +1,66 @@
+"""Damaged files are read or refused in one line: what the fuzzer found, and a little more of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from cgbench.errors import CgbenchError
+from tests.fuzz import calls, damage, inputs
+from tests.fuzz.__main__ import answer, answers
+from tests.fuzz.inputs import Input
+
+FOUND = Path(__file__).parent / "found.jsonl"
+CASES = [json.loads(line) for line in FOUND.read_text().splitlines()]
+SECONDS = 10
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Input]:
+    return {one.name: one for one in inputs.prepare(tmp_path_factory.mktemp("inputs"))}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+def test_what_was_found_once_is_answered_in_one_line(
+    case: dict[str, object], known: dict[str, Input], tmp_path: Path
+) -> None:
+    said = answer(known[str(case["input"])], case, tmp_path)
+    assert str(case["says"]) in said
+
+
+def test_other_damage_is_answered_too(tmp_path: Path) -> None:
+    begin, seen = time.monotonic(), 0
+    for seed, what, said in answers(1, 40, tmp_path):
+        assert what == "ok", f"seed {seed}: {said}"
+        seen += 1
+        if time.monotonic() - begin > SECONDS:
+            break
+    assert seen > 0
+
+
+def test_an_input_that_is_not_damaged_is_read(known: dict[str, Input], tmp_path: Path) -> None:
+    nothing = {"file": "x.toml", "do": "cut", "at": 2**20}
+    assert answer(known["experiment cpu-quota-sweep"], nothing, tmp_path) == "read"
+
+
+def test_an_answer_of_many_lines_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(folder: Path) -> None:
+        raise CgbenchError("one", "two\nthree")
+
+    monkeypatch.setitem(calls.CALLS, "experiment", (fail,))
+    with pytest.raises(calls.Finding):
+        calls.answer("experiment", tmp_path)
+
+
+def test_the_same_seed_draws_the_same_case(known: dict[str, Input]) -> None:
+    many = list(known.values())
+    assert [inputs.draw(many, seed)[1] for seed in range(20)] == [
+        inputs.draw(many, seed)[1] for seed in range(20)
+    ]
+    assert all(json.dumps(inputs.draw(many, seed)[1]) for seed in range(20))
+    assert damage.VALUES
