@@ -39,7 +39,8 @@ def verdict(option: str, outcome: Outcome, *, error_pct: float = 0.5) -> Verdict
         experienced=(
             Point(
                 requested="64m", metric="memory_max_bytes", unit="bytes", expected=67108864.0,
-                value=67108864.0 * (1 + error_pct / 100), error_pct=error_pct, within=True,
+                value=67108864.0 * (1 + error_pct / 100), error_pct=error_pct,
+                tolerance=524288.0, within=True,
             ),
         ),
         control="written past Docker: the kernel kept it",

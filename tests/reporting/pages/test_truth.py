@@ -148,6 +148,10 @@ def test_metrics_are_named_without_their_unit() -> None:
     assert truth_cells.metric("restarts") == "restarts"
 
 
+def test_the_band_stands_beside_each_value(tmp_path: Path) -> None:
+    assert "±512 KiB" in written(tmp_path, table(EFFECTIVE))
+
+
 def test_the_worst_point_is_one_outside_the_band_if_there_is_one() -> None:
     one = verdict("cpus", IMPRECISE)
     inside = one.experienced[0].model_copy(update={"error_pct": 9.0})
