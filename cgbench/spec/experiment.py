@@ -201,23 +201,23 @@ class Experiment(Model):
 
     def _check(self) -> None:
         # Workloads are looked for where a file is loaded: a stored run needs no installed ones.
-        with _at("option"):
+        with at("option"):
             option(self.option)
         for name in self.verify.options if self.verify else ():
-            with _at("verify.options"):
+            with at("verify.options"):
                 option(name)
         roles = [container.role for container in self.containers]
         if len(set(roles)) != len(roles):
             raise ExperimentError("containers: two of them have the same role")
         for index, container in enumerate(self.containers, 1):
-            with _at(f"containers.{index}"):
+            with at(f"containers.{index}"):
                 for name, value in container.options.items():
                     option(name).check(value)
         _few_enough(sum(step.changes for step in self.steps), "changes")
         births = sum(step.changes for step in self.steps if step.via == "run")
         _few_enough(self.trials * max(1, births), "trials")
         for index, step in enumerate(self.steps, 1):
-            with _at(f"steps.{index}"):
+            with at(f"steps.{index}"):
                 if step.role is not None and step.role not in roles:
                     raise ExperimentError(
                         f"no container has the role {step.role}", f"Roles: {', '.join(roles)}."
@@ -278,7 +278,7 @@ def _few_enough(number: int, what: str) -> None:
 
 
 @contextmanager
-def _at(place: str) -> Iterator[None]:
+def at(place: str) -> Iterator[None]:
     """Put `place` in front of the message of an error."""
     try:
         yield

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from cgbench.errors import CgbenchError, ExperimentError
+from cgbench.errors import ExperimentError
 from cgbench.spec import judged, toml_file, workload
-from cgbench.spec.experiment import Container, Experiment, Gate, Quick, Sampling, Step, Verify
+from cgbench.spec.experiment import Container, Experiment, Gate, Quick, Sampling, Step, Verify, at
 from cgbench.spec.metrics import PER_PERIOD, Band
 from cgbench.spec.model import Model
 from cgbench.spec.option import written
@@ -61,20 +60,11 @@ def parse(text: str, origin: str) -> Experiment:
     except ValidationError as error:
         raise _explained(error, origin) from None
     for number, container in enumerate(found.containers, 1):
-        with _at(f"{origin}: containers.{number}"):
+        with at(f"{origin}: containers.{number}"):
             workload.load(container.workload)
-    with _at(origin):
+    with at(origin):
         judged.check(found)
     return found
-
-
-@contextmanager
-def _at(place: str) -> Iterator[None]:
-    """Put `place` in front of the message of an error."""
-    try:
-        yield
-    except CgbenchError as error:
-        raise ExperimentError(f"{place}: {error.message}", error.advice) from None
 
 
 def _check_band(document: Mapping[str, Any], origin: str) -> None:
