@@ -270,17 +270,23 @@ def contention(folder: Path, values: dict[str, list[list[float]]]) -> Run:
         phases: list[Phase] = []
         for role, measured in zip(values, by_trial, strict=True):
             for value in measured:
+                begin_ns = 10 * len(phases)
+                moments = {"t_request_ns": begin_ns + 1, "t_answer_ns": begin_ns + 2}
                 phases.append(
-                    Phase(number=len(phases) + 1, role=role, option="cpu-shares", change=SHARES,
-                          settings=SHARES.settings, t_end_ns=9)
+                    Phase(number=len(phases) + 1, role=role, option="cpu-shares",
+                          change=SHARES.model_copy(update=moments), settings=SHARES.settings,
+                          t_end_ns=begin_ns + 9)
                 )  # fmt: skip
                 rows.append(
                     Row("contention", number, len(phases), role, "cpu-shares", "update", "512",
                         None, "512", "cpu_share_pct", "%", 50.0, value, 2 * value - 100, 9)
                 )  # fmt: skip
-        directory.append_trial(
-            records.trial(number).model_copy(update={"phases": tuple(phases), "harness": None})
+        whole = records.trial(number)
+        containers = tuple(
+            whole.containers[0].model_copy(update={"role": one.role}) for one in spec.containers
         )
+        part = {"phases": tuple(phases), "containers": containers, "probes": (), "harness": None}
+        directory.append_trial(whole.model_copy(update=part))
     directory.write_phases(rows)
     return load(directory)
 
