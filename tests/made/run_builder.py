@@ -127,7 +127,7 @@ def build(results: Path, made: MadeUp | None = None) -> RunDirectory:
     if made.kernel is not obedient or made.file is not str:
         return make(results, made)
     if (key := repr(made)) not in _KEPT:
-        _KEPT[key] = make(Path(_folder().name, str(len(_KEPT))), made)
+        _KEPT[key] = make(Path(tempfile.mkdtemp(dir=_folder().name)), made)
     kept = _KEPT[key].path
     directory = RunDirectory.create(results, kept.parent.name, kept.name)
     shutil.copytree(kept, directory.path, dirs_exist_ok=True)
