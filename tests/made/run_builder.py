@@ -154,6 +154,7 @@ def make(results: Path, made: MadeUp) -> RunDirectory:
         elapsed_s=60.0,
     )  # fmt: skip
     directory.write_run(record)
+    (directory.path / "trials.jsonl").touch()
     for plan in plans[: made.finished]:
         directory.write_trial(*_trial(plan, shaped, made))
     load(directory).keep_rows()
