@@ -122,7 +122,8 @@ def test_runs_of_one_host_or_of_different_experiments_are_not_compared(
 def test_a_host_without_a_finished_trial_has_nothing_to_compare(
     runs: list[RunDirectory], tmp_path: Path
 ) -> None:
-    assert compared([runs[0], build(tmp_path, MadeUp(trials=1, host=V2, finished=0))]) == []
+    begun = MadeUp(trials=1, host=V2, finished=0, status="interrupted")
+    assert compared([runs[0], build(tmp_path, begun)]) == []
 
 
 def test_tables_and_runs_of_two_hosts_share_a_page(
