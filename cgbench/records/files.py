@@ -162,10 +162,9 @@ def readable(path: Path) -> Iterator[None]:
         raise StoreError(f"{path}: {error}", DAMAGED) from error
 
 
-def open_table(path: Path, repeating: Sequence[str] = ()) -> pq.ParquetFile:
+def open_table(path: Path) -> pq.ParquetFile:
     """Open a Parquet file, whose version must be one that is read; use it as a context.
 
-    Columns named in `repeating` come with each of their few texts once.
     Raises what `readable` translates, and StoreError for a file of a newer cgbench.
     """
     import pyarrow as pa
@@ -173,21 +172,23 @@ def open_table(path: Path, repeating: Sequence[str] = ()) -> pq.ParquetFile:
 
     # pyarrow would wait for a pipe.
     regular_file.require(path, MOST_TABLE_BYTES)
-    with pq.ParquetFile(path) as file:
-        metadata, schema = file.metadata, file.schema_arrow
-    if metadata.num_rows > MOST_ROWS:
-        raise pa.ArrowInvalid(f"it has more than {MOST_ROWS} rows")
-    if len(set(schema.names)) < len(schema.names):
-        raise pa.ArrowInvalid("two of its columns have the same name")
-    stated = (schema.metadata or {}).get(_VERSION, b"1")
-    TABLE.check(path, int(stated) if stated.isdigit() and len(stated) < 10 else None)
-    for name in repeating:
-        _check_texts(schema, name)
-    return pq.ParquetFile(path, metadata=metadata, read_dictionary=repeating)
+    file = pq.ParquetFile(path)
+    try:
+        schema = file.schema_arrow
+        if file.metadata.num_rows > MOST_ROWS:
+            raise pa.ArrowInvalid(f"it has more than {MOST_ROWS} rows")
+        if len(set(schema.names)) < len(schema.names):
+            raise pa.ArrowInvalid("two of its columns have the same name")
+        stated = (schema.metadata or {}).get(_VERSION, b"1")
+        TABLE.check(path, int(stated) if stated.isdigit() and len(stated) < 10 else None)
+    except BaseException:
+        file.close()
+        raise
+    return file
 
 
-def _check_texts(schema: pa.Schema, name: str) -> None:
-    """Raise ArrowInvalid unless a column has texts: asked for others so, pyarrow may crash."""
+def require_texts(schema: pa.Schema, name: str) -> None:
+    """Raise ArrowInvalid unless a column has texts."""
     import pyarrow as pa
 
     if name not in schema.names:

@@ -16,7 +16,7 @@ import numpy as np
 
 from cgbench.records import arrow
 from cgbench.records.column_checks import check_counts, check_numbers, check_order
-from cgbench.records.files import open_table, readable
+from cgbench.records.files import open_table, readable, require_texts
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -104,7 +104,12 @@ class _Table:
     """One Parquet file whose column `role` names the container of each row."""
 
     def __init__(self, path: Path) -> None:
-        self._file: pq.ParquetFile = open_table(path, ("role",))
+        self._file: pq.ParquetFile = open_table(path)
+        try:
+            require_texts(self._file.schema_arrow, "role")
+        except BaseException:
+            self.close()
+            raise
         self.names: list[str] = self._file.schema_arrow.names
         self._rows: dict[str, list[npt.NDArray[np.bool_] | None]] = {}
 

@@ -27,7 +27,7 @@ def test_one_trial_is_told_to_allow_no_interval(tmp_path: Path) -> None:
 
 
 def test_the_host_is_told_with_what_matters_to_limits(tmp_path: Path) -> None:
-    told = dict(run_facts.host_facts(build(tmp_path, MadeUp(finished=0)).run()))
+    told = dict(run_facts.host_facts(build(tmp_path, MadeUp(status="running", finished=0)).run()))
     assert told["CPUs"] == "2 × Model <1> & co"
     assert told["Memory"] == "8 GiB, no swap"
     assert told["Kernel"] == "6.1.0, 250 Hz"
@@ -71,14 +71,14 @@ def test_failed_trials_and_quick_runs_are_told(tmp_path: Path) -> None:
 
 
 def test_nothing_measured_leaves_only_the_plan(tmp_path: Path) -> None:
-    directory = build(tmp_path, MadeUp(trials=2, finished=0))
+    directory = build(tmp_path, MadeUp(trials=2, status="running", finished=0))
     told = dict(run_facts.measuring_facts(directory.run(), []))
     assert told["Hold times"] == "–"
     assert "Missed" not in told
 
 
 def test_a_built_in_experiment_is_run_again_by_its_name(tmp_path: Path) -> None:
-    record = build(tmp_path, MadeUp(finished=0)).run()
+    record = build(tmp_path, MadeUp(status="running", finished=0)).run()
     shaped = experiment_file.load("cpu-quota-sweep").shortened().model_copy(update={"trials": 4})
     again = run_facts.how_to_run_again(
         record.model_copy(update={"experiment": shaped, "quick": True})
@@ -88,7 +88,7 @@ def test_a_built_in_experiment_is_run_again_by_its_name(tmp_path: Path) -> None:
 
 
 def test_an_emulated_host_ran_the_same_experiment_for_longer(tmp_path: Path) -> None:
-    record = build(tmp_path, MadeUp(finished=0)).run()
+    record = build(tmp_path, MadeUp(status="running", finished=0)).run()
     emulated = record.host.model_copy(update={"cpu_model": "QEMU TCG CPU version 2.5+"})
     slowed = experiment_file.load("pids-limit-sweep").slowed()
     again = run_facts.how_to_run_again(
@@ -98,12 +98,12 @@ def test_an_emulated_host_ran_the_same_experiment_for_longer(tmp_path: Path) -> 
 
 
 def test_an_experiment_that_changed_since_is_told(tmp_path: Path) -> None:
-    again = run_facts.how_to_run_again(build(tmp_path, MadeUp(finished=0)).run())
+    again = run_facts.how_to_run_again(build(tmp_path, MadeUp(status="running", finished=0)).run())
     assert "differs from the one that ran" in again.words
 
 
 def test_a_users_own_experiment_is_run_again_from_its_file(tmp_path: Path) -> None:
-    record = build(tmp_path, MadeUp(finished=0)).run()
+    record = build(tmp_path, MadeUp(status="running", finished=0)).run()
     own = record.experiment.model_copy(update={"name": "my-sweep"})
     again = run_facts.how_to_run_again(record.model_copy(update={"experiment": own}))
     assert again.command == "cgbench run my-sweep.toml --trials 3 --seed 7"
