@@ -109,12 +109,14 @@ def probed(
 
 
 def test_a_sleeper_wakes_up_in_a_container_as_told_and_on_time(engine: Engine) -> None:
+    begin = time.monotonic()
     with probed(engine, "wake", Task("wake")) as one:
         time.sleep(1)
         log = one.log()
+        most = 1000 * (time.monotonic() - begin) + 1
     skipped = log.tally.deadlines_skipped
     assert skipped is not None
-    assert 900 <= log.units.sum() + skipped <= 1500
+    assert 900 <= log.units.sum() + skipped <= most
     assert log.stall_length_ns.min() >= 0
     # Without the default timer slack of 50 µs, also on a loaded host.
     assert np.percentile(log.stall_length_ns, 5) < 50_000

@@ -60,7 +60,7 @@ def test_the_first_stops_the_work_and_the_third_ends_the_process(number: signal.
     until(process, "cleaning")
     for _ in range(2 if number is not signal.SIGHUP else 3):
         send(process, signal.SIGINT)
-    _out, said = process.communicate(timeout=10)
+    _out, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupt once more to end at once" in said
     assert (
@@ -75,7 +75,7 @@ def test_the_third_also_ends_what_is_otherwise_never_disturbed() -> None:
     for _ in range(3):
         assert process.poll() is None
         send(process, signal.SIGINT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode == 130
 
 
@@ -89,7 +89,7 @@ def test_one_that_was_put_off_still_stops_the_work() -> None:
         "except interrupts.Interrupted:\n"
         "    print('stopped', flush=True)\n"
     )
-    out, said = process.communicate(timeout=10)
+    out, said = process.communicate(timeout=60)
     assert (process.returncode, out, said) == (0, "whole\nstopped\n", "")
 
 

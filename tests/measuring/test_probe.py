@@ -519,13 +519,15 @@ def test_a_kind_that_this_probe_does_not_know_is_refused(tmp_path: Path) -> None
 
 
 def test_a_sleeper_wakes_up_about_as_often_as_it_was_told(tmp_path: Path) -> None:
+    begin = time.monotonic()
     with probing(tmp_path, task=Task("wake", pace_ns=2 * MS)) as one:
         time.sleep(1)
         (log,) = one.finish()
+    most = 500 * (time.monotonic() - begin) + 1
     assert log.kind == "wake"
     skipped = log.tally.deadlines_skipped
     assert skipped is not None
-    assert 450 <= log.units.sum() + skipped <= 700
+    assert 450 <= log.units.sum() + skipped <= most
     # On a loaded host it may miss most of them.
     assert log.units.sum() >= 50
     assert log.stall_length_ns.min() >= 0

@@ -76,7 +76,7 @@ def test_waiting_ends_when_the_condition_holds_or_the_time_is_up() -> None:
     assert commands.until(lambda: next(answers))
     begin = time.monotonic()
     assert not commands.until(lambda: False, timeout_s=0.1)
-    assert 0.1 <= time.monotonic() - begin < 1
+    assert 0.1 <= time.monotonic() - begin < 10
 
 
 class Interrupted(BaseException):
