@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ LONGEST_FUNCTION = 60
 _OPENS = """
 import collections, sys
 from pathlib import Path
+import pyarrow as pa
 import pyarrow.parquet as pq
 from tests.made.run_builder import MadeUp, build
 from cgbench.cli.app import main
@@ -40,11 +41,15 @@ def count(path):
         opened[Path(path).name] += 1
 
 sys.addaudithook(lambda event, args: event == "open" and count(args[0]))
-for name in ("ParquetFile", "read_table", "read_schema", "read_metadata"):
-    def counted(path, *args, _original=getattr(pq, name), **named):
-        count(path)
-        return _original(path, *args, **named)
-    setattr(pq, name, counted)
+for module, names in (
+    (pq, ("ParquetFile", "read_table", "read_schema", "read_metadata")),
+    (pa, ("OSFile", "memory_map")),
+):
+    for name in names:
+        def counted(path, *args, _original=getattr(module, name), **named):
+            count(path)
+            return _original(path, *args, **named)
+        setattr(module, name, counted)
 sys.argv = ["cgbench", "report", str(directory.path), "-o", sys.argv[1] + "/page.html"]
 try:
     main()
@@ -130,6 +135,13 @@ def _used() -> dict[str, set[str]]:
     return used
 
 
+def _elsewhere(one: Function, used: Mapping[str, set[str]]) -> set[str]:
+    """Return the other packages that use a function, or a method of a class that they import."""
+    owner, _, method = one.name.rpartition(".")
+    found = used.get(f"{one.module}.{owner or one.name}", set())
+    return (found & used.get(f".{method}", set()) if owner else found) - {one.room}
+
+
 def crossing_untyped() -> list[str]:
     """Return the public functions whose untyped mappings are used in another package.
 
@@ -142,10 +154,7 @@ def crossing_untyped() -> list[str]:
         if one.public
         and any(untyped in one.types for untyped in UNTYPED)
         and one.name.split(".")[-1] not in ("to_json", "from_json", "json_schema")
-        and used.get(
-            f".{one.name.split('.')[1]}" if "." in one.name else f"{one.module}.{one.name}", set()
-        )
-        - {one.room}
+        and _elsewhere(one, used)
     ]
 
 
