@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cgbench.errors import CgbenchError
+from cgbench.errors import CgbenchError, StoreError
 from cgbench.judging.intervals import relative_spread_pct
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Estimate
 from cgbench.records.run import PointKey
 from cgbench.records.trial import ContainerRecord, Phase, TrialRecord
+from cgbench.records.versions import DAMAGED
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.judged import judged_metric
@@ -168,6 +169,11 @@ def points(run: Run) -> list[Point]:
     for entry in run.summary:
         found.setdefault(entry.key, {})[entry.metric] = entry.estimate
         enforced.setdefault(entry.key, entry.enforced)
+    known = {phase.point(key.role) for key in found for trial in run.finished
+             for phase in trial.phases}  # fmt: skip
+    if not known.issuperset(found):
+        rows = run.directory.path / "phases.parquet"
+        raise StoreError(f"{rows}: names a point that no trial has", DAMAGED)
     return [_point(key, estimates, enforced[key], run.finished)
             for key, estimates in found.items()]  # fmt: skip
 
