@@ -9,7 +9,7 @@ ARGS ?=
 
 # `lint` and `test` in one call share the set-up; apt and pip want it one at a time.
 .NOTPARALLEL:
-.PHONY: help setup run test test-beside lint bench bench-gate fuzz bench-house docs rooms lab lab-stop test-v2 clean
+.PHONY: help setup run test test-beside lint bench bench-gate chaos fuzz bench-house docs rooms lab lab-stop test-v2 clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,12 +24,9 @@ test: ## Run every test; those marked docker measure real containers
 	@.ci/setup test
 	$(BIN)/pytest $(ARGS)
 
-# How often test-beside runs everything.
-N ?= 5
-
-test-beside: ## Run every test N times beside a process that keeps one CPU busy
+test-beside: ## Run every test N times beside a process that keeps one CPU busy: N=5
 	@.ci/setup test
-	$(BIN)/python -m tests.bench.beside $(N) $(ARGS)
+	$(BIN)/python -m tests.bench.beside $(or $(N),5) $(ARGS)
 
 lint: ## Check style, types and which module may import which
 	@.ci/setup lint
@@ -58,6 +55,10 @@ docs: ## Renew what the manual takes from the code, and build its site into docs
 rooms: ## Draw which room of the package imports which, into docs/pictures/rooms.svg
 	@.ci/setup lint
 	$(BIN)/python -m tests.docs rooms
+
+chaos: ## Kill cgbench at random moments and look at what is left: N=20 SEED=1
+	@.ci/setup bench
+	$(BIN)/python -m tests.bench.chaos --number $(or $(N),20) --seed $(or $(SEED),1) $(ARGS)
 
 fuzz: ## Damage files at random and see that each is answered: N=5000 SEED=1
 	@.ci/setup lint
