@@ -3,13 +3,17 @@
 
 It needs only Python's standard library and writes only to one shared-memory file, which the host
 made, sized and mapped before the container started. `probe.py FILE [PATH]` reads what to do from
-the file's header, so that one layout is known to both sides (cgbench/probe.py reads it):
+the file's header, so that one layout is known to both sides (cgbench/probe.py reads it).
+`probe.py --beside FILE COMMAND...` runs another program, which then ends with index 14 of a header
+that holds nothing else. The layout:
 
     page 0     header of eight-byte integers, by index:
                0 magic  1 layout version  2 workers  3 buckets per worker  4 stalls per worker
                5 bucket length in ns  6 stall threshold in ns  7 iterations per unit
                8 t0 (CLOCK_MONOTONIC ns; written by the probe)  9 stop (written by the host)
                10 kind (index in KINDS)  11 size in bytes  12 count  13 pace in ns
+               14 until when to work (CLOCK_MONOTONIC ns; 0 is for ever): the host writes a later
+               time again and again, so that the work ends soon after its host side has died
     then, for each worker:
       one page  0 state (0 absent, 1 running, 2 finished)  1 process id  2 stalls seen
                3 units done  4 longest unit in ns, stalls apart  5 times it was started
@@ -53,11 +57,11 @@ if TYPE_CHECKING:
 
 PAGE = 4096
 MAGIC = 0x6367_6265_6E63_6831
-LAYOUT = 2
+LAYOUT = 3
 KINDS = ("spin", "wake", "memory", "cache", "fork", "end")
 RUNNING, FINISHED = 1, 2
 WORKERS, BUCKETS, STALLS, BUCKET_NS, THRESHOLD_NS, ITERATIONS, T0, STOP = range(2, 10)
-KIND, SIZE, COUNT, PACE_NS = range(10, 14)
+KIND, SIZE, COUNT, PACE_NS, UNTIL = range(10, 15)
 STATE, PID, STALLS_SEEN, UNITS, LONGEST_UNIT, STARTS = range(6)
 HELD, HELD_MOST, CHILDREN, REFUSALS, LAST_ERRNO, SKIPPED = range(6, 12)
 
@@ -102,7 +106,7 @@ class Worker:
             return False
         self.buckets[bucket] += units
         self.words[UNITS] += units
-        return not self.header[STOP]
+        return not (self.header[STOP] or 0 < self.header[UNTIL] < now)
 
     def after(self, deadline: int, now: int) -> int:
         """Return the first deadline after `now`; those in between are skipped and counted."""
@@ -145,7 +149,7 @@ def spin(worker: Worker) -> None:
             words[UNITS], words[LONGEST_UNIT] = total, longest
             done = 1
             bucket = current
-            if current >= last_bucket or header[STOP]:
+            if current >= last_bucket or header[STOP] or 0 < header[UNTIL] < now:
                 break
 
 
@@ -345,6 +349,20 @@ def chosen(header: memoryview, paths: list[str]) -> Callable[[Worker], None]:
     return kinds[header[KIND]]
 
 
+def beside(path: str, *command: str) -> None:
+    """Become another program, with a child that kills it once the host has died."""
+    descriptor = os.open(path, os.O_RDONLY)
+    header = memoryview(mmap.mmap(descriptor, 0, prot=mmap.PROT_READ))[:PAGE].cast("q")
+    os.close(descriptor)
+    program = os.getpid()
+    if os.fork() == 0:
+        while not 0 < header[UNTIL] < time.monotonic_ns():
+            time.sleep(0.5)
+        os.kill(program, 9)
+        os._exit(0)
+    os.execvp(command[0], command)
+
+
 def main(path: str, *more: str) -> int:
     """Run the workers that the header of the file at `path` asks for; return the exit status."""
     descriptor = os.open(path, os.O_RDWR)
@@ -378,4 +396,6 @@ def align(size: int) -> int:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "--beside":
+        beside(*sys.argv[2:])
     sys.exit(main(*sys.argv[1:]))

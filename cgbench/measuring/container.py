@@ -17,7 +17,9 @@ from cgbench.engine.engine import Engine
 from cgbench.engine.streams import StatsStream
 from cgbench.errors import CgroupError, TrialError
 from cgbench.host import cgroups, interface_files
+from cgbench.host.scratch.commands import undisturbed
 from cgbench.host.scratch.loop_device import BlockDevice
+from cgbench.measuring.heartbeat import beating, followed
 from cgbench.measuring.probe import ProbeFile, Task
 from cgbench.measuring.progress import Snapshot
 from cgbench.measuring.readings import Target
@@ -82,13 +84,24 @@ def start(
     Raises TrialError when it ends at once.
     """
     workload = load(spec.workload)
-    probe = None
-    if workload.probe is not None:
+    path = birth.scratch / spec.role
+    probe: ProbeFile | None = None
+    argv = workload.argv(
+        Placeholders(
+            spec.workers,
+            probe=PROBE_PATH,
+            device=None if birth.device is None else str(birth.device.path),
+            scratch=f"{SCRATCH_PATH}/cache",
+        )
+    )
+    if workload.probe is None:
+        argv = followed(path, PROBE_PATH, argv)
+    else:
         task = Task(workload.probe, spec.size, spec.count, spec.pace)
-        path = birth.scratch / spec.role
         probe = stack.enter_context(
             ProbeFile(path, spec.workers, birth.deadline_s, CONTAINER_USER, task)
         )
+    stack.enter_context(beating(path))
     settings = dict(spec.options)
     first = plan.steps[0]
     if first.via == "run" and first.role == spec.role:
@@ -96,25 +109,20 @@ def start(
     wanted = ContainerSpec(
         name=f"{birth.name}-{spec.role}",
         image=birth.image,
-        argv=workload.argv(
-            Placeholders(
-                spec.workers,
-                probe=PROBE_PATH,
-                device=None if birth.device is None else str(birth.device.path),
-                scratch=f"{SCRATCH_PATH}/cache",
-            )
-        ),
+        argv=argv,
         run=birth.run,
         options=settings,
         memory=spec.memory,
         pids=spec.pids,
         deadline_s=birth.deadline_s,
-        probe=None if probe is None else probe.path,
+        probe=path,
         scratch=workload.needs("scratch"),
         device=birth.device.path if birth.device and workload.needs("device") else None,
         parent=birth.parent if spec.group else None,
     )
-    container_id = stack.enter_context(engine.container(wanted))
+    # Interrupted in between, a container might be there whose id nobody knows.
+    with undisturbed():
+        container_id = stack.enter_context(engine.container(wanted))
     state = engine.state(container_id)
     if state is None or not state.running:
         raise TrialError(why_ended(engine, spec.role, container_id))

@@ -24,7 +24,7 @@ from cgbench.units import NS_PER_MS, NS_PER_S, format_duration
 # Part of the layout, and not the size of this kernel's pages.
 PAGE = 4096
 MAGIC = 0x6367_6265_6E63_6831
-LAYOUT = 2
+LAYOUT = 3
 KINDS: tuple[ProbeKind, ...] = get_args(ProbeKind)
 BUCKET_NS = 1_000_000
 THRESHOLD_NS = 200_000

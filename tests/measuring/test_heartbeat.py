@@ -1,0 +1,94 @@
+"""A probe ends by itself soon after cgbench has died (security.md, second rank 3)."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cgbench.errors import ProbeError
+from cgbench.measuring import heartbeat
+from cgbench.measuring.probe import ProbeFile, Task
+
+INSIDE = Path(__file__).parents[2] / "workloads" / "probe.py"
+
+BEATING = """
+import sys, time
+from pathlib import Path
+from cgbench.measuring.heartbeat import beating
+with beating(Path(sys.argv[1]), every_s=0.1, life_s=0.6):
+    print("beating", flush=True)
+    time.sleep(60)
+"""
+
+
+def _work(path: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-I", "-S", str(INSIDE), str(path)])
+
+
+@pytest.mark.parametrize(
+    "task", [Task(), Task("wake", pace_ns=10**6), Task("memory", size=2**20), Task("fork", count=2)]
+)
+def test_the_work_goes_on_while_cgbench_lives_and_ends_soon_after_its_death(
+    tmp_path: Path, task: Task
+) -> None:
+    path = tmp_path / "worker"
+    with ProbeFile(path, 1, 60, 0, task):
+        host = subprocess.Popen(
+            [sys.executable, "-c", BEATING, str(path)], stdout=subprocess.PIPE
+        )  # fmt: skip
+        assert host.stdout is not None
+        assert host.stdout.readline() == b"beating\n"
+        work = _work(path)
+        try:
+            time.sleep(1.5)
+            assert work.poll() is None
+            host.send_signal(signal.SIGKILL)
+            host.communicate()
+            assert work.wait(5) == 0
+        finally:
+            work.kill()
+            work.wait()
+
+
+def test_another_program_keeps_its_exit_status_and_ends_soon_after_the_death(
+    tmp_path: Path,
+) -> None:
+    def start(name: str, *command: str) -> subprocess.Popen[bytes]:
+        path = tmp_path / name
+        argv = heartbeat.followed(path, str(path), command)
+        return subprocess.Popen([sys.executable, "-I", "-S", str(INSIDE), *argv[4:]])
+
+    assert start("ends", "sh", "-c", "exit 7").wait(10) == 7
+    work = start("lasts", "sleep", "60")
+    with heartbeat.beating(tmp_path / "lasts", every_s=0.1, life_s=0.6):
+        time.sleep(1.5)
+        assert work.poll() is None
+    assert work.wait(5) == -signal.SIGKILL
+
+
+def test_without_a_first_beat_the_work_lasts_to_its_deadline(tmp_path: Path) -> None:
+    path = tmp_path / "worker"
+    with ProbeFile(path, 1, 1.0, 0) as file:
+        begin = time.monotonic()
+        assert _work(path).wait(10) == 0
+        assert time.monotonic() - begin > 0.9
+        assert file.read()[0].units.sum() > 0
+
+
+def test_the_life_is_longer_than_many_beats_and_within_ten_seconds() -> None:
+    assert 5 * heartbeat._EVERY_S <= heartbeat.LIFE_S <= 9
+
+
+def test_a_file_that_is_gone_or_a_link_is_named(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    for name in ("gone", "link"):
+        with (
+            pytest.raises(ProbeError, match=f"cannot open .*{name}"),
+            heartbeat.beating(tmp_path / name),
+        ):
+            pass
