@@ -45,7 +45,8 @@ def main() -> None:
     use_any_encoding()
     try:
         app()
-    except interrupts.Interrupted:
+    except interrupts.Interrupted as error:
+        exits.print_notes(error)
         complain("interrupted")
         sys.exit(interrupts.STATUS)
     except Exception as error:  # noqa: BLE001

@@ -88,6 +88,10 @@ def ab(
     b: Annotated[
         str, typer.Option("--b", metavar="COMMAND", help="Command that puts the host in state B.")
     ],
+    restore: Annotated[
+        str | None,
+        typer.Option(metavar="COMMAND", help="Command to run at the end, instead of that of A."),
+    ] = None,
     budget: options.Budget = "5m",
     effect: options.Effect = 2.0,
     metric: options.Metrics = None,
@@ -100,14 +104,17 @@ def ab(
 ) -> None:
     """Compare two states of this host by trials that alternate: the most sensitive comparison.
 
-    Each command runs before each trial of its side. Exit status 1 if B is worse in a metric, 3 if
+    Each command runs before each trial of its side. The command of --restore, or else of A, runs at
+    the end, also after an error or an interrupt. Exit status 1 if B is worse in a metric, 3 if
     the comparison is inconclusive, 4 if nothing could be measured.
     """
     from cgbench.cli import live
     from cgbench.commands import ab as paired
     from cgbench.commands import session
 
-    sides = paired.Sides(a, b, tuple(metric or ()), options.seconds(budget), effect / 100)
+    sides = paired.Sides(
+        a, b, tuple(metric or ()), options.seconds(budget), effect / 100, restore=restore
+    )
     experiment = paired.wanted(name, quick=quick)
     with (
         live.progress() as (progress, _detail),

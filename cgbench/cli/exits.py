@@ -56,6 +56,7 @@ def status_of(error: Exception) -> int:
     """Print what went wrong in one or two lines, and return the exit status."""
     if isinstance(error, CgbenchError):
         complain(str(error))
+        print_notes(error)
         return error.exit_code
     if isinstance(error, BrokenPipeError):
         # Whoever read the output has seen enough; the status must not say "regressed".
@@ -63,6 +64,12 @@ def status_of(error: Exception) -> int:
         return ERROR
     _name_traceback(error)
     return ERROR
+
+
+def print_notes(error: BaseException) -> None:
+    """Print what else went wrong, on the way out."""
+    for note in getattr(error, "__notes__", ()):
+        complain(note)
 
 
 def _name_traceback(error: Exception) -> None:

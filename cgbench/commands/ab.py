@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from cgbench.commands.candidate import Candidate, open_candidate
 from cgbench.commands.gate import BUDGET_S
 from cgbench.commands.session import Session
 from cgbench.errors import BaselineError
+from cgbench.host.scratch.commands import undisturbed
 from cgbench.judging import comparison
 from cgbench.judging.comparison import ALPHA, EFFECT
 from cgbench.judging.sides import gated_metrics
@@ -24,13 +32,17 @@ LOOKS = (10, 14, 20, 28)
 """Pairs after which the comparison is looked at: with fewer no sign test could be sure enough."""
 
 _COMMAND_TIMEOUT_S = 120
+_LAST_BYTES = 4096
 # Both sides meet the same neighbours: pairs are not sorted out by noise.
 _ANY_NOISE = Noise(repetition=0, steal_cpus=sys.float_info.max, other_cpus=sys.float_info.max)
 
 
 @dataclass(frozen=True)
 class Sides:
-    """The commands that put the host into one state each, and what the comparison is held to."""
+    """The commands that put the host into one state each, and what the comparison is held to.
+
+    `restore` is run at the end; without it, `a` is.
+    """
 
     a: str
     b: str
@@ -38,27 +50,60 @@ class Sides:
     budget_s: float = BUDGET_S
     effect: float = EFFECT
     looks: tuple[int, ...] = LOOKS
+    restore: str | None = None
 
 
 def switch(command: str) -> None:
-    """Put the host into one state. Raises BaselineError when the command fails."""
-    try:
-        done = subprocess.run(
-            command, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=_COMMAND_TIMEOUT_S, check=False,
+    """Put the host into one state. Raises BaselineError when the command fails.
+
+    What it starts in the background may go on, unless the command is cut off: then all of it ends.
+    """
+    # A file and not a pipe, which what goes on in the background would keep open.
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command, shell=True, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
+            # So that the terminal's Ctrl-C, which goes to a whole group, does not end it, too.
+            start_new_session=True,
         )  # fmt: skip
-    except subprocess.TimeoutExpired:
+        try:
+            status = process.wait(_COMMAND_TIMEOUT_S)
+        except BaseException as error:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            raise BaselineError(
+                f"`{command}` did not end within {_COMMAND_TIMEOUT_S:g} s and was killed",
+                "Let it start what it needs in the background.",
+            ) from None
+        last = _last_line(said)
+    if status != 0:
         raise BaselineError(
-            f"`{command}` did not end within {_COMMAND_TIMEOUT_S} s",
-            "Let it start what it needs in the background.",
-        ) from None
-    if done.returncode != 0:
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        words = f": {last[0]}" if last else ""
-        raise BaselineError(
-            f"`{command}` ended with exit status {done.returncode}{words}",
-            "Neither side was measured with it; try it in a shell.",
+            f"`{command}` ended with exit status {status}{f': {last}' if last else ''}",
+            "Nothing was measured with it; try it in a shell.",
         )
+
+
+def _last_line(said: BinaryIO) -> str:
+    said.seek(max(0, said.seek(0, os.SEEK_END) - _LAST_BYTES))
+    return "".join(said.read().decode(errors="replace").strip().splitlines()[-1:])
+
+
+@contextmanager
+def _left_as(command: str) -> Iterator[None]:
+    """Put the host into the state of a command at the end, also after an error or an interrupt."""
+    try:
+        yield
+    except BaseException as error:
+        try:
+            with undisturbed():
+                switch(command)
+        except BaselineError as refusal:
+            error.add_note(f"the host was not put back: {refusal.message}")
+        raise
+    with undisturbed():
+        switch(command)
 
 
 def wanted(name: str, *, quick: bool) -> Experiment:
@@ -70,9 +115,15 @@ def wanted(name: str, *, quick: bool) -> Experiment:
 def ab(experiment: Experiment, sides: Sides, session: Session) -> Comparison:
     """Alternate trials of A and B until every metric is decided or the budget is spent.
 
-    The order within a pair turns round each time. Raises BaselineError when a command or every
-    trial fails.
+    The order within a pair turns round each time. In the end the host is in the state that
+    `sides.restore` makes, however it ends. Raises BaselineError when a command or every trial
+    fails.
     """
+    with _left_as(sides.restore or sides.a):
+        return _alternated(experiment, sides, session)
+
+
+def _alternated(experiment: Experiment, sides: Sides, session: Session) -> Comparison:
     metrics = sides.metrics or gated_metrics(experiment)
     switch(sides.a)
     before = open_candidate(experiment, metrics, _ANY_NOISE, session)

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
+import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -11,6 +17,9 @@ from cgbench.engine import image
 from cgbench.engine.connection import Answer
 from cgbench.engine.engine import Engine
 from cgbench.errors import BaselineError
+from cgbench.host import procfs
+from cgbench.host.interrupts import Interrupted
+from cgbench.host.scratch import commands
 from cgbench.records.comparison import Comparison, Judgement
 from cgbench.spec import experiment_file, workload
 from cgbench.spec.experiment import Experiment, Step
@@ -38,6 +47,75 @@ def test_a_command_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(ab, "_COMMAND_TIMEOUT_S", 0.1)
     with pytest.raises(BaselineError, match="did not end within"):
         ab.switch("exec sleep 5")
+
+
+def test_all_that_a_command_started_ends_when_it_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """security.md, 15: the shell was killed, and its children went on."""
+    monkeypatch.setattr(ab, "_COMMAND_TIMEOUT_S", 0.3)
+    file = shlex.quote(str(tmp_path / "pid"))
+    with pytest.raises(BaselineError, match="was killed"):
+        ab.switch(f"sleep 60 & echo $! >{file}; wait")
+    child = int((tmp_path / "pid").read_text())
+    assert commands.until(lambda: not _runs(child))
+
+
+def _runs(pid: int) -> bool:
+    seen = procfs.process(pid)
+    return seen is not None and seen.state != "Z"
+
+
+def test_a_command_may_leave_something_in_the_background(tmp_path: Path) -> None:
+    """security.md, 15: it held the pipes, so that the advice which names it did not work."""
+    file = shlex.quote(str(tmp_path / "pid"))
+    begin = time.monotonic()
+    ab.switch(f"sleep 60 & echo $! >{file}")
+    assert time.monotonic() - begin < 10
+    child = int((tmp_path / "pid").read_text())
+    assert _runs(child)
+    os.kill(child, signal.SIGKILL)
+
+
+Alternate = Callable[[BaseException | None, str | None], str]
+
+
+@pytest.fixture
+def alternate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Alternate:
+    """Return what ends a comparison with an error, if any, and says in which state the host is."""
+    state = tmp_path / "state"
+
+    def end(error: BaseException | None, restore: str | None) -> str:
+        def alternated(_experiment: object, sides: ab.Sides, _session: object) -> None:
+            ab.switch(sides.b)
+            if error is not None:
+                raise error
+
+        monkeypatch.setattr(ab, "_alternated", alternated)
+        to = f">{shlex.quote(str(state))}"
+        sides = ab.Sides(f"echo a {to}", f"echo b {to}", restore=restore and f"{restore} {to}")
+        with contextlib.nullcontext() if error is None else pytest.raises(type(error)):
+            ab.ab(cast(Experiment, None), sides, cast(Session, None))
+        return state.read_text().strip()
+
+    return end
+
+
+@pytest.mark.parametrize("error", [None, BaselineError("x"), Interrupted(), RuntimeError()])
+def test_the_host_ends_as_a_makes_it_or_as_restore_does(
+    alternate: Alternate, error: BaseException | None
+) -> None:
+    """security.md, 15: it was left in whichever state came last."""
+    assert alternate(error, None) == "a"
+    assert alternate(error, "echo before") == "before"
+
+
+def test_a_host_that_cannot_be_put_back_is_named_beside_what_happened(alternate: Alternate) -> None:
+    error = Interrupted()
+    assert alternate(error, "exit 3; echo") == "b"
+    (note,) = error.__notes__
+    assert note.startswith("the host was not put back: `exit 3; echo >")
+    assert note.endswith("` ended with exit status 3")
 
 
 class Switched(Engine):
