@@ -38,7 +38,7 @@ def _print_listing(found: Listing, results: Path) -> None:
             continue
         record = run.record
         say(
-            f"  {record.run}  {record.experiment.name:<20} {record.status:<11} "
+            f"  {record.run}  {record.experiment.name:<20} {run.status:<11} "
             f"{run.measured}/{record.trials_planned} trials"
         )
     for path in found.truth_tables:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cgbench.errors import CgbenchError
+from cgbench.host import marks
 from cgbench.records.results import runs, truth_tables
 from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
@@ -16,11 +18,15 @@ from cgbench.spec.experiment import Experiment
 
 @dataclass(frozen=True)
 class Known:
-    """A run that can be read; `measured` trials ended well."""
+    """A run that can be read; `measured` trials ended well.
+
+    Its `status` is `died` where run.json still says `running` and its cgbench is dead.
+    """
 
     path: Path
     record: RunRecord
     measured: int
+    status: str
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Listing:
                 {
                     "run": one.record.run,
                     "experiment": one.record.experiment.name,
-                    "status": one.record.status,
+                    "status": one.status,
                     "started": one.record.started,
                     "path": str(one.path),
                 }
@@ -75,6 +81,15 @@ def listing(results: Path) -> Listing:
 def _known(directory: RunDirectory) -> Known | Damaged:
     try:
         good = {one.number for one in directory.trials() if one.status == "ok"}
-        return Known(directory.path, directory.run(), len(good))
+        record = directory.run()
+        return Known(directory.path, record, len(good), _status(record))
     except CgbenchError as error:
         return Damaged(directory.path, error.message)
+
+
+def _status(record: RunRecord) -> str:
+    """Return how a run is: one of this host whose cgbench was killed cannot have said so itself."""
+    here = record.host.hostname == platform.node()
+    if record.status == "running" and here and record.owner and marks.is_dead(record.owner):
+        return "died"
+    return record.status

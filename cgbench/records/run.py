@@ -57,7 +57,8 @@ class Host(Model):
 class RunRecord(Model):
     """run.json: the whole experiment, where and how it ran, and how far it came.
 
-    Its version is that of the whole directory, the lines of trials.jsonl among it.
+    Its version is that of the whole directory, the lines of trials.jsonl among it. `owner` is the
+    process that measures while it is `running`: boot, PID namespace, PID, start in clock ticks.
     """
 
     schema_version: int = RUN.written
@@ -73,6 +74,7 @@ class RunRecord(Model):
     started: str
     ended: str | None = None
     elapsed_s: float | None = None
+    owner: str | None = None
 
 
 class PointKey(NamedTuple):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 from pathlib import Path
 
 import pytest
 
 from cgbench.commands import listing
 from cgbench.commands.listing import Damaged, Known
+from cgbench.host import marks
 from tests.made.command import cgbench
 from tests.made.run_builder import MadeUp, build
 
@@ -34,3 +37,27 @@ def test_one_damaged_run_hides_no_other(tmp_path: Path, file: str) -> None:
     document = json.loads(cgbench("list", "--json", "--results", tmp_path).stdout)
     assert [one["path"] for one in document["runs"]] == [str(good.path)]
     assert [one["path"] for one in document["damaged"]] == [str(moved)]
+
+
+@pytest.mark.parametrize(
+    ("hostname", "owner", "status"),
+    [
+        (platform.node(), f"another-boot - {os.getpid()} 1", "died"),
+        (platform.node(), marks.of_this_process(), "running"),
+        (platform.node(), None, "running"),
+        ("elsewhere", "another-boot - 1 1", "running"),
+    ],
+)
+def test_a_run_whose_cgbench_was_killed_died_and_runs_no_more(
+    tmp_path: Path, hostname: str, owner: str | None, status: str
+) -> None:
+    """security.md, second rank 3: after a full disk or a kill -9 it said `running` for ever."""
+    directory = build(tmp_path, MadeUp(trials=1))
+    record = directory.run()
+    host = record.host.model_copy(update={"hostname": hostname})
+    update = {"status": "running", "owner": owner, "host": host}
+    directory.write_run(record.model_copy(update=update))
+    (known,) = listing.listing(tmp_path).runs
+    assert isinstance(known, Known)
+    assert known.status == status
+    assert f" {status} " in cgbench("list", "--results", tmp_path).stdout
