@@ -51,12 +51,16 @@ def remove_leftovers(engine: Engine | None) -> Removed:
     """
     refused: list[CgbenchError] = []
     containers = 0
-    for container in [] if engine is None else engine.leftovers():
+    found: list[str] = []
+    with _noting(refused):
+        found = [] if engine is None else engine.leftovers()
+    for container in found:
         with _noting(refused):
             assert engine is not None
             engine.remove(container)
             containers += 1
-    base_image.sweep()
+    with _noting(refused):
+        base_image.sweep()
     directories = 0
     for path in lock.scratch_leftovers():
         with _noting(refused):

@@ -70,8 +70,6 @@ class EventStream:
     ) -> None:
         self.broken: str | None = None
         self._events: list[Event] = []
-        # The daemon stamps with the wall clock; the difference is taken once, at the beginning.
-        self._to_monotonic = time.monotonic_ns() - time.time_ns()
         self._stream = messages
         self._close = close
         # Also those of a malformed message.
@@ -94,10 +92,12 @@ class EventStream:
             self.broken = f"the stream of Docker's events broke: {why}"
 
     def _event(self, message: Mapping[str, Any]) -> Event:
+        # The daemon stamps with the wall clock, which may be set while the trial lasts.
+        to_monotonic = time.monotonic_ns() - time.time_ns()
         status = message["Actor"]["Attributes"].get("exitCode")
         return Event(
             container_id=message["Actor"]["ID"],
-            t_ns=message["timeNano"] + self._to_monotonic,
+            t_ns=message["timeNano"] + to_monotonic,
             action=message["Action"],
             exit_code=None if status is None else int(status),
         )

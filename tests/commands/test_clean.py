@@ -57,6 +57,18 @@ def test_one_thing_that_cannot_be_removed_keeps_no_other(
     assert folders() == []
 
 
+def test_a_daemon_that_does_not_list_its_containers_keeps_no_folder(
+    folders: Callable[[], list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(_daemon: Daemon) -> list[str]:
+        raise EngineError("did not answer within 60 s")
+
+    monkeypatch.setattr(Daemon, "leftovers", late)
+    with pytest.raises(EngineError, match="did not answer"):
+        clean.remove_leftovers(cast(Engine, Daemon()))
+    assert folders() == []
+
+
 def test_a_folder_that_cannot_be_removed_is_named(
     folders: Callable[[], list[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from cgbench.engine.streams import EventStream, Stats, stats
+from cgbench.units import NS_PER_S
 
 Message = Mapping[str, Any]
 
@@ -32,6 +34,22 @@ def test_starts_ends_and_oom_kills_are_kept_with_their_status_and_other_events_a
         ("start", None), ("oom", None), ("die", 137)
     ]  # fmt: skip
     assert stream.broken is None, "it was closed by us"
+
+
+def test_a_clock_that_is_set_meanwhile_moves_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """security.md, second rank 7: the difference of both clocks was taken once."""
+    wall = {"ns": 1_000 * NS_PER_S}
+    monkeypatch.setattr(time, "time_ns", lambda: wall["ns"])
+    monkeypatch.setattr(time, "monotonic_ns", lambda: 50 * NS_PER_S)
+
+    def messages() -> Iterator[Message]:
+        yield {**event("start"), "timeNano": wall["ns"]}
+        wall["ns"] += 3600 * NS_PER_S
+        yield {**event("die"), "timeNano": wall["ns"]}
+
+    stream = EventStream(messages(), lambda: None)
+    stream._thread.join(10)
+    assert [one.t_ns for one in stream.finish()] == [50 * NS_PER_S] * 2
 
 
 class Broken(Exception):

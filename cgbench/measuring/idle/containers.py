@@ -26,6 +26,7 @@ from cgbench.engine.connection import Answer
 from cgbench.engine.container_spec import ContainerSpec
 from cgbench.errors import CgroupError, EngineError
 from cgbench.host import cgroups
+from cgbench.host.scratch.commands import undisturbed
 from cgbench.measuring.site import Progress, Site, silent
 from cgbench.records.idle_findings import Difference, Held, Outcome
 from cgbench.spec.option import Interface, Option
@@ -163,6 +164,7 @@ class Supply:
         self._ready: deque[Future[Idle]] = deque()
         self._alive: set[str] = set()
         self._lock = threading.Lock()
+        self._surprises: list[BaseException] = []
 
     def __enter__(self) -> Supply:
         for _ in range(self._ahead):
@@ -175,9 +177,18 @@ class Supply:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._thread.shutdown(wait=True, cancel_futures=True)
-        for container_id in tuple(self._alive):
-            self._remove(container_id)
+        refused: list[EngineError] = []
+        with undisturbed():
+            # At most one request is under way, and each has a limit.
+            self._thread.shutdown(wait=True, cancel_futures=True)
+            for container_id in tuple(self._alive):
+                try:
+                    self._remove(container_id)
+                except EngineError as refusal:
+                    refused.append(refusal)
+        # What is on its way already says more.
+        if error is None and (first := [*self._surprises, *refused][:1]):
+            raise first[0]
 
     def take(self) -> Idle:
         """Return a container that nobody has touched. Raises EngineError where none starts."""
@@ -191,7 +202,7 @@ class Supply:
 
     def give_back(self, idle: Idle) -> None:
         """Have a container removed, when there is time."""
-        self._thread.submit(self._remove, idle.container_id)
+        self._remove_later(idle.container_id)
 
     @contextmanager
     def fresh(self) -> Iterator[Idle]:
@@ -209,11 +220,13 @@ class Supply:
         The answer is that of the refusal, of whichever step, or that of its creation.
         """
         engine = self.site.engine
-        creation = engine.create(self._spec(raw))
+        with undisturbed():
+            creation = engine.create(self._spec(raw))
+            if creation.container_id is not None:
+                self._know(creation.container_id)
         if creation.container_id is None:
             yield creation.answer, None
             return
-        self._know(creation.container_id)
         try:
             started = engine.command(creation.container_id, "start")
             if started.refusal is not None:
@@ -221,7 +234,7 @@ class Supply:
             else:
                 yield creation.answer, Idle(self.site, creation.container_id)
         finally:
-            self._thread.submit(self._remove, creation.container_id)
+            self._remove_later(creation.container_id)
 
     def _start(self) -> Idle:
         engine = self.site.engine
@@ -252,6 +265,15 @@ class Supply:
     def _know(self, container_id: str) -> None:
         with self._lock:
             self._alive.add(container_id)
+
+    def _remove_later(self, container_id: str) -> None:
+        self._thread.submit(self._remove, container_id).add_done_callback(self._look_at)
+
+    def _look_at(self, removal: Future[None]) -> None:
+        """Keep an error that nobody waits for; where Docker refused, it is asked again later."""
+        error = None if removal.cancelled() else removal.exception()
+        if error is not None and not isinstance(error, EngineError):
+            self._surprises.append(error)
 
     def _remove(self, container_id: str) -> None:
         self.site.engine.remove(container_id)

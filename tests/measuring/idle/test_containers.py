@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 
 from cgbench.engine.connection import Answer
+from cgbench.engine.engine import Creation, Engine, State
+from cgbench.errors import EngineError
 from cgbench.measuring.idle.containers import Limits, Supply, outcome, words
+from cgbench.measuring.site import Site
 from cgbench.records.idle_findings import Difference
 from cgbench.spec.options import option, update_body
 from tests.made.idle_supply import cat, containers, inspected, site
@@ -53,6 +58,51 @@ def test_the_daemons_answer_is_a_word_and_its_own_words_in_one_line(
 ) -> None:
     assert outcome(answer) == word
     assert words(answer) == said
+
+
+class Stubborn:
+    """A daemon that makes containers and removes all but the first."""
+
+    def __init__(self, error: Exception) -> None:
+        self.made: list[str] = []
+        self.removed: list[str] = []
+        self._error = error
+
+    def create(self, _spec: object) -> Creation:
+        self.made.append(f"c{len(self.made)}")
+        return Creation(self.made[-1], Answer(1, 2, ()))
+
+    def command(self, _container: str, _what: str) -> Answer:
+        return Answer(1, 2, ())
+
+    def state(self, _container: str) -> State:
+        return State(running=True, pid=os.getpid(), exit_code=0, oom_killed=False, error="")
+
+    def remove(self, container: str) -> None:
+        if container == "c0":
+            raise self._error
+        self.removed.append(container)
+
+
+@pytest.mark.parametrize("error", [EngineError("cannot remove c0"), RuntimeError("a surprise")])
+def test_a_container_that_stays_is_reported_and_keeps_no_other(error: Exception) -> None:
+    """security.md, 13 and second rank 7: futures were not looked at, the first failure the last."""
+    daemon = Stubborn(error)
+    place = Site(cast(Engine, daemon), "image", "r")
+
+    def use(failure: BaseException | None) -> None:
+        with Supply(place, ahead=1) as supply:
+            supply.give_back(supply.take())
+            supply.take()
+            if failure is not None:
+                raise failure
+
+    with pytest.raises(type(error), match=str(error)):
+        use(None)
+    if isinstance(error, EngineError):
+        assert sorted(daemon.removed) == sorted(daemon.made[1:])
+        with pytest.raises(ZeroDivisionError):
+            use(ZeroDivisionError())
 
 
 @pytest.mark.docker
