@@ -8,6 +8,7 @@
     ├── CgroupError            a cgroup or interface file that is not there
     ├── EngineError            Docker refused, or answered something unexpected
     │   ├── DockerUnavailable  no daemon answers, it is too old, or it is remote
+    │   ├── NoAnswer           a request was not answered: the daemon stopped, hangs or restarts
     │   ├── ImageError         the workload image is missing or cannot be built
     │   └── UpdateRejected     `docker update` was refused
     ├── SamplerError           the sampler process did not start, hung or died
@@ -83,6 +84,10 @@ class EngineError(CgbenchError):
 
 class DockerUnavailable(EngineError):
     """No Docker daemon answers, or the one that does cannot be used."""
+
+
+class NoAnswer(EngineError):
+    """The daemon did not answer a request: it stopped, hangs or restarts."""
 
 
 class ImageError(EngineError):

@@ -112,6 +112,10 @@ class PlainLines:
     def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
         """Logs get no snapshots."""
 
+    def waiting(self, why: str) -> None:
+        """Say what is waited for."""
+        self._line(f"  {why}; waiting for it")
+
     def trial_finished(self, record: TrialRecord) -> None:
         """Say how the trial ended, and how much time is left."""
         self._clock.finish()
@@ -172,6 +176,10 @@ class Dashboard:
     def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
         """Take the containers' state for the next redraw."""
         self._snapshots = snapshots
+
+    def waiting(self, why: str) -> None:
+        """Say what is waited for, until the next change."""
+        self._phase = Text(f"  {printable(why)}; waiting for it", style="red")
 
     def trial_finished(self, record: TrialRecord) -> None:
         """Move the bar."""

@@ -15,7 +15,7 @@ import requests
 import urllib3.exceptions
 
 from cgbench.engine.endpoint import Endpoint
-from cgbench.errors import DockerUnavailable, EngineError
+from cgbench.errors import DockerUnavailable, EngineError, NoAnswer
 
 CLIENT_ERRORS = (
     docker.errors.DockerException,
@@ -24,8 +24,10 @@ CLIENT_ERRORS = (
 )
 """All that Docker's client and the two libraries below it raise."""
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 45.0
 """How long the daemon may take over one answer; removing a container from a busy disk is slow."""
+
+_HUNG_S = 5.0
 
 _START_IT = "Start it (systemctl start docker, or run `make setup` in a checkout)."
 _HANGS = "Check the daemon (docker info, its log); restart it if it hangs."
@@ -53,6 +55,7 @@ class Connection:
     def __init__(self, endpoint: Endpoint, timeout_s: float = TIMEOUT_S) -> None:
         self.endpoint = endpoint
         self.timeout_s = timeout_s
+        self._hung = False
         _require_listener(endpoint)
         try:
             self.api = docker.APIClient(
@@ -70,9 +73,20 @@ class Connection:
     def call(self, method: Callable[..., Any], *arguments: object, **named: object) -> Any:
         """Call a method of the client. Raises EngineError where it fails or is not answered."""
         try:
-            return method(*arguments, **named)
+            answer = method(*arguments, **named)
         except CLIENT_ERRORS as error:
             raise self.failure(error) from error
+        self._set_hung(hung=False)
+        return answer
+
+    def _set_hung(self, *, hung: bool) -> None:
+        """After an answer that did not come, wait less for the next ones, until one comes."""
+        self._hung = hung
+        self.api.timeout = self._limit_s
+
+    @property
+    def _limit_s(self) -> float:
+        return min(_HUNG_S, self.timeout_s) if self._hung else self.timeout_s
 
     def within(self, limit_s: float, method: Callable[[], Any]) -> Any:
         """Call a method that has no limit of its own. Raises EngineError when it takes too long.
@@ -101,7 +115,7 @@ class Connection:
         self, path: str, timeout_s: float | None = None, **content: object
     ) -> requests.Response:
         """Send a POST request. Raises EngineError where it is not answered."""
-        limit_s = self.timeout_s if timeout_s is None else timeout_s
+        limit_s = self._limit_s if timeout_s is None else timeout_s
         response: requests.Response = self.call(
             self.api.post, self._url(path), timeout=limit_s, **content
         )
@@ -109,7 +123,7 @@ class Connection:
 
     def get(self, path: str) -> Mapping[str, Any]:
         """Return the JSON object at a path. Raises EngineError without an answer in JSON."""
-        response = self.call(self.api.get, self._url(path), timeout=self.timeout_s)
+        response = self.call(self.api.get, self._url(path), timeout=self._limit_s)
         if response.status_code >= 400:
             raise EngineError(f"Docker refused: {message(response)}")
         return self.json(response)
@@ -151,13 +165,15 @@ class Connection:
     def failure(self, error: BaseException) -> EngineError:
         """Return what a failure of the client means."""
         if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
-            return self._late(self.timeout_s)
+            late = self._late(self._limit_s)
+            self._set_hung(hung=True)
+            return late
         if isinstance(error, docker.errors.APIError):
             return EngineError(f"Docker refused: {self.cause(error)}")
-        return EngineError(f"Docker does not answer: {self.cause(error)}", _HANGS)
+        return NoAnswer(f"Docker does not answer: {self.cause(error)}", _HANGS)
 
-    def _late(self, limit_s: float) -> EngineError:
-        return EngineError(
+    def _late(self, limit_s: float) -> NoAnswer:
+        return NoAnswer(
             f"Docker at {self.endpoint.words} did not answer within {limit_s:g} s", _HANGS
         )
 

@@ -197,9 +197,13 @@ class Engine:
             else:
                 return
 
-    def leftovers(self) -> list[str]:
-        """Return the ids of all containers that cgbench ever started and that still exist."""
-        found = self._call(self._api.containers, all=True, filters={"label": LABEL})
+    def leftovers(self, run: str | None = None) -> list[str]:
+        """Return the ids of all containers that cgbench started and that still exist.
+
+        With `run`, only those of that run.
+        """
+        label = LABEL if run is None else f"{LABEL}={run}"
+        found = self._call(self._api.containers, all=True, filters={"label": label})
         listed = found if isinstance(found, list) else [found]
         return [str(self._connection.part(entry, "Id")) for entry in listed]
 

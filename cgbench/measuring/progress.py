@@ -33,6 +33,9 @@ class Watcher(Protocol):
     def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
         """The containers as they are now."""
 
+    def waiting(self, why: str) -> None:
+        """Docker does not answer, and is waited for."""
+
 
 class Observer(Watcher, Protocol):
     """Whoever looks on while a run goes on."""
@@ -63,4 +66,7 @@ class Silent:
         """Do nothing."""
 
     def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
+        """Do nothing."""
+
+    def waiting(self, why: str) -> None:
         """Do nothing."""

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from cgbench.engine.engine import Engine
 from cgbench.errors import StoreError
-from cgbench.host import description
+from cgbench.host import description, marks
+from cgbench.host.scratch.commands import undisturbed
 from cgbench.measuring import trial
 from cgbench.measuring.progress import Observer
 from cgbench.measuring.site import Site
@@ -56,6 +57,7 @@ def begin(request: Request, engine: Engine, met: Mapping[str, bool]) -> RunDirec
             preconditions=met,
             status="running",
             started=_now(),
+            owner=marks.of_this_process(),
         )
     )
     return directory
@@ -125,11 +127,16 @@ def execute(
                 continue
             observer.trial_started(plan)
             result, data = trial.run_trial(plan, record.experiment, site, observer)
-            directory.write_trial(result, data)
+            # A trial that was measured is kept, also when the interrupt comes just now.
+            with undisturbed():
+                directory.write_trial(result, data)
             observer.trial_finished(result)
-    except BaseException:
+    except BaseException as error:
         # Also SystemExit and errors of our own: the status must not go on saying "running".
-        ended("interrupted")
+        try:
+            ended("interrupted")
+        except StoreError as full:
+            error.add_note(full.message)
         raise
     return ended("finished")
 

@@ -12,10 +12,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cgbench.engine.engine import Engine
-from cgbench.errors import CgroupError, ProbeError, SamplerError, TrialError, UpdateRejected
+from cgbench.errors import (
+    CgroupError,
+    EngineError,
+    ImageError,
+    NoAnswer,
+    ProbeError,
+    SamplerError,
+    TrialError,
+    UpdateRejected,
+)
 from cgbench.host import cpu_time, lock
 from cgbench.host.scratch import leftovers
-from cgbench.measuring import collect
+from cgbench.host.scratch.commands import undisturbed
+from cgbench.measuring import collect, outage
 from cgbench.measuring.change import apply, make_change, with_held
 from cgbench.measuring.collect import Harvest
 from cgbench.measuring.container import (
@@ -31,6 +41,7 @@ from cgbench.measuring.hold import Lookout
 from cgbench.measuring.progress import Watcher
 from cgbench.measuring.sampler import Sampler
 from cgbench.measuring.site import Site
+from cgbench.measuring.unwinding import UndisturbedExit
 from cgbench.records.samples import TrialData
 from cgbench.records.trial import Change, Ending, Phase, TrialRecord
 from cgbench.spec.experiment import Experiment
@@ -51,7 +62,8 @@ def run_trial(
     """Run one trial to its end and return its record and data.
 
     A container that dies, is killed or removed fails the trial: the record says why, and keeps
-    what was measured until then. Errors that would fail every trial are raised.
+    what was measured until then. So does one in which the daemon went away, once it is back. Errors
+    that would fail every trial are raised.
     """
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     daemons = cpu_time.daemon_processes()
@@ -59,11 +71,18 @@ def run_trial(
     progress = Harvest(before.t_ns)
     reason: str | None = None
     name = f"{lock.SCRATCH_PREFIX}{site.run}-{plan.number:04}"
-    with lock.scratch_folder(name, site.scratch) as folder:
+    with UndisturbedExit() as stack:
+        with undisturbed():
+            folder = stack.enter_context(lock.scratch_folder(name, site.scratch))
         try:
             _measure(plan, experiment, site, watcher, progress, folder)
+        except ImageError:
+            raise
         except _FAILURES as error:
             reason = error.message
+        except EngineError as error:
+            outage.wait_out(site, error, begun=bool(progress.containers))
+            reason = outage.first_reason(error)
     if reason is None and progress.lost is not None:
         reason = progress.lost
     after = cpu_time.cpu_times(daemons)
@@ -103,39 +122,56 @@ def _measure(
     progress: Harvest,
     folder: Path,
 ) -> None:
-    with ExitStack() as stack:
-        limit_s = deadline_s(plan, experiment)
-        birth = Birth(folder.name, site.image, site.run, limit_s, folder)
-        birth = _prepared(stack, experiment, site, birth)
-        events = site.engine.events(site.run)
-        stack.callback(collect.take_events, events, progress)
-        running = [start(stack, spec, plan, site.engine, birth) for spec in experiment.containers]
-        # All at once, before one is removed after the other: a hog that still runs can keep its
-        # rival waiting for the disk, and a process that waits for the disk cannot die.
-        stack.callback(kill, running)
-        progress.streams = {container.spec.role: container.stats for container in running}
-        # Where a restart policy is measured, containers are meant to end, on a slow host even
-        # before their sampling begins.
-        ending = experiment.option == "restart"
-        if not ending:
-            await_probes(site.engine, running)
-        progress.targets = [target for container in running for target in targets(container, plan)]
-        progress.containers = [describe(container) for container in running]
-        sampler = Sampler(
-            progress.targets, experiment.sampling, folder / "spool", birth.deadline_s,
-            forgiving=ending,
-        )  # fmt: skip
-        stack.callback(sampler.close)
-        sampler.start()
+    with UndisturbedExit() as stack:
         try:
-            _walk(plan, experiment, site, watcher, running, progress, birth.device)
-        except BaseException:
-            # A failure or Ctrl-C on its way keeps its reason; what was sampled until then is
-            # worth keeping, as far as it can be had.
-            with contextlib.suppress(SamplerError, ProbeError):
-                collect.collect(sampler, running, progress)
+            _measure_in(stack, plan, experiment, site, watcher, progress, folder)
+        except NoAnswer as error:
+            # Said before the taking down, which asks the daemon, too.
+            watcher.waiting(error.message)
             raise
-        collect.collect(sampler, running, progress, forgiving=ending)
+
+
+def _measure_in(
+    stack: ExitStack,
+    plan: TrialPlan,
+    experiment: Experiment,
+    site: Site,
+    watcher: Watcher,
+    progress: Harvest,
+    folder: Path,
+) -> None:
+    limit_s = deadline_s(plan, experiment)
+    birth = Birth(folder.name, site.image, site.run, limit_s, folder)
+    birth = _prepared(stack, experiment, site, birth)
+    events = site.engine.events(site.run)
+    stack.callback(collect.take_events, events, progress)
+    running = [start(stack, spec, plan, site.engine, birth) for spec in experiment.containers]
+    # All at once, before one is removed after the other: a hog that still runs can keep its
+    # rival waiting for the disk, and a process that waits for the disk cannot die.
+    stack.callback(kill, running)
+    progress.streams = {container.spec.role: container.stats for container in running}
+    # Where a restart policy is measured, containers are meant to end, on a slow host even
+    # before their sampling begins.
+    ending = experiment.option == "restart"
+    if not ending:
+        await_probes(site.engine, running)
+    progress.targets = [target for container in running for target in targets(container, plan)]
+    progress.containers = [describe(container) for container in running]
+    sampler = Sampler(
+        progress.targets, experiment.sampling, folder / "spool", birth.deadline_s,
+        forgiving=ending,
+    )  # fmt: skip
+    stack.callback(sampler.close)
+    sampler.start()
+    try:
+        _walk(plan, experiment, site, watcher, running, progress, birth.device)
+    except BaseException:
+        # A failure or Ctrl-C on its way keeps its reason; what was sampled until then is
+        # worth keeping, as far as it can be had.
+        with contextlib.suppress(SamplerError, ProbeError):
+            collect.collect(sampler, running, progress)
+        raise
+    collect.collect(sampler, running, progress, forgiving=ending)
 
 
 def _prepared(stack: ExitStack, experiment: Experiment, site: Site, birth: Birth) -> Birth:

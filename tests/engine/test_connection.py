@@ -13,7 +13,7 @@ import pytest
 from cgbench.engine.connection import Answer
 from cgbench.engine.container_spec import ContainerSpec
 from cgbench.engine.engine import Engine
-from cgbench.errors import DockerUnavailable, EngineError
+from cgbench.errors import DockerUnavailable, EngineError, NoAnswer
 from tests.made.daemon import PRESENT, listening
 
 SPEC = ContainerSpec("x", "image", (), "run", {}, None, None, 30, None)
@@ -61,6 +61,25 @@ def test_a_daemon_that_never_answers_is_given_up_with_a_message(tmp_path: Path, 
     assert "unix://" in caught.value.message
     assert caught.value.advice
     assert time.monotonic() - began < 10
+
+
+def test_a_daemon_that_hung_once_is_waited_for_less_until_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """security.md, 3: each container of a trial would be waited for as long again."""
+    monkeypatch.setattr("cgbench.engine.connection._HUNG_S", 0.2)
+
+    def waited(engine: Engine) -> float:
+        began = time.monotonic()
+        with pytest.raises(NoAnswer):
+            engine.command("id", "pause")
+        return time.monotonic() - began
+
+    with connected(tmp_path, timeout_s=2, hangs="containers/id") as engine:
+        assert 2 <= waited(engine) < 4
+        assert waited(engine) < 1
+        engine.describe()
+        assert 2 <= waited(engine) < 4
 
 
 @pytest.mark.parametrize("hangs", ["/version$", "/info$", "cgbench-nobody"])

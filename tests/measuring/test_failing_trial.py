@@ -15,11 +15,14 @@ from cgbench.errors import (
     CgbenchError,
     CgroupError,
     EngineError,
+    ImageError,
+    NoAnswer,
     SamplerError,
+    ScratchError,
     TrialError,
     UpdateRejected,
 )
-from cgbench.measuring import collect, trial
+from cgbench.measuring import collect, outage, trial
 from cgbench.measuring.container import Running
 from cgbench.measuring.progress import Silent
 from cgbench.measuring.site import Site
@@ -109,13 +112,39 @@ def test_what_may_not_happen_again_costs_one_trial_only(fail: Fail, error: Cgben
     assert fail(error).reason == error.message
 
 
-@pytest.mark.parametrize("error", [EngineError("Docker does not answer"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "error", [ImageError("the image x is missing"), ScratchError("x"), KeyboardInterrupt()]
+)
 def test_what_would_happen_again_ends_the_run_with_its_own_reason(
     fail: Fail, error: BaseException
 ) -> None:
     with pytest.raises(type(error)) as caught:
         fail(error)
     assert caught.value is error
+
+
+@pytest.mark.parametrize("error", [NoAnswer("Docker does not answer"), EngineError("refused")])
+def test_a_daemon_that_fails_once_costs_one_trial_only(
+    fail: Fail, error: EngineError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """security.md, 14: `systemctl restart docker` in trial 29 lost the whole run."""
+    waited: list[tuple[EngineError, bool]] = []
+    monkeypatch.setattr(
+        outage, "wait_out", lambda _site, error, *, begun: waited.append((error, begun))
+    )
+    record = fail(error)
+    assert (record.status, record.reason) == ("failed", error.message)
+    assert waited == [(error, True)]
+
+
+def test_a_daemon_that_is_waited_for_is_named_before_the_waiting(
+    fail: Fail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr(Silent, "waiting", lambda _self, why: shown.append(why))
+    monkeypatch.setattr(outage, "wait_out", lambda *_, **__: shown.append("waited"))
+    fail(NoAnswer("Docker did not answer within 45 s"))
+    assert shown == ["Docker did not answer within 45 s", "waited"]
 
 
 def test_a_stream_of_events_that_broke_fails_a_trial_that_went_well_otherwise(
@@ -128,7 +157,7 @@ def test_a_stream_of_events_that_broke_fails_a_trial_that_went_well_otherwise(
 
 
 def test_nothing_stays_behind(fail: Fail, tmp_path: Path) -> None:
-    with contextlib.suppress(EngineError):
-        fail(EngineError("gone"))
+    with contextlib.suppress(ScratchError):
+        fail(ScratchError("gone"))
     fail(OOM)
     assert list(tmp_path.glob("cgbench-*")) == []

@@ -86,6 +86,9 @@ class IndependentReader:
     def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
         pass
 
+    def waiting(self, why: str) -> None:
+        pass
+
     def finish(self) -> None:
         for thread in self._threads:
             thread.join()
@@ -103,6 +106,9 @@ class Quiet:
         pass
 
     def snapshot(self, snapshots: Sequence[Snapshot]) -> None:
+        pass
+
+    def waiting(self, why: str) -> None:
         pass
 
 
