@@ -22,7 +22,7 @@ run: setup ## Measure what --cpu-quota does on this host, in a few minutes
 
 test: ## Run every test; those marked docker measure real containers
 	@.ci/setup test
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/python -m tests $(ARGS)
 
 test-beside: ## Run every test N times beside a process that keeps one CPU busy: N=5
 	@.ci/setup test

@@ -63,6 +63,12 @@ class Run:
         finished = {trial.number: trial for trial in self.finished}
         if found is None or {row.trial for row in found} != set(finished):
             return None
+        strange = {row.role for row in found} - {
+            one.role for one in self.record.experiment.containers
+        }
+        if strange:
+            path = self.directory.path / "phases.parquet"
+            raise StoreError(f"{path}: the experiment has no container {min(strange)}", DAMAGED)
         return tuple(found)
 
     @cached_property

@@ -21,6 +21,9 @@ def _complaints(run: RunRecord, trial: TrialRecord) -> Iterator[str]:
     yield from (f"the experiment has no container {role}" for role in measured if role not in known)
     if len(set(measured)) < len(measured):
         yield "two containers have the same role"
+    if trial.status == "ok" and trial.phases:
+        lacking = sorted(known - set(measured))
+        yield from (f"it has no record of the container {role}" for role in lacking)
     if trial.t_end_ns < trial.t_begin_ns:
         yield "it ends before it begins"
     numbers = [phase.number for phase in trial.phases]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,8 +15,9 @@ from cgbench.reporting.words import truth_cells
 _NUMBER_AND_UNIT = re.compile(r"(\d) (%|µs|ms|s\b|min\b|CPUs?\b|Hz\b|[KMG]iB\b)")
 
 
+@functools.cache
 def environment() -> Environment:
-    """Return where pages find their templates and filters."""
+    """Return where pages find their templates and filters; made once, as are its templates."""
     found = Environment(
         loader=PackageLoader("cgbench.reporting"),
         autoescape=True,

@@ -59,8 +59,9 @@ def _die_with_parent() -> None:
 def suite(arguments: list[str]) -> Run:
     """Run the suite once, as `make test` does, and show what it prints."""
     begin = time.monotonic()
-    command = [sys.executable, "-m", "pytest", *arguments]
-    failures, summary = [], "pytest printed no summary"
+    command = [sys.executable, "-m", "tests", *arguments]
+    failures: list[str] = []
+    summaries: list[str] = []
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -68,9 +69,14 @@ def suite(arguments: list[str]) -> Run:
             if line.startswith(("FAILED ", "ERROR ")):
                 failures.append(line.strip())
             elif _SUMMARY.match(line.strip()):
-                summary = line.strip().strip("= ")
+                summaries.append(line.strip().strip("= "))
     minutes = (time.monotonic() - begin) / 60
-    return Run(process.returncode, summary, tuple(failures), minutes)
+    return Run(
+        process.returncode,
+        "; ".join(summaries) or "pytest printed no summary",
+        tuple(failures),
+        minutes,
+    )
 
 
 def main() -> int:

@@ -103,7 +103,7 @@ def listening(socket: Path, **what: object) -> Iterator[str]:
     released = threading.Event()
     daemon = type("Daemon", (MadeUpDaemon,), {**what, "released": released})
     with _Server(str(socket), daemon) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield f"unix://{socket}"
