@@ -21,6 +21,8 @@ class Host(Model):
     """The host as it was when the run began; keys that must agree before runs are compared.
 
     `cpu_list` are the numbers of its `cpus`, as a cpuset lists them; None in an older run.
+    `image_base` is the digest of the image's lowest layer there, and `image_packages` says which
+    packages it has; None where that was not recorded.
     """
 
     hostname: str
@@ -42,6 +44,8 @@ class Host(Model):
     clock: str
     python: str
     cgbench: str
+    image_base: str | None = None
+    image_packages: str | None = None
 
     @property
     def cpu_numbers(self) -> tuple[int, ...]:
