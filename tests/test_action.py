@@ -109,7 +109,9 @@ def test_examples_name_commits_and_no_branch() -> None:
 
 def test_root_is_handed_only_the_variables_that_are_used() -> None:
     """Second rank (5): every GITHUB_* was handed on, a job's token among them."""
-    handed = set(re.findall(r"[A-Z_]{6,}", "".join(re.findall(r"^handed_on\+?=(.*)$", SCRIPT, re.M))))
+    handed = set(
+        re.findall(r"[A-Z_]{6,}", "".join(re.findall(r"^handed_on\+?=(.*)$", SCRIPT, re.M)))
+    )
     (step,) = [one for one in ACTION["runs"]["steps"] if one.get("id") == "gate"]
     github = {"GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"}
     assert handed == set(step["env"]) | github | {"DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"}

@@ -95,7 +95,7 @@ class Images:
             raise ImageError(f"cannot import {reference}: {message(response)}")
 
     def contents(self, reference: str) -> Contents:
-        """Return what an image is made of; nothing of it is started. Raises ImageError if absent."""
+        """Return what an image is made of, and start nothing. Raises ImageError if it is absent."""
         try:
             layers = self._api.inspect_image(reference).get("RootFS", {}).get("Layers") or [None]
             made = self._api.create_container(

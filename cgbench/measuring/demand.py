@@ -62,7 +62,7 @@ class Demand:
 
 
 def of(plan: TrialPlan, experiment: Experiment, deadline_s: int) -> Demand:
-    """Return what a trial may come to hold whose containers end after `deadline_s` at the latest."""
+    """Return what a trial may come to hold; its containers end by themselves at `deadline_s`."""
     loaded = {one.role: workloads.load(one.workload) for one in experiment.containers}
     return Demand(
         caps=sum(_cap(one, plan) for one in experiment.containers if not one.group),

@@ -67,10 +67,7 @@ class Key:
         return "not recorded" if value is None else str(value)
 
 
-HOST_PACKAGES = Key("image_packages", "the image's packages", lambda one: one.host.image_packages)
-"""One tag need not be one image: each host builds its own, from the packages of that day."""
-
-KEYS = (
+HOST_KEYS = (
     Key("hostname", "host", lambda one: one.host.hostname, identity=True, series=True),
     Key("kernel", "kernel", lambda one: one.host.kernel, identity=True),
     Key("cpu_model", "CPU model", lambda one: one.host.cpu_model, series=True),
@@ -81,6 +78,9 @@ KEYS = (
     Key("runc", "runc", lambda one: one.host.runc),
 )
 """What trials must share to be pooled into one run: the host, and all that runs them."""
+
+PACKAGES = Key("image_packages", "the image's packages", lambda one: one.host.image_packages)
+"""One tag need not be one image: each host builds its own, from the packages of that day."""
 
 KEYS = (
     Key("experiment", "experiment", lambda one: one.experiment, series=True),

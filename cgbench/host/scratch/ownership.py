@@ -56,8 +56,9 @@ class Lease:
     """One thing that its owner made, or was about to make.
 
     `subject` is a file's path, a zram device's name or a group's CgroupParent; empty until the
-    kernel has named it. The `caps` of a trial are no thing, only a promise of memory. `memory` is how many bytes of the host's memory it may come to hold.
-    `notes` are what giving it back needs to know. `boot` is the boot it was made in.
+    kernel has named it. The `caps` of a trial are no thing, only a promise of memory. `memory` is
+    how many bytes of the host's memory it may come to hold. `notes` are what giving it back needs
+    to know. `boot` is the boot it was made in.
     """
 
     record: Path
