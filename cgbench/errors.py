@@ -22,13 +22,15 @@
     └── PreconditionError      exit 4: nothing was measured, since the host lacks something
 
 Every message is one line that names the file, key or option; `advice` is the next move, another
-line. What they quote may hold anything: a message shows line ends as blanks, other control
-characters as escapes, and of a very long text only the two ends.
+line. What they quote may hold anything: both show line ends as blanks, other control characters
+as escapes, and of a very long text only the two ends.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
+
+from cgbench.foreign import one_line
 
 _LONGEST = 1000
 
@@ -40,22 +42,11 @@ class CgbenchError(Exception):
 
     def __init__(self, message: str, advice: str | None = None) -> None:
         super().__init__(message)
-        self.message = _one_line(message)
-        self.advice = advice
+        self.message = one_line(message, _LONGEST)
+        self.advice = None if advice is None else one_line(advice, _LONGEST)
 
     def __str__(self) -> str:
         return self.message if self.advice is None else f"{self.message}\n{self.advice}"
-
-
-def _one_line(text: str) -> str:
-    if len(text) > _LONGEST:
-        text = f"{text[: _LONGEST // 2]} … {text[-_LONGEST // 4 :]}"
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else " " if char.isspace() else ascii(char)[1:-1]
-        for char in text.strip()
-    )
 
 
 class UnitError(CgbenchError):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cgbench.cli import exits, options
-from cgbench.cli.terminal import printable, say, say_json
+from cgbench.cli.terminal import say, say_json, say_json_text
+from cgbench.foreign import one_line
 
 if TYPE_CHECKING:
     from cgbench.commands.outputs import Outputs
@@ -182,11 +183,12 @@ def baseline_list(
         say(f"No baselines under {baseline.folder(results)} yet.")
     for one in found:
         if isinstance(one, Damaged):
-            say(f"{one.path.stem:<24} cannot be read: {one.reason}")
+            say(one_line(f"{one.path.stem:<24} cannot be read: {one.reason}"))
             continue
         say(
-            f"{printable(one.name):<24} {printable(one.experiment):<20} "
-            f"{len(one.repetitions):>3} trials  {one.started[:10]}  {one.host.hostname}"
+            f"{one_line(one.name):<24} {one_line(one.experiment):<20} "
+            f"{len(one.repetitions):>3} trials  {one_line(one.started)[:10]}  "
+            f"{one_line(one.host.hostname)}"
         )
 
 
@@ -201,6 +203,6 @@ def baseline_show(
 
     found = baseline.find(name, results)
     if as_json:
-        typer.echo(found.to_text().rstrip())
+        say_json_text(found.to_text().rstrip())
     else:
         tables.print_baseline(found)

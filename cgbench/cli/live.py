@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cgbench.cli.terminal import printable
+from cgbench.foreign import printable
 from cgbench.measuring.progress import Observer, Silent, Snapshot
 from cgbench.measuring.site import Progress, silent
 from cgbench.records.run import RunRecord

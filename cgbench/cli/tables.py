@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cgbench.cli.terminal import printable
+from cgbench.foreign import printable
 from cgbench.judging.history import History, Trend
 from cgbench.judging.intervals import relative_spread_pct
 from cgbench.judging.run import Run
@@ -37,7 +37,7 @@ def print_truth(table: TruthTable) -> None:
     for row in table.rows:
         one = row.verdict
         sign = SIGNS[one.verdict]
-        shown.add_row(f"--{one.option}", f"{sign} {one.verdict.value}", _cell(one.reason))
+        _add_row(shown, f"--{one.option}", f"{sign} {one.verdict.value}", one.reason)
     console.print(shown)
     for pair in table.interactions:
         if pair.outcome == Meeting.DISTURBED:
@@ -54,8 +54,8 @@ def print_history(history: History) -> None:
         for heading in ("role", "requested", "runs", "first", "last", "change points"):
             table.add_column(heading, justify="left" if heading == "role" else "right")
         for trend in trends:
-            table.add_row(
-                _cell(trend.key.container), _cell(trend.key.value), str(len(trend.entries)),
+            _add_row(
+                table, trend.key.container, trend.key.value, str(len(trend.entries)),
                 _quantity(trend.entries[0].value, trend.unit),
                 _quantity(trend.entries[-1].value, trend.unit),
                 "too few" if trend.too_short else str(len(trend.changes) or "–"),
@@ -93,10 +93,11 @@ def print_summary(run: Run) -> None:
     for heading in ("role", "requested", "enforced", *figures, "p99", "file", "settled"):
         table.add_column(heading, justify="left" if heading == "role" else "right")
     for key, found in by_value.items():
-        table.add_row(
-            _cell(key.role if key.via == "update" else f"{key.role} ({key.via})"),
-            _cell(key.label),
-            _cell(next(iter(found.values())).enforced or "–"),
+        _add_row(
+            table,
+            key.role if key.via == "update" else f"{key.role} ({key.via})",
+            key.label,
+            next(iter(found.values())).enforced or "–",
             *(() if metric is None else _judged(found.get(metric))),
             _p99(found),
             _number(_median(found, "file_ms"), "{:.0f} ms"),
@@ -159,9 +160,10 @@ def _findings_table(found: Comparison) -> Table:
         table.add_column(heading, no_wrap=not wraps, justify="right" if heading == "p" else "left")
     for one in comparison.ordered(found):
         low, high = one.low_pct, one.high_pct
-        table.add_row(
+        _add_row(
+            table,
             f"{SIGNS_OF_JUDGEMENTS[one.judgement]} {one.judgement.value}",
-            _cell(comparison.where(one)),
+            comparison.where(one),
             _number(one.change_pct, "{:+.1f} %"),
             "–" if low is None or high is None else f"{low:+.1f}…{high:+.1f}",
             _number(one.p, "{:.2g}"),
@@ -182,8 +184,8 @@ def print_baseline(kept: Baseline) -> None:
     for one in kept.series:
         known = [value for value in one.values if value is not None]
         spread = relative_spread_pct(known)
-        table.add_row(
-            _cell(comparison.where(one)),
+        _add_row(
+            table, comparison.where(one),
             _quantity(median(known), one.unit) if known else "–", _number(spread, "{:.1f} %"),
         )  # fmt: skip
     console.print(table)
@@ -196,16 +198,16 @@ def _described(host: Host) -> str:
     )
 
 
-def _cell(text: str) -> Text:
-    """Return text from outside as a cell: no markup, nothing that steers the terminal."""
-    return Text(printable(text))
+def _add_row(table: Table, *cells: str) -> None:
+    """Add text from outside as a row: no markup, nothing that steers the terminal."""
+    table.add_row(*(Text(printable(cell)) for cell in cells))
 
 
 def _line(console: Console, text: str) -> None:
     """Print text from outside, never broken into lines: `grep` finds it whole."""
-    console.print(_cell(text), soft_wrap=True)
+    console.print(Text(printable(text)), soft_wrap=True)
 
 
 def _wrapped(console: Console, text: str) -> None:
     """Print text from outside, broken into lines that fit."""
-    console.print(_cell(text))
+    console.print(Text(printable(text)))

@@ -6,25 +6,10 @@ import contextlib
 import io
 import json
 import sys
-import unicodedata
 
 import typer
 
-# Written from right to left, or over one another: a reader would see another text than there is.
-_MISLEADING = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-_HARMLESS = "\n\t"
-
-
-def printable(text: str) -> str:
-    """Return `text` with everything escaped that a terminal would obey instead of showing."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        character
-        if character in _HARMLESS or unicodedata.category(character) not in _MISLEADING
-        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for character in text
-    )
+from cgbench.foreign import printable
 
 
 def use_any_encoding() -> None:
@@ -41,7 +26,13 @@ def say(text: str) -> None:
 
 def say_json(document: object, indent: int | None = None) -> None:
     """Print a document for scripts, on one line unless `indent` is given."""
-    typer.echo(json.dumps(document, indent=indent, allow_nan=False))
+    say_json_text(json.dumps(document, indent=indent, allow_nan=False))
+
+
+def say_json_text(text: str) -> None:
+    """Print a document that is JSON already, with nothing but ASCII in it."""
+    # The one control character that JSON may hold as it is; it stands in texts only.
+    typer.echo(text.replace("\x7f", "\\u007f"))
 
 
 def complain(text: str) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from cgbench.foreign import printable
 from cgbench.records.comparison import Comparison, Finding, Judgement
 from cgbench.records.truth import NOT_IN_FORCE, Row, TruthTable
 from cgbench.records.verdict import Outcome
 from cgbench.reporting.words.comparison import change, headline, regression, where
 from cgbench.spec.options import OPTIONS
-
-# What no XML file may hold (XML 1.0, section 2.2): a terminal's colours in Docker's words, say.
-_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
@@ -33,10 +30,10 @@ class _Case:
 def of_truth(table: TruthTable) -> str:
     """Return a truth table: an option that is not in force fails, an undecided one is skipped."""
     suite = _suite("cgbench verify", "cgbench.verify", [_option(row) for row in table.rows])
-    suite.set("hostname", _plain(table.host.hostname))
+    suite.set("hostname", table.host.hostname)
     suite.set("timestamp", table.started)
     suite.set("time", f"{table.elapsed_s:.3f}")
-    return ET.tostring(suite, encoding="unicode", xml_declaration=True)
+    return _text(suite)
 
 
 def of_comparisons(many: Sequence[Comparison]) -> str:
@@ -46,7 +43,7 @@ def of_comparisons(many: Sequence[Comparison]) -> str:
         cases = [_finding(one, found.level) for one in found.findings]
         nothing = _Case("comparable", "skipped", headline(found))
         root.append(_suite(found.experiment, "cgbench.gate", cases or [nothing]))
-    return ET.tostring(root, encoding="unicode", xml_declaration=True)
+    return _text(root)
 
 
 def _option(row: Row) -> _Case:
@@ -73,16 +70,25 @@ def _suite(name: str, classname: str, cases: Sequence[_Case]) -> ET.Element:
         number = sum(case.result == result for case in cases)
         suite.set("failures" if result == "failure" else result, str(number))
     for case in cases:
-        element = ET.SubElement(suite, "testcase", classname=classname, name=_plain(case.name))
+        element = ET.SubElement(suite, "testcase", classname=classname, name=case.name)
         if case.result is not None:
-            result_element = ET.SubElement(element, case.result, message=_plain(case.message))
+            result_element = ET.SubElement(element, case.result, message=case.message)
             if case.result == "failure":
                 result_element.set("type", case.kind)
-                result_element.text = None if case.detail is None else _plain(case.detail)
+                result_element.text = case.detail
         if case.output is not None:
-            ET.SubElement(element, "system-out").text = _plain(case.output)
+            ET.SubElement(element, "system-out").text = case.output
     return suite
 
 
-def _plain(text: str) -> str:
-    return _NO_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+def _text(root: ET.Element) -> str:
+    """Return a document, of which every text and attribute may be shown in a terminal.
+
+    No XML file may hold most control characters: a terminal's colours in Docker's words, say (XML
+    1.0, section 2.2).
+    """
+    for element in root.iter():
+        element.text = None if element.text is None else printable(element.text)
+        for name, value in element.attrib.items():
+            element.set(name, printable(value))
+    return ET.tostring(root, encoding="unicode", xml_declaration=True)

@@ -1,9 +1,10 @@
-"""Comparisons as Markdown, for a pull request or a job's summary."""
+"""Comparisons as Markdown, for a pull request or a job's summary: no text in them is markup."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cgbench.foreign import markdown, markdown_code
 from cgbench.records.comparison import SIGNS, Comparison, Finding
 from cgbench.reporting.words.comparison import advice, change, headline, ordered, remarks, where
 
@@ -16,9 +17,9 @@ def of_comparisons(many: Sequence[Comparison]) -> str:
 
 
 def _lines(found: Comparison) -> list[str]:
-    lines = [f"### {SIGNS[found.overall]} {headline(found)}", ""]
+    lines = [f"### {SIGNS[found.overall]} {markdown(headline(found))}", ""]
     if (next_move := advice(found)) is not None:
-        lines += [next_move, ""]
+        lines += [markdown(next_move), ""]
     rows = ordered(found)
     if rows:
         lines += [
@@ -28,13 +29,12 @@ def _lines(found: Comparison) -> list[str]:
         ]
     if len(rows) > _ROWS:
         lines.append(f"\n{len(rows) - _ROWS} more, none of them worse than the last.")
-    return [*lines, *(f"- {note}" for note in remarks(found)), ""]
+    return [*lines, *(f"- {markdown(note)}" for note in remarks(found)), ""]
 
 
 def _row(one: Finding) -> str:
     cells = (
-        f"{SIGNS[one.judgement]} {one.judgement.value}", f"`{where(one)}`", change(one),
-        f"{one.effect_pct:.3g} %", one.reason,
+        f"{SIGNS[one.judgement]} {one.judgement.value}", markdown_code(where(one)), change(one),
+        f"{one.effect_pct:.3g} %", markdown(one.reason),
     )  # fmt: skip
-    # A pipe or a line's end would begin another cell or row.
-    return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |"
+    return "| " + " | ".join(cells) + " |"

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from cgbench import wording
+from cgbench.foreign import printable
 from cgbench.reporting.pages import interaction_grid
 from cgbench.reporting.words import truth_cells
 
@@ -24,6 +25,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
+        finalize=_shown,
     )
     found.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     found.filters |= {
@@ -54,7 +56,9 @@ def prose(text: str) -> Markup:
 
     A number stays on one line with its unit.
     """
-    parts = re.split(r"`([^`]*)`", _NUMBER_AND_UNIT.sub("\\1\N{NO-BREAK SPACE}\\2", text))
+    parts = re.split(
+        r"`([^`]*)`", _NUMBER_AND_UNIT.sub("\\1\N{NO-BREAK SPACE}\\2", printable(text))
+    )
     return Markup("").join(
         _code(part) if index % 2 else escape(part) for index, part in enumerate(parts)
     )
@@ -62,7 +66,15 @@ def prose(text: str) -> Markup:
 
 def breakable(name: str) -> Markup:
     """Return a name as HTML, escaped, that a narrow column may break after `_` and `.`."""
-    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[_.])(?=.)", name))
+    return Markup("<wbr>").join(
+        escape(part) for part in re.split(r"(?<=[_.])(?=.)", printable(name))
+    )
+
+
+def _shown(value: object) -> object:
+    """Return what a template prints: a text from outside hides nothing and steers nothing."""
+    is_plain = isinstance(value, str) and not isinstance(value, Markup)
+    return printable(str(value)) if is_plain else value
 
 
 def _code(text: str) -> Markup:

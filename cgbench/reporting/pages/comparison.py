@@ -177,8 +177,12 @@ def _headline(found: Comparison) -> str:
     told = comparison_words.headline(found)
     for name in {found.baseline, found.candidate}:
         if "`" not in name and " " not in name:
-            told = re.sub(rf"(?<= against ){re.escape(name)}|{re.escape(name)}(?= against )",
-                          f"`{name}`", told)  # fmt: skip
+            told = re.sub(
+                rf"(?<= against ){re.escape(name)}|{re.escape(name)}(?= against )",
+                # A function: backslashes in a name are no references to groups.
+                lambda found: f"`{found.group()}`",
+                told,
+            )
     return told
 
 
