@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 import docker
 import docker.errors
@@ -92,10 +92,6 @@ class Engine:
         """Ask the daemon for version, api, runc, driver, storage and system, as text."""
         return replace(self._daemon, info=self._call(self._api.info)).describe()
 
-    def root_dir(self) -> Path:
-        """Return the directory in which the daemon keeps images, containers and volumes."""
-        return Path(str(self._connection.part(self._daemon.info, "DockerRootDir")))
-
     # Containers
 
     @contextmanager
@@ -118,7 +114,9 @@ class Engine:
 
         Raises ImageError when there is no such image.
         """
-        response, answer = self._connection.ask(f"/containers/create?name={spec.name}", spec.body())
+        response, answer = self._connection.ask(
+            f"/containers/create?name={quote(spec.name, safe='')}", spec.body()
+        )
         if response.status_code == 404:
             raise ImageError(f"the image {spec.image} is missing", "Build it: cgbench image build.")
         created = (

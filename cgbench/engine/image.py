@@ -8,6 +8,7 @@ where one answers and from debootstrap where none does.
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,8 +38,13 @@ class Images(Protocol):
         ...
 
     def build(self, context: Path, tag: str, log: Callable[[str], None]) -> None:
-        """Build the Dockerfile in `context`. Raises ImageError."""
+        """Build the Dockerfile in `context`, on the host's network. Raises ImageError."""
         ...
+
+
+def is_ours(reference: str) -> bool:
+    """Say whether a name is one that `tag` returns."""
+    return re.fullmatch(rf"{REPOSITORY}:[0-9a-f]{{12}}", reference) is not None
 
 
 def tag(context: Path) -> str:

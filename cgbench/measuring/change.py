@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from cgbench.engine.connection import Answer
@@ -81,7 +82,10 @@ def _write(cgroup: cgroups.Cgroup, settings: Settings, step: PlannedStep) -> Ans
         names = [name for name in step.settings if interface_path(cgroup, name) == path]
         if names and expected is not None:
             try:
-                path.write_text(expected)
+                # Without O_CREAT: the file is the kernel's, or there is none.
+                descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+                with os.fdopen(descriptor, "w") as file:
+                    file.write(expected)
             except OSError as error:
                 raise UpdateRejected(
                     f"the kernel refused {expected} in {path.name}: {error.strerror}"

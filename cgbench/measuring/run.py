@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.errors import StoreError
 from cgbench.host import description, marks
@@ -15,9 +16,9 @@ from cgbench.host.scratch.commands import undisturbed
 from cgbench.measuring import trial
 from cgbench.measuring.progress import Observer
 from cgbench.measuring.site import Site
-from cgbench.records.agreement import HOST_KEYS, PACKAGES, conditions, differing
+from cgbench.records.agreement import HOST_KEYS, conditions, differing
 from cgbench.records.results import new_run_name
-from cgbench.records.run import Host, RunRecord
+from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.schedule import planned
@@ -40,7 +41,7 @@ def begin(request: Request, engine: Engine, met: Mapping[str, bool]) -> RunDirec
     Raises ExperimentError when the schedule does not fit the host, StoreError when results cannot
     be written.
     """
-    here = _host(engine, request.image)
+    here = description.describe(engine.describe())
     shaped = request.experiment.slowed() if here.emulated else request.experiment
     plans = planned(shaped, here.cpus, request.seed)
     name = new_run_name()
@@ -63,23 +64,21 @@ def begin(request: Request, engine: Engine, met: Mapping[str, bool]) -> RunDirec
     return directory
 
 
-def _host(engine: Engine, image: str) -> Host:
-    """Return this host, and what the image is made of here."""
-    made_of = engine.images.contents(image)
-    return description.describe(engine.describe()).model_copy(
-        update={"image_base": made_of.base, "image_packages": made_of.packages}
-    )
-
-
 def resumable(directory: RunDirectory, engine: Engine) -> RunRecord:
     """Return the record of a run to go on with.
 
-    Raises StoreError when it was measured on another host: its trials could not be pooled.
+    Raises StoreError when it was measured on another host: its trials could not be pooled. Its
+    image must be one that cgbench makes, since its containers are started on behalf of root.
     """
     record = directory.run()
+    if not image.is_ours(record.image):
+        raise StoreError(
+            f"{directory.path}: its image is {record.image}, which no cgbench makes",
+            "Start a new run.",
+        )
     there = conditions(record)
-    here = replace(there, host=_host(engine, record.image))
-    if apart := differing(here, there, (*HOST_KEYS, PACKAGES)):
+    here = replace(there, host=description.describe(engine.describe()))
+    if apart := differing(here, there, HOST_KEYS):
         key = apart[0]
         raise StoreError(
             f"{directory.path}: measured where {key.words} was {key.text(there)}, "

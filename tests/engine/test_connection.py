@@ -6,6 +6,7 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,23 @@ def test_a_daemon_that_talks_nonsense_is_one_line(
             asks_nothing = what in ("update", "pause", "an image", "an import")
             empty = what == "one reading of stats" or (what, says[1]) == ("leftovers", b"[]")
             assert refused or asks_nothing or empty, found
+
+
+def test_a_containers_name_adds_nothing_to_the_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Second rank: the name was put into the request as it was."""
+    asked: list[str] = []
+
+    def ask(path: str, _body: object) -> None:
+        asked.append(path)
+        raise EngineError("enough")
+
+    with connected(tmp_path) as engine:
+        monkeypatch.setattr(engine._connection, "ask", ask)
+        with pytest.raises(EngineError, match="enough"):
+            engine.create(replace(SPEC, name="x&platform=evil#/../y"))
+    assert asked == ["/containers/create?name=x%26platform%3Devil%23%2F..%2Fy"]
 
 
 def test_the_daemons_own_words_are_the_message(tmp_path: Path) -> None:

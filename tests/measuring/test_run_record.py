@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 
 from cgbench.engine.engine import Engine
+from cgbench.errors import StoreError
 from cgbench.measuring import run, trial
 from cgbench.measuring.progress import Silent
 from cgbench.records.run import RunRecord
@@ -63,3 +64,12 @@ def test_how_long_a_run_took_that_was_killed_is_not_known(
 ) -> None:
     final, _made = measured(tmp_path, monkeypatch, 1, elapsed_s=None)
     assert (final.status, final.elapsed_s) == ("finished", None)
+
+
+@pytest.mark.parametrize("image", ["evil:latest", "cgbench/workload:latest", "cgbench/workload"])
+def test_a_run_that_names_an_image_of_others_is_not_resumed(tmp_path: Path, image: str) -> None:
+    """Second rank: run.json's `image` is free text that reaches Docker on --resume."""
+    directory = RunDirectory.create(tmp_path, "cpu-quota-sweep", records.RUN)
+    directory.write_run(records.run(image=image))
+    with pytest.raises(StoreError, match=f"its image is {image}, which no cgbench makes"):
+        run.resumable(directory, cast(Engine, None))

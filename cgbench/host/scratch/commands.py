@@ -85,9 +85,14 @@ def read(path: Path) -> str | None:
 
 
 def write(path: Path, text: str) -> None:
-    """Write to one of the kernel's files. Raises ScratchError that names it when refused."""
+    """Write to one of the kernel's files, which must be there.
+
+    Raises ScratchError that names it when refused.
+    """
     try:
-        path.write_text(text)
+        # Without O_CREAT: what the kernel does not offer is no file that we make.
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC), "w") as file:
+            file.write(text)
     except OSError as error:
         raise ScratchError(f"cannot write {text!r} to {path}: {error.strerror}") from error
 

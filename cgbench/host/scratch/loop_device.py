@@ -98,7 +98,14 @@ def set_scheduler(
             + (")." if commands.program("modprobe") else ", from the package kmod)."),
         )
     commands.write(queue / "scheduler", name)
+    offered = {one.name for one in (queue / "iosched").glob("*")}
     for attribute, value in (attributes or {}).items():
+        # Compared with what is there, and never made into a path before that.
+        if attribute not in offered:
+            raise PreconditionError(
+                f"the I/O scheduler {name} of {device.path} has no attribute {attribute!r}",
+                f"It has: {', '.join(sorted(offered)) or 'none'}.",
+            )
         commands.write(queue / "iosched" / attribute, str(value))
     return replace(device, scheduler=_schedulers(queue)[0])
 

@@ -62,6 +62,7 @@ def test_a_file_that_refuses_is_named(tmp_path: Path) -> None:
     with pytest.raises(ScratchError, match="nowhere/file"):
         commands.write(tmp_path / "nowhere/file", "1")
     assert commands.read(tmp_path / "nowhere/file") is None
+    (tmp_path / "file").write_text("0\n")
     commands.write(tmp_path / "file", "1\n")
     assert commands.read(tmp_path / "file") == "1"
 
@@ -131,3 +132,14 @@ def test_in_another_thread_there_is_nothing_to_put_off() -> None:
     thread.start()
     thread.join()
     assert entered == [True]
+
+
+def test_a_file_that_the_kernel_does_not_offer_is_not_made(tmp_path: Path) -> None:
+    """Security finding 10: an experiment's key named the file that root then made."""
+    offered, absent = tmp_path / "low_latency", tmp_path / "elsewhere"
+    offered.write_text("1 of old")
+    commands.write(offered, "0")
+    assert offered.read_text() == "0"
+    with pytest.raises(ScratchError, match="elsewhere: No such file"):
+        commands.write(absent, "0")
+    assert not absent.exists()

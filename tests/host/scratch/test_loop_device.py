@@ -163,6 +163,21 @@ def test_a_scheduler_that_is_a_module_is_loaded_by_the_kernels_alias(
     assert (tree.root / "sys/block/loop3/queue/scheduler").read_text() == "bfq"
 
 
+@pytest.mark.parametrize("outside", [True, False])
+def test_an_attribute_of_a_scheduler_leads_to_no_other_file(tree: HostTree, outside: bool) -> None:
+    """Security finding 10: an absolute name replaced the path, and root wrote any file."""
+    tree.loop("loop3", f"/var/tmp/{DEAD}", scheduler="[none] bfq")
+    tree.write("sys/block/loop3/queue/iosched/low_latency", "1")
+    tree.write("etc/passwd", "precious")
+    victim = str(tree.root / "etc/passwd") if outside else "../../../../../etc/passwd"
+    with pytest.raises(PreconditionError, match="has no attribute") as caught:
+        loop_device.set_scheduler(device(tree), "bfq", {victim: 0}, tree.root)
+    assert "low_latency" in str(caught.value.advice)
+    assert (tree.root / "etc/passwd").read_text() == "precious"
+    loop_device.set_scheduler(device(tree), "bfq", {"low_latency": 0}, tree.root)
+    assert (tree.root / "sys/block/loop3/queue/iosched/low_latency").read_text() == "0"
+
+
 def test_a_kernel_that_refuses_direct_io_gets_the_device_without_it(
     tree: HostTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
