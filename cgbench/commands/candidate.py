@@ -133,7 +133,7 @@ def open_candidate(
     experiment: Experiment, terms_metrics: Sequence[str], calm: Noise, session: Session
 ) -> Candidate:
     """Begin a run that may grow to `MOST` repetitions."""
-    shaped = experiment.model_copy(update={"trials": MOST})
+    shaped = experiment.repeated(MOST)
     request = run.Request(shaped, session.image, session.results, session.seed)
     directory = run.begin(request, session.engine, preconditions.require(experiment.requires))
     return Candidate(directory, session, tuple(terms_metrics), calm)

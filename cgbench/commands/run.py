@@ -60,7 +60,7 @@ def wanted(
     loaded = [experiment_file.load(name) for name in names]
     shaped = [one.shortened() if quick else one for one in loaded]
     if trials is not None:
-        shaped = [one.model_copy(update={"trials": trials}) for one in shaped]
+        shaped = [one.repeated(trials) for one in shaped]
     return Wanted(tuple(shaped), quick=quick)
 
 

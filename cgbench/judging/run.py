@@ -12,7 +12,7 @@ from cgbench.judging.bands import Bands
 from cgbench.judging.rows import Measured
 from cgbench.judging.summary import Entry, summary
 from cgbench.records.files import WHOLE
-from cgbench.records.plausible import complaint
+from cgbench.records.plausible import complaint, most_rows
 from cgbench.records.run import Row, RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import TrialRecord
@@ -91,7 +91,7 @@ class Run:
             vars(self)["rows"] = self._computed(look)
             return
         for trial in self.finished:
-            look(trial, _read(self.directory, trial, only))
+            look(trial, _read(self, trial, only))
 
     def _computed(self, look: Look) -> tuple[Row, ...]:
         found: list[Row] = []
@@ -100,7 +100,7 @@ class Run:
         return tuple(found)
 
     def _looked_at(self, trial: TrialRecord, look: Look) -> list[Row]:
-        data = _read(self.directory, trial)
+        data = _read(self, trial)
         look(trial, data)
         return list(rows.of_trial(self.record, trial, data))
 
@@ -119,8 +119,6 @@ def load(directory: RunDirectory) -> Run:
     return Run(directory, record, tuple(latest[number] for number in sorted(latest)))
 
 
-def _read(
-    directory: RunDirectory, trial: TrialRecord, only: Collection[str] | None = None
-) -> Measured:
-    with directory.tables(trial.number) as tables:
+def _read(run: Run, trial: TrialRecord, only: Collection[str] | None = None) -> Measured:
+    with run.directory.tables(trial.number, most_rows(run.record, trial)) as tables:
         return {one.role: container_data.load(tables, one, only) for one in trial.containers}

@@ -51,8 +51,13 @@ def equal(column: pa.ChunkedArray, text: str) -> npt.NDArray[np.bool_]:
 
     parts = []
     for chunk in column.chunks:
-        places = pc.index_in(chunk.cast(pa.string()), value_set=listed([text]))
-        parts.append(_plain(places)[1])
+        if pa.types.is_dictionary(chunk.type):
+            # Not as texts: a long one may stand in many rows.
+            known = [one == text for one in chunk.dictionary.to_pylist()]
+            places, present = _plain(chunk.indices)
+            parts.append(np.array([*known, False])[np.where(present, places, len(known))])
+        else:
+            parts.append(_plain(pc.index_in(chunk, value_set=listed([text])))[1])
     return np.concatenate(parts) if parts else np.zeros(0, bool)
 
 

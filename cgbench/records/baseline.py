@@ -5,21 +5,23 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from cgbench.errors import BaselineError, NoBaseline
 from cgbench.records import first_format
 from cgbench.records.files import first_complaint, read_versioned, write_file
 from cgbench.records.run import Host, PointKey
 from cgbench.records.versions import BASELINE, DAMAGED
+from cgbench.spec.fields import Foreign, ImageName, Label, MetricName, Name, RunName, Via
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.model import Model
 
 FOLDER = "baselines"
 _SMALLEST, _LARGEST = 1e-15, 1e20
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_Number = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class Series(Model):
@@ -28,13 +30,13 @@ class Series(Model):
     `expected` is what the metric should be, None where nothing is expected or known of it.
     """
 
-    role: str
-    option: str
-    via: str
-    requested: str
-    note: str | None = None
-    metric: str
-    unit: str
+    role: Name
+    option: Name
+    via: Via
+    requested: Foreign
+    note: Foreign | None = None
+    metric: MetricName
+    unit: Label
     expected: float | None = None
     values: tuple[float | None, ...]
 
@@ -61,25 +63,25 @@ class Noise(Model):
     and `thermal_throttles` where the kernel does not tell.
     """
 
-    repetition: int
+    repetition: _Number
     steal_cpus: float | None
     other_cpus: float | None
     mhz: float | None = None
-    thermal_throttles: int | None = None
+    thermal_throttles: _Number | None = None
 
 
 class Baseline(Model):
     """The trials of one run, as far as they are compared; `schedule` is a digest of its steps."""
 
     schema_version: int = BASELINE.written
-    name: str
-    experiment: str
-    run: str
-    started: str
+    name: Label
+    experiment: Name
+    run: RunName
+    started: Label
     host: Host
-    image: str
-    schedule: str
-    repetitions: tuple[int, ...]
+    image: ImageName
+    schedule: Label
+    repetitions: tuple[_Number, ...]
     noise: tuple[Noise, ...] = ()
     series: tuple[Series, ...]
 

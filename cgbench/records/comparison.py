@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from cgbench.records.run import PointKey
+from cgbench.spec.fields import Foreign
 from cgbench.spec.model import Model
 
 Key = tuple[PointKey, str]
@@ -33,8 +34,8 @@ class Difference(Model):
     """A key of host or schedule in which the two sides differ."""
 
     key: str
-    baseline: str
-    candidate: str
+    baseline: Foreign
+    candidate: Foreign
     allowed: bool
 
 
@@ -54,7 +55,7 @@ class Finding(Model):
     unit: str
     worse: str
     judgement: Judgement
-    reason: str
+    reason: Foreign
     baseline: tuple[float, ...]
     candidate: tuple[float, ...]
     effect_pct: float
@@ -79,7 +80,7 @@ class Disturbance(Model):
     """A repetition that was measured again, or kept although disturbed, and why."""
 
     repetition: int
-    reason: str
+    reason: Foreign
     kept: bool
 
 
@@ -91,12 +92,12 @@ class Comparison(Model):
     """
 
     experiment: str
-    baseline: str
-    candidate: str
+    baseline: Foreign
+    candidate: Foreign
     differences: tuple[Difference, ...] = ()
     findings: tuple[Finding, ...] = ()
     disturbances: tuple[Disturbance, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Foreign, ...] = ()
     paired: bool = False
     alpha: float
     level: float

@@ -21,11 +21,24 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 MOST_BYTES = 256 * 2**20
+MOST_DOCUMENT_BYTES = 32 * 2**20
 MOST_TABLE_BYTES = 16 * 2**30
-"""The largest documents and tables that are read; damage may make a file look larger."""
+"""The largest list of trials, documents and tables that are read.
+
+Damage may make a file look larger, and a document takes ten times its size in memory.
+"""
 
 MOST_ROWS = 200_000_000
 """The most rows of a table: a day's samples at the highest rate, and a little more."""
+
+_MOST_COLUMNS = 50_000
+# What a byte of a file can stand for. Times and counters that were measured take more than a byte
+# each; equal values, of which a few bytes hold millions, are nothing that was measured.
+_ROWS_PER_BYTE = 16
+_BYTES_PER_BYTE = 64
+# A small table may be all equal values.
+_ROWS_FOR_NOTHING = 100_000
+_BYTES_FOR_NOTHING = 64 * 2**20
 
 _VERSION = b"cgbench.schema_version"
 
@@ -68,7 +81,7 @@ def read_versioned(path: Path, versions: Versions, advice: str) -> dict[str, Any
     That key is returned as the version written today, whose models then make up for the rest.
     Raises StoreError, with `advice` where there is no such file.
     """
-    content = read_bytes(path, advice)
+    content = read_bytes(path, advice, MOST_DOCUMENT_BYTES)
     try:
         document = json.loads(content, parse_constant=_refused)
     except UnicodeDecodeError as error:
@@ -165,18 +178,20 @@ def readable(path: Path) -> Iterator[None]:
 def open_table(path: Path) -> pq.ParquetFile:
     """Open a Parquet file, whose version must be one that is read; use it as a context.
 
+    Texts are read as dictionaries, so that a long one that stands in every row is in memory once.
     Raises what `readable` translates, and StoreError for a file of a newer cgbench.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     # pyarrow would wait for a pipe.
-    regular_file.require(path, MOST_TABLE_BYTES)
-    file = pq.ParquetFile(path)
+    with regular_file.opened(path, MOST_TABLE_BYTES) as (same, size):
+        with pq.ParquetFile(same) as first:
+            _require_room(first.metadata, size)
+            texts = [one.name for one in first.schema_arrow if pa.types.is_string(one.type)]
+        file = pq.ParquetFile(same, read_dictionary=texts)
     try:
         schema = file.schema_arrow
-        if file.metadata.num_rows > MOST_ROWS:
-            raise pa.ArrowInvalid(f"it has more than {MOST_ROWS} rows")
         if len(set(schema.names)) < len(schema.names):
             raise pa.ArrowInvalid("two of its columns have the same name")
         stated = (schema.metadata or {}).get(_VERSION, b"1")
@@ -185,6 +200,22 @@ def open_table(path: Path) -> pq.ParquetFile:
         file.close()
         raise
     return file
+
+
+def _require_room(about: pq.FileMetaData, size: int) -> None:
+    """Raise ArrowInvalid where a file of `size` bytes says that it holds more than it can."""
+    import pyarrow as pa
+
+    most_rows = min(MOST_ROWS, _ROWS_PER_BYTE * size + _ROWS_FOR_NOTHING)
+    if about.num_rows > most_rows:
+        raise pa.ArrowInvalid(f"it has more than {most_rows} rows")
+    if about.num_columns > _MOST_COLUMNS:
+        raise pa.ArrowInvalid(f"it has more than {_MOST_COLUMNS} columns")
+    groups = [about.row_group(number) for number in range(about.num_row_groups)]
+    if sum(group.num_rows for group in groups) != about.num_rows:
+        raise pa.ArrowInvalid("it does not have as many rows as it says")
+    if sum(group.total_byte_size for group in groups) > _BYTES_PER_BYTE * size + _BYTES_FOR_NOTHING:
+        raise pa.ArrowInvalid("it is packed more tightly than anything that was measured")
 
 
 def require_texts(schema: pa.Schema, name: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
+from cgbench.spec.fields import Foreign, Name
 from cgbench.spec.model import Model
 
 Outcome = Literal["accepted", "warned", "rejected"]
@@ -24,9 +25,9 @@ class Difference(Model):
     """
 
     layer: Literal["declared", "enforced"]
-    where: str
-    before: str | None
-    after: str | None
+    where: Foreign
+    before: Foreign | None
+    after: Foreign | None
 
 
 class Held(Model):
@@ -36,8 +37,8 @@ class Held(Model):
     None where this kernel has none or the container does not run.
     """
 
-    declared: str | None
-    enforced: str | None
+    declared: Foreign | None
+    enforced: Foreign | None
 
 
 class Kind(StrEnum):
@@ -68,17 +69,17 @@ class Attempt(Model):
     says whether the limit that was set before is gone: None where none was set, or none took hold.
     """
 
-    option: str
+    option: Name
     kind: Kind
-    tried: str
-    sent: str
+    tried: Foreign
+    sent: Foreign
     how: How
     documented: bool
     outcome: Outcome
-    message: str
-    file: str | None
-    before: str | None
-    after: str | None
+    message: Foreign
+    file: Foreign | None
+    before: Foreign | None
+    after: Foreign | None
     changes: tuple[Difference, ...]
     changed: bool
     running: bool
@@ -99,7 +100,7 @@ class Stage(Model):
     survived: bool | None
     took_hold: bool
     running: bool
-    message: str
+    message: Foreign
 
 
 class Survival(Model):
@@ -109,11 +110,11 @@ class Survival(Model):
     value could not be set at all; there are no stages then.
     """
 
-    option: str
-    value: str
-    file: str | None
+    option: Name
+    value: Foreign
+    file: Foreign | None
     born: Held
-    refusal: str | None
+    refusal: Foreign | None
     stages: tuple[Stage, ...]
 
 
@@ -146,12 +147,12 @@ class Interaction(Model):
     `b_changes` are all other differences that B made.
     """
 
-    a: str
-    b: str
-    a_value: str
-    b_value: str
+    a: Name
+    b: Name
+    a_value: Foreign
+    b_value: Foreign
     outcome: Meeting
-    message: str
+    message: Foreign
     a_changes: tuple[Difference, ...]
     b_changes: tuple[Difference, ...]
 
@@ -165,11 +166,11 @@ class BornVsChanged(Model):
     none, and is None where only one of the two, or none, came about.
     """
 
-    option: str
-    value: str
+    option: Name
+    value: Foreign
     start: Literal["nothing", "another value"]
-    beside: str
-    born_refusal: str | None
-    changed_refusal: str | None
+    beside: Foreign
+    born_refusal: Foreign | None
+    changed_refusal: Foreign | None
     differences: tuple[Difference, ...]
     same: bool | None

@@ -8,11 +8,26 @@ from cgbench.errors import CgbenchError
 from cgbench.records.run import RunRecord
 from cgbench.records.trial import Phase, TrialRecord
 from cgbench.spec.options import option
+from cgbench.units import NS_PER_S
+
+_PATIENCE_NS = 600 * NS_PER_S
+"""How much longer than it is held a phase may take, with a daemon that is slow to answer."""
+
+_MOST_PER_S = 20_000
+"""How many stalls or buckets at most a worker of a probe writes in a second."""
 
 
 def complaint(run: RunRecord, trial: TrialRecord) -> str | None:
     """Return the first thing that no trial of this run can have left, None if there is none."""
     return next(_complaints(run, trial), None)
+
+
+def most_rows(run: RunRecord, trial: TrialRecord) -> int:
+    """Return how many rows any table of a trial can have, by its times and rates."""
+    seconds = max(0, trial.t_end_ns - trial.t_begin_ns) // NS_PER_S + 60
+    workers = sum(one.workers for one in run.experiment.containers)
+    rate = run.experiment.sampling.fast_hz * len(trial.containers) + _MOST_PER_S * workers
+    return seconds * rate
 
 
 def _complaints(run: RunRecord, trial: TrialRecord) -> Iterator[str]:
@@ -30,12 +45,15 @@ def _complaints(run: RunRecord, trial: TrialRecord) -> Iterator[str]:
     if sorted(set(numbers)) != numbers:
         yield "its phases are not in order"
     before_ns = 0
+    longest_ns = max(one.hold for one in run.experiment.steps) + _PATIENCE_NS
     for phase in trial.phases:
         place = f"phase {phase.number}"
         if phase.role not in measured:
             yield f"{place}: the trial has no container {phase.role}"
         if not before_ns <= phase.change.t_request_ns <= phase.change.t_answer_ns <= phase.t_end_ns:
             yield f"{place}: its times are not in order"
+        if phase.t_end_ns - phase.change.t_request_ns > longest_ns:
+            yield f"{place}: it takes longer than any step of the experiment"
         before_ns = phase.t_end_ns
         yield from (f"{place}: {words}" for words in _unfit(phase))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cgbench.foreign import storable
 from cgbench.records import arrow
 from cgbench.records.run import PHASE_COLUMNS, Row
 from cgbench.spec.metrics import METRICS
@@ -14,6 +16,9 @@ from cgbench.spec.metrics import METRICS
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# What a name in a row may be: those of roles, options and metrics, and ways of setting.
+_NAMED = re.compile(r"[a-z][a-z0-9_-]{0,59}")
+_NAMES = ("experiment", "role", "option", "via", "metric")
 _NUMBERS = ("expected", "value", "error_pct")
 _WHOLE = ("trial", "phase", "n_samples")
 _MAY_LACK = ("note", "effective", "expected", "error_pct")
@@ -39,11 +44,26 @@ def rows_of(table: pa.Table) -> list[Row]:
             raise pa.ArrowInvalid(f"column {name} holds something else than it should")
         if name in _NUMBERS and not _finite(column):
             raise pa.ArrowInvalid(f"column {name} holds a value that is no number")
-    unknown = set(table.column("metric").to_pylist()) - set(METRICS)
+    columns = [_values(table.column(name)) for name in PHASE_COLUMNS]
+    for name, values in zip(PHASE_COLUMNS, columns, strict=True):
+        if name in _NAMES and not all(map(_NAMED.fullmatch, set(values))):
+            raise pa.ArrowInvalid(f"column {name} holds something that is no name")
+    unknown = set(columns[PHASE_COLUMNS.index("metric")]) - set(METRICS)
     if unknown:
         raise pa.ArrowInvalid(f"column metric names the unknown {min(unknown)}")
-    columns = [table.column(name).to_pylist() for name in PHASE_COLUMNS]
     return list(map(Row._make, zip(*columns, strict=True)))
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Return a column as Python's values, of which equal texts are one and the same."""
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(column.type):
+        values: list[Any] = column.to_pylist()
+        return values
+    found = arrow.numpy(column)
+    kept = {text: None if text is None else storable(text) for text in set(found)}
+    return [kept[text] for text in found]
 
 
 def _fits(name: str, kind: pa.DataType) -> bool:
@@ -54,6 +74,8 @@ def _fits(name: str, kind: pa.DataType) -> bool:
         return True
     if name in _NUMBERS:
         return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
     return bool(pa.types.is_integer(kind) if name in _WHOLE else pa.types.is_string(kind))
 
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from cgbench.records.versions import RUN
 from cgbench.spec.experiment import Experiment
+from cgbench.spec.fields import ImageName, Label, Name, RunName
 from cgbench.spec.model import Model
 from cgbench.spec.schedule import labelled
 from cgbench.units import parse_cpu_list
@@ -21,31 +22,27 @@ class Host(Model):
     """The host as it was when the run began; keys that must agree before runs are compared.
 
     `cpu_list` are the numbers of its `cpus`, as a cpuset lists them; None in an older run.
-    `image_base` is the digest of the image's lowest layer there, and `image_packages` says which
-    packages it has; None where that was not recorded.
     """
 
-    hostname: str
-    kernel: str
-    os: str
-    cpu_model: str
+    hostname: Label
+    kernel: Label
+    os: Label
+    cpu_model: Label
     cpus: Annotated[int, Field(ge=1, le=8192)]
     cpu_list: str | None = None
     page_bytes: Annotated[int, Field(ge=1, le=2**30)] = 4096
     memory_bytes: Annotated[int, Field(ge=0, lt=2**63)]
     swap_bytes: Annotated[int, Field(ge=0, lt=2**63)]
     cgroup: Literal["v1", "v2", "hybrid"]
-    cgroup_driver: str
-    docker: str
-    docker_api: str
-    runc: str
-    storage_driver: str
+    cgroup_driver: Label
+    docker: Label
+    docker_api: Label
+    runc: Label
+    storage_driver: Label
     timer_hz: Annotated[int, Field(ge=1, le=10**6)] | None
-    clock: str
-    python: str
-    cgbench: str
-    image_base: str | None = None
-    image_packages: str | None = None
+    clock: Label
+    python: Label
+    cgbench: Label
 
     @property
     def cpu_numbers(self) -> tuple[int, ...]:
@@ -66,17 +63,17 @@ class RunRecord(Model):
     """
 
     schema_version: int = RUN.written
-    run: str
+    run: RunName
     experiment: Experiment
     quick: bool
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     trials_planned: Annotated[int, Field(ge=0, lt=2**63)]
-    image: str
+    image: ImageName
     host: Host
-    preconditions: Mapping[str, bool]
+    preconditions: Mapping[Name, bool]
     status: Literal["running", "finished", "interrupted"]
-    started: str
-    ended: str | None = None
+    started: Label
+    ended: Label | None = None
     elapsed_s: float | None = None
     owner: str | None = None
 

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from cgbench.errors import StoreError
 from cgbench.records import rules
 from cgbench.records.files import (
+    MOST_ROWS,
     end_of_last_line,
     explained,
     first_complaint,
@@ -146,9 +147,12 @@ class RunDirectory:
                 ) from None
         return records
 
-    def tables(self, trial: int) -> TrialTables:
-        """Return what was measured in one trial, to be used as a context."""
-        return TrialTables(self.path / "samples", trial)
+    def tables(self, trial: int, most_rows: int = MOST_ROWS) -> TrialTables:
+        """Return what was measured in one trial, to be used as a context.
+
+        A table with more than `most_rows` is taken for damaged.
+        """
+        return TrialTables(self.path / "samples", trial, most_rows)
 
     def phases(self) -> list[Row] | None:
         """Return the rows of phases.parquet, None where there are none by today's rules.

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from cgbench.records import first_format
 from cgbench.records.run import PointKey
-from cgbench.spec.fields import Via
+from cgbench.spec.fields import Foreign, Label, MetricName, Name, Via
 from cgbench.spec.model import Model
 from cgbench.spec.option import Value
 from cgbench.spec.schedule import labelled
@@ -20,11 +20,17 @@ from cgbench.spec.schedule import labelled
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 """How many there were; also a time stamp, in ns."""
 
+Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""A whole number as a kernel or a probe may state one."""
+
+Column = Annotated[str, Field(max_length=200)]
+"""The name of a column of the samples, with `*` for what differs between devices or CPUs."""
+
 
 class Source(Model):
     """Where a quantity stands in the samples: column, and the factor to its SI unit."""
 
-    column: str
+    column: Column
     scale: Annotated[int, Field(ge=1, le=10**12)]
 
 
@@ -35,11 +41,11 @@ class FileChange(Model):
     `after` began; None if it never differed.
     """
 
-    file: str
-    before: str | None
-    after: str | None
-    expected: str | None
-    held: str | None = None
+    file: Label
+    before: Foreign | None
+    after: Foreign | None
+    expected: Foreign | None
+    held: Foreign | None = None
     t_changed_ns: Count | None = None
 
 
@@ -49,14 +55,14 @@ class Change(Model):
     `note` tells it from other changes to the same value.
     """
 
-    requested: str
-    note: str | None = None
-    settings: Mapping[str, Value]
+    requested: Foreign
+    note: Foreign | None = None
+    settings: Mapping[Name, Value]
     via: Via
     t_request_ns: Count
     t_answer_ns: Count
-    warnings: tuple[str, ...] = ()
-    error: str | None = None
+    warnings: tuple[Foreign, ...] = ()
+    error: Foreign | None = None
     files: tuple[FileChange, ...] = ()
 
     @model_validator(mode="before")
@@ -70,11 +76,11 @@ class Change(Model):
 class Ending(Model):
     """How a container ended: what `docker inspect` says, None where it was removed already."""
 
-    role: str
+    role: Name
     t_ns: Count
-    exit_code: int | None
+    exit_code: Number | None
     oom_killed: bool | None
-    reason: str
+    reason: Foreign
 
 
 class Phase(Model):
@@ -86,10 +92,10 @@ class Phase(Model):
     """
 
     number: Count
-    role: str
-    option: str
+    role: Name
+    option: Name
     change: Change
-    settings: Mapping[str, Value]
+    settings: Mapping[Name, Value]
     t_end_ns: Count
     ending: Ending | None = None
     rewrites: Count = 0
@@ -120,12 +126,12 @@ class Phase(Model):
 class ContainerRecord(Model):
     """One container of a trial: `sources` maps quantities to columns of the samples."""
 
-    role: str
-    container_id: str
-    workload: str
+    role: Name
+    container_id: Label
+    workload: Name
     workers: Count
-    probe: str | None = None
-    sources: Mapping[str, Source]
+    probe: Label | None = None
+    sources: Mapping[MetricName, Source]
 
 
 class SamplerFigures(Model):
@@ -140,7 +146,7 @@ class SamplerFigures(Model):
     late_max_us: float
     reading_p50_us: float
     cpu_pct: float
-    scheduling: str
+    scheduling: Label
     files: Count
 
     @property
@@ -152,10 +158,10 @@ class SamplerFigures(Model):
 class Event(Model):
     """Something Docker said of a container: it began (`start`), ended (`die`), or met `oom`."""
 
-    role: str
+    role: Name
     t_ns: Count
-    action: str
-    exit_code: int | None
+    action: Label
+    exit_code: Number | None
 
 
 class ProbeFigures(Model):
@@ -166,18 +172,18 @@ class ProbeFigures(Model):
     fork that the kernel refused with the error `last_refusal`, deadlines that passed unused.
     """
 
-    role: str
+    role: Name
     worker: Count
     stalls: Count
     stalls_lost: Count
     longest_unit_us: float
     starts: Count = 1
-    bytes_held: int | None = None
-    bytes_held_most: int | None = None
-    children: int | None = None
-    refusals: int | None = None
-    last_refusal: str | None = None
-    deadlines_skipped: int | None = None
+    bytes_held: Number | None = None
+    bytes_held_most: Number | None = None
+    children: Number | None = None
+    refusals: Number | None = None
+    last_refusal: Label | None = None
+    deadlines_skipped: Number | None = None
 
 
 class Harness(Model):
@@ -196,7 +202,7 @@ class Harness(Model):
     other_cpu_s: float | None
     elapsed_s: Annotated[float, Field(gt=0)]
     mhz: float | None = None
-    thermal_throttles: int | None = None
+    thermal_throttles: Number | None = None
     waited_s: float | None = None
 
 
@@ -207,8 +213,8 @@ class TrialRecord(Model):
     repetition: Count
     walk: Count
     status: Literal["ok", "failed"]
-    reason: str | None = None
-    started: str
+    reason: Foreign | None = None
+    started: Label
     t_begin_ns: Count
     t_end_ns: Count
     hold_ns: Count

@@ -16,7 +16,7 @@ import numpy as np
 
 from cgbench.records import arrow
 from cgbench.records.column_checks import check_counts, check_numbers, check_order
-from cgbench.records.files import open_table, readable, require_texts
+from cgbench.records.files import MOST_ROWS, open_table, readable, require_texts
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -33,8 +33,9 @@ _SMALL = ("worker", "units")
 class TrialTables:
     """What was measured in one trial, by container; a context, in which files stay open."""
 
-    def __init__(self, folder: Path, trial: int) -> None:
+    def __init__(self, folder: Path, trial: int, most_rows: int = MOST_ROWS) -> None:
         self._stem = folder / f"trial-{trial:04}"
+        self._most_rows = most_rows
         self._open: dict[str, _Table] = {}
 
     def __enter__(self) -> TrialTables:
@@ -96,16 +97,20 @@ class TrialTables:
         path = self._stem.with_name(f"{self._stem.name}{kind}.parquet")
         with readable(path):
             if kind not in self._open:
-                self._open[kind] = _Table(path)
+                self._open[kind] = _Table(path, self._most_rows)
             yield self._open[kind]
 
 
 class _Table:
     """One Parquet file whose column `role` names the container of each row."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, most_rows: int) -> None:
+        import pyarrow as pa
+
         self._file: pq.ParquetFile = open_table(path)
         try:
+            if self._file.metadata.num_rows > most_rows:
+                raise pa.ArrowInvalid("it has more rows than fit into its trial's time")
             require_texts(self._file.schema_arrow, "role")
         except BaseException:
             self.close()

@@ -14,6 +14,7 @@ from cgbench.records.idle_findings import Attempt, BornVsChanged, Interaction, S
 from cgbench.records.run import Host
 from cgbench.records.verdict import Outcome, Verdict
 from cgbench.records.versions import DAMAGED, TRUTH
+from cgbench.spec.fields import Label
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.model import Model
 from cgbench.spec.options import OPTIONS
@@ -90,7 +91,7 @@ class TruthTable(Model):
 
     schema_version: int = TRUTH.written
     host: Host
-    started: str
+    started: Label
     elapsed_s: float
     rows: tuple[Row, ...]
     interactions: tuple[Interaction, ...] = ()

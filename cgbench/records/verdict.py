@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
+from cgbench.spec.fields import Foreign, Label, MetricName, Name
 from cgbench.spec.model import Model
 from cgbench.spec.schedule import labelled
 
@@ -27,16 +28,16 @@ class Declared(Model):
     """What Docker answered: how many updates it accepted, and its warnings and refusals."""
 
     accepted: int
-    refused: tuple[str, ...]
-    warnings: tuple[str, ...]
+    refused: tuple[Foreign, ...]
+    warnings: tuple[Foreign, ...]
 
 
 class Enforced(Model):
     """An interface file around the last accepted change of the option, and as it should be."""
 
-    before: str | None
-    after: str | None
-    expected: str | None
+    before: Foreign | None
+    after: Foreign | None
+    expected: Foreign | None
 
 
 class Point(Model):
@@ -46,11 +47,11 @@ class Point(Model):
     the container, are None in a truth table of the first format.
     """
 
-    requested: str
-    note: str | None = None
-    role: str | None = None
-    metric: str
-    unit: str
+    requested: Foreign
+    note: Foreign | None = None
+    role: Name | None = None
+    metric: MetricName
+    unit: Label
     expected: float | None
     value: float
     error_pct: float | None
@@ -74,13 +75,13 @@ class TimeToEffect(Model):
 class Verdict(Model):
     """One option's verdict on one host, from one run."""
 
-    option: str
+    option: Name
     verdict: Outcome
-    reason: str
-    advice: str | None
+    reason: Foreign
+    advice: Foreign | None
     declared: Declared
-    enforced: Mapping[str, Enforced]
+    enforced: Mapping[Label, Enforced]
     experienced: tuple[Point, ...]
-    control: str | None
+    control: Foreign | None
     time_to_effect_ms: TimeToEffect
-    evidence: tuple[str, ...]
+    evidence: tuple[Foreign, ...]

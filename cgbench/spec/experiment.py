@@ -7,24 +7,44 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, model_validator
 
 from cgbench.errors import CgbenchError, ExperimentError
 from cgbench.spec import workload as workloads
 from cgbench.spec.conversions import bandwidth
-from cgbench.spec.fields import Duration, Hold, Scheduler, Size, Via, Whole, not_negative
+from cgbench.spec.fields import (
+    LONGEST_HOLD,
+    MOST_MEMORY,
+    MOST_SCRATCH,
+    Duration,
+    Hold,
+    MetricName,
+    Name,
+    Pause,
+    Scheduler,
+    Size,
+    Title,
+    Via,
+    Whole,
+    short_enough,
+    shown_as_it_is,
+)
 from cgbench.spec.metrics import Band
 from cgbench.spec.model import Model
 from cgbench.spec.option import Settings, Value
 from cgbench.spec.options import option
 from cgbench.units import NS_PER_S
 
-MOST_CHANGES = 100_000
-"""How many changes one experiment may make in a trial, and how many trials it may stand for."""
+MOST_CHANGES = 10_000
+"""How many changes one experiment may make in a trial."""
+
+MOST_TRIALS = 100_000
+"""How many trials one experiment may stand for; each birth with options of its own is one."""
+
+_MOST_CONTAINERS = 64
+_Memory = Annotated[Size, Field(ge=0, le=MOST_MEMORY)]
+_Scratch = Annotated[Size, Field(ge=2**20, le=MOST_SCRATCH)]
+_Attribute = Annotated[str, Field(pattern=r"^[a-z][a-z_]*$", max_length=60)]
 
 EMULATED_TIMES = 5
 """How many times as long an emulated CPU is given where a workload must get somewhere."""
@@ -53,14 +73,14 @@ class Container(Model):
     `group` puts it below a parent cgroup that caps the memory of all containers in it.
     """
 
-    role: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-    workload: str
+    role: Name
+    workload: Name
     workers: Annotated[Whole, Field(ge=1, le=256)] = 1
-    memory: Annotated[Size, Field(ge=6 * 2**20)] = 256 * 2**20
+    memory: Annotated[Size, Field(ge=6 * 2**20, le=MOST_MEMORY)] = 256 * 2**20
     pids: Annotated[Whole, Field(ge=4, le=4096)] = 64
-    size: Annotated[Size, Field(ge=0)] = 0
+    size: _Memory = 0
     count: Annotated[Whole, Field(ge=0, le=4096)] = 0
-    pace: Annotated[Duration, AfterValidator(not_negative)] | None = None
+    pace: Pause | None = None
     group: Annotated[bool, Field(strict=True)] = False
     options: Mapping[str, Value] = Field(default_factory=dict)
 
@@ -80,13 +100,13 @@ class Step(Model):
     set: Annotated[Mapping[str, Value | tuple[Value, ...]], Field(min_length=1)]
     hold: Hold
     via: Via = "update"
-    role: str | None = None
+    role: Name | None = None
     fit_host: Annotated[bool, Field(strict=True)] = False
     repeat: Annotated[Whole, Field(ge=1, le=1000)] = 1
-    rewrite: Annotated[Duration, Field(ge=1_000_000)] | None = None
+    rewrite: Annotated[Duration, Field(ge=1_000_000), AfterValidator(short_enough)] | None = None
     may_end: Annotated[bool, Field(strict=True)] = False
     prepares: Annotated[bool, Field(strict=True)] = False
-    note: Annotated[str, Field(max_length=40)] | None = None
+    note: Annotated[str, Field(max_length=40), AfterValidator(shown_as_it_is)] | None = None
     scheduler: Scheduler | None = None
 
     @property
@@ -146,19 +166,19 @@ class Verify(Model):
     `hold` replaces every longer hold time.
     """
 
-    options: Annotated[tuple[str, ...], Field(min_length=1)]
-    metric: str | None = None
-    otherwise: str | None = None
+    options: Annotated[tuple[Name, ...], Field(min_length=1, max_length=64)]
+    metric: MetricName | None = None
+    otherwise: MetricName | None = None
     needs: tuple[Precondition, ...] = ()
     band: Band | None = None
     hold: Annotated[Hold, Field(json_schema_extra={"default": "1s"})] = NS_PER_S
-    advice: str | None = None
+    advice: Title | None = None
 
 
 class Gate(Model):
     """By which metrics two runs are compared; those too noisy for a verdict are left out."""
 
-    metrics: Annotated[tuple[str, ...], Field(min_length=1)]
+    metrics: Annotated[tuple[MetricName, ...], Field(min_length=1, max_length=64)]
 
 
 class Experiment(Model):
@@ -170,25 +190,23 @@ class Experiment(Model):
     are given back after each trial.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-    title: Annotated[str, Field(min_length=1)]
-    question: Annotated[str, Field(min_length=1)]
-    option: str
+    name: Name
+    title: Title
+    question: Title
+    option: Name
     requires: tuple[Precondition, ...] = ()
     trials: Annotated[Whole, Field(ge=1, le=1000)] = 5
-    warmup: Annotated[
-        Duration, AfterValidator(not_negative), Field(json_schema_extra={"default": "0.5s"})
-    ] = NS_PER_S // 2
+    warmup: Annotated[Pause, Field(json_schema_extra={"default": "0.5s"})] = NS_PER_S // 2
     sampling: Sampling = Sampling()
     quick: Quick = Quick()
     verify: Verify | None = None
     gate: Gate | None = None
-    device: Size | None = None
+    device: _Scratch | None = None
     scheduler: Scheduler = "bfq"
-    scheduler_attributes: Mapping[str, Whole] = Field(default_factory=dict)
-    swap: Size | None = None
-    group: Size | None = None
-    containers: Annotated[tuple[Container, ...], Field(min_length=1)]
+    scheduler_attributes: Mapping[_Attribute, Whole] = Field(default_factory=dict)
+    swap: _Scratch | None = None
+    group: _Memory | None = None
+    containers: Annotated[tuple[Container, ...], Field(min_length=1, max_length=_MOST_CONTAINERS)]
     steps: Annotated[tuple[Step, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -213,9 +231,9 @@ class Experiment(Model):
             with at(f"containers.{index}"):
                 for name, value in container.options.items():
                     option(name).check(value)
-        _few_enough(sum(step.changes for step in self.steps), "changes")
+        _few_enough(sum(step.changes for step in self.steps), MOST_CHANGES, "changes")
         births = sum(step.changes for step in self.steps if step.via == "run")
-        _few_enough(self.trials * max(1, births), "trials")
+        _few_enough(self.trials * max(1, births), MOST_TRIALS, "trials")
         for index, step in enumerate(self.steps, 1):
             with at(f"steps.{index}"):
                 if step.role is not None and step.role not in roles:
@@ -229,6 +247,15 @@ class Experiment(Model):
     def judged_option(self, settings: Settings) -> str:
         """Return the option a step is about: the experiment's own, else the first it sets."""
         return self.option if self.option in settings else next(iter(settings))
+
+    def repeated(self, trials: int) -> Experiment:
+        """Return the experiment with another number of trials. Raises ExperimentError on too many.
+
+        Each life of the containers is a trial of its own.
+        """
+        found = self.model_copy(update={"trials": trials})
+        found._check()
+        return found
 
     def shortened(self) -> Experiment:
         """Return the experiment as `--quick` runs it."""
@@ -248,13 +275,13 @@ class Experiment(Model):
         """
         kinds = {one.role: workloads.load(one.workload).probe for one in self.containers}
         steps = tuple(
-            step.model_copy(update={"hold": EMULATED_TIMES * step.hold})
+            step.model_copy(update={"hold": min(EMULATED_TIMES * step.hold, LONGEST_HOLD)})
             if not step.prepares and kinds[step.role or self.containers[0].role] in _GROWING
             else step
             for step in self.steps
         )
         containers = tuple(
-            one.model_copy(update={"pace": EMULATED_TIMES * one.pace})
+            one.model_copy(update={"pace": min(EMULATED_TIMES * one.pace, LONGEST_HOLD)})
             if kinds[one.role] in _GROWING and one.pace is not None
             else one
             for one in self.containers
@@ -269,10 +296,10 @@ class Experiment(Model):
         return self.model_copy(update={"trials": trials, "steps": steps})
 
 
-def _few_enough(number: int, what: str) -> None:
-    if number > MOST_CHANGES:
+def _few_enough(number: int, most: int, what: str) -> None:
+    if number > most:
         raise ExperimentError(
-            f"steps: they stand for {number} {what}, more than {MOST_CHANGES}",
+            f"steps: they stand for {number} {what}, more than {most}",
             "Shorten the lists, lower `repeat` or `trials`, or split the experiment.",
         )
 

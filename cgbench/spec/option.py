@@ -19,6 +19,8 @@ Settings = Mapping[str, Value]
 """The options in force on one container, by flag without dashes."""
 
 _LARGEST = 2**63 - 1
+# The longest values are lists of CPUs.
+_LONGEST = 4096
 
 CPU_WEIGHT = "cpu.weight"
 """The file that shares are converted for."""
@@ -139,6 +141,10 @@ class Option:
             raise OptionError(f"{self.flag} {value}: {error.message}", self.domain()) from None
         except (ValueError, TypeError) as error:
             raise OptionError(f"{self.flag} {value}: {error}", self.domain()) from None
+        if isinstance(value, str) and not (value.isascii() and value.isprintable()):
+            raise OptionError(f"{self.flag} {value!r}: not plain ASCII", self.domain())
+        if isinstance(value, str) and len(value) > _LONGEST:
+            raise OptionError(f"{self.flag}: longer than {_LONGEST} characters", self.domain())
         if not isinstance(parsed, int) or parsed == self.lifted:
             return
         if abs(parsed) > _LARGEST:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cgbench.units import format_size
@@ -28,12 +30,22 @@ def content(path: Path, most: int) -> bytes:
         return data
 
 
-def require(path: Path, most: int) -> None:
-    """Raise OSError, as `content` does, unless `path` is a regular file of at most `most` bytes."""
-    found = path.stat()
-    _require_regular(path, found.st_mode)
-    if found.st_size > most:
-        raise OSError(errno.EFBIG, f"larger than {format_size(most)}", str(path))
+@contextmanager
+def opened(path: Path, most: int) -> Iterator[tuple[str, int]]:
+    """Yield a path to the file that is open, for those who open it themselves, and its size.
+
+    Whatever takes the place of the file meanwhile is not read. Raises OSError as `content` does.
+    """
+    _require_regular(path, path.stat().st_mode)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+        _require_regular(path, found.st_mode)
+        if found.st_size > most:
+            raise OSError(errno.EFBIG, f"larger than {format_size(most)}", str(path))
+        yield f"/dev/fd/{descriptor}", found.st_size
+    finally:
+        os.close(descriptor)
 
 
 def _require_regular(path: Path, mode: int) -> None:

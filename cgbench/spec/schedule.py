@@ -62,10 +62,12 @@ def planned(experiment: Experiment, cpus: int, seed: int) -> list[TrialPlan]:
     A step with `via = "run"` begins a new life of the containers, hence a new plan.
     Raises ExperimentError when a step asks for more CPUs than there are.
     """
+    # Made once: all repetitions share them.
+    walks = [tuple(steps) for steps in _walks(experiment, cpus)]
     drafts = [
-        (repetition, walk, tuple(steps))
+        (repetition, walk, steps)
         for repetition in range(1, experiment.trials + 1)
-        for walk, steps in enumerate(_walks(experiment, cpus), 1)
+        for walk, steps in enumerate(walks, 1)
     ]
     random.Random(seed).shuffle(drafts)
     return [

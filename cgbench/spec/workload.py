@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 
 from cgbench.errors import WorkloadError
 from cgbench.spec import toml_file
+from cgbench.spec.fields import Name, Title
 from cgbench.spec.model import Model
 
 ProbeKind = Literal["spin", "wake", "memory", "cache", "fork", "end"]
@@ -40,10 +41,10 @@ class Workload(Model):
     `probe` is what the probe does if it is what the command runs, else None.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-    summary: Annotated[str, Field(min_length=1)]
-    controller: str
-    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    name: Name
+    summary: Title
+    controller: Name
+    command: Annotated[tuple[Title, ...], Field(min_length=1, max_length=64)]
     probe: ProbeKind | None = None
 
     def needs(self, placeholder: str) -> bool:

@@ -34,6 +34,14 @@ def test_a_mixture_has_no_kind(values: list[Any]) -> None:
         arrow.listed(values)
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_text_is_found_in_dictionaries_and_plain_columns(packed: bool) -> None:
+    values = pa.array(["a", None, "b", "a"])
+    column = pa.chunked_array([values.dictionary_encode() if packed else values])
+    assert arrow.equal(column, "a").tolist() == [True, False, False, True]
+    assert arrow.equal(column, "c").tolist() == [False] * 4
+
+
 def test_numbers_that_are_not_present_are_null() -> None:
     made = arrow.numbers(np.arange(4, dtype=np.int32), np.array([True, False, True, True]))
     assert made.equals(pa.array([0, None, 2, 3], pa.int32()))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cgbench.records.plausible import complaint
+from cgbench.records.plausible import complaint, most_rows
 from cgbench.records.trial import TrialRecord
 from tests.made.records import run, trial
 
@@ -46,6 +46,18 @@ def test_what_cannot_be_is_named(record: TrialRecord, told: str) -> None:
     said = complaint(run(), record)
     assert said is not None
     assert said.startswith(told)
+
+
+def test_a_phase_of_years_is_named_before_its_milliseconds_are_counted() -> None:
+    """Second rank: np.arange went over a phase's times, of which one was 2**60."""
+    one = changed(t_end_ns=2**60)
+    said = complaint(run(), one.model_copy(update={"t_end_ns": 2**61}))
+    assert said == "phase 1: it takes longer than any step of the experiment"
+
+
+def test_the_rows_of_a_trial_are_bounded_by_its_time_and_rates() -> None:
+    one = trial().model_copy(update={"t_end_ns": 60 * 10**9})
+    assert 120 * 1000 < most_rows(run(), one) < 120 * 100_000
 
 
 def test_a_container_that_the_experiment_lacks_is_named() -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from cgbench.errors import ExperimentError
 from cgbench.spec import experiment, experiment_file
 from cgbench.spec.experiment import Container, Experiment, Precondition, Step
+from cgbench.spec.fields import LONGEST_HOLD
 from cgbench.spec.schedule import planned
 from tests.made.experiment_texts import GOOD, with_change, with_steps
 
@@ -90,7 +91,7 @@ def test_sizes_durations_and_preconditions_are_read() -> None:
     assert mine.requires == (Precondition.TWO_CPUS,)
 
 
-@given(st.integers(50_000_000, 10**15))
+@given(st.integers(50_000_000, LONGEST_HOLD))
 @relaxed
 def test_an_experiment_survives_being_stored_to_the_nanosecond(hold_ns: int) -> None:
     mine = experiment_file.parse(GOOD, "mine.toml")

@@ -122,7 +122,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     ),
     "millions of changes": (
         value(str([2000] * 50_000)).replace(b"hold", b"repeat = 1000\nhold"),
-        "FILE: steps: they stand for 50000000 changes, more than 100000\n"
+        "FILE: steps: they stand for 50000000 changes, more than 10000\n"
         "Shorten the lists, lower `repeat` or `trials`, or split the experiment.",
     ),
     "millions of trials": (
@@ -170,8 +170,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     ),
     "a workload elsewhere": (
         edited('"spin"', '"../../etc/passwd"'),
-        "FILE: containers.1: unknown workload: ../../etc/passwd\nKnown: cache, end, fio-randread, "
-        "fio-seqwrite, fork, grow, spin, stress-cpu, wake.",
+        "FILE: containers.1.workload: String should match pattern '^[a-z][a-z0-9-]*$' "
+        "(got '../../etc/passwd')",
     ),
     "one table of containers": (
         edited("[[containers]]", "[containers]"),
