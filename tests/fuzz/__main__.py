@@ -1,7 +1,10 @@
 """Damage files at random and see that every command answers: `make fuzz N=5000 SEED=1`.
 
-Anything but a success or one clear error is a finding: it is printed with its seed and its case,
-which tests/fuzz/found.jsonl keeps as a regression test. Exit status 1 if there is one.
+Half of the damage puts hostile texts in the place of others. Anything but a success or one clear
+error is a finding, and so is a file outside the results, a control character in an output, markup
+of others in a page, JUnit that is no XML, and more memory than 500 MiB. It is printed with its
+seed and its case, which tests/fuzz/found.jsonl keeps as a regression test. Exit status 1 if there
+is one.
 """
 
 from __future__ import annotations
@@ -21,12 +24,14 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from tests.fuzz import calls, damage, inputs
+from tests.fuzz import calls, damage, inputs, outputs
 from tests.fuzz.damage import Case
 from tests.fuzz.inputs import Input
 
 PATIENCE_S = 30
 MEMORY_BYTES = 6 * 2**30
+# Memory that was freed in pieces is not given back: after so many inputs another process goes on.
+IN_A_ROW = 1000
 Answer = tuple[int, str, str]
 """The seed, `ok` or `finding`, and what was said."""
 
@@ -37,20 +42,26 @@ def answer(one: Input, case: Case, scratch: Path) -> str:
     shutil.rmtree(scratch / "results", ignore_errors=True)
     shutil.copytree(one.folder, folder)
     damage.apply(case, folder)
-    return calls.answer(one.kind, folder)
+    with outputs.within(scratch / "results"):
+        return calls.answer(one.kind, folder)
 
 
 def _work(pipe: Connection, seeds: range, scratch: Path) -> None:
     """Answer seed after seed, in a process of its own: damage may end it."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     known = inputs.prepare(Path(tempfile.mkdtemp(dir=scratch)))
+    tempfile.tempdir = tempfile.mkdtemp(dir=scratch)
     for seed in seeds:
         one, case = inputs.draw(known, seed)
         pipe.send((seed, "begun", json.dumps({"input": one.name, **case})))
         try:
-            pipe.send((seed, "ok", answer(one, case, scratch)))
+            said = answer(one, case, scratch)
+            outputs.check_memory()
+            pipe.send((seed, "ok", said))
         except BaseException as error:  # noqa: BLE001
             pipe.send((seed, "finding", f"{_described(error)}"))
+            # What it took in memory, or left behind, would be found again and again.
+            return
     pipe.send((seeds.stop, "done", ""))
 
 
@@ -69,10 +80,12 @@ def answers(first: int, number: int, scratch: Path) -> Iterator[Answer]:
     seed, end = first, first + number
     while seed < end:
         ours, theirs = context.Pipe()
-        worker = context.Process(target=_work, args=(theirs, range(seed, end), scratch))
+        worker = context.Process(
+            target=_work, args=(theirs, range(seed, min(end, seed + IN_A_ROW)), scratch)
+        )
         worker.start()
         theirs.close()
-        case = ""
+        case, answered = "", False
         while True:
             try:
                 if not ours.poll(PATIENCE_S if case else 10 * PATIENCE_S):
@@ -80,15 +93,19 @@ def answers(first: int, number: int, scratch: Path) -> Iterator[Answer]:
                     break
                 seed, what, said = ours.recv()
             except EOFError:
-                yield seed, "finding", f"the process ended {case}"
+                if not answered:
+                    yield seed, "finding", f"the process ended {case}"
                 break
+            answered = what != "begun"
             if what == "begun":
                 case = said
                 continue
             if what == "done":
-                worker.join()
-                return
+                # The next seed is that of the next process.
+                seed -= 1
+                break
             yield seed, what, f"{said} {case}" if what == "finding" else said
+        ours.close()
         worker.kill()
         worker.join()
         seed += 1

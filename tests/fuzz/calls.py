@@ -6,33 +6,46 @@ import contextlib
 import io
 import json
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from cgbench.cli import tables
+from cgbench.cli import compare as comparing
+from cgbench.cli import results, tables
 from cgbench.commands import baseline as keeping
-from cgbench.commands import compare, listing, outputs, report, show
+from cgbench.commands import compare, history, listing, outputs, report, show
 from cgbench.errors import CgbenchError
 from cgbench.judging import comparison, sides
+from cgbench.judging.history import Wanted
 from cgbench.judging.run import load
 from cgbench.records import baseline, truth
 from cgbench.records.run_directory import RunDirectory
+from cgbench.reporting import junit
 from cgbench.reporting.words import headline
 from cgbench.spec import experiment_file
 from tests.fuzz.inputs import GOLDEN
+from tests.fuzz.outputs import Finding, check_markdown, check_page, check_text, check_xml
 
 LONGEST_MESSAGE = 4000
 
 
-class Finding(Exception):
-    """An answer that is neither a success nor one clear error."""
+@contextlib.contextmanager
+def _printed() -> Iterator[None]:
+    """Look at all that is printed."""
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        yield
+    check_text(shown.getvalue(), "the output")
 
 
 def _experiment(folder: Path) -> None:
     one = experiment_file.load(str(folder / "x.toml"))
-    experiment_file.explain(one, 2)
+    experiment_file.explain(one, 64)
     experiment_file.explain(one.shortened(), 64)
+    experiment_file.explain(one.slowed(), 64)
     one.model_dump_json()
+    with _printed():
+        results.show(str(folder / "x.toml"), as_json=False)
+        results.show(str(folder / "x.toml"), as_json=True)
 
 
 def _loaded(folder: Path) -> None:
@@ -47,20 +60,32 @@ def _shown(folder: Path) -> None:
     shown = show.show(str(folder), folder)
     json.dumps(shown.to_json() if isinstance(shown, show.Figures) else "", allow_nan=False)
     if isinstance(shown, show.Figures):
-        with contextlib.redirect_stdout(io.StringIO()):
+        with _printed():
             tables.print_summary(shown.run)
 
 
 def _listed(folder: Path) -> None:
     json.dumps(listing.listing(folder.parent.parent).to_json(), allow_nan=False)
+    with _printed():
+        results.list_all(as_json=False, results=folder.parent.parent)
+
+
+def _traced(folder: Path) -> None:
+    with _printed():
+        found = history.history(Wanted("cpus_used"), folder.parent.parent, folder / "page.html")
+        tables.print_history(found.history)
+    check_page(folder / "page.html")
 
 
 def _reported(folder: Path) -> None:
     report.report([str(folder)], folder / "page.html", folder)
+    check_page(folder / "page.html")
 
 
 def _kept(folder: Path) -> None:
     keeping.keep(str(folder), "kept", [], folder)
+    with _printed():
+        comparing.baseline_list(as_json=False, results=folder)
 
 
 def _baseline(folder: Path) -> None:
@@ -69,24 +94,33 @@ def _baseline(folder: Path) -> None:
     for before, after in ((path, other), (other, path)):
         found = compare.compare(str(before), str(after), folder)
         json.dumps(found.to_json(), allow_nan=False)
-        with contextlib.redirect_stdout(io.StringIO()):
+        with _printed():
             tables.print_comparisons([found])
-        outputs.write([found], outputs.Outputs(
+        forms = outputs.Outputs(
             folder / "junit.xml", folder / "x.md", folder / "x.json", folder / "page.html"
-        ))  # fmt: skip
-    with contextlib.redirect_stdout(io.StringIO()):
+        )
+        outputs.write([found], forms)
+        check_xml(folder / "junit.xml")
+        check_markdown(folder / "x.md")
+        check_text((folder / "x.json").read_text(), "the JSON")
+        check_page(folder / "page.html")
+    with _printed():
         tables.print_baseline(baseline.find(str(path), folder))
 
 
 def _truth(folder: Path) -> None:
     report.report([str(folder / "truth.json")], folder / "page.html", folder)
-    with contextlib.redirect_stdout(io.StringIO()):
-        tables.print_truth(truth.read(folder / "truth.json"))
+    check_page(folder / "page.html")
+    table = truth.read(folder / "truth.json")
+    with _printed():
+        tables.print_truth(table)
+    (folder / "junit.xml").write_text(junit.of_truth(table))
+    check_xml(folder / "junit.xml")
 
 
 CALLS: Mapping[str, tuple[Callable[[Path], None], ...]] = {
     "experiment": (_experiment,),
-    "run": (_loaded, _shown, _listed, _reported, _kept),
+    "run": (_loaded, _shown, _listed, _reported, _kept, _traced),
     "baseline": (_baseline,),
     "truth": (_truth,),
 }
@@ -107,5 +141,6 @@ def answer(kind: str, folder: Path) -> str:
             lines = str(error).splitlines()
             if not 1 <= len(lines) <= 2 or len(str(error)) > LONGEST_MESSAGE:
                 raise Finding(f"{len(lines)} lines, {len(str(error))} characters") from error
+            check_text(str(error), "the error")
             first = lines[0] if first == "read" else first
     return first

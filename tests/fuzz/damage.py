@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.fuzz import hostile
+
 Case = Mapping[str, Any]
 """`file`, `do`, and what that needs: everything in it can be written as JSON."""
 
@@ -49,6 +51,10 @@ def of_text(file: str, content: bytes, rng: random.Random) -> Case:
     text = content.decode()
     tokens = [match.span() for match in _TOKEN.finditer(text)]
     kind = rng.random()
+    if kind < 0.3:
+        begin, end = rng.choice(tokens)
+        value = rng.choice(hostile.KEYS if kind < 0.05 else hostile.TOML_VALUES)
+        return {"file": file, "do": "replace", "at": [begin, end], "text": value}
     if kind < 0.55:
         begin, end = rng.choice(tokens)
         return {"file": file, "do": "replace", "at": [begin, end], "text": rng.choice(TOML_VALUES)}
@@ -92,7 +98,14 @@ def of_json(file: str, content: bytes, rng: random.Random) -> Case:
         return of_bytes(file, content, rng)
     how = rng.random()
     case = {"file": file, "line": line, "place": rng.choice(places)}
-    if how < 0.7:
+    if how < 0.4:
+        texts = [one for one in places if isinstance(_at(json.loads(text), one), str)]
+        chosen = rng.choice(texts or places)
+        return {**case, "place": chosen, "do": "put", "text": rng.choice(hostile.JSON_VALUES)}
+    if how < 0.45:
+        value = rng.choice(hostile.JSON_VALUES)
+        return {**case, "do": "add", "key": rng.choice(hostile.TEXTS), "text": value}
+    if how < 0.75:
         return {**case, "do": "put", "text": rng.choice(VALUES)}
     if how < 0.85:
         return {**case, "do": "drop"}
@@ -104,8 +117,11 @@ def of_json(file: str, content: bytes, rng: random.Random) -> Case:
 def of_table(file: str, columns: list[str], rng: random.Random) -> Case:
     """Return a case for the columns, rows or metadata of a Parquet file."""
     how = rng.choice(("drop", "rename", "text", "float", "null", "huge", "negative", "reverse",
-                      "none", "double", "role", "version", "list", "bytes"))  # fmt: skip
+                      "none", "double", "role", "version", "list", "bytes", "hostile", "hostile",
+                      "packed", "packed"))  # fmt: skip
     to = rng.choice(("0", "9", "x", "", "99999999999999999999", "-1", "role", "t_ns"))
+    if how in ("hostile", "packed", "rename") and rng.random() < 0.8:
+        to = rng.choice(hostile.TEXTS)
     return {"file": file, "do": "table", "how": how, "column": rng.choice(columns), "to": to}
 
 
@@ -118,6 +134,12 @@ def _places(value: object, here: tuple[str | int, ...] = ()) -> Any:
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _places(inner, (*here, index))
+
+
+def _at(document: Any, place: list[str | int]) -> Any:
+    for key in place:
+        document = document[key]
+    return document
 
 
 # Doing it
@@ -166,7 +188,7 @@ def _encode(content: bytes, case: Case) -> bytes:
 
 def _replace(content: bytes, case: Case) -> bytes:
     text, (begin, end) = content.decode(), case["at"]
-    return f"{text[:begin]}{case['text']}{text[end:]}".encode()
+    return f"{text[:begin]}{hostile.expanded(case['text'])}{text[end:]}".encode()
 
 
 def _line(content: bytes, case: Case) -> bytes:
@@ -200,10 +222,10 @@ def _json(content: bytes, case: Case) -> bytes:
             value = value[key]
         parent[last] = json.loads(json.dumps(value))
     elif case["do"] == "add" and isinstance(parent, dict):
-        parent["mood"] = _HERE
+        parent[case.get("key", "mood")] = _HERE
     else:
         parent[last] = _HERE
-    text = json.dumps(document).replace(json.dumps(_HERE), case.get("text", ""))
+    text = json.dumps(document).replace(json.dumps(_HERE), hostile.expanded(case.get("text", "")))
     lines[at] = text.encode()
     return b"\n".join(lines)
 
@@ -236,6 +258,7 @@ _IN_PLACE: Mapping[str, Callable[[Path, bytes], object]] = {
 
 
 def _change_table(path: Path, case: Case) -> None:
+    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -252,6 +275,7 @@ def _change_table(path: Path, case: Case) -> None:
         "negative": lambda: pa.array([-1] * size),
         "list": lambda: pa.array([[1, 2]] * size),
         "bytes": lambda: pa.array([b"\xff\xfe"] * size),
+        "hostile": lambda: pa.array([case["to"]] * size),
     }
     if how in instead:
         table = table.set_column(index, name, instead[how]())
@@ -265,6 +289,15 @@ def _change_table(path: Path, case: Case) -> None:
         table = table.take(pa.array(range(size - 1, -1, -1), pa.int64()))
     elif how == "none":
         table = table.slice(0, 0)
+    elif how == "packed":
+        # A few bytes that stand for millions of rows, or for a long text in each of them.
+        if pa.types.is_string(table.schema.field(name).type):
+            table = table.set_column(index, name, pa.array([case["to"] * 10_000] * size))
+        else:
+            # Of few columns: the damage itself must not take the memory that is measured.
+            few = [one for one in ("role", "worker", "t_ns") if one in table.column_names]
+            table = table.select(dict.fromkeys([*few, name]))
+            table = table.take(pa.array(np.zeros(2_000_000, np.int64)))
     elif how == "double":
         table = pa.concat_tables([table, table])
     elif how == "role":

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cgbench.errors import CgbenchError
-from tests.fuzz import calls, damage, inputs
+from tests.fuzz import calls, damage, inputs, outputs
 from tests.fuzz.__main__ import answer, answers
 from tests.fuzz.inputs import Input
 
@@ -50,10 +50,12 @@ def test_an_answer_of_many_lines_is_a_finding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(folder: Path) -> None:
-        raise CgbenchError("one", "two\nthree")
+        error = CgbenchError("one", "two")
+        error.advice = "two\nthree"
+        raise error
 
     monkeypatch.setitem(calls.CALLS, "experiment", (fail,))
-    with pytest.raises(calls.Finding):
+    with pytest.raises(outputs.Finding):
         calls.answer("experiment", tmp_path)
 
 
