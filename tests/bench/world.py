@@ -7,6 +7,8 @@ import json
 import subprocess
 from pathlib import Path
 
+from cgbench.engine.container_spec import LABEL
+
 World = frozenset[str]
 """One line for each thing, its kind first."""
 
@@ -35,6 +37,11 @@ def look() -> World:
             *_processes(),
         ]
     )
+
+
+def running() -> list[str]:
+    """Return the containers of cgbench that run now."""
+    return _printed("docker", "ps", "--filter", f"label={LABEL}", "--format", "{{.Names}}")
 
 
 def _docker(kind: str, *arguments: str) -> list[str]:
@@ -86,7 +93,7 @@ def _files() -> list[str]:
         for place in _PLACES
         if Path(place).is_dir()
         for path in Path(place).iterdir()
-        if "cgbench" in path.name or place == "/dev/shm" or place == "/run/cgbench"
+        if "cgbench" in path.name or place == "/run/cgbench"
     ]
 
 
