@@ -3,16 +3,19 @@
 #
 #   CGBENCH_EXPERIMENTS   names or files, separated by blanks
 #   CGBENCH_BASELINE      a name or file; each experiment's own name if empty
-#   CGBENCH_RESULTS       results    CGBENCH_OUTPUT  cgbench-gate: the page and what else is written
+#   CGBENCH_RESULTS       results
+#   CGBENCH_OUTPUT        cgbench-gate: a folder for the page and what else is written, made anew
 #   CGBENCH_BUDGET        5m         CGBENCH_EFFECT  2, in percent
 #   CGBENCH_TRIALS        30: trials of a first baseline; the gate needs 3 at least
 #   CGBENCH_ALLOW         keys that may differ from the baseline's
 #   CGBENCH_QUICK         false      CGBENCH_INCONCLUSIVE  fail, or warn to end with 0
 #   CGBENCH_PROGRAM       a cgbench to use instead of this checkout's own
+#   CGBENCH_CACHE         /var/cache/cgbench: where root keeps the packages of this checkout's own
 #
 # Exit status: 0 ok, 1 regressed, 2 an error, 3 undecided: inconclusive, incomparable, or no baseline
 # yet. Then one is measured and kept, and the next job has something to compare with. 4 means that
-# nothing could be measured here; CGBENCH_INCONCLUSIVE=warn does not turn that into 0.
+# nothing could be measured here; CGBENCH_INCONCLUSIVE=warn does not turn that into 0. A signal ends
+# what measures, root's process included, before it ends this.
 set -euo pipefail
 
 home="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -20,6 +23,12 @@ results="${CGBENCH_RESULTS:-results}"
 output="${CGBENCH_OUTPUT:-cgbench-gate}"
 baseline="${CGBENCH_BASELINE:-}"
 program="${CGBENCH_PROGRAM:-}"
+# All that root is handed: what this script and `cgbench` read.
+handed_on=CGBENCH_EXPERIMENTS,CGBENCH_BASELINE,CGBENCH_RESULTS,CGBENCH_OUTPUT,CGBENCH_BUDGET
+handed_on+=,CGBENCH_EFFECT,CGBENCH_TRIALS,CGBENCH_ALLOW,CGBENCH_QUICK,CGBENCH_INCONCLUSIVE
+handed_on+=,GITHUB_ACTIONS,GITHUB_OUTPUT,GITHUB_STEP_SUMMARY,DOCKER_HOST,DOCKER_CONTEXT,DOCKER_CONFIG
+# Programs of the system first: what root runs is not for the caller's PATH to choose.
+system_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 read -ra experiments <<<"${CGBENCH_EXPERIMENTS:-}"
 read -ra allowed <<<"${CGBENCH_ALLOW:-}"
 
@@ -40,17 +49,99 @@ told() {
 finish() {
     local status="$1"
     [ -z "${GITHUB_OUTPUT:-}" ] || printf 'status=%s\n' "$status" >>"$GITHUB_OUTPUT"
-    # What root wrote must be read by what uploads it.
-    if [ -n "${SUDO_UID:-}" ]; then
-        for place in "$output" "$results"; do
-            [ ! -e "$place" ] || chown -R "$SUDO_UID:${SUDO_GID:-}" "$place"
-        done
-    fi
     if ((status == 3)) && [ "${CGBENCH_INCONCLUSIVE:-fail}" = warn ]; then
         told "cgbench gave no verdict. That is no pass: see the table."
         status=0
     fi
+    decided=true
     exit "$status"
+}
+
+# What root wrote is read by what uploads it, and removed by the next checkout: neither is root.
+ours=()
+hand_back() {
+    [ -n "${SUDO_UID:-}" ] || return 0
+    local place
+    for place in "${ours[@]}"; do
+        [ ! -e "$place" ] || chown -hR "$SUDO_UID:${SUDO_GID:-}" "$place" || true
+    done
+}
+
+# Whatever ends this without a word, such as a full disk, is an error: 1 would say "regressed".
+decided=false
+at_exit() {
+    local status=$?
+    hand_back
+    $decided || ((status == 0)) || {
+        note "ended by an error of its own (status $status)"
+        exit 2
+    }
+}
+trap at_exit EXIT
+
+# --- Signals ---------------------------------------------------------------------------------
+
+# Whoever cancels a job signals this script, and kills what is left some seconds later. bash runs no
+# trap while it waits for a command in the foreground, so what takes long runs in the background.
+child=""
+forward=(kill -TERM)
+stopped=0
+
+stop() {
+    stopped="$1" decided=true
+    [ "$child" != starting ] || return 0
+    [ -n "$child" ] || exit "$stopped"
+    "${forward[@]}" "$child" 2>/dev/null || note "could not signal process $child"
+}
+trap 'stop 129' HUP
+trap 'stop 130' INT
+trap 'stop 143' TERM
+
+# Run a command and return its status. A signal is forwarded to it, and its end waited for.
+supervised() {
+    local status=0
+    child=starting
+    "$@" </dev/null &
+    child=$!
+    ((stopped == 0)) || stop "$stopped"
+    while :; do
+        status=0
+        wait "$child" || status=$?
+        # A trap ends `wait`, too.
+        [ -e "/proc/$child" ] || break
+    done
+    child=""
+    ((stopped == 0)) || exit "$stopped"
+    return "$status"
+}
+
+# --- Folders ---------------------------------------------------------------------------------
+
+# Refuse a path through a link: who wrote the workspace would choose where root writes.
+require_no_link() {
+    local path="${1%/}"
+    while [ "$path" != . ] && [ -n "$path" ]; do
+        [ ! -L "$path" ] || die "$path is a link; root follows none: make it a folder"
+        # Outside of the workspace links are the administrator's.
+        case "$path" in /*) return ;; esac
+        path="$(dirname "$path")"
+    done
+}
+
+# Make the output folder anew. Only what an earlier gate wrote is removed.
+make_output() {
+    local entry entries=()
+    [ ! -e "$output" ] || [ -d "$output" ] || die "$output is no folder"
+    while IFS= read -rd '' entry; do
+        case "$(basename "$entry")" in
+        gate.html | gate.md | junit.xml | *.json | .gate.* | .junit.*) entries+=("$entry") ;;
+        *) die "$output holds $(basename "$entry"), which no gate wrote: name a new folder" ;;
+        esac
+    done < <([ ! -d "$output" ] || find "$output" -mindepth 1 -print0)
+    ((${#entries[@]} == 0)) || rm -f -- "${entries[@]}"
+    [ ! -d "$output" ] || rmdir "$output"
+    mkdir -p "$(dirname "$output")"
+    mkdir "$output"
 }
 
 # Print the name of an experiment, which a file has inside.
@@ -77,7 +168,7 @@ begin() {
     [ "$(dirname "$2")" = "$results/baselines" ] || die "there is no baseline $2"
     note "no baseline $2 yet: measuring one"
     local status=0
-    "$program" run "$1" "${quick[@]}" --trials "${CGBENCH_TRIALS:-30}" --results "$results" ||
+    supervised "$program" run "$1" "${quick[@]}" --trials "${CGBENCH_TRIALS:-30}" --results "$results" ||
         status=$?
     # A host that lacks something says so by a status of its own.
     ((status != 4)) || finish 4
@@ -108,16 +199,33 @@ esac
 
 if [ -z "$program" ]; then
     if [ "$(id -u)" -ne 0 ]; then
-        names="$(compgen -e | grep -E '^(CGBENCH|GITHUB|DOCKER)_' | paste -sd,)"
-        exec sudo --preserve-env="$names" env "PATH=$PATH" bash "${BASH_SOURCE[0]}"
+        if [ -t 0 ]; then sudo -v; else sudo -n env true; fi ||
+            die "limits are set and read as root, and sudo gives this user no root"
+        # Only root may signal sudo, which hands a signal on to what it started unless that comes
+        # from its own process group: so sudo gets a group of its own.
+        forward=(sudo -n kill -TERM)
+        set -m
+        status=0
+        supervised sudo -H --preserve-env="$handed_on" env "PATH=$system_path:$PATH" \
+            bash "${BASH_SOURCE[0]}" || status=$?
+        decided=true
+        exit "$status"
     fi
-    "$home/.ci/setup" run || die "this runner could not be made ready"
-    program="$home/.venv/bin/cgbench"
+    # Neither packages nor bytecode of root's in the checkout, which its owner must be able to remove.
+    venv="${CGBENCH_CACHE:-/var/cache/cgbench}/$(printf %s "$home" | sha256sum | cut -c1-12)"
+    mkdir -p "$(dirname "$venv")"
+    export CGBENCH_VENV="$venv" PYTHONDONTWRITEBYTECODE=1
+    supervised "$home/.ci/setup" run || die "this runner could not be made ready"
+    program="$venv/bin/cgbench"
 fi
 
 # --- Baselines -------------------------------------------------------------------------------
 
-mkdir -p "$output"
+for place in "$output" "$results" "$results/baselines"; do
+    require_no_link "$place"
+done
+make_output
+ours=("$output" "$results")
 compared=()
 for one in "${experiments[@]}"; do
     kept="$(baseline_of "$one")" || die "there is no experiment $one"
@@ -125,7 +233,7 @@ for one in "${experiments[@]}"; do
         compared+=("$one")
     else
         begin "$one" "$kept"
-        cp "$kept" "$output/"
+        cp --no-dereference "$kept" "$output/"
     fi
 done
 ((${#compared[@]} > 0)) || finish 3
@@ -138,7 +246,7 @@ for key in "${allowed[@]}"; do
     arguments+=(--allow "$key")
 done
 status=0
-"$program" gate "${arguments[@]}" \
+supervised "$program" gate "${arguments[@]}" \
     --budget "${CGBENCH_BUDGET:-5m}" --effect "${CGBENCH_EFFECT:-2}" \
     --junit "$output/junit.xml" --markdown "$output/gate.md" --json "$output/gate.json" \
     -o "$output/gate.html" || status=$?

@@ -41,7 +41,7 @@ def test_inputs_are_used_where_they_are_declared_and_nowhere_else() -> None:
 def test_the_script_reads_every_variable_that_the_action_sets() -> None:
     (step,) = [one for one in ACTION["runs"]["steps"] if one.get("id") == "gate"]
     read = set(re.findall(r"\$\{?(CGBENCH_[A-Z]+)", SCRIPT))
-    assert set(step["env"]) | {"CGBENCH_PROGRAM"} == read
+    assert set(step["env"]) | {"CGBENCH_PROGRAM", "CGBENCH_CACHE"} == read
     assert step["env"]["CGBENCH_OUTPUT"] == ACTION["runs"]["steps"][-1]["with"]["path"]
     assert "gate.sh" in step["run"]
     assert (ROOT / ".github" / "gate.sh").stat().st_mode & 0o111
@@ -86,3 +86,38 @@ def test_no_other_option_of_cgbench_is_in_the_script() -> None:
     used = set(re.findall(r"(?<=[ (])(--?[a-z][a-z-]*)(?=[ )])", "\n".join(calls)))
     assert {"--budget", "--allow", "--quick", "--name"} <= used
     assert used - {"-n", "-f", "-p", "-d"} <= known
+
+
+WORKFLOWS = [ROOT / "action.yml", *sorted((ROOT / ".github" / "workflows").glob("*.yml"))]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_of_others_are_pinned_by_commit(path: Path) -> None:
+    """Second rank (5): a tag moves, and what it moves to runs beside root."""
+    used = re.findall(r"uses: (\S+)(.*)", path.read_text())
+    for name, comment in used:
+        assert name == "./" or re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", name), name
+        assert name == "./" or re.fullmatch(r" # v\d+\.\d+\.\d+", comment), name
+
+
+def test_examples_name_commits_and_no_branch() -> None:
+    named = re.findall(r"uses: \S+@(\S+)", HOW_TO)
+    assert named
+    assert all(one == "COMMIT" or re.fullmatch(r"[0-9a-f]{40}", one) for one in named)
+    assert "git clone" not in HOW_TO
+
+
+def test_root_is_handed_only_the_variables_that_are_used() -> None:
+    """Second rank (5): every GITHUB_* was handed on, a job's token among them."""
+    handed = set(
+        re.findall(r"[A-Z_]{6,}", "".join(re.findall(r"^handed_on\+?=(.*)$", SCRIPT, re.M)))
+    )
+    (step,) = [one for one in ACTION["runs"]["steps"] if one.get("id") == "gate"]
+    github = {"GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"}
+    assert handed == set(step["env"]) | github | {"DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG"}
+    assert set(re.findall(r"GITHUB_[A-Z_]+", SCRIPT)) == github
+
+
+def test_the_step_is_the_script_so_that_cancelling_signals_it() -> None:
+    (step,) = [one for one in ACTION["runs"]["steps"] if one.get("id") == "gate"]
+    assert step["run"].strip().splitlines()[-1].startswith("exec bash ")

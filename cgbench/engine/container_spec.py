@@ -73,8 +73,9 @@ class ContainerSpec:
                 "Binds": [] if self.probe is None else [f"{self.probe}:{PROBE_PATH}:rw"],
                 "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}},
                 "Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
-                # Under memory pressure the kernel shall take the stress, not the host's work.
-                "OomScoreAdj": 500,
+                # The most there is: however much the host's own work holds, the kernel kills the
+                # stress first (proc(5), oom_score_adj).
+                "OomScoreAdj": 1000,
             }
             | self._placed()
             | caps

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -91,6 +92,10 @@ class Engine:
     def describe(self) -> dict[str, str]:
         """Ask the daemon for version, api, runc, driver, storage and system, as text."""
         return replace(self._daemon, info=self._call(self._api.info)).describe()
+
+    def root_dir(self) -> Path:
+        """Return the directory in which the daemon keeps images, containers and volumes."""
+        return Path(str(self._connection.part(self._daemon.info, "DockerRootDir")))
 
     # Containers
 

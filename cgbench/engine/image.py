@@ -38,7 +38,7 @@ class Images(Protocol):
         ...
 
     def build(self, context: Path, tag: str, log: Callable[[str], None]) -> None:
-        """Build the Dockerfile in `context`, on the host's network. Raises ImageError."""
+        """Build the Dockerfile in `context`. Raises ImageError."""
         ...
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import io
+import tarfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,10 +14,43 @@ import docker
 import docker.errors
 
 from cgbench.engine.connection import CLIENT_ERRORS, Connection, message
+from cgbench.engine.container_spec import LABEL
 from cgbench.errors import EngineError, ImageError
 
 _IMPORT_TIMEOUT_S = 600.0
 _BUILD_TIMEOUT_S = 1800
+_STATUS = "/var/lib/dpkg/status"
+_MOST_STATUS_BYTES = 64 * 2**20
+# What workloads run; of all others the digest is enough.
+_PROGRAMS = ("stress-ng", "fio", "python3-minimal")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What an image is made of, since one tag need not be one image on every host.
+
+    `base` is the digest of its lowest layer. `packages` names the versions of the workloads'
+    programs and a digest of all packages; None where the image has no Debian packages.
+    """
+
+    base: str | None
+    packages: str | None
+
+
+def packages(status: str) -> str | None:
+    """Return in short which packages are installed, as dpkg's status file says; None if none."""
+    versions: dict[str, str] = {}
+    for block in status.split("\n\n"):
+        lines = (line.partition(": ") for line in block.splitlines() if not line.startswith(" "))
+        fields = {name: text for name, _, text in lines}
+        if fields.get("Status", "").endswith(" installed"):
+            versions[fields.get("Package", "")] = fields.get("Version", "")
+    if not versions:
+        return None
+    listed = "".join(f"{name}={version}\n" for name, version in sorted(versions.items()))
+    known = [f"{name} {versions[name]}" for name in _PROGRAMS if name in versions]
+    digest = hashlib.sha256(listed.encode()).hexdigest()[:12]
+    return ", ".join([*known, f"all {len(versions)} packages {digest}"])
 
 
 class Images:
@@ -57,15 +94,56 @@ class Images:
         if response.status_code != 200 or not self.has_image(reference):
             raise ImageError(f"cannot import {reference}: {message(response)}")
 
+    def contents(self, reference: str) -> Contents:
+        """Return what an image is made of, and start nothing. Raises ImageError if it is absent."""
+        try:
+            layers = self._api.inspect_image(reference).get("RootFS", {}).get("Layers") or [None]
+            made = self._api.create_container(
+                reference, ["true"], labels={LABEL: "image"}, network_disabled=True
+            )
+            container = str(self._connection.part(made, "Id"))
+            try:
+                status = self._status(container)
+            finally:
+                self._api.remove_container(container, force=True, v=True)
+        except docker.errors.ImageNotFound as error:
+            raise ImageError(
+                f"the image {reference} is missing", "Build it: cgbench image build."
+            ) from error
+        except CLIENT_ERRORS as error:
+            raise self._connection.failure(error) from error
+        return Contents(layers[0], None if status is None else packages(status))
+
+    def _status(self, container: str) -> str | None:
+        """Return dpkg's list of packages in a container, None where it has none."""
+        try:
+            parts, _about = self._api.get_archive(container, _STATUS)
+        except docker.errors.NotFound:
+            return None
+        with tarfile.open(fileobj=io.BytesIO(_bounded(parts))) as archive:
+            member = archive.next()
+            file = None if member is None else archive.extractfile(member)
+            return None if file is None else file.read().decode(errors="replace")
+
     def build(self, context: Path, tag: str, log: Callable[[str], None]) -> None:
         """Build the Dockerfile in `context`; its output goes to `log` line by line.
 
-        The host's network is used, so that package mirrors that only the host reaches work.
+        Where that fails, it is tried again on the host's network, for package mirrors that only
+        the host reaches. What a package does when it is installed then reaches the host's services.
         """
+        try:
+            self._build(context, tag, log, None)
+        except ImageError as error:
+            log(f"{error.message}; trying again on the host's network")
+            self._build(context, tag, log, "host")
+
+    def _build(
+        self, context: Path, tag: str, log: Callable[[str], None], network: str | None
+    ) -> None:
         last = ""
         try:
             for line in self._api.build(
-                path=str(context), tag=tag, network_mode="host", rm=True, forcerm=True,
+                path=str(context), tag=tag, network_mode=network, rm=True, forcerm=True,
                 decode=True, timeout=_BUILD_TIMEOUT_S,
             ):  # fmt: skip
                 if "error" in line:
@@ -79,3 +157,16 @@ class Images:
                         log(last)
         except (*CLIENT_ERRORS, TypeError) as error:
             raise ImageError(f"cannot build {tag}: {self._connection.cause(error)}") from error
+
+
+def _bounded(parts: Iterable[bytes]) -> bytes:
+    """Return a stream's content. Raises ImageError where it is longer than any list of packages."""
+    content = bytearray()
+    for part in parts:
+        content += part
+        if len(content) > _MOST_STATUS_BYTES:
+            raise ImageError(
+                f"{_STATUS} of the image is longer than {_MOST_STATUS_BYTES} bytes",
+                "Build the image again: cgbench image build.",
+            )
+    return bytes(content)

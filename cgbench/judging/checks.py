@@ -151,11 +151,13 @@ def _sampler(run: Run) -> Iterator[Check]:
             "Lateness is stored with each sample; rates use real times and stay right.",
         )  # fmt: skip
     classes = {one.scheduling for one in figures}
-    if not all(name.startswith("SCHED_FIFO") for name in classes):
+    if any("SCHED_OTHER" in name for name in classes):
+        stepped_down = any("then SCHED_OTHER" in name for name in classes)
         yield Check(
             "sampler priority", "warning",
             f"the sampler ran as {', '.join(sorted(classes))}, not in real time",
-            "Give it real-time bandwidth: run as root, in the root cpu cgroup.",
+            "Lower fast_hz, or quieten the host." if stepped_down
+            else "Give it real-time bandwidth: run as root, in the root cpu cgroup.",
         )  # fmt: skip
 
 

@@ -246,5 +246,12 @@ class ProbeFile:
         return self._words(PAGE + number * self._stride, _WORDS)
 
 
+def file_bytes(workers: int, seconds: float, task: Task) -> int:
+    """Return the size of the file that a ProbeFile of the same arguments makes."""
+    buckets = int(seconds * 1e9) // BUCKET_NS + 1
+    stalls = max(1024, int(seconds * task.stalls_per_second))
+    return PAGE + workers * (PAGE + _align(4 * buckets) + _align(16 * stalls))
+
+
 def _align(size: int) -> int:
     return -(-size // PAGE) * PAGE

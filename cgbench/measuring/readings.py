@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ _TICK_FILE = 0xFFFF
 _GONE = 0xFFFF
 
 Integers = npt.NDArray[np.int64]
+_Value = Mapping[str, interface_files.Reading] | None
 
 
 @dataclass(frozen=True)
@@ -84,28 +85,20 @@ def read_spool(
 
     A torn last record, as a crash leaves it, is dropped with the tick it belongs to.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SamplerError(f"{path}: {error.strerror}") from error
     ticks: list[tuple[int, int, int]] = []
-    found: list[tuple[list[int], list[bytes | None]]] = [([], []) for _ in targets]
-    offset, size = 0, len(data)
-    while offset + _HEADER.size <= size:
-        tick, file, length = _HEADER.unpack_from(data, offset)
-        well_formed = length == _TICK.size if file == _TICK_FILE else file < len(targets)
-        if tick != len(ticks) or not well_formed:
-            raise SamplerError(f"{path}: the record at byte {offset} was not written by a sampler")
-        offset += _HEADER.size
-        kept = 0 if length == _GONE else length
-        if offset + kept > size:
-            break
-        if file == _TICK_FILE:
-            ticks.append(_TICK.unpack_from(data, offset))
-        else:
-            found[file][0].append(tick)
-            found[file][1].append(None if length == _GONE else data[offset : offset + kept])
-        offset += kept
+    found: list[tuple[list[int], list[_Value]]] = [([], []) for _ in targets]
+    # Each content is parsed as it comes, so that no more than one is held as bytes.
+    for tick, file, content in _records(path, len(targets)):
+        if file == _TICK_FILE and content is not None:
+            ticks.append(_TICK.unpack(content))
+            continue
+        target = targets[file]
+        found[file][0].append(tick)
+        found[file][1].append(
+            None
+            if content is None
+            else interface_files.parse(target.path.name, content, text=target.text)
+        )
     table = np.array(ticks, dtype=np.int64).reshape(len(ticks), 3)
     numbers = table[:, 0]
     slow_rows = np.flatnonzero(numbers % (sampling.fast_hz // sampling.slow_hz) == 0)
@@ -115,15 +108,35 @@ def read_spool(
         table[:, 1],
         table[:, 2],
         tuple(
-            _series(target, slow_rows if target.slow else all_rows, where, contents)
-            for target, (where, contents) in zip(targets, found, strict=True)
+            _series(target, slow_rows if target.slow else all_rows, where, values)
+            for target, (where, values) in zip(targets, found, strict=True)
         ),
     )
 
 
-def _series(
-    target: Target, rows: Integers, where: list[int], contents: list[bytes | None]
-) -> Series:
+def _records(path: Path, files: int) -> Iterator[tuple[int, int, bytes | None]]:
+    """Yield a spool's records as tick, file and content; the file itself is never held whole."""
+    ticks, offset = 0, 0
+    try:
+        with path.open("rb") as spool:
+            while len(header := spool.read(_HEADER.size)) == _HEADER.size:
+                tick, file, length = _HEADER.unpack(header)
+                well_formed = length == _TICK.size if file == _TICK_FILE else file < files
+                if tick != ticks or not well_formed:
+                    raise SamplerError(
+                        f"{path}: the record at byte {offset} was not written by a sampler"
+                    )
+                content = None if length == _GONE else spool.read(length)
+                if content is not None and len(content) < length:
+                    return
+                ticks += file == _TICK_FILE
+                offset += _HEADER.size + len(content or b"")
+                yield tick, file, content
+    except OSError as error:
+        raise SamplerError(f"{path}: {error.strerror}") from error
+
+
+def _series(target: Target, rows: Integers, where: list[int], values: list[_Value]) -> Series:
     complete = len(where)
     while complete and (not rows.size or where[complete - 1] > rows[-1]):
         complete -= 1
@@ -131,12 +144,7 @@ def _series(
         target,
         rows,
         np.searchsorted(rows, np.array(where[:complete], dtype=np.int64)),
-        tuple(
-            None
-            if content is None
-            else interface_files.parse(target.path.name, content, text=target.text)
-            for content in contents[:complete]
-        ),
+        tuple(values[:complete]),
     )
 
 

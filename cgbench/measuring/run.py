@@ -16,9 +16,9 @@ from cgbench.host.scratch.commands import undisturbed
 from cgbench.measuring import trial
 from cgbench.measuring.progress import Observer
 from cgbench.measuring.site import Site
-from cgbench.records.agreement import HOST_KEYS, conditions, differing
+from cgbench.records.agreement import HOST_KEYS, PACKAGES, conditions, differing
 from cgbench.records.results import new_run_name
-from cgbench.records.run import RunRecord
+from cgbench.records.run import Host, RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.schedule import planned
@@ -41,7 +41,7 @@ def begin(request: Request, engine: Engine, met: Mapping[str, bool]) -> RunDirec
     Raises ExperimentError when the schedule does not fit the host, StoreError when results cannot
     be written.
     """
-    here = description.describe(engine.describe())
+    here = _host(engine, request.image)
     shaped = request.experiment.slowed() if here.emulated else request.experiment
     plans = planned(shaped, here.cpus, request.seed)
     name = new_run_name()
@@ -64,6 +64,14 @@ def begin(request: Request, engine: Engine, met: Mapping[str, bool]) -> RunDirec
     return directory
 
 
+def _host(engine: Engine, image: str) -> Host:
+    """Return this host, and what the image is made of here."""
+    made_of = engine.images.contents(image)
+    return description.describe(engine.describe()).model_copy(
+        update={"image_base": made_of.base, "image_packages": made_of.packages}
+    )
+
+
 def resumable(directory: RunDirectory, engine: Engine) -> RunRecord:
     """Return the record of a run to go on with.
 
@@ -77,8 +85,8 @@ def resumable(directory: RunDirectory, engine: Engine) -> RunRecord:
             "Start a new run.",
         )
     there = conditions(record)
-    here = replace(there, host=description.describe(engine.describe()))
-    if apart := differing(here, there, HOST_KEYS):
+    here = replace(there, host=_host(engine, record.image))
+    if apart := differing(here, there, (*HOST_KEYS, PACKAGES)):
         key = apart[0]
         raise StoreError(
             f"{directory.path}: measured where {key.words} was {key.text(there)}, "

@@ -15,6 +15,10 @@ a file's content, written only where it differs from the reading before, so noth
 little is kept. Length 0xFFFF means that the file could not be read any more. The pseudo-file
 0xFFFF carries one tick: `<i8 deadline number><i8 begin><i8 end>`, in CLOCK_MONOTONIC nanoseconds.
 Slow files are read at the deadlines whose number `slow_every` divides.
+
+Real-time scheduling is given up, and the figures say so, where it could starve the host: after
+MISSED_TURNS turns in a row that missed a deadline, after a second in which more than MOST_SHARE of
+a CPU was used, and by the kernel's own limit RLIMIT_RTTIME.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ import ctypes
 import gc
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -38,6 +43,13 @@ GONE = 0xFFFF
 FLUSH_BYTES = 1 << 15
 # Slow files may grow while we watch: io.stat gains a line with each new device.
 SLOW_BYTES = 1 << 15
+# One long hold-up is one turn, however many deadlines pass in it: only a process that cannot keep
+# up misses in turn after turn.
+MISSED_TURNS = 100
+MOST_SHARE = 0.75
+# Real-time CPU time in one go, without a single sleep: then the kernel sends SIGXCPU, and SIGKILL
+# a second later (setrlimit(2)).
+LONGEST_TURN_US = 1_000_000
 
 
 def _become_exact(priority: int) -> str:
@@ -46,13 +58,39 @@ def _become_exact(priority: int) -> str:
     pr_set_pdeathsig, mcl_current_and_future = 1, 3
     libc.prctl(pr_set_pdeathsig, signal.SIGTERM, 0, 0, 0)
     libc.mlockall(mcl_current_and_future)
-    with contextlib.suppress(OSError):
+    # ValueError: a lower limit is in force already, which only root may raise.
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_RTTIME, (LONGEST_TURN_US, 2 * LONGEST_TURN_US))
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
         return f"SCHED_FIFO {priority}"
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, -20)
         return "SCHED_OTHER nice -20"
     return f"SCHED_OTHER nice {os.getpriority(os.PRIO_PROCESS, 0)}"
+
+
+class Brake:
+    """Gives real-time scheduling up, once; `why` says for what, and is empty until then."""
+
+    def __init__(self) -> None:
+        self.why = ""
+
+    def step_down(self, why: str) -> None:
+        """Go on as an ordinary process."""
+        if not self.why:
+            self.why = why
+            with contextlib.suppress(OSError):
+                os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+    def words(self, scheduling: str) -> str:
+        """Return how the process was scheduled, with the reason where that changed."""
+        return f"{scheduling}, then SCHED_OTHER: {self.why}" if self.why else scheduling
+
+
+def _write(spool: int, out: bytearray) -> None:
+    """Write all of `out` and empty it; a full file system raises, a short write is gone on with."""
+    while out:
+        del out[: os.write(spool, out)]
 
 
 def _open(path: str, forgiving: bool) -> tuple[int, int]:
@@ -82,13 +120,15 @@ def main() -> int:
         if file not in slow_set
     ]
     slow = [(file, opened[file][0], SLOW_BYTES) for file in sorted(slow_set)]
+    brake = Brake()
+    signal.signal(signal.SIGXCPU, lambda *_: brake.step_down("a turn took 1 s of CPU time"))
     scheduling = _become_exact(spec["priority"])
     gc.collect()
     gc.disable()
     print(json.dumps({"ready": True, "scheduling": scheduling}), flush=True)
     pace = (spec["period_ns"], spec["slow_every"], spec["limit_s"])
-    figures = sample(fast, slow, spool, pace, stop)
-    print(json.dumps(figures | {"scheduling": scheduling}), flush=True)
+    figures = sample(fast, slow, spool, pace, stop, brake.step_down)
+    print(json.dumps(figures | {"scheduling": brake.words(scheduling)}), flush=True)
     return 0
 
 
@@ -114,11 +154,13 @@ def sample(
     spool: int,
     pace: tuple[int, int, float],
     stop: list[int],
+    step_down: Callable[[str], None],
 ) -> dict[str, int]:
     """Read `fast` every period and `slow` every `slow_every`-th time, until `stop` is filled.
 
     Entries are (file number, descriptor, usual size); `pace` is (period in ns, slow_every,
-    limit in s). Returns the time deadline 0 fell on, ticks taken, deadlines missed, and CPU and
+    limit in s). `step_down` is called with the reason when it takes too much of a CPU, or cannot
+    keep up. Returns the time deadline 0 fell on, ticks taken, deadlines missed, and CPU and
     wall time used in ns.
     """
     period, slow_every, limit_s = pace
@@ -126,13 +168,23 @@ def sample(
     pack, pack_tick = HEADER.pack, TICK.pack
     previous: list[bytes | None] = [None] * (len(fast) + len(slow))
     out = bytearray()
-    number = tick = 0
+    number = tick = missed_turns = 0
     every = [*fast, *slow]
     cpu_before, start = time.process_time_ns(), clock()
     last_number = int(limit_s * 1e9) // period
+    a_second, checked, used = 1_000_000_000 // period, 0, cpu_before
     while number < last_number and not stop:
+        before = number
         number = _next_deadline(number, start, period, clock, sleep)
         begin = clock()
+        missed_turns = missed_turns + 1 if number > before + 1 else 0
+        if missed_turns == MISSED_TURNS:
+            step_down(f"it missed a deadline in {MISSED_TURNS} turns in a row")
+        if number - checked >= a_second:
+            now = time.process_time_ns()
+            if now - used > MOST_SHARE * (number - checked) * period:
+                step_down(f"it used more than {MOST_SHARE:.0%} of a CPU")
+            checked, used = number, now
         for file, descriptor, size in fast if number % slow_every else every:
             try:
                 content = pread(descriptor, size, 0)
@@ -151,9 +203,8 @@ def sample(
         out += pack_tick(tick, TICK_FILE, 24, number, begin, clock())
         tick += 1
         if len(out) > FLUSH_BYTES:
-            os.write(spool, out)
-            out.clear()
-    os.write(spool, out)
+            _write(spool, out)
+    _write(spool, out)
     return {
         "start_ns": start,
         "ticks": tick,

@@ -25,7 +25,7 @@ from cgbench.errors import (
 from cgbench.host import cpu_time, lock
 from cgbench.host.scratch import leftovers
 from cgbench.host.scratch.commands import undisturbed
-from cgbench.measuring import collect, outage
+from cgbench.measuring import collect, demand, outage
 from cgbench.measuring.change import apply, make_change, with_held
 from cgbench.measuring.collect import Harvest
 from cgbench.measuring.container import (
@@ -141,6 +141,7 @@ def _measure_in(
     folder: Path,
 ) -> None:
     limit_s = deadline_s(plan, experiment)
+    stack.enter_context(demand.granted(demand.of(plan, experiment, limit_s), plan, site))
     birth = Birth(folder.name, site.image, site.run, limit_s, folder)
     birth = _prepared(stack, experiment, site, birth)
     events = site.engine.events(site.run)

@@ -63,7 +63,8 @@ class Key:
 
     def text(self, side: Measured) -> str:
         """Return its value as text."""
-        return str(self.of(side))
+        value = self.of(side)
+        return "not recorded" if value is None else str(value)
 
 
 HOST_KEYS = (
@@ -78,10 +79,14 @@ HOST_KEYS = (
 )
 """What trials must share to be pooled into one run: the host, and all that runs them."""
 
+PACKAGES = Key("image_packages", "the image's packages", lambda one: one.host.image_packages)
+"""One tag need not be one image: each host builds its own, from the packages of that day."""
+
 KEYS = (
     Key("experiment", "experiment", lambda one: one.experiment, series=True),
     Key("schedule", "schedule", lambda one: one.schedule),
     Key("image", "image", lambda one: one.image),
+    PACKAGES,
     *HOST_KEYS,
     Key("cgbench", "cgbench", lambda one: one.host.cgbench, compared=False),
 )
@@ -110,8 +115,12 @@ def schedule_digest(experiment: Experiment) -> str:
 
 
 def differing(here: Measured, there: Measured, keys: Iterable[Key]) -> list[Key]:
-    """Return the keys in which two sides differ."""
-    return [key for key in keys if key.text(here) != key.text(there)]
+    """Return the keys in which two sides differ; what one of them did not record does not."""
+    return [
+        key
+        for key in keys
+        if None not in (key.of(here), key.of(there)) and key.text(here) != key.text(there)
+    ]
 
 
 def identity(host: Host) -> Identity:

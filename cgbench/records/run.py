@@ -22,6 +22,8 @@ class Host(Model):
     """The host as it was when the run began; keys that must agree before runs are compared.
 
     `cpu_list` are the numbers of its `cpus`, as a cpuset lists them; None in an older run.
+    `image_base` is the digest of the image's lowest layer there, and `image_packages` says which
+    packages it has; None where that was not recorded.
     """
 
     hostname: Label
@@ -43,6 +45,8 @@ class Host(Model):
     clock: Label
     python: Label
     cgbench: Label
+    image_base: str | None = None
+    image_packages: str | None = None
 
     @property
     def cpu_numbers(self) -> tuple[int, ...]:

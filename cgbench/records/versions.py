@@ -42,7 +42,7 @@ class Versions:
 RUN = Versions(2)
 """A run's directory: run.json, and the lines of trials.jsonl, which carry no version themselves.
 
-1 wrote the note of a step behind its value; 2 keeps it apart, and the host's pages and CPUs.
+1 wrote the note of a step behind its value; 2 keeps it apart, and the host's pages, CPUs and image.
 """
 
 TABLE = Versions(2)

@@ -29,6 +29,7 @@ from cgbench.measuring.site import Site
 from cgbench.records.trial import TrialRecord
 from cgbench.spec import experiment_file
 from cgbench.spec.schedule import planned
+from tests.made.host_tree import HostTree, hybrid
 from tests.made.processes import living
 
 OOM = TrialError("the container of worker was OOM-killed (exit status 137)")
@@ -69,8 +70,15 @@ def running(tmp_path: Path) -> Iterator[Running]:
 
 
 @pytest.fixture
+def roomy(tmp_path: Path) -> HostTree:
+    tree = hybrid(tmp_path / "root")
+    tree.memory(total=8 * 2**30, available=8 * 2**30)
+    return tree
+
+
+@pytest.fixture
 def fail(
-    running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    running: Running, roomy: HostTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[BaseException | None], TrialRecord]:
     """Return what runs a trial whose walk ends with an error and whose sampler hangs."""
     monkeypatch.setattr(trial, "Sampler", Hanging)
@@ -84,7 +92,7 @@ def fail(
         monkeypatch.setattr(trial, "_walk", walk)
         experiment = experiment_file.load("cpu-quota-sweep")
         plan = planned(experiment, 2, 1)[0]
-        site = Site(cast(Engine, Eventless()), "image", "x", tmp_path)
+        site = Site(cast(Engine, Eventless()), "image", "x", tmp_path, root=roomy.root)
         return trial.run_trial(plan, experiment, site, Silent())[0]
 
     return failing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import struct
 import subprocess
@@ -31,6 +32,7 @@ LOOP = Path(sampler_process.__file__)
 MS = 1_000_000
 # Whatever ends by itself does so long before this; only a fault comes near.
 PROMPT_S = 10
+_real_write = os.write
 
 Content = bytes | None
 
@@ -92,6 +94,9 @@ class World:
     tick: int = -1
     stop: list[int] = field(default_factory=list)
     reads: list[tuple[int, int]] = field(default_factory=list)
+    stepped_down: list[str] = field(default_factory=list)
+    cpu_share: float = 0.0
+    most_written: int = 1 << 30
 
     def clock(self) -> int:
         return self.now
@@ -114,19 +119,28 @@ class World:
             raise OSError(19, "No such device")
         return content
 
+    def process_time(self) -> int:
+        return int(self.now * self.cpu_share)
+
+    def write(self, descriptor: int, content: bytearray) -> int:
+        return _real_write(descriptor, content[: self.most_written])
+
     def run(self, period: int, slow_every: int, limit_s: float = 3600) -> dict[str, int]:
         """Run the loop in this world; the spool goes to `self.spool`."""
         files = [(number, number, 1 << 15) for number in range(len(self.script[0]))]
         with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryFile() as file:
             patch.setattr(time, "monotonic_ns", self.clock)
             patch.setattr(time, "sleep", self.sleep)
+            patch.setattr(time, "process_time_ns", self.process_time)
             patch.setattr(os, "pread", self.pread)
+            patch.setattr(os, "write", self.write)
             figures = sampler_process.sample(
                 [entry for entry in files if entry[0] not in self.slow],
                 [entry for entry in files if entry[0] in self.slow],
                 file.fileno(),
                 (period, slow_every, limit_s),
                 self.stop,
+                self.stepped_down.append,
             )
             file.seek(0)
             self.spool = Spool.of(file.read())
@@ -160,6 +174,48 @@ def test_what_does_not_fit_one_write_is_spooled_whole() -> None:
     world = World(script, [0] * len(script))
     world.run(period=MS, slow_every=10)
     assert world.spool.every(0) == [contents[0] for contents in script]
+
+
+def test_a_short_write_is_gone_on_with_and_tears_no_record() -> None:
+    script = [[bytes([number % 256]) * 5000] for number in range(50)]
+    world = World(script, [0] * len(script), most_written=777)
+    world.run(period=MS, slow_every=10)
+    assert world.spool.every(0) == [contents[0] for contents in script]
+
+
+def test_a_sampler_that_misses_in_a_hundred_turns_in_a_row_steps_down_and_says_why() -> None:
+    world = World([[b"x"]] * 150, [2 * MS] * 150)
+    world.run(period=MS, slow_every=10)
+    assert world.stepped_down == ["it missed a deadline in 100 turns in a row"]
+
+
+def test_hold_ups_that_are_made_good_are_no_reason_to_step_down() -> None:
+    # One of a second, as of a virtual machine that was stopped; then 99 misses, twice.
+    costs = [1000 * MS, 0, *[2 * MS] * 99, 0, 0, *[2 * MS] * 99, 0, 0]
+    world = World([[b"x"]] * len(costs), costs)
+    world.run(period=MS, slow_every=10)
+    assert world.stepped_down == []
+
+
+@pytest.mark.parametrize(("share", "steps_down"), [(0.9, True), (0.5, False)])
+def test_a_sampler_that_takes_most_of_a_cpu_steps_down(share: float, steps_down: bool) -> None:
+    world = World([[b"x"]] * 1100, [MS // 2] * 1100, cpu_share=share)
+    world.run(period=MS, slow_every=10)
+    assert bool(world.stepped_down) == steps_down
+    assert all(why == "it used more than 75% of a CPU" for why in world.stepped_down)
+
+
+def test_the_brake_gives_real_time_up_once_and_keeps_the_first_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(os, "sched_setscheduler", lambda _pid, policy, _param: asked.append(policy))
+    brake = sampler_process.Brake()
+    assert brake.words("SCHED_FIFO 50") == "SCHED_FIFO 50"
+    brake.step_down("one")
+    brake.step_down("two")
+    assert asked == [os.SCHED_OTHER]
+    assert brake.words("SCHED_FIFO 50") == "SCHED_FIFO 50, then SCHED_OTHER: one"
 
 
 @given(costs=st.lists(st.integers(0, 5 * MS), min_size=1, max_size=60))
@@ -278,6 +334,18 @@ def test_it_says_what_scheduling_it_got_and_when_it_ends_what_it_did(
     assert figures["wall_ns"] >= 0.3e9
     assert 0 < figures["cpu_ns"] < figures["wall_ns"]
     assert spool.changes(0) == [b"0000\n"]
+
+
+def test_the_kernel_bounds_how_long_it_may_hold_a_cpu(tmp_path: Path, counter: Path) -> None:
+    with sampling(tmp_path, [counter]) as loop:
+        limits = resource.prlimit(loop.process.pid, resource.RLIMIT_RTTIME)
+        loop.process.send_signal(signal.SIGXCPU)
+        time.sleep(0.2)
+        policy = os.sched_getscheduler(loop.process.pid)
+        figures, _spool = loop.stop()
+    assert policy == os.SCHED_OTHER
+    assert figures["scheduling"].endswith("then SCHED_OTHER: a turn took 1 s of CPU time")
+    assert limits == (1_000_000, 2_000_000)
 
 
 def test_no_reading_begins_before_its_deadline(tmp_path: Path, counter: Path) -> None:

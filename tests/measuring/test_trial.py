@@ -122,7 +122,9 @@ def text(**values: object) -> str:
 
 def saved(engine: Engine, record: TrialRecord, data: TrialData, folder: Path) -> Run:
     """Keep a trial as the only one of a run, and load that."""
-    request = runner.Request(experiment_file.parse(text(), "test"), "none", folder, seed=1)
+    request = runner.Request(
+        experiment_file.parse(text(), "test"), image.tag(workload.directory()), folder, seed=1
+    )
     directory = runner.begin(request, engine, {})
     directory.write_trial(record, data)
     return load(directory)

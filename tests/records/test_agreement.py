@@ -44,6 +44,19 @@ def test_an_experiment_of_other_steps_and_another_image_differ() -> None:
     assert names(differing(conditions(one), conditions(other), KEYS)) == ("schedule", "image")
 
 
+def test_images_of_one_tag_are_told_apart_by_their_packages_where_both_are_known() -> None:
+    """Supply chain: two hosts with one tag had different programs, and `image` agreed."""
+    old = records.run()
+    one, other = (
+        old.model_copy(update={"host": records.host(image_base=base, image_packages=text)})
+        for base, text in (("sha256:a", "fio 3.33, all 90 packages 12"),
+                           ("sha256:b", "fio 3.35, all 90 packages 34"))
+    )  # fmt: skip
+    assert names(differing(conditions(one), conditions(other), KEYS)) == ("image_packages",)
+    assert differing(conditions(one), conditions(old), KEYS) == []
+    assert differing(conditions(old), conditions(other), KEYS) == []
+
+
 def test_the_digest_follows_the_schedule_and_not_the_title() -> None:
     one = experiment_file.load("cpu-quota-sweep")
     assert schedule_digest(one) == schedule_digest(

@@ -20,10 +20,10 @@ from cgbench.errors import ScratchError
 from cgbench.host import procfs
 from cgbench.host.scratch.commands import ROOT
 
-Kind = Literal["file", "zram", "group"]
+Kind = Literal["file", "zram", "group", "caps"]
 
 _FOLDER = "run/cgbench"
-_NAME = re.compile(r"^(?:file|zram|group)-[0-9]+-[0-9]+-[0-9a-f]+\.json$")
+_NAME = re.compile(r"^(?:file|zram|group|caps)-[0-9]+-[0-9]+-[0-9a-f]+\.json$")
 _GONE = ("Z", "X", "x")
 
 
@@ -56,8 +56,9 @@ class Lease:
     """One thing that its owner made, or was about to make.
 
     `subject` is a file's path, a zram device's name or a group's CgroupParent; empty until the
-    kernel has named it. `memory` is how many bytes of the host's memory it may come to hold.
-    `notes` are what giving it back needs to know. `boot` is the boot it was made in.
+    kernel has named it. The `caps` of a trial are no thing, only a promise of memory. `memory` is
+    how many bytes of the host's memory it may come to hold. `notes` are what giving it back needs
+    to know. `boot` is the boot it was made in.
     """
 
     record: Path

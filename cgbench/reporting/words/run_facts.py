@@ -78,6 +78,8 @@ def measuring_facts(record: RunRecord, trials: Sequence[TrialRecord]) -> Facts:
         ("Containers", containers),
         ("Image", record.image),
     ]
+    if record.host.image_packages is not None:
+        facts.append(("Image's packages", record.host.image_packages))
     facts += [("Shares to cpu.weight", told) for told in _conversions(good)]
     return facts + _sampler(good) + _harness(good)
 
