@@ -13,6 +13,7 @@
     │   └── UpdateRejected     `docker update` was refused
     ├── SamplerError           the sampler process did not start, hung or died
     ├── ProbeError             the probe's shared file is missing or malformed
+    │   └── ProbeSilent        a worker of the probe never began
     ├── TrialError             a trial failed: a container died, was killed or vanished
     ├── StoreError             results cannot be read or written
     ├── BaselineError          a baseline that is damaged or unfit to compare with
@@ -94,7 +95,11 @@ class SamplerError(CgbenchError):
 
 
 class ProbeError(CgbenchError):
-    """The probe's shared file is missing, malformed or silent."""
+    """The probe's shared file is missing or malformed, or was damaged by its container."""
+
+
+class ProbeSilent(ProbeError):
+    """A worker of the probe never began to work."""
 
 
 class TrialError(CgbenchError):

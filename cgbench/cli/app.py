@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -41,6 +42,8 @@ app.add_typer(_baseline, name="baseline")
 
 def main() -> None:
     """Run the command line and exit."""
+    # Whatever the caller's says, nobody else may write to what root makes.
+    os.umask(os.umask(0o022) | 0o022)
     interrupts.install()
     use_any_encoding()
     try:

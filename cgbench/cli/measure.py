@@ -119,6 +119,10 @@ def verify(
     disturb_daemon: Annotated[
         bool, typer.Option("--disturb-daemon", help="Also reload systemd and restart Docker.")
     ] = False,
+    stop_containers: Annotated[
+        bool,
+        typer.Option("--stop-containers", help="Let that restart stop others' containers, too."),
+    ] = False,
     json_file: options.JsonFile = None,
     junit: options.Junit = None,
     output: options.Output = None,
@@ -134,6 +138,8 @@ def verify(
         raise typer.BadParameter("--quick leaves out survival, which --disturb-daemon is part of")
     if no_report and output is not None:
         raise typer.BadParameter("--no-report writes no page, so --output names nothing")
+    if stop_containers and not disturb_daemon:
+        raise typer.BadParameter("only --disturb-daemon stops containers: give both, or neither")
     from cgbench.cli import live, tables
     from cgbench.commands import session
     from cgbench.commands import verify as verification
@@ -143,7 +149,10 @@ def verify(
         live.progress() as (progress, detail),
         session.opened(results, progress=progress, detail=detail) as here,
     ):
-        table = verification.verify(chosen, here, disturb_daemon=disturb_daemon, quick=quick)
+        table = verification.verify(
+            chosen, here, disturb_daemon=disturb_daemon, stop_containers=stop_containers,
+            quick=quick,
+        )  # fmt: skip
         if interactions:
             table = verification.with_interactions(table, here)
     forms = verification.Forms(json_file, junit, output, page=not no_report)

@@ -12,7 +12,7 @@ from cgbench.engine import base_image
 from cgbench.engine.engine import Engine
 from cgbench.errors import CgbenchError, DockerUnavailable, ScratchError
 from cgbench.host import lock
-from cgbench.host.scratch import commands, leftovers
+from cgbench.host.scratch import commands, leftovers, ownership
 
 
 @dataclass(frozen=True)
@@ -38,34 +38,37 @@ def clean(*, force: bool = False) -> Removed:
             remove_leftovers(None)
             raise
         try:
-            return remove_leftovers(engine)
+            return remove_leftovers(engine, force=force)
         finally:
             engine.close()
 
 
-def remove_leftovers(engine: Engine | None) -> Removed:
+def remove_leftovers(engine: Engine | None, *, force: bool = False) -> Removed:
     """Remove containers, scratch directories, and what was lent.
 
+    Containers of a living cgbench stay, as of one in another PID namespace, unless by `force`.
     One thing that cannot be removed does not save the others: the first error is raised when all
     have been tried.
     """
     refused: list[CgbenchError] = []
     containers = 0
+    is_dead = (lambda owner: True) if force else ownership.is_dead
     found: list[str] = []
     with _noting(refused):
-        found = [] if engine is None else engine.leftovers()
+        found = [] if engine is None else engine.leftovers(is_dead=is_dead)
     for container in found:
         with _noting(refused):
             assert engine is not None
             engine.remove(container)
             containers += 1
     with _noting(refused):
-        base_image.sweep()
+        base_image.sweep(ownership.is_dead)
     directories = 0
     for path in lock.scratch_leftovers():
         with _noting(refused):
             _remove(path)
             directories += 1
+    lock.forget_parents()
     lent: list[str] = []
     # Last: devices and cgroups are free only when no container uses them.
     with _noting(refused):

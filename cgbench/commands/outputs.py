@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgbench.records import files
+from cgbench.records import writing
 from cgbench.records.comparison import Comparison
 from cgbench.reporting import junit, markdown
 
@@ -26,15 +26,15 @@ class Outputs:
 def write(found: Sequence[Comparison], outputs: Outputs) -> None:
     """Write all forms. Raises StoreError when one of them cannot be written."""
     if outputs.junit is not None:
-        files.write_file(outputs.junit, junit.of_comparisons(found))
+        writing.write_file(outputs.junit, junit.of_comparisons(found))
     if outputs.json is not None:
         document = [one.to_json() for one in found]
         text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-        files.write_file(outputs.json, text)
+        writing.write_file(outputs.json, text)
     if outputs.markdown is not None:
-        files.write_file(outputs.markdown, markdown.of_comparisons(found))
+        writing.write_file(outputs.markdown, markdown.of_comparisons(found))
     if outputs.summary is not None:
-        files.append_file(outputs.summary, markdown.of_comparisons(found))
+        writing.append_file(outputs.summary, markdown.of_comparisons(found))
     if outputs.page is not None:
         # Here and not above: it loads what draws plots.
         from cgbench.reporting.render import write_comparisons

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cgbench.commands.session import Session
+from cgbench.engine import endpoint
 from cgbench.host import description, preconditions
 from cgbench.judging import verdict
 from cgbench.judging.run import load
@@ -17,7 +18,7 @@ from cgbench.measuring import run
 from cgbench.measuring.idle import born, bounds, daemon_restart, interactions, survival
 from cgbench.measuring.idle.containers import Supply
 from cgbench.measuring.progress import Silent
-from cgbench.records import files
+from cgbench.records import writing
 from cgbench.records.idle_findings import Stage
 from cgbench.records.results import TRUTH, new_run_name
 from cgbench.records.truth import Row, TruthTable
@@ -81,15 +82,22 @@ def _measured(
 
 
 def verify(
-    options: Sequence[str], session: Session, *, disturb_daemon: bool = False, quick: bool = False
+    options: Sequence[str],
+    session: Session,
+    *,
+    disturb_daemon: bool = False,
+    stop_containers: bool = False,
+    quick: bool = False,
 ) -> TruthTable:
     """Measure what each of the given options really does here; in the registry's order.
 
     `quick` stops at the verdicts: no bounds, no births, no survival.
 
     `disturb_daemon` has systemd read its units anew and restarts the daemon, to see which values
-    survive that.
+    survive that; `stop_containers` allows that others' containers stop with it.
     """
+    if disturb_daemon:
+        daemon_restart.require_consent(session.engine, stop_containers=stop_containers)
     started, begin = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     chosen = [OPTIONS[name] for name in OPTIONS if name in options]
     verdicts = {one.option: one for one in effects(options, session)}
@@ -105,7 +113,7 @@ def verify(
             )
     if disturb_daemon:
         stages = daemon_restart.across_daemon_restart(
-            chosen, session.site(), progress=session.detail
+            chosen, session.site(), progress=session.detail, stop_containers=stop_containers
         )
         rows = {name: _with_stages(row, stages.get(name, ())) for name, row in rows.items()}
     return TruthTable(
@@ -164,11 +172,11 @@ def keep(table: TruthTable, results: Path, forms: Forms) -> Verified:
     """Write a table among the results, and in every form that was asked for."""
     directory = results / "verify" / new_run_name()
     text = json.dumps(table.to_json(), indent=1)
-    kept = files.write_file(directory / TRUTH, text)
+    kept = writing.write_file(directory / TRUTH, text)
     if forms.json is not None:
-        files.write_file(forms.json, text)
+        writing.write_file(forms.json, text)
     if forms.junit is not None:
-        files.write_file(forms.junit, junit.of_truth(table))
+        writing.write_file(forms.junit, junit.of_truth(table))
     if not forms.page:
         return Verified(table, kept)
     # Here and not above: drawing needs much that must not weigh on measuring.
@@ -180,9 +188,10 @@ def keep(table: TruthTable, results: Path, forms: Forms) -> Verified:
 def chosen(names: Sequence[str], *, disturb_daemon: bool) -> list[str]:
     """Return the options to measure, all if none is named, before anything is measured.
 
-    Raises PreconditionError where `disturb_daemon` is set and nobody knows how to restart it.
+    Raises PreconditionError where `disturb_daemon` is set and nobody knows how to restart the
+    daemon that is measured.
     """
     found = [registry.option(name).name for name in names] or list(OPTIONS)
     if disturb_daemon:
-        daemon_restart.by_systemd()
+        daemon_restart.by_systemd(endpoint.choose().path)
     return found

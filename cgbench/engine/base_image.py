@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import stat
 import subprocess
 import tarfile
 import tempfile
@@ -29,10 +30,14 @@ _DEBIAN = re.compile(r"^debian:([a-z]+)(?:-\d+)?(?:-slim)?$")
 
 
 def make(
-    base: str, import_image: Callable[[BinaryIO, str], None], log: Callable[[str], None]
+    base: str,
+    import_image: Callable[[BinaryIO, str], None],
+    log: Callable[[str], None],
+    owner: str,
 ) -> None:
     """Make the base image `base` out of Debian packages and hand its tar stream to `import_image`.
 
+    `owner` names this process in the name of the folder that it is made in, for `sweep`.
     Raises ImageError when it cannot be made.
     """
     match = _DEBIAN.match(base)
@@ -53,11 +58,13 @@ def make(
             "Run this command as root; once the image exists it is not needed again.",
         )
     suite = match[1]
-    with _tree() as tree:
+    with _tree(owner) as tree:
         # Its own mount namespace: debootstrap mounts /proc, /sys and sometimes /dev in the tree.
         # However it ends, those mounts end with it, so that removing the tree removes files only.
         # Without the keyring debootstrap would merely warn; unsigned packages are no base.
-        command = ["unshare", "--mount", debootstrap, "--variant=minbase", "--force-check-gpg"]
+        # Killed with this process, lest it go on in a tree that is being removed.
+        command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount"]
+        command += [debootstrap, "--variant=minbase", "--force-check-gpg"]
         command += [suite, str(tree), *_mirror(suite)]
         last = deque[str](maxlen=_LAST_LINES)
 
@@ -75,10 +82,10 @@ def make(
 
 
 @contextmanager
-def _tree() -> Iterator[Path]:
+def _tree(owner: str) -> Iterator[Path]:
     """Lend an empty directory for a root file system, and remove it whatever happens."""
     with tempfile.TemporaryDirectory(
-        prefix=f"{_TREE_PREFIX}{os.getpid()}-", dir=_tree_parent()
+        prefix=f"{_TREE_PREFIX}{owner}-", dir=_tree_parent()
     ) as directory:
         # Inside, since the directory itself is open to its owner only, and `/` of an image is not.
         tree = Path(directory, "root")
@@ -192,12 +199,23 @@ def _pack(tree: Path, tar: BinaryIO) -> None:
         archive.add(tree, arcname=".", filter=keep)
 
 
-def sweep() -> list[Path]:
-    """Remove the trees that an interrupted build left behind, and return where they were."""
+def sweep(is_dead: Callable[[str], bool]) -> list[Path]:
+    """Remove the trees that an interrupted build left behind, and return where they were.
+
+    `is_dead` says whether an owner is; everybody may write there, so only own folders are removed.
+    """
     swept = []
     for tree in _tree_parent().glob(f"{_TREE_PREFIX}*"):
-        owner = tree.name.removeprefix(_TREE_PREFIX).partition("-")[0]
-        if not Path("/proc", owner).exists():
+        owner = tree.name.removeprefix(_TREE_PREFIX).rpartition("-")[0]
+        if is_dead(owner) and _is_own(tree):
             shutil.rmtree(tree, ignore_errors=True)
             swept.append(tree)
     return swept
+
+
+def _is_own(tree: Path) -> bool:
+    try:
+        found = tree.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()

@@ -13,6 +13,9 @@ from cgbench.spec.workload import CONTAINER_USER
 LABEL = "cgbench.run"
 """Every container carries it, with the run's name; `cgbench clean` finds them by it."""
 
+OWNER = "cgbench.owner"
+"""Every container carries it, too, with the process that made it, lest another removes it."""
+
 PROBE_PATH = "/probe"
 """Where the probe's shared-memory file is mounted in a container."""
 
@@ -28,6 +31,7 @@ class ContainerSpec:
     HostConfig, sent as they are.
     `deadline_s` after its start the container ends by itself, whatever becomes of cgbench. With an
     empty `argv` it sleeps until then, in a single task.
+    `owner` is the process that removes it.
     `scratch` asks for a volume that is removed with the container, `device` for a block device
     it may read and write, `parent` for a place in the cgroup tree.
     """
@@ -41,6 +45,7 @@ class ContainerSpec:
     pids: int | None
     deadline_s: int
     probe: Path | None
+    owner: str = ""
     scratch: bool = False
     device: Path | None = None
     parent: str | None = None
@@ -59,7 +64,7 @@ class ContainerSpec:
             "Image": self.image,
             "Cmd": command if self.argv else ["sleep", str(self.deadline_s)],
             "User": f"{CONTAINER_USER}:{CONTAINER_USER}",
-            "Labels": {LABEL: self.run},
+            "Labels": {LABEL: self.run, OWNER: self.owner},
             "NetworkDisabled": True,
             "StopSignal": "SIGKILL",
             # The volume takes its owner from the image's directory of that name.
@@ -70,7 +75,10 @@ class ContainerSpec:
                 "SecurityOpt": ["no-new-privileges"],
                 "ReadonlyRootfs": True,
                 "Tmpfs": {"/tmp": "rw,noexec,nosuid,size=16m"},
-                "Binds": [] if self.probe is None else [f"{self.probe}:{PROBE_PATH}:rw"],
+                # Not Binds, which make a directory where the source is missing.
+                "Mounts": []
+                if self.probe is None
+                else [{"Type": "bind", "Source": str(self.probe), "Target": PROBE_PATH}],
                 "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}},
                 "Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
                 # The most there is: however much the host's own work holds, the kernel kills the

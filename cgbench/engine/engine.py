@@ -16,7 +16,7 @@ import docker.errors
 
 from cgbench.engine import endpoint
 from cgbench.engine.connection import CLIENT_ERRORS, TIMEOUT_S, Answer, Connection
-from cgbench.engine.container_spec import LABEL, ContainerSpec
+from cgbench.engine.container_spec import LABEL, OWNER, ContainerSpec
 from cgbench.engine.daemon import Daemon
 from cgbench.engine.images import Images
 from cgbench.engine.streams import EventStream, Stats, StatsStream, stats
@@ -205,15 +205,41 @@ class Engine:
             else:
                 return
 
-    def leftovers(self, run: str | None = None) -> list[str]:
+    def leftovers(
+        self, run: str | None = None, is_dead: Callable[[str], bool] = lambda owner: True
+    ) -> list[str]:
         """Return the ids of all containers that cgbench started and that still exist.
 
-        With `run`, only those of that run.
+        With `run`, only those of that run; with `is_dead`, only those whose owner is, or that have
+        none.
         """
         label = LABEL if run is None else f"{LABEL}={run}"
         found = self._call(self._api.containers, all=True, filters={"label": label})
-        listed = found if isinstance(found, list) else [found]
-        return [str(self._connection.part(entry, "Id")) for entry in listed]
+        owners = {
+            str(self._connection.part(entry, "Id")): self._labels(entry).get(OWNER)
+            for entry in (found if isinstance(found, list) else [found])
+        }
+        return [one for one, owner in owners.items() if not owner or is_dead(str(owner))]
+
+    def _labels(self, entry: object) -> Mapping[str, object]:
+        """Return a listed container's labels; the daemon says null where it has none."""
+        labels = self._connection.part(entry, "Labels")
+        return labels if isinstance(labels, Mapping) else {}
+
+    def stopped_by_a_restart(self) -> list[str]:
+        """Return images and ids of others' running containers that end when the daemon restarts.
+
+        There are none where it keeps containers alive (`live-restore`).
+        """
+        if self._connection.part(self._call(self._api.info), "LiveRestoreEnabled") is True:
+            return []
+        found = self._call(self._api.containers)
+        others = [
+            [str(self._connection.part(entry, key)) for key in ("Image", "Id")]
+            for entry in (found if isinstance(found, list) else [found])
+            if LABEL not in self._labels(entry)
+        ]
+        return sorted(f"{image} {container_id[:12]}" for image, container_id in others)
 
     def stats(self, container_id: str) -> StatsStream:
         """Start recording the `docker stats` stream of a container."""

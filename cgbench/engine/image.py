@@ -61,9 +61,10 @@ def tag(context: Path) -> str:
     return f"{REPOSITORY}:{digest.hexdigest()[:12]}"
 
 
-def build(images: Images, context: Path, log: Callable[[str], None]) -> str:
+def build(images: Images, context: Path, log: Callable[[str], None], owner: str) -> str:
     """Make sure that the image which `context` describes exists, and return its tag.
 
+    `owner` names this process where what it leaves may have to be removed later.
     Costs one question to Docker when it exists already. Raises ImageError when it cannot be made.
     """
     reference = tag(context)
@@ -74,7 +75,7 @@ def build(images: Images, context: Path, log: Callable[[str], None]) -> str:
         log(f"Fetching {base} from its registry")
         if not images.pull(base, PULL_TIMEOUT_S):
             log(f"No registry answers; making {base} with debootstrap")
-            base_image.make(base, images.import_image, log)
+            base_image.make(base, images.import_image, log, owner)
     log(f"Building {reference}")
     images.build(context, reference, log)
     return reference

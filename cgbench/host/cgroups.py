@@ -155,18 +155,10 @@ def find(pid: int, proc: Path = Path("/proc"), root: Path = Path("/")) -> Cgroup
     `proc` and `root` may point elsewhere, for a captured tree. Raises CgroupError when there is no
     such process, or its cgroup is not mounted here.
     """
-    try:
-        lines = (proc / str(pid) / "cgroup").read_text(errors="replace").splitlines()
-    except OSError as error:
-        raise CgroupError(f"{error.filename}: {error.strerror}") from error
     places = _mount_points(proc)
     directories: dict[str, Path] = {}
     unified: Path | None = None
-    for line in lines:
-        parts = line.split(":", 2)
-        if len(parts) != 3:
-            raise CgroupError(f"{proc}/{pid}/cgroup: malformed line {line!r}")
-        _hierarchy, controllers, inside = parts
+    for controllers, inside in _memberships(pid, proc):
         for controller in controllers.split(",") if controllers else [""]:
             place = places.get(controller)
             if place is None or controller.startswith("name="):
@@ -185,6 +177,29 @@ def find(pid: int, proc: Path = Path("/proc"), root: Path = Path("/")) -> Cgroup
     if "blkio" in directories:
         directories["io"] = directories["blkio"]
     return Cgroup(directories, unified if unified is not None and unified.is_dir() else None)
+
+
+def paths_of(pid: int, proc: Path = Path("/proc")) -> tuple[str, ...]:
+    """Return the path of process `pid`'s group in each hierarchy, as the kernel says it.
+
+    Raises CgroupError when there is no such process.
+    """
+    return tuple(inside for _controllers, inside in _memberships(pid, proc))
+
+
+def _memberships(pid: int, proc: Path) -> list[tuple[str, str]]:
+    """Return the controllers and the path of each line of /proc/PID/cgroup, see cgroups(7)."""
+    try:
+        lines = (proc / str(pid) / "cgroup").read_text(errors="replace").splitlines()
+    except OSError as error:
+        raise CgroupError(f"{error.filename}: {error.strerror}") from error
+    found = []
+    for line in lines:
+        parts = line.split(":", 2)
+        if len(parts) != 3:
+            raise CgroupError(f"{proc}/{pid}/cgroup: malformed line {line!r}")
+        found.append((parts[1], parts[2]))
+    return found
 
 
 def at(path: str, proc: Path = Path("/proc"), root: Path = Path("/")) -> Cgroup:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import shutil
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cgbench.errors import PreconditionError
+from cgbench.host import own_folder
 from cgbench.host.preconditions import SCRATCH
 
 SCRATCH_PREFIX = "cgbench-"
+PARENT = "cgbench"
+"""Where scratch folders are made, below a place that everybody may write to."""
+
+_OTHER_PARENT = re.compile(r"^cgbench\.[0-9a-f]{8}$")
+_FOLDER = re.compile(r"^cgbench-.+-[0-9]{4}-[0-9a-f]{8}$")
 LOCK = Path("/run/cgbench.lock")
 
 
@@ -27,7 +33,7 @@ def exclusively(lock: Path = LOCK) -> Iterator[None]:
     PreconditionError if another cgbench holds it, or where this one may not.
     """
     try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         advice = "Run it with sudo." if isinstance(error, PermissionError) else None
         raise PreconditionError(f"cannot open the lock {lock}: {error.strerror}", advice) from None
@@ -51,12 +57,11 @@ def exclusively(lock: Path = LOCK) -> Iterator[None]:
 
 @contextmanager
 def scratch_folder(name: str, scratch: Path = SCRATCH) -> Iterator[Path]:
-    """Lend a directory in memory; its name begins with `name`, and nobody can guess it.
+    """Lend a directory in memory; its name begins with `name`, and nobody else can list it.
 
     Raises PreconditionError when it cannot be made.
     """
-    # Everybody may write there: a name that is known could be taken before.
-    folder = scratch / f"{name}-{secrets.token_hex(4)}"
+    folder = _parent(scratch) / f"{name}-{secrets.token_hex(4)}"
     try:
         folder.mkdir(mode=0o711)
     except OSError as error:
@@ -68,19 +73,39 @@ def scratch_folder(name: str, scratch: Path = SCRATCH) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        forget_parents(scratch)
 
 
 def scratch_leftovers(scratch: Path = SCRATCH) -> list[Path]:
     """Return the scratch directories of trials that ended without removing them.
 
-    Everybody may write there, so what is not this user's own directory is not ours.
+    Everybody may write to `scratch`, so what is not this user's own directory is not ours, nor what
+    has a name of another form, such as results that are kept there. An older cgbench made them
+    beside each other.
     """
-    return sorted(path for path in scratch.glob(f"{SCRATCH_PREFIX}*") if _is_own_directory(path))
+    found = [path for parent in (scratch, *_parents(scratch)) for path in parent.glob("cgbench-*")]
+    return sorted(path for path in found if _FOLDER.match(path.name) and own_folder.is_own(path))
 
 
-def _is_own_directory(path: Path) -> bool:
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        return False
-    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+def forget_parents(scratch: Path = SCRATCH) -> None:
+    """Remove the folders that scratch folders were in, as far as they are empty."""
+    for parent in _parents(scratch):
+        with contextlib.suppress(OSError):
+            parent.rmdir()
+
+
+def _parent(scratch: Path) -> Path:
+    """Return the folder that scratch folders are made in; only this user may list it."""
+    known = _parents(scratch)
+    if known:
+        return known[0]
+    if not os.path.lexists(scratch / PARENT):
+        return own_folder.require(scratch / PARENT, 0o711)
+    # Another user took the name, which stops nobody.
+    return own_folder.require(scratch / f"{PARENT}.{secrets.token_hex(4)}", 0o711)
+
+
+def _parents(scratch: Path) -> list[Path]:
+    """Return the folders of ours that scratch folders are in; more than one by another's doing."""
+    named = [path for path in scratch.glob(f"{PARENT}.*") if _OTHER_PARENT.match(path.name)]
+    return [path for path in (scratch / PARENT, *sorted(named)) if own_folder.is_own(path)]

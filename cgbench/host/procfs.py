@@ -5,8 +5,10 @@ Every function takes the directory where procfs is mounted. The formats are thos
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,6 +127,27 @@ def waited_us(resource: str, proc: Path = PROC) -> int | None:
     text = _text(proc / "pressure" / resource)
     some = re.search(r"^some .*\btotal=(\d+)", text, re.MULTILINE)
     return int(some[1]) if some else None
+
+
+def listens(pid: int, socket: str, proc: Path = PROC) -> bool:
+    """Say whether process `pid` holds the socket that is bound at a path.
+
+    It may have made it itself, or been handed it by systemd. The same directory may have two
+    paths, as /run and /var/run.
+    """
+    wanted = os.path.realpath(socket)
+    held = set()
+    for descriptor in (proc / str(pid) / "fd").glob("*"):
+        with suppress(OSError):
+            held.add(str(descriptor.readlink()))
+    # Num RefCount Protocol Flags Type St Inode Path, see proc(5).
+    lines = (line.split(maxsplit=7) for line in _text(proc / "net/unix").splitlines()[1:])
+    return any(
+        len(fields) == 8
+        and os.path.realpath(fields[7]) == wanted
+        and f"socket:[{fields[6]}]" in held
+        for fields in lines
+    )
 
 
 def _text(path: Path) -> str:

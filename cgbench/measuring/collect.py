@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cgbench.engine import streams as docker_streams
-from cgbench.errors import ProbeError, SamplerError
+from cgbench.errors import ProbeError, ProbeSilent, SamplerError
 from cgbench.host import cpu_time
 from cgbench.measuring.container import Running
 from cgbench.measuring.probe import BUCKET_NS, WorkerLog
@@ -57,7 +58,8 @@ def collect(
     try:
         progress.readings, progress.figures = sampler.stop()
     except SamplerError:
-        _collect_logs(running, progress, forgiving=True)
+        with contextlib.suppress(ProbeError):
+            _collect_logs(running, progress, forgiving=True)
         raise
     _collect_logs(running, progress, forgiving)
 
@@ -66,18 +68,24 @@ def _collect_logs(running: Sequence[Running], progress: Harvest, forgiving: bool
     probes = {
         container.spec.role: container.probe for container in running if container.probe is not None
     }
-    for probe in probes.values():
-        probe.stop()
+    unusable: dict[str, ProbeError] = {}
+    for role, probe in probes.items():
+        try:
+            probe.stop()
+        except ProbeError as error:
+            unusable[role] = error
     # A worker looks for the stop once per bucket, unless it is throttled just now.
     time.sleep(0.02)
-    silent: ProbeError | None = None
     for role, probe in probes.items():
+        if role in unusable:
+            continue
         try:
             progress.logs[role] = probe.read()
         except ProbeError as error:
-            silent = error
-    if silent is not None and not forgiving:
-        raise silent
+            unusable[role] = error
+    for why in unusable.values():
+        if not (forgiving and isinstance(why, ProbeSilent)):
+            raise why
 
 
 def take_events(stream: docker_streams.EventStream, progress: Harvest) -> None:

@@ -17,8 +17,10 @@ from cgbench.engine.engine import Engine
 from cgbench.engine.streams import StatsStream
 from cgbench.errors import CgroupError, TrialError
 from cgbench.host import cgroups, interface_files
+from cgbench.host.scratch import ownership
 from cgbench.host.scratch.commands import undisturbed
 from cgbench.host.scratch.loop_device import BlockDevice
+from cgbench.measuring import own_process
 from cgbench.measuring.heartbeat import beating, followed
 from cgbench.measuring.probe import ProbeFile, Task
 from cgbench.measuring.progress import Snapshot
@@ -36,7 +38,10 @@ _READY_TIMEOUT_S = 20.0
 
 @dataclass(frozen=True)
 class Birth:
-    """How a container is to be started: named, from which image, for which run, for how long."""
+    """How a container is to be started: named, from which image, for which run, for how long.
+
+    `proc` and `root` are where its process and its cgroup are found.
+    """
 
     name: str
     image: str
@@ -45,6 +50,8 @@ class Birth:
     scratch: Path
     device: BlockDevice | None = None
     parent: str | None = None
+    proc: Path = Path("/proc")
+    root: Path = Path("/")
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ def start(
 ) -> Running:
     """Start one container and find its cgroup; `stack` takes everything down again.
 
-    Raises TrialError when it ends at once.
+    Raises TrialError when it ends at once, DockerUnavailable where its process is not this host's.
     """
     workload = load(spec.workload)
     path = birth.scratch / spec.role
@@ -116,6 +123,7 @@ def start(
         pids=spec.pids,
         deadline_s=birth.deadline_s,
         probe=path,
+        owner=str(ownership.this_process()),
         scratch=workload.needs("scratch"),
         device=birth.device.path if birth.device and workload.needs("device") else None,
         parent=birth.parent if spec.group else None,
@@ -129,9 +137,15 @@ def start(
     try:
         pidfd = os.pidfd_open(state.pid)
         stack.callback(os.close, pidfd)
-        cgroup = cgroups.find(state.pid)
+        # With the process held by its descriptor, its number is no other's meanwhile.
+        own = own_process.is_own(state.pid, container_id, birth.proc)
+        cgroup = cgroups.find(state.pid, birth.proc, birth.root)
     except (OSError, CgroupError) as error:
         raise TrialError(f"{why_ended(engine, spec.role, container_id)} ({error})") from error
+    if not own:
+        if _ended(pidfd, 0) or engine.state(container_id) != state:
+            raise TrialError(why_ended(engine, spec.role, container_id))
+        raise own_process.foreign(state.pid, container_id)
     stats = engine.stats(container_id)
     return Running(spec, workload, container_id, pidfd, cgroup, probe, stats, settings)
 

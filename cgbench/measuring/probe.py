@@ -1,23 +1,26 @@
 """The host's side of the probe: make its shared-memory file, and read what it wrote.
 
-The layout is described in workloads/probe.py, which runs inside the container.
+The layout is described in workloads/probe.py, which runs inside the container. The file belongs to
+the container's user, who may write anything to it or cut it off, so it is never mapped here.
 """
 
 from __future__ import annotations
 
 import errno
-import mmap
 import os
-from collections.abc import Sequence
+import struct
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import get_args
 
 import numpy as np
-import numpy.typing as npt
 
-from cgbench.errors import ProbeError
+from cgbench.errors import ProbeError, ProbeSilent
+from cgbench.measuring import probe_checks
+from cgbench.measuring.probe_checks import SHORTEST_PACE_NS, Integers, Scale, Words
 from cgbench.spec.workload import ProbeKind
 from cgbench.units import NS_PER_MS, NS_PER_S, format_duration
 
@@ -31,13 +34,10 @@ THRESHOLD_NS = 200_000
 # A unit must stay well under the threshold, also on a CPU twenty times slower than today's.
 ITERATIONS_PER_UNIT = 200
 STALLS_PER_SECOND = 4000
-# Shorter sleeps would measure the probe's own loop.
-SHORTEST_PACE_NS = 10_000
-_HEADER = 14
-_WORDS = 12
-_ABSENT, _FINISHED = 0, 2
-
-Integers = npt.NDArray[np.int64]
+_HEADER = struct.Struct("<14q")
+_T0, _STOP = 8, 9
+_WORDS = struct.Struct("<12q")
+_ABSENT = 0
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,9 @@ class ProbeFile:
     """A shared-memory file that one container's probe writes and the host reads.
 
     A context manager; the file is removed on exit. `seconds` is the longest the probe may run.
+
+    What it reads raises ProbeError where the file was cut off, or holds what no probe can have
+    written; the message is the reason why its trial failed.
     """
 
     def __init__(
@@ -143,26 +146,9 @@ class ProbeFile:
         self._buckets = int(seconds * 1e9) // BUCKET_NS + 1
         self._stalls = max(1024, int(seconds * self.task.stalls_per_second))
         self._stride = PAGE + _align(4 * self._buckets) + _align(16 * self._stalls)
-        size = PAGE + workers * self._stride
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        except OSError as error:
-            raise ProbeError(f"cannot make {path}: {error.strerror}") from error
-        try:
-            # Allocated here, so that the pages are charged to the host and not to the container.
-            os.posix_fallocate(descriptor, 0, size)
-            os.fchown(descriptor, owner, -1)
-            self._memory = mmap.mmap(descriptor, size)
-        except OSError as error:
-            path.unlink(missing_ok=True)
-            raise ProbeError(
-                f"cannot make {path} of {size} bytes: {error.strerror}",
-                "Free some space in /dev/shm, or shorten the schedule.",
-            ) from error
-        finally:
-            os.close(descriptor)
-        header = self._words(0, _HEADER)
-        header[:] = (
+        self._made_ns = time.monotonic_ns()
+        self._stopped = False
+        self._header = (
             MAGIC,
             LAYOUT,
             workers,
@@ -178,6 +164,27 @@ class ProbeFile:
             self.task.count,
             self.task.pace,
         )
+        self._descriptor = self._make(PAGE + workers * self._stride, owner)
+
+    def _make(self, size: int, owner: int) -> int:
+        """Make the file and return its descriptor, open for reading and writing."""
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise ProbeError(f"cannot make {self.path}: {error.strerror}") from error
+        try:
+            # Allocated here, so that the pages are charged to the host and not to the container.
+            os.posix_fallocate(descriptor, 0, size)
+            os.pwrite(descriptor, _HEADER.pack(*self._header), 0)
+            os.fchown(descriptor, owner, -1)
+        except OSError as error:
+            os.close(descriptor)
+            self.path.unlink(missing_ok=True)
+            raise ProbeError(
+                f"cannot make {self.path} of {size} bytes: {error.strerror}",
+                "Free some space in /dev/shm, or shorten the schedule.",
+            ) from error
+        return descriptor
 
     def __enter__(self) -> ProbeFile:
         return self
@@ -189,61 +196,110 @@ class ProbeFile:
         traceback: TracebackType | None,
     ) -> None:
         self.path.unlink(missing_ok=True)
+        os.close(self._descriptor)
 
     def running(self) -> bool:
         """Say whether every worker has begun to work."""
-        return all(self._worker(number)[0] != _ABSENT for number in range(self._workers))
+        return all(self._words(number).state != _ABSENT for number in range(self._workers))
 
     def stop(self) -> None:
-        """Ask the workers to finish; they look once per bucket, or when they wake up."""
-        self._words(0, _HEADER)[9] = 1
+        """Ask the workers to finish; they look once per bucket, or when they wake up.
+
+        Raises ProbeError where something else asked them before.
+        """
+        (before,) = struct.unpack("<q", self._bytes(8 * _STOP, 8))
+        if before and not self._stopped:
+            raise self._refused("its workers were asked to stop too early")
+        try:
+            os.pwrite(self._descriptor, struct.pack("<q", 1), 8 * _STOP)
+        except OSError as error:
+            raise self._refused(error.strerror or str(error)) from error
+        self._stopped = True
 
     def read(self) -> tuple[WorkerLog, ...]:
-        """Return what each worker wrote so far. Raises ProbeError if a worker never began."""
-        t0 = int(self._words(0, _HEADER)[8])
-        return tuple(self._read(number, t0) for number in range(self._workers))
+        """Return what each worker wrote so far. Raises ProbeSilent if one never began."""
+        header = _HEADER.unpack(self._bytes(0, _HEADER.size))
+        for index, (found, written) in enumerate(zip(header, self._header, strict=True)):
+            if index not in (_T0, _STOP) and found != written:
+                raise self._refused(f"word {index} of its header is {found}, not {written}")
+        return tuple(self._read(number, header[_T0]) for number in range(self._workers))
 
     def _read(self, number: int, t0: int) -> WorkerLog:
-        state, _pid, seen, _units, longest, *reported = (int(word) for word in self._worker(number))
-        if state == _ABSENT:
-            raise ProbeError(f"worker {number} of the probe never began to work")
+        words = self._words(number)
+        if words.state == _ABSENT:
+            raise ProbeSilent(f"worker {number} of the probe never began to work")
+        scale = self._scale()
+        self._require(number, probe_checks.of_start(t0, self._made_ns, scale))
+        self._require(number, probe_checks.of_words(words, t0, scale))
         base = PAGE + number * self._stride + PAGE
-        units = np.frombuffer(self._memory, np.uint32, self._buckets, base).astype(np.int64)
-        kept = min(seen, self._stalls)
+        kept = min(words.stalls_seen, self._stalls)
         stalls = np.frombuffer(
-            self._memory, np.int64, 2 * kept, base + _align(4 * self._buckets)
-        ).copy()
+            self._bytes(base + _align(4 * self._buckets), 16 * kept), np.int64
+        )  # fmt: skip
+        self._require(number, probe_checks.of_stalls(stalls[::2], stalls[1::2], t0, scale))
+        content = self._bytes(base, 4 * self._buckets)
+        units = np.frombuffer(content, np.uint32).astype(np.int64)
+        later = self._words(number)
+        self._require(number, probe_checks.of_units(units, words, later, t0, self._scale()))
         return WorkerLog(
             number,
             t0,
             units,
             stalls[::2],
             stalls[1::2],
-            seen - kept,
-            longest,
+            words.stalls_seen - kept,
+            words.longest_unit_ns,
             self.task.kind,
-            self._tally(reported),
+            self._tally(words),
         )
 
-    def _tally(self, reported: Sequence[int]) -> Tally:
-        starts, held, most, children, refusals, last_errno, skipped = reported
+    def _scale(self) -> Scale:
+        """Return what bounds everything that was read by now."""
+        kind = self.task.kind
+        return Scale(
+            bucket_ns=BUCKET_NS,
+            threshold_ns=THRESHOLD_NS,
+            # A gap counts from the threshold on; lateness and lives of any length, refusals none.
+            shortest_stall_ns=THRESHOLD_NS + 1 if kind in ("spin", "memory", "cache") else 0,
+            longest_stall_ns=0 if kind == "fork" else None,
+            most_held=_align(self.task.size) if kind == "memory" else 0,
+            most_children=self.task.count if kind == "fork" else 0,
+            now_ns=time.monotonic_ns(),
+        )
+
+    def _tally(self, words: Words) -> Tally:
         kind = self.task.kind
         memory, fork = kind == "memory", kind == "fork"
         return Tally(
-            starts=starts,
-            bytes_held=held if memory else None,
-            bytes_held_most=most if memory else None,
-            children=children if fork else None,
-            refusals=refusals if fork else None,
-            last_refusal=errno.errorcode.get(last_errno) if fork else None,
-            deadlines_skipped=skipped if self.task.keeps_deadlines else None,
+            starts=words.starts,
+            bytes_held=words.held if memory else None,
+            bytes_held_most=words.held_most if memory else None,
+            children=words.children if fork else None,
+            refusals=words.refusals if fork else None,
+            last_refusal=errno.errorcode.get(words.last_errno) if fork else None,
+            deadlines_skipped=words.skipped if self.task.keeps_deadlines else None,
         )
 
-    def _words(self, offset: int, count: int) -> Integers:
-        return np.frombuffer(self._memory, np.int64, count, offset)
+    def _words(self, number: int) -> Words:
+        return Words(*_WORDS.unpack(self._bytes(PAGE + number * self._stride, _WORDS.size)))
 
-    def _worker(self, number: int) -> Integers:
-        return self._words(PAGE + number * self._stride, _WORDS)
+    def _bytes(self, offset: int, size: int) -> bytes:
+        """Return a part of the file. Raises ProbeError where the file does not reach so far."""
+        content = os.pread(self._descriptor, size, offset)
+        if len(content) < size:
+            raise self._refused("it was cut off")
+        return content
+
+    def _require(self, number: int, complaints: Iterable[str]) -> None:
+        complaint = next(iter(complaints), None)
+        if complaint is not None:
+            raise self._refused(f"worker {number}: {complaint}")
+
+    def _refused(self, why: str) -> ProbeError:
+        return ProbeError(
+            f"the probe file of {self.path.name} was damaged by its container: {why}",
+            "Check what else runs in that container, or as its user on this host.",
+        )
 
 
 def file_bytes(workers: int, seconds: float, task: Task) -> int:

@@ -142,7 +142,9 @@ def _measure_in(
 ) -> None:
     limit_s = deadline_s(plan, experiment)
     stack.enter_context(demand.granted(demand.of(plan, experiment, limit_s), plan, site))
-    birth = Birth(folder.name, site.image, site.run, limit_s, folder)
+    birth = Birth(
+        folder.name, site.image, site.run, limit_s, folder, proc=site.proc, root=site.root
+    )
     birth = _prepared(stack, experiment, site, birth)
     events = site.engine.events(site.run)
     stack.callback(collect.take_events, events, progress)

@@ -1,10 +1,8 @@
-"""Files that appear whole, and are read with one clear error; the home of pyarrow's tables."""
+"""Files that are read with one clear error; the home of pyarrow's tables."""
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from pydantic import ValidationError
 
 from cgbench.errors import StoreError
 from cgbench.records.versions import DAMAGED, TABLE, Versions
+from cgbench.records.writing import whole
 from cgbench.spec import regular_file
 
 if TYPE_CHECKING:
@@ -43,25 +42,6 @@ _BYTES_FOR_NOTHING = 64 * 2**20
 _VERSION = b"cgbench.schema_version"
 
 WHOLE = "Copy the run's directory whole."
-_ELSEWHERE = "Choose another place with --results."
-
-
-def write_file(path: Path, text: str) -> Path:
-    """Write a file whole, with its directories, and return its path.
-
-    Raises StoreError when it cannot be written.
-    """
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as partial:
-        partial.write_text(text)
-    return path
-
-
-def append_file(path: Path, text: str) -> None:
-    """Append to a file that others write to as well. Raises StoreError when it cannot be."""
-    with explained(path), path.open("a") as file:
-        file.write(text)
 
 
 def read_bytes(path: Path, advice: str | None = None, most: int = MOST_BYTES) -> bytes:
@@ -126,37 +106,6 @@ def _refused(constant: str) -> None:
 def end_of_last_line(path: Path) -> int:
     """Return the offset behind the last whole line of a file."""
     return path.read_bytes().rfind(b"\n") + 1
-
-
-@contextmanager
-def whole(final: Path, advice: str = _ELSEWHERE) -> Iterator[Path]:
-    """Yield a path beside `final` to write to; it takes the place of `final` once it is synced.
-
-    Raises StoreError, with `advice`, when it cannot be written.
-    """
-    partial = final.with_name(f".{final.name}.partial")
-    with explained(final, advice):
-        try:
-            yield partial
-            with partial.open("rb") as file:
-                os.fsync(file.fileno())
-            partial.replace(final)
-        finally:
-            partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def explained(path: Path, advice: str = _ELSEWHERE) -> Iterator[None]:
-    """Turn an error of writing `path` into a StoreError that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreError(
-                f"disk full while writing {path}",
-                "Free some space; finished trials are kept, go on with --resume.",
-            ) from error
-        raise StoreError(f"cannot write {path}: {error.strerror or error}", advice) from error
 
 
 @contextmanager
@@ -249,8 +198,8 @@ def write_table(path: Path, table: pa.Table, **stated: str) -> None:
 
     metadata = {_VERSION: str(TABLE.written).encode()}
     metadata |= {f"cgbench.{key}".encode(): text.encode() for key, text in stated.items()}
-    with whole(path) as partial:
-        pq.write_table(table.replace_schema_metadata(metadata), partial, compression="zstd")
+    with whole(path) as file:
+        pq.write_table(table.replace_schema_metadata(metadata), file, compression="zstd")
 
 
 def stated(table: pa.Table, key: str) -> str | None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cgbench.errors import StoreError
+from cgbench.records.files import read_bytes
 from cgbench.records.run_directory import RunDirectory
 
 TRUTH = "truth.json"
 """The file of a truth table."""
+
+_NAME = re.compile(r"^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}$")
 
 
 def new_run_name(now: datetime | None = None) -> str:
@@ -44,8 +49,8 @@ def find_run(text: str, results: Path) -> RunDirectory:
 
 
 def truth_tables(results: Path) -> list[Path]:
-    """Return every truth table under `results`, oldest first."""
-    return sorted(results.glob(f"verify/*/{TRUTH}"))
+    """Return every truth table under `results`, oldest first by when it says it was begun."""
+    return sorted(results.glob(f"verify/*/{TRUTH}"), key=_age)
 
 
 def find_truth(text: str, results: Path) -> Path | None:
@@ -66,9 +71,29 @@ def find_truth(text: str, results: Path) -> Path | None:
 
 
 def runs(results: Path) -> list[RunDirectory]:
-    """Return every run under `results`, oldest first."""
-    return [RunDirectory(path.parent) for path in
-            sorted(results.glob("*/*/run.json"), key=lambda path: path.parent.name)]  # fmt: skip
+    """Return every run under `results`, oldest first by when it says it was begun."""
+    documents = sorted(results.glob("*/*/run.json"), key=_age)
+    return [RunDirectory(document.parent) for document in documents]
+
+
+def _age(document: Path) -> tuple[bool, datetime, str]:
+    """Return what sorts runs and truth tables by their ages.
+
+    First come those that cannot be the latest: in a folder with a name of another form, without a
+    time, or begun in the future, as after the clock was set back.
+    """
+    folder, begun = document.parent.name, _begun(document)
+    known = begun is not None and begun <= datetime.now(UTC) and _NAME.match(folder) is not None
+    return known, begun or datetime.min.replace(tzinfo=UTC), folder
+
+
+def _begun(document: Path) -> datetime | None:
+    """Return when a run or truth table says it was begun, None where it cannot be read."""
+    try:
+        begun = datetime.fromisoformat(json.loads(read_bytes(document))["started"])
+    except (StoreError, ValueError, RecursionError, KeyError, TypeError):
+        return None
+    return begun if begun.tzinfo else begun.replace(tzinfo=UTC)
 
 
 def _is_file(path: Path) -> bool:

@@ -15,18 +15,16 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from cgbench.errors import StoreError
-from cgbench.records import rules
+from cgbench.records import output_folder, rules
 from cgbench.records.files import (
     MOST_ROWS,
     end_of_last_line,
-    explained,
     first_complaint,
     read_bytes,
     read_table,
     read_versioned,
     readable,
     stated,
-    whole,
     write_table,
 )
 from cgbench.records.row_table import row_table, rows_of
@@ -35,6 +33,7 @@ from cgbench.records.samples import TrialData, probe_table, samples_table, stall
 from cgbench.records.trial import TrialRecord
 from cgbench.records.trial_tables import TrialTables
 from cgbench.records.versions import DAMAGED, RUN
+from cgbench.records.writing import appending, explained, whole
 from cgbench.units import format_size
 
 if TYPE_CHECKING:
@@ -60,7 +59,10 @@ class RunDirectory:
         """
         path = results / experiment / name
         with explained(path):
-            (path / "samples").mkdir(parents=True)
+            with output_folder.opened(path.parent, make=True) as folder:
+                os.mkdir(name, dir_fd=folder)
+            with output_folder.opened(path / "samples", make=True):
+                pass
             free = shutil.disk_usage(path).free
         if free < MINIMUM_FREE:
             shutil.rmtree(path)
@@ -90,17 +92,16 @@ class RunDirectory:
         """Append a trial's line to trials.jsonl and sync it."""
         path = self.path / "trials.jsonl"
         rest = record.model_dump_json().encode() + b"\n"
-        # Unbuffered: a buffer would be written once more on closing, after the truncation.
-        with explained(path), path.open("ab", buffering=0) as file:
+        with appending(path) as descriptor:
             before = end_of_last_line(path)
             try:
                 # A torn line would hide every later one, be it left by a crash or by this call.
-                file.truncate(before)
+                os.truncate(descriptor, before)
                 while rest:
-                    rest = rest[file.write(rest) :]
-                os.fsync(file.fileno())
+                    rest = rest[os.write(descriptor, rest) :]
+                os.fsync(descriptor)
             except OSError:
-                file.truncate(before)
+                os.truncate(descriptor, before)
                 raise
 
     def write_phases(self, rows: Sequence[Row]) -> None:
@@ -117,8 +118,8 @@ class RunDirectory:
         write_table(self.path / name, table)
 
     def _write(self, name: str, content: bytes) -> None:
-        with whole(self.path / name) as partial:
-            partial.write_bytes(content)
+        with whole(self.path / name) as file:
+            file.write(content)
 
     # Reading
 

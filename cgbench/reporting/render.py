@@ -13,8 +13,8 @@ from cgbench.errors import StoreError
 from cgbench.judging.history import History
 from cgbench.judging.run import Run
 from cgbench.records.comparison import Comparison
-from cgbench.records.files import whole
 from cgbench.records.truth import TruthTable
+from cgbench.records.writing import whole
 from cgbench.reporting.markup import environment
 from cgbench.reporting.pages.comparison import comparison_page
 from cgbench.reporting.pages.history import history_page
@@ -94,8 +94,8 @@ def _written(page: Page, template: str, output: Path, advice: str) -> Path:
         content = _html(page, template, points, packed).encode()
         size = len(content)
         if size <= MAXIMUM_BYTES:
-            with whole(output, "Choose another place with -o FILE.") as partial:
-                partial.write_bytes(content)
+            with whole(output, "Choose another place with -o FILE.") as file:
+                file.write(content)
             return output
     most = MAXIMUM_BYTES / 1e6
     raise StoreError(f"{page.subject} takes {size / 1e6:.1f} MB, over {most:.0f} MB", advice)

@@ -19,7 +19,7 @@ import pytest
 
 from cgbench.cli import app
 from cgbench.engine.engine import Engine
-from cgbench.host import description, lock
+from cgbench.host import description, interrupts, lock
 from cgbench.judging.run import load
 from cgbench.records import run_directory
 from cgbench.records.results import runs
@@ -46,6 +46,26 @@ def ours(*arguments: str | Path, status: int = 2, **environment: str) -> str:
 
 def test_an_unknown_experiment_is_answered_with_the_nearest_name() -> None:
     assert "cpu-quota-sweep?" in ours("run", "cpu-quota-swep")
+
+
+@pytest.mark.parametrize(("callers", "used"), [(0, 0o022), (0o002, 0o022), (0o077, 0o077)])
+def test_nobody_else_may_write_to_what_is_made_whatever_the_umask_was(
+    monkeypatch: pytest.MonkeyPatch, callers: int, used: int
+) -> None:
+    """Second rank (1): with umask 0 any user could forge a lease for root to act on."""
+    seen: list[int] = []
+
+    def note() -> None:
+        seen.append(os.umask(0o022))
+
+    monkeypatch.setattr(app, "app", note)
+    monkeypatch.setattr(interrupts, "install", lambda: None)
+    before = os.umask(callers)
+    try:
+        app.main()
+    finally:
+        os.umask(before)
+    assert seen == [used]
 
 
 def test_a_missing_file_is_named() -> None:

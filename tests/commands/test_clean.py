@@ -16,17 +16,20 @@ from cgbench.engine import base_image
 from cgbench.engine.engine import Engine
 from cgbench.errors import DockerUnavailable, EngineError, ScratchError
 from cgbench.host import lock
-from cgbench.host.scratch import commands, leftovers
+from cgbench.host.scratch import commands, leftovers, ownership
+
+# As the first PID namespace would write it, of this boot, while the tests' own is another.
+ELSEWHERE = "77-5-4a5ff6c2-4026531836"
 
 
 class Daemon:
-    """Has two containers, of which the first stays."""
+    """Has two containers of the dead, of which the first stays, and one of another namespace."""
 
     def __init__(self) -> None:
         self.removed: list[str] = []
 
-    def leftovers(self) -> list[str]:
-        return ["stuck", "loose"]
+    def leftovers(self, is_dead: Callable[[str], bool]) -> list[str]:
+        return ["stuck", "loose", *(["foreign"] if is_dead(ELSEWHERE) else [])]
 
     def remove(self, container: str) -> None:
         if container == "stuck":
@@ -43,7 +46,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], lis
         (tmp_path / name).mkdir()
     monkeypatch.setattr(lock, "scratch_leftovers", left)
     monkeypatch.setattr(leftovers, "give_back", lambda: ["swap"])
-    monkeypatch.setattr(base_image, "sweep", list)
+    monkeypatch.setattr(base_image, "sweep", lambda is_dead: [])
+    monkeypatch.setattr(ownership, "is_dead", lambda owner: owner != ELSEWHERE)
     return left
 
 
@@ -60,13 +64,21 @@ def test_one_thing_that_cannot_be_removed_keeps_no_other(
 def test_a_daemon_that_does_not_list_its_containers_keeps_no_folder(
     folders: Callable[[], list[Path]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def late(_daemon: Daemon) -> list[str]:
+    def late(_daemon: Daemon, **_named: object) -> list[str]:
         raise EngineError("did not answer within 60 s")
 
     monkeypatch.setattr(Daemon, "leftovers", late)
     with pytest.raises(EngineError, match="did not answer"):
         clean.remove_leftovers(cast(Engine, Daemon()))
     assert folders() == []
+
+
+def test_by_force_containers_of_the_living_go_too(folders: Callable[[], list[Path]]) -> None:
+    """Finding 17 b: without it, those of a cgbench in another PID namespace stay."""
+    daemon = Daemon()
+    with pytest.raises(EngineError, match="cannot remove stuck"):
+        clean.remove_leftovers(cast(Engine, daemon), force=True)
+    assert daemon.removed == ["loose", "foreign"]
 
 
 def test_a_folder_that_cannot_be_removed_is_named(

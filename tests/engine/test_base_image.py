@@ -10,6 +10,8 @@ import io
 import os
 import shutil
 import stat
+import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Iterator
@@ -35,7 +37,7 @@ def test_without_a_registry_debootstrap_makes_the_base(
 ) -> None:
     script("debootstrap", MAKE_A_SYSTEM)
     engine, said = Notes(), list[str]()
-    tag = image.build(engine, context, said.append)
+    tag = image.build(engine, context, said.append, "4711-5")
     base = "debian:bookworm-slim"
     assert engine.done == [f"pull {base}", f"import {base}", f"build {tag}"]
     assert "I: Base system bookworm installed successfully." in said
@@ -47,7 +49,7 @@ def test_the_base_holds_the_system_and_nothing_of_the_host(
 ) -> None:
     script("debootstrap", MAKE_A_SYSTEM)
     engine = Notes()
-    image.build(engine, context, print)
+    image.build(engine, context, print, "4711-5")
     with tarfile.open(fileobj=io.BytesIO(engine.tar)) as tar:
         names = {member.name.removeprefix("./") for member in tar}
         assert stat.S_IMODE(tar.getmember(".").mode) == 0o755
@@ -82,14 +84,14 @@ def test_the_mirror_is_the_hosts_own_if_it_is_debians(
     script("apt-get", f'printf "%s\\n" "{apt_says}"')
     script("debootstrap", f'{MAKE_A_SYSTEM}\necho "mirror=$5"')
     said = list[str]()
-    image.build(Notes(), context, said.append)
+    image.build(Notes(), context, said.append, "4711-5")
     assert f"mirror={mirror}" in said
 
 
 def test_unsigned_packages_are_refused(context: Path, script: Script, trees: Path) -> None:
     script("debootstrap", f'{MAKE_A_SYSTEM}\necho "options=$1 $2"')
     said = list[str]()
-    image.build(Notes(), context, said.append)
+    image.build(Notes(), context, said.append, "4711-5")
     assert "options=--variant=minbase --force-check-gpg" in said
 
 
@@ -98,7 +100,7 @@ def test_a_missing_debootstrap_is_named_with_the_command_that_installs_it(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda name, path: None)
     with pytest.raises(ImageError, match="needs debootstrap") as caught:
-        image.build(Notes(), context, print)
+        image.build(Notes(), context, print, "4711-5")
     assert "apt-get install debootstrap debian-archive-keyring" in str(caught.value)
 
 
@@ -108,13 +110,13 @@ def test_without_root_debootstrap_is_not_even_tried(
     script("debootstrap", "echo must not run; exit 1")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(ImageError, match="needs root"):
-        image.build(Notes(), context, print)
+        image.build(Notes(), context, print, "4711-5")
 
 
 def test_a_base_that_is_not_debians_cannot_be_made_here(context: Path) -> None:
     (context / "Dockerfile").write_text("FROM alpine:3.20\nCOPY probe.py /opt/\n")
     with pytest.raises(ImageError, match=r"alpine:3\.20 cannot be made without one"):
-        image.build(Notes(), context, print)
+        image.build(Notes(), context, print, "4711-5")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +136,7 @@ def test_when_debootstrap_fails_its_last_lines_and_a_next_move_are_told(
     script("debootstrap", f'mkdir -p $4/etc; seq 30; echo "{complaint}" >&2; exit 3')
     engine = Notes()
     with pytest.raises(ImageError, match=r"could not make debian:bookworm-slim") as caught:
-        image.build(engine, context, print)
+        image.build(engine, context, print, "4711-5")
     assert "exit status 3" in caught.value.message
     assert caught.value.advice is not None
     assert advice in caught.value.advice.splitlines()[0]
@@ -151,7 +153,7 @@ def test_what_debootstrap_wrote_to_its_own_log_is_told_too(
         "debootstrap", "mkdir $4/debootstrap; echo tar: oops >$4/debootstrap/debootstrap.log; false"
     )
     with pytest.raises(ImageError, match="tar: oops"):
-        image.build(Notes(), context, print)
+        image.build(Notes(), context, print, "4711-5")
 
 
 def test_an_interruption_ends_debootstrap_and_removes_its_tree(
@@ -164,7 +166,7 @@ def test_an_interruption_ends_debootstrap_and_removes_its_tree(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        image.build(Notes(), context, interrupt)
+        image.build(Notes(), context, interrupt, "4711-5")
     assert list(trees.iterdir()) == []
     assert not any(b"98765" in command for command in running_commands())
 
@@ -176,18 +178,48 @@ def test_a_debootstrap_that_hangs_is_ended(
     script("debootstrap", "echo waiting; sleep 98765")
     begin = time.monotonic()
     with pytest.raises(ImageError, match="exit status -9"):
-        image.build(Notes(), context, print)
+        image.build(Notes(), context, print, "4711-5")
     assert time.monotonic() - begin < 30
     assert list(trees.iterdir()) == []
 
 
-def test_trees_of_processes_that_are_gone_are_swept_and_others_are_kept(trees: Path) -> None:
-    # Process numbers end at 2^22.
+def test_trees_of_owners_that_are_dead_are_swept_and_others_are_kept(trees: Path) -> None:
     gone, own, foreign = (
-        trees / name
-        for name in ("cgbench-base-4194305-abc", f"cgbench-base-{os.getpid()}-abc", "something")
+        trees / name for name in ("cgbench-base-77-5-abc", "cgbench-base-78-5-abc", "something")
     )
     for directory in (gone, own, foreign):
         (directory / "root").mkdir(parents=True)
-    assert base_image.sweep() == [gone]
-    assert sorted(trees.iterdir()) == sorted([own, foreign])
+    (trees / "cgbench-base-77-5-link").symlink_to(foreign)
+    assert base_image.sweep(lambda owner: owner == "77-5") == [gone]
+    assert sorted(trees.iterdir()) == sorted([own, foreign, trees / "cgbench-base-77-5-link"])
+    assert (foreign / "root").is_dir()
+
+
+def test_a_tree_carries_its_owner(context: Path, script: Script, trees: Path) -> None:
+    script("debootstrap", f"ls {trees}; exit 3")
+    said: list[str] = []
+    with pytest.raises(ImageError):
+        image.build(Notes(), context, said.append, "4711-5")
+    assert any(line.startswith("cgbench-base-4711-5-") for line in said)
+
+
+def test_debootstrap_dies_with_a_build_that_is_killed(
+    context: Path, script: Script, trees: Path
+) -> None:
+    """Second rank (1): it went on in a tree that was being removed."""
+    script("debootstrap", "echo waiting; exec sleep 98764")
+    program = (
+        "import pathlib; from cgbench.engine import image; from tests.made.images import Notes\n"
+        f"image.build(Notes(), pathlib.Path({str(context)!r}), "
+        "lambda line: print(line, flush=True), '4711-5')"
+    )
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as build:
+        assert build.stdout is not None
+        while "waiting" not in build.stdout.readline():
+            assert build.poll() is None
+        build.kill()
+    limit = time.monotonic() + 20
+    while any(b"98764" in command for command in running_commands()):
+        assert time.monotonic() < limit, "debootstrap lives on"
+        time.sleep(0.05)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from cgbench.engine.connection import Answer
-from cgbench.engine.container_spec import ContainerSpec
+from cgbench.engine.container_spec import LABEL, OWNER, ContainerSpec
 from cgbench.engine.engine import Engine
 from cgbench.errors import DockerUnavailable, EngineError, NoAnswer
-from tests.made.daemon import PRESENT, listening
+from tests.made.daemon import HERE, PRESENT, listening
 
 SPEC = ContainerSpec("x", "image", (), "run", {}, None, None, 30, None)
 USABLE = {"version": PRESENT, "knows_update": True}
@@ -191,3 +192,32 @@ def test_a_stream_of_stats_that_breaks_keeps_what_came(tmp_path: Path) -> None:
 def test_no_listener_is_told_with_its_address(tmp_path: Path) -> None:
     with pytest.raises(DockerUnavailable, match=r"no Docker daemon answers at unix://.*/none"):
         Engine({"DOCKER_HOST": f"unix://{tmp_path}/none"})
+
+
+OTHERS = [
+    {"Id": "a" * 64, "Image": "postgres:16", "Labels": None},
+    {"Id": "b" * 64, "Image": "shop", "Labels": {"app": "shop"}},
+    {"Id": "c" * 64, "Image": "cgbench", "Labels": {LABEL: "x", OWNER: "77-5"}},
+    {"Id": "d" * 64, "Image": "cgbench", "Labels": {LABEL: "y", OWNER: ""}},
+]
+
+
+@pytest.mark.parametrize("kept_alive", [False, True])
+def test_others_containers_stop_with_the_daemon_unless_it_keeps_them_alive(
+    tmp_path: Path, *, kept_alive: bool
+) -> None:
+    """Finding 12."""
+    info = {**HERE, "LiveRestoreEnabled": kept_alive}
+    says = (200, json.dumps(OTHERS).encode())
+    with connected(tmp_path, says=says, timeout_s=5, info=info) as engine:
+        stopped = engine.stopped_by_a_restart()
+    assert stopped == ([] if kept_alive else [f"postgres:16 {'a' * 12}", f"shop {'b' * 12}"])
+
+
+def test_containers_whose_owner_lives_are_no_leftovers(tmp_path: Path) -> None:
+    """Finding 17 b: another cgbench of the same daemon may be in another PID namespace."""
+    listed = json.dumps(OTHERS[2:]).encode()
+    with connected(tmp_path, says=(200, listed), timeout_s=5) as engine:
+        assert engine.leftovers(is_dead=lambda owner: False) == ["d" * 64]
+        assert engine.leftovers(is_dead=lambda owner: owner == "77-5") == ["c" * 64, "d" * 64]
+        assert engine.leftovers() == ["c" * 64, "d" * 64]

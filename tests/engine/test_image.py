@@ -73,19 +73,19 @@ def test_a_context_without_a_dockerfile_is_named(tmp_path: Path) -> None:
 
 def test_an_image_that_exists_costs_one_question(context: Path) -> None:
     engine = Notes(image.tag(context))
-    assert image.build(engine, context, print) == image.tag(context)
+    assert image.build(engine, context, print, "4711-5") == image.tag(context)
     assert engine.done == []
 
 
 def test_a_base_that_exists_is_not_fetched_again(context: Path) -> None:
     engine = Notes("debian:bookworm-slim")
-    tag = image.build(engine, context, print)
+    tag = image.build(engine, context, print, "4711-5")
     assert engine.done == [f"build {tag}"]
 
 
 def test_a_registry_that_answers_gives_the_base(context: Path) -> None:
     engine = Notes(registry=True)
-    tag = image.build(engine, context, print)
+    tag = image.build(engine, context, print, "4711-5")
     assert engine.done == ["pull debian:bookworm-slim", f"build {tag}"]
-    assert image.build(engine, context, print) == tag
+    assert image.build(engine, context, print, "4711-5") == tag
     assert len(engine.done) == 2

@@ -36,16 +36,56 @@ def test_the_lock_is_free_again_when_its_holder_died(tmp_path: Path) -> None:
 
 
 def test_leftovers_are_only_our_own_scratch_directories(tmp_path: Path) -> None:
-    (tmp_path / "cgbench-x-0001").mkdir()
-    (tmp_path / "cgbench-file").write_text("")
+    known = tmp_path / "cgbench-x-0001-0123abcd"
+    known.mkdir()
+    (tmp_path / "cgbench-x-0002-0123abcd").write_text("")
     (tmp_path / "other").mkdir()
-    assert lock.scratch_leftovers(tmp_path) == [tmp_path / "cgbench-x-0001"]
+    assert lock.scratch_leftovers(tmp_path) == [known]
+
+
+def test_results_that_are_kept_in_memory_are_no_leftovers(tmp_path: Path) -> None:
+    """Finding 17 d: `--results /dev/shm/cgbench-out` must outlive the next run."""
+    (tmp_path / "cgbench-out" / "quota" / "20260101T000000Z-0001").mkdir(parents=True)
+    assert lock.scratch_leftovers(tmp_path) == []
+
+
+def test_scratch_folders_are_made_where_no_other_user_can_list_or_take_their_names(
+    tmp_path: Path,
+) -> None:
+    with lock.scratch_folder("cgbench-x-0001", tmp_path) as folder:
+        assert folder.parent == tmp_path / "cgbench"
+        assert folder.parent.stat().st_mode & 0o777 == 0o711
+        with lock.scratch_folder("cgbench-x-0002", tmp_path) as other:
+            assert other.parent == folder.parent
+
+
+@pytest.mark.parametrize("taken", ["link", "file", "foreign", "open"])
+def test_a_parent_that_is_not_ours_is_passed_over_and_left_alone(
+    tmp_path: Path, taken: str
+) -> None:
+    """Finding 4: no user can stop root's runs by a name in /dev/shm."""
+    parent = tmp_path / "cgbench"
+    if taken == "link":
+        parent.symlink_to("/etc")
+    elif taken == "file":
+        parent.write_text("")
+    else:
+        parent.mkdir()
+        (parent / "cgbench-x-0001-0123abcd").mkdir()
+        os.chown(parent, *((65534, 65534) if taken == "foreign" else (-1, -1)))
+        parent.chmod(0o777 if taken == "open" else 0o755)
+    with lock.scratch_folder("cgbench-x-0001", tmp_path) as first:
+        assert first.parent not in (parent, tmp_path)
+        with lock.scratch_folder("cgbench-x-0002", tmp_path) as second:
+            assert second.parent == first.parent
+            assert lock.scratch_leftovers(tmp_path) == sorted([first, second])
+    assert os.path.lexists(parent)
 
 
 def test_what_others_put_beside_our_scratch_directories_is_not_ours(tmp_path: Path) -> None:
-    (tmp_path / "cgbench-link").symlink_to("/etc")
-    (tmp_path / "cgbench-broken").symlink_to(tmp_path / "nowhere")
-    foreign = tmp_path / "cgbench-foreign"
+    (tmp_path / "cgbench-link-0001-0123abcd").symlink_to("/etc")
+    (tmp_path / "cgbench-broken-0001-0123abcd").symlink_to(tmp_path / "nowhere")
+    foreign = tmp_path / "cgbench-foreign-0001-0123abcd"
     foreign.mkdir()
     if os.geteuid() == 0:
         os.chown(foreign, 65534, 65534)
@@ -78,7 +118,7 @@ def test_a_scratch_folder_has_a_name_of_its_own_and_goes_in_the_end(tmp_path: Pa
 
 def test_a_scratch_folder_that_cannot_be_made_is_a_precondition_and_named(tmp_path: Path) -> None:
     with (
-        pytest.raises(PreconditionError, match=f"cannot make {tmp_path}/nowhere/x-.*: No such"),
+        pytest.raises(PreconditionError, match=f"cannot make {tmp_path}/nowhere/cgbench: No such"),
         lock.scratch_folder("x", tmp_path / "nowhere"),
     ):
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,9 +58,13 @@ class HostTree:
         self.write(f"sys/block/{name}/queue/scheduler", f"{scheduler}\n")
         self.write(f"dev/{name}", "")
 
-    def zram(self, name: str, disksize: int = 0) -> None:
-        """Let there be a zram device."""
+    def zram(self, name: str, disksize: int = 0, mark: str | None = None) -> None:
+        """Let there be a zram device; `mark` is the UUID of the swap that was made on it."""
         self.write(f"sys/block/{name}/disksize", f"{disksize}\n")
+        header = bytearray(4096)
+        if mark is not None:
+            header[1036:1052] = uuid.UUID(mark).bytes
+        self.write(f"dev/{name}", "").write_bytes(bytes(header) if disksize else b"")
 
     def swaps(self, *lines: str) -> None:
         """Set the lines of /proc/swaps."""

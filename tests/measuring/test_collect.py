@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from cgbench.engine.streams import Event
-from cgbench.errors import ProbeError, SamplerError
+from cgbench.errors import ProbeError, ProbeSilent, SamplerError
 from cgbench.host.cpu_time import CpuState, CpuTimes
 from cgbench.measuring import collect
 from cgbench.measuring.collect import Harvest
@@ -206,9 +206,19 @@ def test_a_probe_that_never_began_costs_no_others_log_and_is_an_error() -> None:
 
 
 def test_a_probe_that_never_began_is_no_error_where_containers_may_end() -> None:
-    found, error = collected(Sampled(), running("a", Probe(ProbeError("x"))), forgiving=True)
+    silent = Probe(ProbeSilent("x"))
+    found, error = collected(Sampled(), running("a", silent), forgiving=True)
     assert error is None
     assert found.logs == {}
+
+
+@pytest.mark.parametrize("forgiving", [False, True])
+def test_a_damaged_probe_file_costs_no_others_log_and_is_an_error(*, forgiving: bool) -> None:
+    damaged = ProbeError("it was cut off")
+    both = running("a", Probe(damaged)), running("b", Probe())
+    found, error = collected(Sampled(), *both, forgiving=forgiving)
+    assert error is damaged
+    assert set(found.logs) == {"b"}
 
 
 # Events and times

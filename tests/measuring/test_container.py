@@ -20,6 +20,7 @@ from cgbench.measuring import container
 from cgbench.measuring.container import Birth, Counted, Running
 from cgbench.spec.experiment import Container
 from cgbench.spec.schedule import PlannedStep, TrialPlan
+from tests.made.host_tree import hybrid
 from tests.made.processes import ALIVE, MadeUpEngine, MadeUpProbe, ended, living
 
 
@@ -52,7 +53,11 @@ def plan(via: str = "update") -> TrialPlan:
 def start(engine: Starting, folder: Path, via: str = "update") -> Running:
     with ExitStack() as stack:
         spec = Container(role="worker", workload="spin", options={"memory": "64m"})
-        birth = Birth("cgbench-x-0001", "image", "x", 30, folder)
+        tree = hybrid(folder / "host")
+        tree.write(f"proc/{os.getpid()}/cgroup", "4:cpu:/docker/id\n")
+        birth = Birth(
+            "cgbench-x-0001", "image", "x", 30, folder, proc=tree.root / "proc", root=tree.root
+        )
         return container.start(stack, spec, plan(via), cast(Engine, engine), birth)
 
 

@@ -25,7 +25,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgbench.errors import ProbeError
-from cgbench.measuring import probe
+from cgbench.measuring import probe, probe_checks
 from cgbench.measuring.probe import PAGE, ProbeFile, Tally, Task, WorkerLog
 
 relaxed = settings(deadline=None)
@@ -60,7 +60,11 @@ def wait_until(true: Callable[[], bool]) -> None:
 def test_both_sides_agree_on_the_layout() -> None:
     for name in ("PAGE", "MAGIC", "LAYOUT", "KINDS"):
         assert getattr(inside, name) == getattr(probe, name)
-    assert (0, inside.RUNNING, inside.FINISHED) == (probe._ABSENT, 1, probe._FINISHED)
+    assert (0, inside.RUNNING, inside.FINISHED) == (
+        probe._ABSENT,
+        probe_checks.RUNNING,
+        probe_checks.FINISHED,
+    )
 
 
 @given(st.integers(0, 2**40))
@@ -466,7 +470,7 @@ def test_a_killed_worker_ends_the_probe_with_128_and_its_signal(tmp_path: Path) 
         assert one.process.wait(PATIENCE_S) == 128 + signal.SIGKILL
         # In a container the other worker ends with the first process; here it wants to be told.
         one.file.stop()
-        wait_until(lambda: one.file._worker(0)[0] == inside.FINISHED)
+        wait_until(lambda: one.file._words(0).state == inside.FINISHED)
 
 
 @pytest.mark.parametrize("word", [0, 1])

@@ -27,6 +27,7 @@ _PACKAGES = {
     "modprobe": "kmod",
     "systemctl": "systemd",
 }
+_TRUSTED = "/usr/sbin:/usr/bin:/sbin:/bin"
 # swapoff reads back all that was swapped out, from a disk that may be slow.
 _TIMEOUT_S = 600.0
 
@@ -41,8 +42,11 @@ def require_root(effective_user: int | None = None) -> None:
 
 
 def program(name: str) -> str | None:
-    """Return where a program is, None where it is not installed; sbin is searched too."""
-    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    """Return where a program is, None where it is not installed.
+
+    The host's own directories come first: root runs it, and PATH may be another user's.
+    """
+    return shutil.which(name, path=f"{_TRUSTED}:{os.environ.get('PATH', '')}")
 
 
 def run(name: str, *arguments: str | Path) -> str:

@@ -24,7 +24,7 @@ PREFIX = "cgbench-scratch-"
 FOLDER = Path("/var/tmp")
 """Where scratch files go: on a disk, unlike /tmp and /dev/shm, which may be memory."""
 
-_NAME = re.compile(rf"^{PREFIX}([0-9]+)-([0-9]+)-[0-9a-f]+$")
+_NAME = re.compile(rf"^{PREFIX}({ownership.OWNER})-[0-9a-f]+$")
 _CHUNK = 2**20
 
 
@@ -198,7 +198,7 @@ def _remove(path: Path) -> None:
 def owner_of(path: Path) -> Owner | None:
     """Return who made a scratch file, None if it is not ours."""
     match = _NAME.match(path.name)
-    return None if match is None else Owner(int(match[1]), int(match[2]))
+    return None if match is None else ownership.owner(match[1])
 
 
 # Loop devices
@@ -272,6 +272,7 @@ def _lent(name: str, held: ownership.Lease, root: Path) -> Iterator[None]:
     node = (root / "dev" / name).stat()
     known = held.amended(
         notes={
+            "device": name,
             "scheduler": _schedulers(root / "sys/block" / name / "queue")[0],
             "owner": f"{node.st_uid}:{node.st_gid}:{stat.S_IMODE(node.st_mode):o}",
         }
@@ -311,6 +312,11 @@ def leftovers(root: Path = ROOT) -> list[Leftover]:
         file = backing_file(path.name, root)
         if file is not None and is_abandoned(file, root):
             found.append(_device_left(path.name, file, notes.get(str(file), {}), root))
+    found += [
+        _node_left(each["device"], each, root)
+        for each in notes.values()
+        if "device" in each and _is_lent(each["device"], root)
+    ]
     folder = root / FOLDER.relative_to("/")
     files = {*folder.glob(f"{PREFIX}*"), *map(Path, notes)}
     for file in sorted(files):
@@ -343,6 +349,29 @@ def _device_left(name: str, file: Path, notes: Mapping[str, str], root: Path) ->
             _detach(file, root)
 
     return Leftover(f"loop device {root / 'dev' / name} on {file}", give_back)
+
+
+def _is_lent(name: str, root: Path) -> bool:
+    """Say whether a node still belongs to containers although its device is on no file of ours.
+
+    So it is where the device was detached by hand: whoever uses it next would share it.
+    """
+    backing = backing_file(name, root)
+    if backing is not None and owner_of(backing) is not None:
+        return False
+    try:
+        node = (root / "dev" / name).lstat()
+    except FileNotFoundError:
+        return False
+    return node.st_uid == CONTAINER_USER
+
+
+def _node_left(name: str, notes: Mapping[str, str], root: Path) -> Leftover:
+    def give_back() -> None:
+        if _is_lent(name, root):
+            _restore(name, {"owner": notes["owner"]}, root)
+
+    return Leftover(f"owner of the device node {root / 'dev' / name}", give_back)
 
 
 def _file_left(file: Path) -> Leftover:

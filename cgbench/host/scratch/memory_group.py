@@ -164,11 +164,27 @@ def _remove(parent: str, root: Path) -> None:
 
 
 def _remove_slice_of_all(root: Path) -> None:
+    """Remove the slice that all of ours lie in, unless there is anything else in it."""
+    places = _group(PurePosixPath("/", _ALL_SLICES), root).everywhere()
+    if any(_is_used(place) for place in places):
+        return
     if commands.program("systemctl"):
         commands.run("systemctl", "stop", _ALL_SLICES)
-    for place in _group(PurePosixPath("/", _ALL_SLICES), root).everywhere():
+    for place in places:
         with suppress(OSError):
             place.rmdir()
+
+
+def _is_used(directory: Path) -> bool:
+    """Say whether a group has processes or groups in it: stopping its slice would end them."""
+    if any(path.is_dir() for path in directory.glob("*")):
+        return True
+    try:
+        return bool((directory / "cgroup.procs").read_text().strip())
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _names(root: Path) -> list[str]:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -17,30 +18,79 @@ from pathlib import Path
 from typing import Literal
 
 from cgbench.errors import ScratchError
-from cgbench.host import procfs
+from cgbench.host import own_folder, procfs
 from cgbench.host.scratch.commands import ROOT
 
 Kind = Literal["file", "zram", "group", "caps"]
 
 _FOLDER = "run/cgbench"
-_NAME = re.compile(r"^(?:file|zram|group|caps)-[0-9]+-[0-9]+-[0-9a-f]+\.json$")
+OWNER = r"[0-9]+-[0-9]+(?:-[0-9a-f]{8}-[0-9]+)?"
+"""How an owner stands in a name: its process, and since when, in which boot and PID namespace."""
+
+_NAME = re.compile(rf"^(?:file|zram|group|caps)-({OWNER})-[0-9a-f]+\.json$")
 _GONE = ("Z", "X", "x")
+# The kernel's number of the first PID namespace, which shows the processes of all others
+# (kernel: include/linux/proc_ns.h).
+_FIRST_SPACE = 0xEFFF_FFFC
 
 
 @dataclass(frozen=True)
 class Owner:
-    """A process; `started`, in clock ticks after boot, differs in a later one of the same id."""
+    """A process; `started`, in clock ticks after boot, differs in a later one of the same id.
+
+    `boot` are the first letters of its boot's id, `space` is its PID namespace; an older cgbench
+    left them out.
+    """
 
     pid: int
     started: int
+    boot: str = ""
+    space: int = 0
 
     def __str__(self) -> str:
-        return f"{self.pid}-{self.started}"
+        place = f"-{self.boot}-{self.space}" if self.boot else ""
+        return f"{self.pid}-{self.started}{place}"
 
     def lives(self, root: Path = ROOT) -> bool:
-        """Say whether the process still runs: a zombie does not."""
+        """Say whether the process may still run: a zombie does not.
+
+        One of another PID namespace may, unless this one shows all processes and none is there.
+        """
+        if self.boot and self.boot != _boot(root)[:8]:
+            return False
+        here = _space(root / "proc/self")
+        if self.space and here and self.space != here:
+            return here != _FIRST_SPACE or self.space in _spaces(root)
         seen = procfs.process(self.pid, root / "proc")
         return seen is not None and seen.state not in _GONE and seen.started == self.started
+
+
+def owner(text: str) -> Owner:
+    """Return the owner that `OWNER` matched."""
+    pid, started, *place = text.split("-")
+    boot, space = place or ("", "0")
+    return Owner(int(pid), int(started), boot, int(space))
+
+
+def is_dead(text: str, root: Path = ROOT) -> bool:
+    """Say whether a name has an owner, and that has died."""
+    if text.isdecimal():
+        # As an older cgbench named the folders in which it built its image.
+        return procfs.process(int(text), root / "proc") is None
+    return re.fullmatch(OWNER, text) is not None and not owner(text).lives(root)
+
+
+def _space(process: Path) -> int:
+    """Return the PID namespace of a process, 0 where it cannot be read."""
+    try:
+        return int((process / "ns/pid").readlink().name.removeprefix("pid:[").removesuffix("]"))
+    except (OSError, ValueError):
+        return 0
+
+
+def _spaces(root: Path) -> set[int]:
+    """Return the PID namespaces of all processes that are shown here."""
+    return {_space(path) for path in (root / "proc").glob("[0-9]*")}
 
 
 def this_process(root: Path = ROOT) -> Owner:
@@ -48,7 +98,8 @@ def this_process(root: Path = ROOT) -> Owner:
     seen = procfs.process(os.getpid(), root / "proc")
     if seen is None:
         raise ScratchError(f"{root / 'proc'} does not show this process", "Mount /proc.")
-    return Owner(os.getpid(), seen.started)
+    boot = _boot(root)[:8]
+    return Owner(os.getpid(), seen.started, boot, _space(root / "proc/self") if boot else 0)
 
 
 @dataclass(frozen=True)
@@ -95,18 +146,22 @@ def take(
     root: Path = ROOT,
 ) -> Lease:
     """Write down that this process is about to make something, and return the lease."""
-    owner = this_process(root)
-    record = root / _FOLDER / f"{kind}-{owner}-{secrets.token_hex(4)}.json"
-    lease = Lease(record, kind, subject, owner, _boot(root), memory, notes or {})
+    holder = this_process(root)
+    record = root / _FOLDER / f"{kind}-{holder}-{secrets.token_hex(4)}.json"
+    lease = Lease(record, kind, subject, holder, _boot(root), memory, notes or {})
     _write(lease)
     return lease
 
 
 def every(root: Path = ROOT) -> list[Lease]:
     """Return all leases of this boot, whoever holds them; one that cannot be read is left out."""
-    leases = []
+    leases: list[Lease] = []
+    if not own_folder.is_own(root / _FOLDER):
+        return leases
     for record in sorted((root / _FOLDER).glob("*.json")):
         with suppress(OSError, ValueError, TypeError, KeyError):
+            if not _is_own(record):
+                continue
             content = json.loads(record.read_text())
             content["owner"] = Owner(**content["owner"])
             leases.append(Lease(record, **content))
@@ -128,14 +183,19 @@ def sweep(root: Path = ROOT) -> None:
     """Forget every lease whose owner is dead, and what is no lease of this boot any more."""
     kept = {one.record for one in every(root) if one.owner.lives(root)}
     for record in (root / _FOLDER).glob("*"):
-        name = record.name.removesuffix(".new")
-        if record not in kept and _NAME.match(name) and not _owner_of_record(name).lives(root):
+        named = _NAME.match(record.name.removesuffix(".new"))
+        if record not in kept and named and not owner(named[1]).lives(root):
             record.unlink(missing_ok=True)
 
 
-def _owner_of_record(name: str) -> Owner:
-    _kind, pid, started, _random = name.split("-")
-    return Owner(int(pid), int(started))
+def _is_own(record: Path) -> bool:
+    """Say whether a lease was written by root or this user, and by nobody else."""
+    found = record.lstat()
+    return (
+        stat.S_ISREG(found.st_mode)
+        and found.st_uid in (0, os.geteuid())
+        and not found.st_mode & 0o022
+    )
 
 
 def _boot(root: Path) -> str:
@@ -150,7 +210,7 @@ def _write(lease: Lease) -> None:
     del content["record"]
     new = lease.record.with_name(f"{lease.record.name}.new")
     try:
-        lease.record.parent.mkdir(parents=True, exist_ok=True)
+        own_folder.require(lease.record.parent, 0o755)
         new.write_text(json.dumps(content))
         new.replace(lease.record)
     except OSError as error:

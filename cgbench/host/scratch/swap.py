@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ PREFERRED: Sequence[Kind] = ("existing", "zram", "file")
 
 # mkswap(8) takes a page for its header: that much more makes `size` usable.
 _HEADER = os.sysconf("SC_PAGE_SIZE")
+# Where mkswap(8) writes it (kernel: union swap_header in include/linux/swap.h).
+_UUID = slice(1036, 1052)
 # Above every swap that the host may have, so that what is measured is this one.
 _PRIORITY = "32767"
 
@@ -90,9 +93,9 @@ def _existing(size: int, root: Path) -> Swap | None:
 
 
 @contextmanager
-def _enabled(path: Path, root: Path) -> Iterator[None]:
+def _enabled(path: Path, root: Path, mark: str | None = None) -> Iterator[None]:
     try:
-        commands.run("mkswap", path)
+        commands.run("mkswap", *(() if mark is None else ("--uuid", mark)), path)
         commands.run("swapon", "--priority", _PRIORITY, path)
         yield
     finally:
@@ -116,17 +119,25 @@ def _zram(size: int, root: Path) -> Iterator[Path]:
         raise PreconditionError("the kernel offers no zram", "Load it: modprobe zram.")
     # The number is known only once the device exists: whoever finds this lease without it looks
     # for a device that is not among these.
-    before = " ".join(_zram_devices(root))
-    held = ownership.take("zram", "", memory=size, notes={"before": before}, root=root)
+    mark = str(uuid.uuid4())
+    notes = {
+        "before": " ".join(_zram_devices(root)),
+        "size": str(size + _HEADER),
+        "uuid": mark,
+    }
+    held = ownership.take("zram", "", memory=size, notes=notes, root=root)
     try:
         held = held.amended(subject=f"zram{_hot_add(control)}")
-        commands.write(root / "sys/block" / held.subject / "disksize", str(size + _HEADER))
+        commands.write(root / "sys/block" / held.subject / "disksize", notes["size"])
         path = root / "dev" / held.subject
-        with _enabled(path, root):
+        with _enabled(path, root, mark):
             yield path
     finally:
         with commands.undisturbed():
-            _remove_zram(held, root)
+            # Interrupted before its number was written down, it is looked for as `clean` does.
+            for name in [held.subject] if held.subject else _zrams_of([held], root):
+                if name in _zram_devices(root):
+                    _remove_zram(name, root)
             held.drop()
 
 
@@ -142,25 +153,56 @@ def _zram_devices(root: Path) -> list[str]:
     return sorted(path.name for path in (root / "sys/block").glob("zram*"))
 
 
-def _zram_of(held: Lease, root: Path) -> str | None:
-    """Return the device that a lease is about, None if it is gone or cannot be identified."""
+def _zrams_of(leases: Sequence[Lease], root: Path) -> dict[str, Lease]:
+    """Return the devices that leases are about; one that may be another's is left out.
+
+    A number alone says nothing: once it is free, the kernel gives it to somebody else.
+    """
     devices = _zram_devices(root)
-    if held.subject:
-        return held.subject if held.subject in devices else None
-    # Its owner died between making it and writing its name down; it has no size yet then.
-    new = [
+    found = {
+        one.subject: one
+        for one in leases
+        if one.subject in devices and _carries_mark(one.subject, one, root)
+    }
+    # Their owners died between making them and writing their names down; they have no size yet.
+    unnamed = [one for one in leases if not one.subject]
+    empty = {
         name
         for name in devices
-        if name not in held.notes.get("before", "").split()
-        and commands.read(root / "sys/block" / name / "disksize") == "0"
-    ]
-    return new[0] if len(new) == 1 else None
+        if name not in found and commands.read(root / "sys/block" / name / "disksize") == "0"
+    }
+    while True:
+        certain = [
+            (names.pop(), one)
+            for one in unnamed
+            if len(names := empty - {*one.notes.get("before", "").split()}) == 1
+        ]
+        if not certain:
+            return found
+        name, one = certain[0]
+        found[name] = one
+        empty.discard(name)
+        unnamed.remove(one)
 
 
-def _remove_zram(held: Lease, root: Path) -> None:
-    name = _zram_of(held, root)
-    if name is None:
-        return
+def _carries_mark(name: str, held: Lease, root: Path) -> bool:
+    """Say whether a device has the UUID that its lease notes, or holds nothing at all."""
+    size = commands.read(root / "sys/block" / name / "disksize")
+    if size == "0":
+        return True
+    try:
+        with (root / "dev" / name).open("rb") as device:
+            header = device.read(_HEADER)
+    except OSError:
+        return False
+    if not any(header):
+        # Its owner died before it made the swap.
+        return size == held.notes.get("size")
+    mark = held.notes.get("uuid")
+    return mark is not None and header[_UUID] == uuid.UUID(mark).bytes
+
+
+def _remove_zram(name: str, root: Path) -> None:
     control = root / "sys/class/zram-control/hot_remove"
     refusal: list[ScratchError] = []
 
@@ -207,16 +249,18 @@ def _file(size: int, folder: Path, root: Path) -> Iterator[Path]:
 
 def leftovers(root: Path = ROOT) -> list[Leftover]:
     """Return swaps and zram devices whose owners are dead, swaps first."""
-    abandoned = [
-        (one, _zram_of(one, root)) for one in ownership.abandoned(root) if one.kind == "zram"
-    ]
-    devices = {name: one for one, name in abandoned if name is not None}
+    devices = _zrams_of(_abandoned(root), root)
+    paths = {Path("/dev", name) for name in devices}
     swaps = [
         Leftover(f"swap on {one.path} ({format_size(one.size)})", _off(one.path, root))
         for one in procfs.swaps(root / "proc")
-        if one.path.name in devices or loop_device.is_abandoned(_file_behind(one.path, root), root)
+        if one.path in paths or loop_device.is_abandoned(_file_behind(one.path, root), root)
     ]
     return swaps + [_zram_left(name, one, root) for name, one in sorted(devices.items())]
+
+
+def _abandoned(root: Path) -> list[Lease]:
+    return [one for one in ownership.abandoned(root) if one.kind == "zram"]
 
 
 def _file_behind(path: Path, root: Path) -> Path:
@@ -236,8 +280,9 @@ def _off(path: Path, root: Path) -> Callable[[], None]:
 
 def _zram_left(name: str, held: Lease, root: Path) -> Leftover:
     def give_back() -> None:
-        if held.record.exists():
-            _remove_zram(held, root)
+        # Asked again: the number may be somebody else's by now.
+        if _zrams_of(_abandoned(root), root).get(name) == held:
+            _remove_zram(name, root)
             held.drop()
 
     return Leftover(f"zram device {root / 'dev' / name}", give_back)

@@ -26,7 +26,9 @@ from cgbench.engine.connection import Answer
 from cgbench.engine.container_spec import ContainerSpec
 from cgbench.errors import CgroupError, EngineError
 from cgbench.host import cgroups
+from cgbench.host.scratch import ownership
 from cgbench.host.scratch.commands import undisturbed
+from cgbench.measuring import own_process
 from cgbench.measuring.site import Progress, Site, silent
 from cgbench.records.idle_findings import Difference, Held, Outcome
 from cgbench.spec.option import Interface, Option
@@ -79,7 +81,7 @@ class Idle:
         """Find its cgroup again, as after a restart; say whether the container runs.
 
         One that does not keeps only what Docker declares. Raises CgroupError when its cgroup
-        cannot be found.
+        cannot be found, DockerUnavailable where its process is not this host's.
         """
         self._cgroup: cgroups.Cgroup | None = None
         self._files: Mapping[str, Path] = {}
@@ -87,12 +89,19 @@ class Idle:
         if state is None or not state.running:
             return False
         try:
+            own = own_process.is_own(state.pid, self.container_id, self._site.proc)
             cgroup = cgroups.find(state.pid, self._site.proc, self._site.root)
             files = cgroup.limit_files()
         except (CgroupError, OSError):
             if self._ends():
                 return False
             raise
+        if not own:
+            if self._ends():
+                return False
+            if self._site.engine.state(self.container_id) != state:
+                return self.find()
+            raise own_process.foreign(state.pid, self.container_id)
         self._cgroup, self._files = cgroup, files
         return True
 
@@ -159,6 +168,7 @@ class Supply:
     def __init__(self, site: Site, ahead: int = 2, progress: Progress = silent) -> None:
         self.site, self.progress = site, progress
         self._numbers = itertools.count()
+        self._owner = str(ownership.this_process())
         self._ahead = ahead
         self._thread = ThreadPoolExecutor(1, "cgbench-idle")
         self._ready: deque[Future[Idle]] = deque()
@@ -259,6 +269,7 @@ class Supply:
             pids=None,
             deadline_s=DEADLINE_S,
             probe=None,
+            owner=self._owner,
             raw={**_USUAL, **raw},
         )
 

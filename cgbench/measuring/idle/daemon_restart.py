@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cgbench.engine.connection import Answer
+from cgbench.engine.engine import Engine
 from cgbench.errors import EngineError, PreconditionError
+from cgbench.host import procfs
 from cgbench.measuring.idle.containers import Idle, Supply
 from cgbench.measuring.idle.survival import StageName, set_example, stage_of
 from cgbench.measuring.site import Progress, Site, silent
@@ -42,24 +44,39 @@ class _Kept:
         self.now, self.stages = stage.after, (*self.stages, stage)
 
 
+def require_consent(engine: Engine, *, stop_containers: bool) -> None:
+    """Raise PreconditionError where a restart of the daemon stops others' containers unasked."""
+    stopped = [] if stop_containers else engine.stopped_by_a_restart()
+    if stopped:
+        more = f" and {len(stopped) - 3} more" if len(stopped) > 3 else ""
+        raise PreconditionError(
+            f"restarting Docker would stop {', '.join(stopped[:3])}{more}, since live-restore "
+            "is off",
+            "Leave out --disturb-daemon, enable live-restore, or allow it with --stop-containers.",
+        )
+
+
 def across_daemon_restart(
     options: Iterable[Option],
     site: Site,
     restart: Restart | None = None,
     reload: Callable[[], None] | None = None,
     progress: Progress = silent,
+    *,
+    stop_containers: bool = False,
 ) -> dict[str, tuple[Stage, ...]]:
     """Set each option on a container of its own, restart the daemon once, and read back.
 
     Before that, `reload` has systemd read its units anew, and with them what it set on the scopes
     of containers; it is left out where only `restart` is given. The restart stops every container
-    on the host unless the daemon keeps them alive (`live-restore`); one that was stopped is started
-    again. `restart` defaults to `by_systemd`. Options that cannot be set are left out. Call it
-    while no Supply is open: its containers would be stopped, too. Raises PreconditionError where
-    the daemon cannot be restarted as it was started.
+    on the host unless the daemon keeps them alive (`live-restore`); one of ours is started again,
+    others are only where their restart policy says so. `restart` defaults to `by_systemd`. Options
+    that cannot be set are left out. Call it while no Supply is open: its containers would be
+    stopped, too. Raises PreconditionError where the daemon cannot be restarted as it was started,
+    or `stop_containers` does not allow what it would stop.
     """
     if restart is None:
-        restart, reload = by_systemd(), systemd_reload
+        restart, reload = by_systemd(site.engine.endpoint.path), systemd_reload
     with Supply(site, ahead=0, progress=progress) as supply:
         kept: list[_Kept] = []
         for one in options:
@@ -73,6 +90,8 @@ def across_daemon_restart(
             for each in kept:
                 each.goes_through("daemon reload")
         supply.progress("the daemon restarts")
+        # Others may have started containers since the command was given.
+        require_consent(site.engine, stop_containers=stop_containers)
         restart()
         _await(site)
         for each in kept:
@@ -110,10 +129,12 @@ def systemd_reload(
 
 
 def by_systemd(
+    socket: str,
     booted: Path = Path("/run/systemd/system"),
     execute: Execute = subprocess.run,
+    proc: Path = procfs.PROC,
 ) -> Restart:
-    """Return how to restart the daemon where systemd started it.
+    """Return how to restart the daemon that listens at `socket` where systemd started it.
 
     Raises PreconditionError elsewhere: who started it is unknown then, and with which options.
     """
@@ -127,6 +148,13 @@ def by_systemd(
     if _systemctl(execute, "is-active", "--quiet", "docker.service").returncode != 0:
         raise PreconditionError(
             "systemd runs here, but the Docker daemon is not its docker.service", advice
+        )
+    shown = _systemctl(execute, "show", "--property=MainPID", "--value", "docker.service").stdout
+    main = int(shown) if shown.strip().isdecimal() else 0
+    if not main or not procfs.listens(main, socket, proc):
+        raise PreconditionError(
+            f"the daemon at {socket} is not the one of docker.service, which would be restarted",
+            advice,
         )
 
     def restart() -> None:

@@ -143,3 +143,17 @@ def test_a_file_that_the_kernel_does_not_offer_is_not_made(tmp_path: Path) -> No
     with pytest.raises(ScratchError, match="elsewhere: No such file"):
         commands.write(absent, "0")
     assert not absent.exists()
+
+
+def test_roots_programs_come_from_the_hosts_own_directories_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Second rank (1): the PATH that sudo hands on may be the caller's."""
+    for name in ("losetup", "cgbench-of-the-user"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin")
+    found = commands.program("losetup")
+    assert found is not None
+    assert found.startswith(("/usr/", "/sbin/", "/bin/"))
+    assert commands.program("cgbench-of-the-user") == str(tmp_path / "cgbench-of-the-user")

@@ -12,6 +12,7 @@ from cgbench.host.scratch import commands as privileged
 from cgbench.host.scratch import loop_device, ownership
 from cgbench.host.scratch.loop_device import PREFIX, BlockDevice
 from cgbench.host.scratch.ownership import Owner
+from cgbench.spec.workload import CONTAINER_USER
 from tests.made.host_tree import HostTree, hybrid
 
 DEAD = f"{PREFIX}77-5-00ff"
@@ -123,6 +124,42 @@ def test_a_left_device_that_became_somebody_elses_meanwhile_is_left_alone(
     tree.loop("loop2", "/home/user/disk.img")
     left.give_back()
     assert commands == []
+
+
+def lent_by_the_dead(tree: HostTree, name: str) -> None:
+    """Leave the lease of a device whose node belongs to containers."""
+    tree.process(os.getpid(), 4710)
+    notes = {"device": name, "scheduler": "none", "owner": "0:6:660"}
+    ownership.take("file", f"/var/tmp/{DEAD}", notes=notes, root=tree.root)
+    tree.process(os.getpid(), 4711)
+    node = tree.write(f"dev/{name}", "")
+    os.chown(node, CONTAINER_USER, -1)
+    node.chmod(0o600)
+
+
+@pytest.mark.parametrize("backing", [None, "/home/user/disk.img"])
+def test_a_node_gets_its_owner_back_though_its_device_was_detached_by_hand(
+    tree: HostTree, commands: list[str], backing: str | None
+) -> None:
+    """Finding 17 e: the next user of the device would share it with `nobody`."""
+    if backing is not None:
+        tree.loop("loop2", backing)
+    lent_by_the_dead(tree, "loop2")
+    (left,) = loop_device.leftovers(tree.root)
+    assert left.description == f"owner of the device node {tree.root}/dev/loop2"
+    left.give_back()
+    node = (tree.root / "dev/loop2").stat()
+    assert (node.st_uid, node.st_gid, node.st_mode & 0o777) == (0, 6, 0o660)
+    assert commands == []
+    assert loop_device.leftovers(tree.root) == []
+
+
+def test_a_node_that_has_its_owner_or_is_gone_is_no_leftover(tree: HostTree) -> None:
+    lent_by_the_dead(tree, "loop2")
+    os.chown(tree.root / "dev/loop2", 0, -1)
+    assert loop_device.leftovers(tree.root) == []
+    (tree.root / "dev/loop2").unlink()
+    assert loop_device.leftovers(tree.root) == []
 
 
 def test_the_scheduler_of_a_device_that_is_not_ours_stays(tree: HostTree) -> None:

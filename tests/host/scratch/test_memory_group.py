@@ -137,6 +137,25 @@ def test_with_systemd_it_is_a_slice_whose_limit_ends_with_the_boot(
     assert list(tree.root.glob("sys/fs/cgroup/*/cgbench*")) == []
 
 
+@pytest.mark.parametrize("others", ["process", "unit"])
+def test_the_slice_of_all_is_not_stopped_while_others_are_in_it(
+    tree: HostTree, monkeypatch: pytest.MonkeyPatch, others: str
+) -> None:
+    """Finding 17 c: `systemd-run --slice=cgbench cgbench run ...` would end itself."""
+    like_a_kernel(monkeypatch, V1_FILES)
+    ran: list[str] = []
+    monkeypatch.setattr(commands, "run", lambda *words: ran.append(" ".join(map(str, words))))
+    monkeypatch.setattr(commands, "program", lambda name: f"/bin/{name}")
+    tree.group("cgbench.slice", processes="17\n" if others == "process" else "")
+    if others == "unit":
+        tree.group("cgbench.slice/run-u1.service", processes="17\n")
+    tree.group("cgbench.slice/cgbench-s.slice")
+    (left,) = memory_group.leftovers(tree.root)
+    left.give_back()
+    assert ran == ["systemctl stop cgbench-s.slice", "systemctl revert cgbench-s.slice"]
+    assert (tree.root / "sys/fs/cgroup/systemd/cgbench.slice").is_dir()
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "../a", ".x", "a b", "-x"])
 def test_a_name_that_could_be_a_path_is_refused(tree: HostTree, name: str) -> None:
     with (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cgbench.errors import StoreError
-from cgbench.records import files, truth
+from cgbench.records import truth, writing
 from cgbench.records.idle_findings import Meeting
 from cgbench.records.results import find_truth
 from cgbench.records.truth import SIGNS, TruthTable
@@ -281,7 +281,7 @@ def test_the_plot_leaves_out_what_was_not_seen() -> None:
 def test_a_truth_table_is_found_by_file_directory_and_name(tmp_path: Path) -> None:
     results = tmp_path / "results"
     kept = [
-        files.write_file(results / "verify" / name / "truth.json", "{}")
+        writing.write_file(results / "verify" / name / "truth.json", "{}")
         for name in ("20260101T000000Z-0001", "20260102T000000Z-0002")
     ]
     assert find_truth(str(kept[0]), results) == kept[0]
@@ -303,14 +303,14 @@ def test_a_truth_table_is_found_by_file_directory_and_name(tmp_path: Path) -> No
     ],
 )
 def test_a_file_that_is_no_truth_table_is_refused(tmp_path: Path, text: str, told: str) -> None:
-    path = files.write_file(tmp_path / "truth.json", text)
+    path = writing.write_file(tmp_path / "truth.json", text)
     with pytest.raises(StoreError, match=told):
         truth.read(path)
 
 
 def test_the_command_writes_the_page_beside_the_table(tmp_path: Path) -> None:
     one = table(EFFECTIVE, IGNORED)
-    path = files.write_file(tmp_path / "truth.json", json.dumps(one.to_json()))
+    path = writing.write_file(tmp_path / "truth.json", json.dumps(one.to_json()))
     assert truth.read(path) == one
     done = anew("report", path.parent)
     assert done.returncode == 0, done.stderr
@@ -318,7 +318,7 @@ def test_the_command_writes_the_page_beside_the_table(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_neither_table_nor_run_is_named(tmp_path: Path) -> None:
-    path = files.write_file(tmp_path / "truth.json", json.dumps(table(EFFECTIVE).to_json()))
+    path = writing.write_file(tmp_path / "truth.json", json.dumps(table(EFFECTIVE).to_json()))
     done = cgbench("report", path, "cpu-quota-sweep", "--results", tmp_path)
     assert done.returncode == 2
     assert "no run called cpu-quota-sweep" in done.stderr
