@@ -13,7 +13,7 @@ World = frozenset[str]
 """One line for each thing, its kind first."""
 
 _CGROUPS = Path("/sys/fs/cgroup")
-_PLACES = ("/dev/shm", "/run", "/run/cgbench", "/var/tmp")
+_PLACES = ("/dev/shm", "/dev/shm/cgbench", "/run", "/run/cgbench", "/var/tmp")
 
 MARK = "CGBENCH_CHAOS"
 """A variable of the environment that every process of the campaign's commands inherits."""
@@ -93,7 +93,7 @@ def _files() -> list[str]:
         for place in _PLACES
         if Path(place).is_dir()
         for path in Path(place).iterdir()
-        if "cgbench" in path.name or place == "/run/cgbench"
+        if "cgbench" in path.name or place.endswith("/cgbench")
     ]
 
 
