@@ -111,7 +111,7 @@ def test_the_size_of_a_probe_file_is_known_before_it_is_made(
 
 
 def test_probe_files_and_samples_grow_with_the_schedule() -> None:
-    short, long = asked(experiment()), asked(experiment(hold="2h", worker="workers = 64"))
+    short, long = asked(experiment()), asked(experiment(hold="1h", worker="workers = 128"))
     assert long.probes > 30 * GIB
     assert long.spool > 100 * short.spool
     assert short.memory == short.caps + short.probes + short.spool + short.read_back
