@@ -47,6 +47,7 @@ def test_one_damaged_run_hides_no_other(tmp_path: Path, file: str) -> None:
         (platform.node(), None, "running"),
         ("elsewhere", "another-boot - 1 1", "running"),
     ],
+    ids=["another boot", "this process", "no owner", "another host"],
 )
 def test_a_run_whose_cgbench_was_killed_died_and_runs_no_more(
     tmp_path: Path, hostname: str, owner: str | None, status: str

@@ -40,6 +40,7 @@ def _changed(index: int, word: str) -> str:
         (_changed(3, "1"), True),
         ("", False), ("nonsense", False), ("a b c d", False), ("a b 1 2 3", False),
     ],
+    ids=["boot", "namespace", "start", "empty", "one word", "four words", "five words"],
 )  # fmt: skip
 def test_another_boot_or_start_is_dead_and_another_namespace_unknown(mark: str, dead: bool) -> None:
     assert marks.is_dead(mark) is dead
