@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import json
 import multiprocessing
 import os
@@ -119,14 +120,18 @@ def main() -> int:
     chosen = parser.parse_args()
     begin = time.monotonic()
     counts: collections.Counter[str] = collections.Counter()
-    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=os.environ.get("FUZZ_DIR")) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="fuzz-", dir=os.environ.get("FUZZ_DIR")) as folder,
+        # Ctrl-C ends it early, and what was answered until then is reported.
+        contextlib.suppress(KeyboardInterrupt),
+    ):
         for seed, what, said in answers(chosen.seed, chosen.number, Path(folder)):
             counts["read" if said == "read" else "refused" if what == "ok" else what] += 1
             if what == "finding":
                 print(f"seed {seed}: {said}", flush=True)
     took = time.monotonic() - begin
     print(
-        f"{chosen.number} damaged inputs from seed {chosen.seed} in {took:.0f} s: "
+        f"{counts.total()} damaged inputs from seed {chosen.seed} in {took:.0f} s: "
         f"{counts['refused']} refused in one line, {counts['read']} read, "
         f"{counts['finding']} findings"
     )
