@@ -60,7 +60,11 @@ class _Watch:
 
     def _note(self, event: str, path: object) -> None:
         if isinstance(path, str | bytes | os.PathLike):
-            real = os.path.realpath(os.fsdecode(path))
+            name = os.fsdecode(path)
+            if not name.startswith("/") and "/" not in name:
+                # Relative to a folder that is open: what is fuzzed names all others whole.
+                return
+            real = os.path.realpath(name)
             if not real.startswith(f"{self.home}/") and real != os.devnull:
                 self.seen.append(f"{event} {real}"[:200])
 
