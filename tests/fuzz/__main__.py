@@ -17,6 +17,7 @@ import multiprocessing
 import os
 import resource
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -50,6 +51,8 @@ def answer(one: Input, case: Case, scratch: Path) -> str:
 def _work(pipe: Connection, seeds: range, scratch: Path) -> None:
     """Answer seed after seed, in a process of its own: damage may end it."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    # Ctrl-C reaches the whole group; the parent ends this process.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     known = inputs.prepare(Path(tempfile.mkdtemp(dir=scratch)))
     tempfile.tempdir = tempfile.mkdtemp(dir=scratch)
     for seed in seeds:

@@ -91,15 +91,16 @@ def of_json(file: str, content: bytes, rng: random.Random) -> Case:
     line = rng.randrange(max(1, content.count(b"\n"))) if file.endswith(".jsonl") else None
     text = content if line is None else content.split(b"\n")[line]
     try:
-        places = list(_places(json.loads(text)))
+        document = json.loads(text)
     except ValueError:
-        places = []
+        document = None
+    places = list(_places(document))
     if not places:
         return of_bytes(file, content, rng)
     how = rng.random()
     case = {"file": file, "line": line, "place": rng.choice(places)}
     if how < 0.4:
-        texts = [one for one in places if isinstance(_at(json.loads(text), one), str)]
+        texts = [one for one in places if isinstance(_at(document, one), str)]
         chosen = rng.choice(texts or places)
         return {**case, "place": chosen, "do": "put", "text": rng.choice(hostile.JSON_VALUES)}
     if how < 0.45:
