@@ -9,7 +9,7 @@ ARGS ?=
 
 # `lint` and `test` in one call share the set-up; apt and pip want it one at a time.
 .NOTPARALLEL:
-.PHONY: help setup run test test-beside lint bench bench-gate chaos fuzz bench-house docs rooms lab lab-stop test-v2 clean
+.PHONY: help setup run test test-beside lint bench bench-gate chaos fuzz bench-house docs rooms lab lab-stop test-v2 constraints audit-deps clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,12 @@ chaos: ## Kill cgbench at random moments and look at what is left: N=20 SEED=1
 fuzz: ## Damage files at random and see that each is answered: N=5000 SEED=1
 	@.ci/setup lint
 	$(BIN)/python -m tests.fuzz --number $(or $(N),5000) --seed $(or $(SEED),1) $(ARGS)
+
+constraints: ## Lock every Python package anew, by version and hash, into .ci/locked
+	$(or $(PYTHON),python3) .ci/lock.py
+
+audit-deps: ## Ask whether a locked package has a known vulnerability
+	@.ci/audit $(ARGS)
 
 lab: ## Boot a machine with cgroup v2, systemd and Docker 26 (needs root); 4 minutes at first
 	@.ci/setup lab
