@@ -226,6 +226,7 @@ def _gathered(directories: Sequence[RunDirectory]) -> tuple[Gathered, list[LeftO
         try:
             run = load(directory)
             record, entries = run.record, run.summary
+            _begun(record)
         except (StoreError, ValueError) as error:
             # One damaged run must not hide all others; what it says is shown with the figures.
             left_out.append(LeftOut(directory.path.name, str(error).splitlines()[0]))
@@ -247,11 +248,22 @@ def _key(record: RunRecord, one: SummaryEntry) -> SeriesKey:
     )
 
 
+def _begun(record: RunRecord) -> datetime:
+    """Return when a run began. Raises StoreError where it says no time with its zone."""
+    try:
+        found = datetime.fromisoformat(record.started)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise StoreError(f"{record.run}: began at {record.started!r}, which is no time")
+    return found
+
+
 def _entry(record: RunRecord, one: SummaryEntry, ran_under: Mapping[str, str]) -> Entry:
     found = one.estimate
     return Entry(
         run=record.run,
-        started=datetime.fromisoformat(record.started),
+        started=_begun(record),
         value=found.median,
         low=found.median if found.low is None else found.low,
         high=found.median if found.high is None else found.high,
