@@ -23,8 +23,9 @@
     └── PreconditionError      exit 4: nothing was measured, since the host lacks something
 
 Every message is one line that names the file, key or option; `advice` is the next move, another
-line. What they quote may hold anything: both show line ends as blanks, other control characters
-as escapes, and of a very long text only the two ends.
+line, below which the last lines of a log may stand indented. What they quote may hold anything:
+both show line ends as blanks, other control characters as escapes, and of a very long text only
+the two ends.
 """
 
 from __future__ import annotations
@@ -44,10 +45,15 @@ class CgbenchError(Exception):
     def __init__(self, message: str, advice: str | None = None) -> None:
         super().__init__(message)
         self.message = one_line(message, _LONGEST)
-        self.advice = None if advice is None else one_line(advice, _LONGEST)
+        self.advice = None if advice is None else _indented(advice)
 
     def __str__(self) -> str:
         return self.message if self.advice is None else f"{self.message}\n{self.advice}"
+
+
+def _indented(advice: str) -> str:
+    """Return advice on one line, but for lines of its own that are quoted below it, indented."""
+    return "\n  ".join(one_line(part, _LONGEST) for part in advice.split("\n  "))
 
 
 class UnitError(CgbenchError):

@@ -11,6 +11,7 @@ import pytest
 from cgbench.engine.connection import Answer
 from cgbench.engine.engine import Creation, Engine, State
 from cgbench.errors import EngineError
+from cgbench.measuring import own_process
 from cgbench.measuring.idle.containers import Limits, Supply, outcome, words
 from cgbench.measuring.site import Site
 from cgbench.records.idle_findings import Difference
@@ -85,8 +86,12 @@ class Stubborn:
 
 
 @pytest.mark.parametrize("error", [EngineError("cannot remove c0"), RuntimeError("a surprise")])
-def test_a_container_that_stays_is_reported_and_keeps_no_other(error: Exception) -> None:
+def test_a_container_that_stays_is_reported_and_keeps_no_other(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """security.md, 13 and second rank 7: futures were not looked at, the first failure the last."""
+    # The made-up daemon's containers all run as this very process.
+    monkeypatch.setattr(own_process, "is_own", lambda *_: True)
     daemon = Stubborn(error)
     place = Site(cast(Engine, daemon), "image", "r")
 
