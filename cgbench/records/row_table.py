@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from cgbench.foreign import storable
 from cgbench.records import arrow
 from cgbench.records.run import PHASE_COLUMNS, Row
+from cgbench.spec.fields import Via
 from cgbench.spec.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def rows_of(table: pa.Table) -> list[Row]:
     for name, values in zip(PHASE_COLUMNS, columns, strict=True):
         if name in _NAMES and not all(map(_NAMED.fullmatch, set(values))):
             raise pa.ArrowInvalid(f"column {name} holds something that is no name")
+    if not set(columns[PHASE_COLUMNS.index("via")]) <= set(get_args(Via)):
+        raise pa.ArrowInvalid("column via holds something that is no way of setting a value")
     unknown = set(columns[PHASE_COLUMNS.index("metric")]) - set(METRICS)
     if unknown:
         raise pa.ArrowInvalid(f"column metric names the unknown {min(unknown)}")
