@@ -114,12 +114,18 @@ def test_a_sleeper_wakes_up_in_a_container_as_told_and_on_time(engine: Engine) -
         time.sleep(1)
         log = one.log()
         most = 1000 * (time.monotonic() - begin) + 1
+        slacks = {
+            Path("/proc", str(pid), "timerslack_ns").read_text().strip()
+            for pid in one.cgroup().processes()
+        }
     skipped = log.tally.deadlines_skipped
     assert skipped is not None
     assert 900 <= log.units.sum() + skipped <= most
     assert log.stall_length_ns.min() >= 0
-    # Without the default timer slack of 50 µs, also on a loaded host.
-    assert np.percentile(log.stall_length_ns, 5) < 50_000
+    # The kernel may add no slack of its own to the worker's timers: its default is 50 µs. How late
+    # a wake-up is beyond that is up to whatever else wants the CPU.
+    assert "1" in slacks
+    assert log.stall_length_ns.min() < 50_000
 
 
 def test_a_sleeper_under_a_quota_is_late_when_its_group_is_throttled(engine: Engine) -> None:

@@ -115,7 +115,7 @@ def test_bfq_takes_its_own_attributes() -> None:
         assert changed.scheduler == "bfq"
         attribute = Path("/sys/block", device.path.name, "queue/iosched/low_latency")
         assert attribute.read_text().strip() == "0"
-        with pytest.raises(ScratchError, match="iosched/none_such"):
+        with pytest.raises(PreconditionError, match="has no attribute 'none_such'"):
             leftovers.set_scheduler(device, "bfq", {"none_such": 1})
 
 
