@@ -131,9 +131,21 @@ def start(
     # Interrupted in between, a container might be there whose id nobody knows.
     with undisturbed():
         container_id = stack.enter_context(engine.container(wanted))
+    pidfd, cgroup = _held(stack, spec.role, container_id, engine, birth)
+    stats = engine.stats(container_id)
+    return Running(spec, workload, container_id, pidfd, cgroup, probe, stats, settings)
+
+
+def _held(
+    stack: ExitStack, role: str, container_id: str, engine: Engine, birth: Birth
+) -> tuple[int, cgroups.Cgroup]:
+    """Return a descriptor of a container's first process, and its cgroup.
+
+    Raises TrialError when it has ended, DockerUnavailable where it is not this host's.
+    """
     state = engine.state(container_id)
     if state is None or not state.running:
-        raise TrialError(why_ended(engine, spec.role, container_id))
+        raise TrialError(why_ended(engine, role, container_id))
     try:
         pidfd = os.pidfd_open(state.pid)
         stack.callback(os.close, pidfd)
@@ -141,13 +153,12 @@ def start(
         own = own_process.is_own(state.pid, container_id, birth.proc)
         cgroup = cgroups.find(state.pid, birth.proc, birth.root)
     except (OSError, CgroupError) as error:
-        raise TrialError(f"{why_ended(engine, spec.role, container_id)} ({error})") from error
+        raise TrialError(f"{why_ended(engine, role, container_id)} ({error})") from error
     if not own:
         if _ended(pidfd, 0) or engine.state(container_id) != state:
-            raise TrialError(why_ended(engine, spec.role, container_id))
+            raise TrialError(why_ended(engine, role, container_id))
         raise own_process.foreign(state.pid, container_id)
-    stats = engine.stats(container_id)
-    return Running(spec, workload, container_id, pidfd, cgroup, probe, stats, settings)
+    return pidfd, cgroup
 
 
 def kill(containers: Sequence[Running]) -> None:

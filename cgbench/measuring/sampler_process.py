@@ -158,10 +158,9 @@ def sample(
 ) -> dict[str, int]:
     """Read `fast` every period and `slow` every `slow_every`-th time, until `stop` is filled.
 
-    Entries are (file number, descriptor, usual size); `pace` is (period in ns, slow_every,
-    limit in s). `step_down` is called with the reason when it takes too much of a CPU, or cannot
-    keep up. Returns the time deadline 0 fell on, ticks taken, deadlines missed, and CPU and
-    wall time used in ns.
+    Entries are (file number, descriptor, usual size); `pace` is (period in ns, slow_every, limit
+    in s). `step_down` gets the reason when it takes too much of a CPU, or cannot keep up. Returns
+    the time deadline 0 fell on, ticks taken, deadlines missed, and CPU and wall time in ns.
     """
     period, slow_every, limit_s = pace
     clock, sleep, pread = time.monotonic_ns, time.sleep, os.pread
@@ -195,11 +194,8 @@ def sample(
                 content = None
             if content != previous[file]:
                 previous[file] = content
-                if content is None:
-                    out += pack(tick, file, GONE)
-                else:
-                    out += pack(tick, file, len(content))
-                    out += content
+                out += pack(tick, file, GONE if content is None else len(content))
+                out += content or b""
         out += pack_tick(tick, TICK_FILE, 24, number, begin, clock())
         tick += 1
         if len(out) > FLUSH_BYTES:
