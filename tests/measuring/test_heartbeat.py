@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -61,9 +62,14 @@ def test_another_program_keeps_its_exit_status_and_ends_soon_after_the_death(
     def start(name: str, *command: str) -> subprocess.Popen[bytes]:
         path = tmp_path / name
         argv = heartbeat.followed(path, str(path), command)
-        return subprocess.Popen([sys.executable, "-I", "-S", str(INSIDE), *argv[4:]])
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(INSIDE), *argv[4:]], start_new_session=True
+        )
 
-    assert start("ends", "sh", "-c", "exit 7").wait(10) == 7
+    ends = start("ends", "sh", "-c", "exit 7")
+    assert ends.wait(10) == 7
+    # A container takes the child that watches with it; here there is none around the two.
+    os.killpg(ends.pid, signal.SIGKILL)
     work = start("lasts", "sleep", "60")
     with heartbeat.beating(tmp_path / "lasts", every_s=0.1, life_s=0.6):
         time.sleep(1.5)
