@@ -33,7 +33,7 @@ def require(path: Path, mode: int) -> Path:
     try:
         path.mkdir(mode)
     except FileExistsError:
-        pass
+        pass  # Whose it is, and who may write to it, is asked below.
     except OSError as error:
         raise PreconditionError(
             f"cannot make {path}: {error.strerror}", "`cgbench doctor` shows what measuring needs."
