@@ -1,4 +1,4 @@
-"""Within what each value of a run may lie, and whether it does."""
+"""The band in which each value of a run should lie, and whether it does."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _AT_ONCE_NS = 250 * NS_PER_MS
 
 @dataclass(frozen=True)
 class Held:
-    """How far a value may lie from what is expected, in its unit, and whether it is within that.
+    """How far a value may lie from the expected one, in its unit, and whether it is within that.
 
-    `within` is None where the value shows nothing: its workload never came to the limit.
+    `within` is None where the value shows nothing: its workload never reached the limit.
     """
 
     tolerance: float
@@ -36,9 +36,9 @@ class Bands:
         self._grown = frozenset(_grown(finished))
 
     def held(self, rows: Sequence[Row], value: float, expected: float | None) -> Held | None:
-        """Judge the value that all `rows` of one metric at one point have come to.
+        """Judge the `value` of `rows`, which are all of one metric at one point.
 
-        None where nothing is expected, or the metric is one of another version.
+        None where nothing is expected, or where this version does not know the metric.
         """
         key, name = rows[0].key, rows[0].metric
         if expected is None or name not in METRICS:
@@ -60,11 +60,11 @@ class Bands:
     def _window_s(self, rows: Sequence[Row]) -> float | None:
         """Return the length of the shortest steady window, None where there was none.
 
-        It is as long as its samples, of which the sampler took so many a second.
+        It comes from the number of samples and the sampler's rate.
         """
-        asked = float(self._record.experiment.sampling.fast_hz)
+        requested_hz = float(self._record.experiment.sampling.fast_hz)
         lengths = [
-            (row.n_samples - 1) / (self._hz.get(row.trial) or asked)
+            (row.n_samples - 1) / (self._hz.get(row.trial) or requested_hz)
             for row in rows
             if row.n_samples > 1
         ]

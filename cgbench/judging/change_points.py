@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from cgbench.errors import HistoryError
 
 FEWEST = 6
-"""With fewer values a change can hardly be told from chance."""
+"""With fewer values a change can hardly be distinguished from chance."""
 
 MAX_P = 0.0001
 """The bound on p in Otava's second step, see `find`."""
 
 SMALLEST_PCT = 2.0
-"""A smaller change is not told."""
+"""Smaller changes are not reported."""
 
 # Otava's own defaults: how many values it looks at around a candidate, and which are candidates.
 _WINDOW, _CANDIDATE_P = 50, 0.01
@@ -24,8 +24,8 @@ _WINDOW, _CANDIDATE_P = 50, 0.01
 class Split:
     """A change point: `index` is the first value of the new level; the levels are means.
 
-    `p` is Student's t-test between both sides. The split was chosen to make it small, so that it
-    is a bound that Otava works with, and no chance of a false alarm.
+    `p` is Student's t-test between both sides. The split was chosen to make it small, so it is a
+    bound that Otava works with, not the probability of a false alarm.
     """
 
     index: int
@@ -63,7 +63,7 @@ def find(values: Sequence[float]) -> list[Split]:
         return []
     numbers = [float(value) for value in values]
     # Otava's own call ties both bounds together. At p 0.001 it finds a change in 4 % of stable
-    # series of 60 values; at 0.0001 it no longer sees a level that came and went within a window.
+    # series of 60 values; at 0.0001 it misses a level that begins and ends within one window.
     candidates = split(numbers, _WINDOW, _CANDIDATE_P)
     found = merge(candidates, numbers, MAX_P, SMALLEST_PCT / 100)
     return [

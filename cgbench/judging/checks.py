@@ -15,7 +15,7 @@ from cgbench.units import NS_PER_US
 
 Severity = Literal["note", "warning"]
 
-# What is told, and from where on. They judge the measurement, never a limit.
+# Thresholds of the checks, which judge the measurement, never a limit.
 STEAL_PCT = 1.0
 OTHERS_CPUS = 0.1
 MISSED_PCT = 0.2
@@ -26,7 +26,7 @@ DISAGREEMENT_PCT = 5.0
 TRIALS_WANTED = 5
 
 DISTURBANCES = ("steal", "other tenants")
-"""The checks that say that CPU time went elsewhere: what is missing then is no limit's fault."""
+"""The checks that show that CPU time went elsewhere: a missing share is then no limit's fault."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ def doubt(run: Run, metric: str) -> str | None:
         for check in examine(run)
         if check.name in (*DISTURBANCES, "emulated CPU")
     }
-    # Time that is taken from an emulator is charged to whatever ran in it, and its ticks come late:
-    # with the host beneath at a load of 5, quotas were missed by -50 to +39 %, in quiet by 1 %.
+    # CPU time taken from an emulator is charged to whatever ran in it, and its ticks come late:
+    # with the outer host at a load of 5, quotas were missed by -50 to +39 %, without load by 1 %.
     unseen = found.pop("emulated CPU", None)
     return next(iter(found.values()), unseen)
 
@@ -80,7 +80,7 @@ def _completeness(run: Run) -> Iterator[Check]:
             "few trials", "note",
             f"{len(run.finished)} trial(s): intervals are the whole range seen and cover the "
             "median with less than 95 %",
-            "Leave out --quick, or ask for more: --trials 6.",
+            "Leave out --quick, or measure more: --trials 6.",
         )  # fmt: skip
 
 
@@ -100,8 +100,8 @@ def _neighbours(run: Run) -> Iterator[Check]:
     if len(others) < len(noisy):
         yield Check(
             "other tenants unknown", "note",
-            f"in {len(noisy) - len(others)} of {len(noisy)} trials nobody can say how much CPU "
-            "time other processes used: that of the daemon or of a container is not known",
+            f"in {len(noisy) - len(others)} of {len(noisy)} trials the CPU time of other processes "
+            "is unknown: that of the daemon or of a container could not be read",
             "Check that nothing else ran on this host before trusting a deviation.",
         )  # fmt: skip
     if others and max(others) > OTHERS_CPUS:
@@ -116,7 +116,7 @@ def _emulated(run: Run) -> Iterator[Check]:
     if run.record.host.emulated:
         yield Check(
             "emulated CPU", "note",
-            "this host's CPUs are emulated, and what is taken from the emulator is not seen here",
+            "this host's CPUs are emulated, and CPU time taken from the emulator is not visible",
             "Trust limits and ratios; times to effect, stalls and speeds are the emulator's.",
         )  # fmt: skip
 
@@ -141,7 +141,7 @@ def _sampler(run: Run) -> Iterator[Check]:
         yield Check(
             "missed samples", "warning",
             f"the sampler missed up to {missed:.2f} % of its deadlines in a trial",
-            "Times to effect are coarser than told there; lower fast_hz or quieten the host.",
+            "Its times to effect are less exact than reported; lower fast_hz or quieten the host.",
         )  # fmt: skip
     late = max(one.late_p99_us for one in figures)
     if late > LATE_P99_US:
@@ -189,20 +189,20 @@ def _periods(run: Run) -> Iterator[Check]:
 
 
 def _read_back(run: Run) -> Iterator[Check]:
-    told: set[str] = set()
+    reasons: set[str] = set()
     for trial in run.finished:
         for phase in trial.phases:
             for file in phase.change.files:
                 if file.expected is not None and file.after != file.expected:
-                    told.add(
+                    reasons.add(
                         f"{file.file} held {file.after} where {phase.option} "
                         f"{phase.label} should give {file.expected}"
                     )
-            told |= {f"Docker warned: {warning}" for warning in phase.change.warnings}
-    for reason in sorted(told):
+            reasons |= {f"Docker warned: {warning}" for warning in phase.change.warnings}
+    for reason in sorted(reasons):
         yield Check(
             "read-back", "warning", reason,
-            "Compare with `cat` on the interface file; the experienced figures show what counts.",
+            "Compare with `cat` on the interface file; the experienced figures are what counts.",
         )  # fmt: skip
 
 
@@ -211,7 +211,7 @@ def _agreement(run: Run) -> Iterator[Check]:
     if lost:
         yield Check(
             "stalls lost", "warning",
-            f"{lost} stalls found no room in the probe's file",
+            f"{lost} stalls did not fit in the probe's file",
             "Stall figures are too low; shorten the schedule.",
         )  # fmt: skip
     apart = []
@@ -227,7 +227,7 @@ def _agreement(run: Run) -> Iterator[Check]:
             "probe and kernel disagree", "warning",
             f"running time by the probe and by the kernel differ by {median(apart):.1f} % "
             "(median of all phases)",
-            "Something else than throttling stopped the workers: look at other tenants.",
+            "Something other than throttling stopped the workers: check the host for other load.",
         )  # fmt: skip
 
 

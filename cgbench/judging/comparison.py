@@ -21,15 +21,15 @@ EFFECT = 0.02
 """The smallest share that matters, where the metric's own resolution is no coarser."""
 LEVEL = 0.95
 HOPELESS = 200
-"""Nobody measures more trials than this to decide one metric."""
+"""If deciding one metric takes more trials than this, more trials are not suggested."""
 MARGIN = 0.9
 """How much of half the interval a change of two sessions must lie beyond what matters."""
 DRIFT_P = 0.01
-"""Trials that follow one another more alike than this are said to drift."""
+"""Trials drift if the p-value of their autocorrelation is at most this."""
 FEWEST = 3
-"""Trials a side needs before anything is said."""
+"""Trials a side needs before a metric is judged."""
 
-# A drift explains no change of more than so many standard deviations of a trial.
+# A drift explains no change of more than this many standard deviations of a trial.
 _STRAYS = 3.0
 
 
@@ -65,8 +65,8 @@ def compare(
 ) -> Comparison:
     """Compare two sides; `alpha` is shared by all metrics, `only` picks some.
 
-    Two sessions differ by themselves, so a change must lie beyond what matters by `margin` of half
-    its interval; pairs need none.
+    Two sessions differ by themselves, so a change must exceed what matters by `margin` of half its
+    interval; pairs need no margin.
 
     Sides that may not be compared have differences and no findings.
     """
@@ -117,7 +117,7 @@ def _pairs(
 
 
 def _unmatched(baseline: Baseline, candidate: Baseline) -> list[Series]:
-    """Return the baseline's series that the candidate did not measure, or nobody here knows."""
+    """Return the baseline's series that the candidate did not measure or this version lacks."""
     present = {one.key for one in candidate.series if one.metric in METRICS}
     return [one for one in baseline.series if one.key not in present]
 
@@ -173,7 +173,7 @@ def _finding(before: Series, after: Series, found: Contrast, bar: Bar) -> Findin
     one = _open(before, after.values, bar.effect)
     sides = len(one.baseline), len(one.candidate)
     if min(sides) < FEWEST:
-        reason = f"{sides[0]} and {sides[1]} trials; {FEWEST} a side are the fewest"
+        reason = f"{sides[0]} and {sides[1]} trials; at least {FEWEST} a side are needed"
         return one.model_copy(update={"reason": reason, "more_trials": FEWEST - min(sides)})
     if found.ratio is None or found.low is None or found.high is None:
         return _without_ratio(one, bar.resolution)
@@ -203,7 +203,7 @@ def _finding(before: Series, after: Series, found: Contrast, bar: Bar) -> Findin
 
 
 def _without_ratio(one: Finding, resolution: float) -> Finding:
-    """Judge values around 0, of which there is no ratio: every trial must agree."""
+    """Judge values around 0, which have no ratio: every trial must agree."""
     low, high = min(one.baseline), max(one.baseline)
     beyond = [
         value for value in one.candidate if not (low - resolution <= value <= high + resolution)
@@ -237,23 +237,23 @@ def _judged(found: Contrast, bar: Bar, worse: str) -> tuple[Judgement, str, floa
     if abs(change) < reach:
         return Judgement.INCONCLUSIVE, f"the interval reaches {beyond}", p
     if p is None or p > bar.alpha:
-        told = "unknown" if p is None else f"{p:.2g}"
-        return Judgement.INCONCLUSIVE, f"{beyond}, but p is {told}", p
+        shown = "unknown" if p is None else f"{p:.2g}"
+        return Judgement.INCONCLUSIVE, f"{beyond}, but p is {shown}", p
     half = math.log(found.high / found.low) / 2
     if abs(change) < reach + bar.margin * half:
         return Judgement.INCONCLUSIVE, f"{beyond}, but not clearly", p
     if _drifts(found):
-        told = f"{beyond}, but trials drift by as much (p = {found.p_drift:.2g})"
-        return Judgement.INCONCLUSIVE, f"{told}: `cgbench ab` measures both sides together", p
+        drifting = f"{beyond}, but trials drift by as much (p = {found.p_drift:.2g})"
+        return Judgement.INCONCLUSIVE, f"{drifting}: `cgbench ab` measures both sides together", p
     what = Judgement.REGRESSED if bad else Judgement.IMPROVED
     return what, f"{beyond} with p = {p:.2g}", p
 
 
 def _away(before: Series, after: Series) -> Judgement | None:
-    """Judge a change by what is expected of both sides; None where nothing is.
+    """Judge a change by what is expected of both sides; None where nothing is expected.
 
-    Whatever a metric's direction: a container that gets more than its limit got no better. What
-    lies beyond a floor is not counted.
+    The metric's direction does not matter: a container that exceeds its limit is no improvement.
+    Values above a floor do not count.
     """
     expected, shows = after.expected, METRICS[before.metric].shows
     if expected is None or before.expected != expected or shows == "none":
@@ -269,7 +269,7 @@ def _away(before: Series, after: Series) -> Judgement | None:
 
 
 def _drifts(found: Contrast) -> bool:
-    """Say whether trials hang on the ones before, and stray far enough to explain the change.
+    """Say whether trials are autocorrelated, and vary enough to explain the change.
 
     Shuffling trials then proves nothing: two sessions on one host differ by themselves.
     """

@@ -69,7 +69,7 @@ class ContainerData:
 def load(
     tables: TrialTables, container: ContainerRecord, only: Collection[str] | None = None
 ) -> ContainerData:
-    """Read what was measured of one container in one trial; `only` some counters, if given."""
+    """Read what was measured of one container in one trial; `only` limits the counters."""
     role, sources = container.role, container.sources
     wanted = {name: one for name, one in sources.items() if only is None or name in only}
     pressure = tables.names(_PRESSURE) if only is None else []
@@ -143,7 +143,7 @@ def steady_window(phase: Phase, data: ContainerData, settings: Settings) -> Wind
     if last <= first:
         return None
     if limited and not whole and data.t_ns[last] - data.t_ns[first] < SETTLING_PERIODS * period_ns:
-        # Part of a period says nothing of a quota.
+        # Part of a period shows nothing about a quota.
         return None
     return Window(int(data.t_ns[first]), int(data.t_ns[last]), first, last, whole)
 

@@ -26,15 +26,15 @@ Floats = npt.NDArray[np.float64]
 RESAMPLES = 2000
 PERMUTATIONS = 10_000
 # Values further than this many (normal-consistent) median deviations beyond both sides' medians
-# are pulled in to there: one broken trial shall not decide.
+# are clipped to that: one broken trial must not decide.
 _CLIP = 5.0
 _MAD_TO_SIGMA = 1.4826
 # Below this share of the smallest effect a spread is rounding, not noise.
 _FLOOR = 0.01
-# How far apart trials are asked whether they hang on one another, and how often shuffled for it.
+# Lags tested for autocorrelation of the trials, and how often the test shuffles them.
 _LAGS = 4
 _SHUFFLES = 999
-# Beyond so many (normal-consistent) median deviations a trial says no more of a drift.
+# The drift test clips deviations at this many (normal-consistent) median deviations.
 _CALM = 2.0
 
 
@@ -42,9 +42,9 @@ _CALM = 2.0
 class Family:
     """What is compared at once: rows are trials, columns metrics, NaN where one lacks a value.
 
-    `worse`, `effect` and `resolution` have an entry per column: the direction to fear, the
+    `worse`, `effect` and `resolution` have an entry per column: the direction that is worse, the
     smallest share that matters, and what is added to all values of a column that has zeros, in
-    its own unit, since a ratio of nothing means nothing (0: such a column has no ratio).
+    its own unit, since a ratio to zero is undefined (0: such a column has no ratio).
     Paired sides have as many rows, row by row measured together.
     """
 
@@ -62,8 +62,8 @@ class Contrast:
 
     `ratio` is None where no ratio exists. `p_worse` and `p_better` are None where there are no
     two trials on each side. `spread` is the standard deviation of a single trial, as a share.
-    `p_drift` is the probability that trials which follow one another would be so much alike if
-    none hung on the last; None for pairs, whose sides drift together.
+    `p_drift` is the probability of so much autocorrelation if trials were independent; None for
+    pairs, whose sides drift together.
     """
 
     ratio: float | None
@@ -106,7 +106,7 @@ def contrasts(family: Family, seed: int = 0, level: float = 0.95) -> list[Contra
 
 
 def _scaled(before: Floats, after: Floats, resolution: float) -> tuple[Floats, Floats] | None:
-    """Return logarithms with far values pulled in, None where a ratio would mean nothing."""
+    """Return logarithms with far values clipped, None where there is no meaningful ratio."""
     known = np.concatenate([before, after])
     known = known[np.isfinite(known)]
     if not np.isfinite(before).any() or not np.isfinite(after).any() or (known < 0).any():
@@ -121,7 +121,7 @@ def _scaled(before: Floats, after: Floats, resolution: float) -> tuple[Floats, F
     off = np.concatenate([side - middle for side, middle in zip(sides, middles, strict=True)])
     reach = _CLIP * _MAD_TO_SIGMA * float(np.nanmedian(np.abs(off)))
     if reach > 0:
-        # The same bounds for all: a value is not pulled in for the side it is on.
+        # The same bounds for both sides: which side a value is on does not matter.
         low, high = min(middles) - reach, max(middles) + reach
         sides = (np.clip(sides[0], low, high), np.clip(sides[1], low, high))
     return sides
@@ -246,9 +246,9 @@ def _contrast(
 
 
 def _drift(sides: Sequence[Floats], seed: int) -> float:
-    """Return the p-value of a portmanteau test: how alike are neighbours up to `_LAGS` apart?
+    """Return the p-value of a portmanteau test for autocorrelation at lags up to `_LAGS`.
 
-    The statistic is the sum of products of deviations so far apart, over both sides; its
+    The statistic is the sum of products of deviations at these lags, over both sides; its
     distribution comes from shuffling the trials of each side.
     """
     seen, drawn = 0.0, np.zeros(_SHUFFLES)
@@ -262,9 +262,9 @@ def _drift(sides: Sequence[Floats], seed: int) -> float:
 
 
 def _calmed(side: Floats) -> Floats:
-    """Return deviations that add up to nothing, far ones pulled in.
+    """Return deviations with a sum of zero, large ones clipped.
 
-    One broken trial would hide that its neighbours drift; order, not size, is what is asked for.
+    One broken trial would hide that its neighbours drift: the test is about order, not size.
     """
     off = side - np.median(side)
     reach = _CALM * _MAD_TO_SIGMA * float(np.median(np.abs(off)))
@@ -273,10 +273,10 @@ def _calmed(side: Floats) -> Floats:
     return calmed
 
 
-# Every metric of a comparison asks for the same ones.
+# Every metric of a comparison needs the same orders.
 @lru_cache(maxsize=8)
 def _orders(count: int, seed: int) -> npt.NDArray[np.int64]:
-    """Return the orders in which a side's trials are shuffled, a row each."""
+    """Return the orders in which a side's trials are shuffled, one per row."""
     orders: npt.NDArray[np.int64] = (
         np.random.default_rng(seed).random((_SHUFFLES, count)).argsort(axis=1)
     )
@@ -314,7 +314,7 @@ def _bounds(samples: Sequence[Floats], level: float, seed: int) -> tuple[Floats,
     """Return the widened percentile interval of every column; no value is NaN.
 
     A resample of n varies by √((n−1)/n) too little, and its quantiles are those of a known
-    spread, not of an estimated one: both are made up for, the second with Welch's degrees of
+    spread, not of an estimated one. Both are corrected, the second with Welch's degrees of
     freedom.
     """
     from scipy import special
@@ -334,7 +334,7 @@ def _bounds(samples: Sequence[Floats], level: float, seed: int) -> tuple[Floats,
         freedom = sum(errors) ** 2 / sum(
             error**2 / span for error, span in zip(errors, spans, strict=True)
         )
-    # Nothing varies where this is NaN: resamples all say the same.
+    # Nothing varies where this is NaN: all resamples are equal.
     freedom = np.where(np.isfinite(freedom), freedom, float(sum(spans)))
     tail = (1 - level) / 2
     wider = special.stdtrit(freedom, 1 - tail) / special.ndtri(1 - tail)
@@ -344,7 +344,7 @@ def _bounds(samples: Sequence[Floats], level: float, seed: int) -> tuple[Floats,
 
 def _resamples(count: int, seed: int) -> Floats:
     """Return how often each of `count` trials is drawn in each resample."""
-    # Parted from the permutations, which have seeds of one number.
+    # Independent of the permutations, whose seeds have one number.
     rng = np.random.default_rng((seed, count))
     drawn = rng.integers(0, count, (RESAMPLES, count))
     places = drawn + count * np.arange(RESAMPLES)[:, None]

@@ -67,7 +67,7 @@ class Point:
 
     @property
     def requested(self) -> str:
-        """The value asked for."""
+        """The requested value."""
         return self.key.requested
 
     @property
@@ -101,7 +101,7 @@ class Point:
 
     @property
     def noted(self) -> bool:
-        """Whether a note tells this point from others of the same value."""
+        """Whether a note distinguishes this point from others of the same value."""
         return self.key.note is not None
 
     @property
@@ -179,7 +179,7 @@ def points(run: Run) -> list[Point]:
 
 
 def judged(experiment: Experiment, many: Sequence[Point]) -> str | None:
-    """Return the metric by which an experiment judges, None where nothing is expected of it."""
+    """Return the metric that an experiment is judged by, None where nothing is expected."""
     expecting = {
         name
         for point in many

@@ -1,4 +1,4 @@
-"""What one run says of one option: its phases, its figures, and what may have disturbed them."""
+"""What one run shows about one option: phases, figures, and what may have disturbed them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from cgbench.spec.option import CPU_WEIGHT
 class Evidence:
     """One option in one run: its phases by way of setting, its figures, its judged metric.
 
-    Only `updates` are judged: what `docker run` leaves is compared with them apart, and `control`
-    are values written past Docker. `doubt` is what else may have moved the metric.
+    Only `updates` are judged: results of `docker run` are compared with them separately.
+    `control_arm` are values written past Docker. `doubt` is what else may have moved the metric.
     """
 
     run: Run
@@ -102,7 +102,7 @@ class Evidence:
         return TimeToEffect(
             answer=self._median("answer_ms"),
             enforced=enforced,
-            # A file that nobody saw change cannot have been felt.
+            # Without a reading of the new value no workload can have shown its effect.
             experienced=None if enforced is None else self._median("settle_ms"),
         )
 
@@ -114,7 +114,7 @@ class Evidence:
 
 
 def gather(run: Run, option: str) -> Evidence:
-    """Return what a run says of an option of its experiment."""
+    """Return what a run shows about an option of its experiment."""
     phases = [
         phase
         for trial in run.finished

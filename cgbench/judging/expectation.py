@@ -18,7 +18,7 @@ DEFAULT_BLKIO_WEIGHT = 100
 
 @dataclass(frozen=True)
 class Load:
-    """What one container asks for: `workers` that never sleep, bytes to hold, tasks to start.
+    """What one container tries to use: `workers` that never sleep, bytes to hold, tasks to start.
 
     `workers` is None where how much CPU it would use is not known.
     `tasks_let_in` is the highest limit on tasks since it began: a lower one kills nobody.
@@ -44,7 +44,7 @@ class Situation:
     group: int | None = None
 
     def expected(self, metric: str, role: str) -> float | None:
-        """Return what `metric` should be for the container `role`, None if nothing is said."""
+        """Return what `metric` should be for the container `role`, None if nothing is expected."""
         load = self.loads[role]
         settings = load.settings
         if metric in ("cpus_used", "probe_cpus"):

@@ -51,7 +51,7 @@ class SeriesKey:
 
     @property
     def label(self) -> str:
-        """The value asked for, with its note."""
+        """The requested value, with its note."""
         return labelled(self.requested, self.note)
 
     @property
@@ -72,7 +72,7 @@ class SeriesKey:
 
 @dataclass(frozen=True)
 class Entry:
-    """One run in a series: the median over its trials, its interval, and under what it ran."""
+    """One run in a series: the median over its trials, its interval, and its conditions."""
 
     run: str
     started: datetime
@@ -85,7 +85,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Shift:
-    """A condition that is not what it was in the run before."""
+    """A condition that differs from the run before."""
 
     index: int
     what: str
@@ -109,7 +109,7 @@ class Trend:
         return len(self.entries) < FEWEST
 
     def since(self, change: Split) -> int:
-        """Return how many runs the new level has lasted, up to the next change point."""
+        """Return for how many runs the new level lasted, up to the next change point."""
         later = [one.index for one in self.changes if one.index > change.index]
         return min(later, default=len(self.entries)) - change.index
 
@@ -228,7 +228,7 @@ def _gathered(directories: Sequence[RunDirectory]) -> tuple[Gathered, list[LeftO
             record, entries = run.record, run.summary
             _begun(record)
         except (StoreError, ValueError) as error:
-            # One damaged run must not hide all others; what it says is shown with the figures.
+            # One damaged run must not hide all others: its error is shown beside the figures.
             left_out.append(LeftOut(directory.path.name, str(error).splitlines()[0]))
             continue
         ran_under = _conditions(record)
@@ -249,13 +249,13 @@ def _key(record: RunRecord, one: SummaryEntry) -> SeriesKey:
 
 
 def _begun(record: RunRecord) -> datetime:
-    """Return when a run began. Raises StoreError where it says no time with its zone."""
+    """Return when a run began. Raises StoreError if that is not a time with a zone."""
     try:
         found = datetime.fromisoformat(record.started)
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:
-        raise StoreError(f"{record.run}: began at {record.started!r}, which is no time")
+        raise StoreError(f"{record.run}: started is {record.started!r}, not a time with a zone")
     return found
 
 
@@ -273,7 +273,7 @@ def _entry(record: RunRecord, one: SummaryEntry, ran_under: Mapping[str, str]) -
 
 
 def _conditions(record: RunRecord) -> dict[str, str]:
-    """Return what a reader looks for first when a figure moved."""
+    """Return the conditions to check first when a figure has changed."""
     known = conditions(record)
     return {key.words: key.text(known) for key in SHIFTING}
 
@@ -281,28 +281,32 @@ def _conditions(record: RunRecord) -> dict[str, str]:
 def _narrowed(
     found: Gathered, wanted: Wanted, results: Path, left_out: Sequence[LeftOut]
 ) -> dict[SeriesKey, list[Entry]]:
-    """Return the series wanted, ordered by key; say what there is where there are none."""
+    """Return the wanted series, ordered by key.
+
+    Raises HistoryError that lists the available values where nothing matches.
+    """
     if not found:
-        told = f": {left_out[0].run}: {left_out[0].reason}" if left_out else ""
+        why = f": {left_out[0].run}: {left_out[0].reason}" if left_out else ""
         raise HistoryError(
-            f"no run under {results} has a figure{told}", "`cgbench list` shows the runs there are."
+            f"no run under {results} has a figure{why}", "List the runs: cgbench list."
         )
     chosen = list(found)
-    # A value stands for all of its notes; with a note it is one of them.
+    # A value selects all of its notes; a value with a note selects that one.
     filters: tuple[tuple[str, str | None, Callable[[Place], Sequence[str]]], ...] = (
         ("--experiment", wanted.experiment, lambda place: [place[0].experiment]),
         ("METRIC", wanted.metric, lambda place: [place[1]]),
         ("--role", wanted.role, lambda place: [place[0].role]),
         ("--requested", wanted.requested, lambda place: [place[0].requested, place[0].label]),
     )
-    for option, asked, of in filters:
-        if asked is None:
+    for option, value, of in filters:
+        if value is None:
             continue
-        there = list(dict.fromkeys(of(place)[-1] for place in chosen))
-        chosen = [place for place in chosen if asked in of(place)]
+        available = list(dict.fromkeys(of(place)[-1] for place in chosen))
+        chosen = [place for place in chosen if value in of(place)]
         if not chosen:
             raise HistoryError(
-                f"no run under {results} has {option} {asked}", f"There is: {', '.join(there)}."
+                f"no run under {results} has {option} {value}",
+                f"Available: {', '.join(available)}.",
             )
     # Sorting is stable: values keep the order of their schedule.
     chosen.sort(key=lambda place: place[0].group)

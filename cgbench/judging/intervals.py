@@ -22,7 +22,7 @@ def median_interval(values: Sequence[float], level: float = 0.95) -> Interval:
 
     The interval runs from the k-th smallest to the k-th largest value, with the largest k whose
     coverage 1 − 2·P(Binomial(n, ½) < k) reaches `level`. With few values no k does: then it is
-    the whole range, and its true, lower coverage is told (n = 2: 50 %, 3: 75 %, 5: 94 %).
+    the whole range, and `level` is its true, lower coverage (n = 2: 50 %, 3: 75 %, 5: 94 %).
     Source: Conover, Practical Nonparametric Statistics, section 3.2. Raises ValueError on no
     values, or on one that is not finite.
     """

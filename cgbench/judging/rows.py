@@ -124,15 +124,15 @@ def _measured(
 
 
 def _restarts(phase: Phase, trial: TrialRecord, role: str) -> dict[str, float | None]:
-    """Return how often a container was started again in a phase, and after what pause."""
+    """Return how often a container was restarted in a phase, and after which pause."""
     begin_ns, end_ns = phase.change.t_request_ns, phase.t_end_ns
-    told = [event for event in trial.events if event.role == role and event.t_ns < end_ns]
+    events = [event for event in trial.events if event.role == role and event.t_ns < end_ns]
     pauses = [
         after.t_ns - before.t_ns
-        for before, after in pairwise(event for event in told if event.action in ("start", "die"))
+        for before, after in pairwise(event for event in events if event.action in ("start", "die"))
         if after.action == "start" and after.t_ns >= begin_ns
     ]
-    if not pauses and not any(e.action == "die" and e.t_ns >= begin_ns for e in told):
+    if not pauses and not any(e.action == "die" and e.t_ns >= begin_ns for e in events):
         return {}
     return {
         "restarts": float(len(pauses)),
@@ -143,7 +143,7 @@ def _restarts(phase: Phase, trial: TrialRecord, role: str) -> dict[str, float | 
 def _add_shares(measured: Mapping[str, dict[str, float | None]], situation: Situation) -> None:
     """Add to each container's metrics its part of what it and its rivals used together.
 
-    There is none where a rival has no reading: what it used may be anything.
+    There is no share where a rival has no reading: what it used is unknown.
     """
     for role, found in measured.items():
         for metric, source, rivals in (

@@ -1,4 +1,4 @@
-"""A stored run, loaded once: its records, its rows, and what its trials' samples say."""
+"""A stored run, loaded once: its records, its rows, and its trials' samples."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from cgbench.records.trial import TrialRecord
 from cgbench.records.versions import DAMAGED
 
 Look = Callable[[TrialRecord, Measured], None]
-"""Whoever wants to see each trial's samples."""
+"""A function that gets each trial with its samples."""
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run as its files have it; `trials` are the last record of each, by number.
+    """One run as stored in its files; `trials` holds the last record of each, by number.
 
-    A resumed run may hold a failure before that. What is costly is read when it is first wanted.
+    A resumed run may hold an earlier failure of a trial. Large files are read at first use.
     """
 
     directory: RunDirectory
@@ -40,7 +40,7 @@ class Run:
 
     @property
     def finished(self) -> list[TrialRecord]:
-        """The trials that ended well."""
+        """The trials that were measured completely."""
         return [trial for trial in self.trials if trial.status == "ok"]
 
     @property
@@ -57,18 +57,18 @@ class Run:
     def stored(self) -> tuple[Row, ...] | None:
         """The rows as they are stored, None where those of a finished trial are missing.
 
-        Those that another cgbench computed by other rules are missing, too.
+        Rows that another version computed by other rules count as missing.
         """
         found = self.directory.phases()
         finished = {trial.number: trial for trial in self.finished}
         if found is None or {row.trial for row in found} != set(finished):
             return None
-        strange = {row.role for row in found} - {
+        unknown = {row.role for row in found} - {
             one.role for one in self.record.experiment.containers
         }
-        if strange:
+        if unknown:
             path = self.directory.path / "phases.parquet"
-            raise StoreError(f"{path}: the experiment has no container {min(strange)}", DAMAGED)
+            raise StoreError(f"{path}: the experiment has no container {min(unknown)}", DAMAGED)
         return tuple(found)
 
     @cached_property
@@ -81,10 +81,10 @@ class Run:
         self.directory.write_phases(self.rows)
 
     def look_at_each(self, look: Look, only: Collection[str]) -> None:
-        """Show `look` each finished trial with what was measured in it, of counters `only` some.
+        """Call `look` with each finished trial and its samples, of the counters in `only`.
 
-        One trial is in memory at a time. Rows that are not stored are computed on the way, so that
-        each file is read once.
+        One trial is in memory at a time. Rows that are not stored are computed in the same pass,
+        so each file is read once.
         """
         if self.stored is None and "rows" not in vars(self):
             # Kept where cached_property keeps it.
@@ -113,9 +113,9 @@ def load(directory: RunDirectory) -> Run:
     if record.status == "finished" and record.trials_planned and not lines.exists():
         raise StoreError(f"{lines} is missing", WHOLE)
     for number, trial in latest.items():
-        said = complaint(record, trial)
-        if said is not None:
-            raise StoreError(f"{lines}: trial {number}: {said}", DAMAGED)
+        problem = complaint(record, trial)
+        if problem is not None:
+            raise StoreError(f"{lines}: trial {number}: {problem}", DAMAGED)
     return Run(directory, record, tuple(latest[number] for number in sorted(latest)))
 
 

@@ -16,7 +16,7 @@ _BAND_PERCENTILES = (1, 99)
 _BAND_MARGIN = 0.02
 _OUTLIERS_ALLOWED = 0.02
 
-# Workloads that sleep by design: a pause in their work says nothing of a limit.
+# Workloads that sleep by design: a pause in their work shows nothing about a limit.
 _NOT_SPINNING = ("wake", "fork", "end", None)
 
 
@@ -52,7 +52,7 @@ def settle_ns(phase: Phase, data: ContainerData, window: Window, period_ns: int)
 def moved_ns(phase: Phase, data: ContainerData, settings: Settings) -> int | None:
     """Return how long after the request CPU time was last used off the declared set of CPUs.
 
-    Zero means never since then; None that the kernel does not keep usage by CPU.
+    Zero means never since then; None means that the kernel does not count usage per CPU.
     """
     mask = parse_cpu_list(str(settings.get("cpuset-cpus") or ""))
     off = [usage for cpu, usage in data.per_cpu.items() if cpu not in mask]
@@ -71,7 +71,7 @@ def moved_ns(phase: Phase, data: ContainerData, settings: Settings) -> int | Non
 def time_to_effect(
     phase: Phase, data: ContainerData, window: Window | None, settings: Settings
 ) -> dict[str, float | None]:
-    """Return answer_ms, file_ms and settle_ms of a change made by update; nothing of others."""
+    """Return answer_ms, file_ms and settle_ms of a change made by update; nothing for others."""
     change = phase.change
     found: dict[str, float | None] = {
         "answer_ms": (change.t_answer_ns - change.t_request_ns) / NS_PER_MS
@@ -85,7 +85,7 @@ def time_to_effect(
         or data.record.probe in _NOT_SPINNING
         or option(phase.option).controller != "cpu"
     ):
-        # How the workers run says when a CPU limit took hold, and nothing of others.
+        # How the workers run shows when a CPU limit took effect, but not other limits.
         settled = None
     else:
         settled = settle_ns(phase, data, window, bandwidth(settings)[1] * NS_PER_US)

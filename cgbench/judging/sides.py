@@ -17,7 +17,7 @@ from cgbench.spec.metrics import METRICS, nearest
 
 
 def gated_metrics(experiment: Experiment) -> tuple[str, ...]:
-    """Return what an experiment is compared by: its [gate], else what its option is judged by.
+    """Return the metrics an experiment is compared by: of its [gate], else of its verdict.
 
     Raises BaselineError when no metric shows what the option does.
     """
@@ -41,9 +41,9 @@ def check_metrics(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def narrowed(side: Baseline, names: Collection[str]) -> Baseline:
-    """Return a side with the series of some metrics only, with all of them if none is named.
+    """Return a side with the series of the named metrics, or of all metrics without a name.
 
-    Raises BaselineError when it has no series of these.
+    Raises BaselineError when it has no such series.
     """
     series = tuple(one for one in side.series if not names or one.metric in names)
     if not series:

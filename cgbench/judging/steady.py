@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import numpy.typing as npt
 
@@ -11,10 +9,6 @@ from cgbench.judging.container_data import ContainerData, Window, busy_ns
 from cgbench.records.trial import Phase
 from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US, parse_cpu_list
-
-if TYPE_CHECKING:
-    pass
-
 
 Floats = npt.NDArray[np.float64]
 
@@ -94,7 +88,7 @@ def extremes(phase: Phase, data: ContainerData) -> dict[str, float | None]:
 def off_mask_ms(data: ContainerData, window: Window, settings: Settings) -> float | None:
     """Return the CPU time used in a window on CPUs outside the set that is declared.
 
-    None where no set is, or the usage of such a CPU is not known.
+    None where no set is declared, or the usage of such a CPU is not known.
     """
     text = str(settings.get("cpuset-cpus") or "")
     if not text or not data.per_cpu:
@@ -108,8 +102,8 @@ def off_mask_ms(data: ContainerData, window: Window, settings: Settings) -> floa
 def off_mask_pct(data: ContainerData, window: Window, settings: Settings) -> float | None:
     """Return the share of a window's readings of running processes on CPUs outside the set.
 
-    None where no set is declared, or no process was seen running. It says which CPUs are used where
-    the kernel keeps no usage by CPU.
+    None where no set is declared, or no process was seen running. It shows which CPUs are used
+    where the kernel does not count usage per CPU.
     """
     text = str(settings.get("cpuset-cpus") or "")
     if not text or not data.running_on:

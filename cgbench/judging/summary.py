@@ -117,6 +117,6 @@ def estimated(rows: Sequence[Row], bands: Bands) -> Estimate:
 
 
 def _only(values: Iterable[T | None]) -> T | None:
-    """Return the value that all share, None if none does or it is absent."""
+    """Return the value that all share, None if they differ or it is absent."""
     distinct = set(values)
     return distinct.pop() if len(distinct) == 1 else None

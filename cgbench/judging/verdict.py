@@ -1,7 +1,7 @@
-"""Per option: does what Docker declared hold in the kernel, and does the workload feel it?
+"""Per option: does the kernel hold what Docker declared, and does the workload show the effect?
 
-Judged from a run's files alone. Nothing here knows how any option behaves anywhere: the experiment
-says what should happen and how far from it is too far, the rows say what did.
+Judged from a run's files alone. Nothing here knows how an option behaves on any host: the
+experiment declares what should happen and the band around it, the rows show what did happen.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cgbench.units import format_size
 from cgbench.wording import count, quantity
 
 RESPONSE_WANTED = 0.25
-"""A workload whose metric moves by less than this part of what it should has not noticed."""
+"""A metric that moves by less than this part of the expected change shows no effect."""
 
 
 def judge(run: Run, option: str) -> Verdict:
@@ -64,7 +64,7 @@ def unsupported(experiment: Experiment, option: str, reason: str) -> Verdict:
 
 def _decide(evidence: Evidence, points: Sequence[Point]) -> tuple[Outcome, str]:
     if not evidence.updates:
-        return Outcome.INCONCLUSIVE, "no trial came to this option"
+        return Outcome.INCONCLUSIVE, "no trial reached this option"
     refusals = [phase.change.error for phase in evidence.updates if phase.change.error is not None]
     if not evidence.accepted:
         return Outcome.REJECTED, f"{count(len(refusals), 'update')} refused: {refusals[0]}"
@@ -74,40 +74,40 @@ def _decide(evidence: Evidence, points: Sequence[Point]) -> tuple[Outcome, str]:
     reverted = _reverted(evidence)
     if reverted is not None:
         return Outcome.REVERTED, reverted
-    telling = [point for point in points if point.within is not None]
-    if not telling:
-        return _unfelt(evidence)
-    return _felt(evidence, telling)
+    judged = [point for point in points if point.within is not None]
+    if not judged:
+        return _by_files(evidence)
+    return _by_workload(evidence, judged)
 
 
 def _nowhere(evidence: Evidence, points: Sequence[Point]) -> tuple[Outcome, str] | None:
-    """Say that the kernel has no interface file where an accepted value could be, None if it has.
+    """Say that the kernel has no interface file for an accepted value, None if it has one.
 
-    Options that no kernel has a file for are Docker's own to obey, and felt if at all.
+    Options that no kernel has a file for are Docker's to obey: only a workload can show them.
     """
     one = option(evidence.option)
-    felt = any(point.within is not None for point in points)
-    if felt or not one.in_kernel or any(phase.change.files for phase in evidence.accepted):
+    judged = any(point.within is not None for point in points)
+    if judged or not one.in_kernel or any(phase.change.files for phase in evidence.accepted):
         return None
     warned = sorted({text for phase in evidence.accepted for text in phase.change.warnings})
-    nowhere = "this kernel has no interface file for it"
+    nowhere = "this kernel has no interface file for the option"
     if warned:
         return Outcome.DISCARDED, f"accepted with the warning {warned[0]!r}; {nowhere}"
     return Outcome.IGNORED, f"{count(len(evidence.accepted), 'update')} answered ok; {nowhere}"
 
 
 def _never_in_force(evidence: Evidence) -> tuple[Outcome, str] | None:
-    """Say that no accepted update ever reached the kernel, None if one did."""
+    """Say that no accepted update reached the kernel, None if at least one did."""
     files = [
         (phase, file)
         for phase in evidence.accepted
         for file in phase.change.files
         if file.expected is not None
     ]
-    asked = [(phase, file) for phase, file in files if file.before != file.expected]
-    if not files or not asked or any(file.after != file.before for _phase, file in asked):
+    due = [(phase, file) for phase, file in files if file.before != file.expected]
+    if not files or not due or any(file.after != file.before for _phase, file in due):
         return None
-    phase, file = asked[-1]
+    phase, file = due[-1]
     what = f"{file.file} stayed {file.after} where {phase.label} should give {file.expected}"
     warned = sorted({text for phase in evidence.accepted for text in phase.change.warnings})
     if warned:
@@ -127,8 +127,8 @@ def _reverted(evidence: Evidence) -> str | None:
     return None
 
 
-def _unfelt(evidence: Evidence) -> tuple[Outcome, str]:
-    """Judge by the interface file alone, where the workload can say nothing."""
+def _by_files(evidence: Evidence) -> tuple[Outcome, str]:
+    """Judge by the interface files alone, where no workload can show the effect."""
     wrong = _wrong_files(evidence)
     if wrong:
         return Outcome.IMPRECISE, wrong[0]
@@ -136,9 +136,13 @@ def _unfelt(evidence: Evidence) -> tuple[Outcome, str]:
     if needs:
         return (
             Outcome.UNSUPPORTED,
-            f"the file is set as asked, and there is nothing to feel: this host lacks {needs[0]}",
+            "the file holds the requested value, but no workload can show the effect: "
+            f"this host lacks {needs[0]}",
         )
-    return Outcome.INCONCLUSIVE, "the file is set as asked, and no workload could tell"
+    return (
+        Outcome.INCONCLUSIVE,
+        "the file holds the requested value, but no workload could show the effect",
+    )
 
 
 def _wrong_files(evidence: Evidence) -> list[str]:
@@ -150,13 +154,13 @@ def _wrong_files(evidence: Evidence) -> list[str]:
     ]
 
 
-def _felt(evidence: Evidence, points: Sequence[Point]) -> tuple[Outcome, str]:
-    """Judge by what the workload felt."""
-    astray = [point for point in points if not point.within]
-    worst = max(astray or points, key=_distance)
-    # Other load may take all that a workload would have felt, and gives it nothing.
-    short = all(point.value < (point.expected or 0.0) for point in astray)
-    starved = bool(astray) and short and evidence.doubt is not None
+def _by_workload(evidence: Evidence, points: Sequence[Point]) -> tuple[Outcome, str]:
+    """Judge by what the workload shows."""
+    outside = [point for point in points if not point.within]
+    worst = max(outside or points, key=_distance)
+    # Other load only takes CPU time away: it may hide an effect, but never adds one.
+    short = all(point.value < (point.expected or 0.0) for point in outside)
+    starved = bool(outside) and short and evidence.doubt is not None
     if _response(points) < RESPONSE_WANTED and not starved:
         values = [point.value for point in points]
         return (
@@ -165,20 +169,20 @@ def _felt(evidence: Evidence, points: Sequence[Point]) -> tuple[Outcome, str]:
             f"{quantity(min(values), worst.unit)} and {quantity(max(values), worst.unit)}",
         )
     wrong = _wrong_files(evidence)
-    told = _told(worst)
-    if astray and evidence.doubt is not None:
-        return Outcome.INCONCLUSIVE, f"{told}, but {evidence.doubt}"
-    if astray:
+    described = _described(worst)
+    if outside and evidence.doubt is not None:
+        return Outcome.INCONCLUSIVE, f"{described}, but {evidence.doubt}"
+    if outside:
         return (
             Outcome.IMPRECISE,
-            f"{len(astray)} of {len(points)} values lie outside the band; the worst: {told}",
+            f"{len(outside)} of {len(points)} values lie outside the band; the worst: {described}",
         )
     if wrong:
-        return Outcome.IMPRECISE, f"the workload felt it, but {wrong[0]}"
-    return Outcome.EFFECTIVE, f"{len(points)} of {len(points)} values held; the worst: {told}"
+        return Outcome.IMPRECISE, f"the workload shows the effect, but {wrong[0]}"
+    return Outcome.EFFECTIVE, f"{len(points)} of {len(points)} values held; the worst: {described}"
 
 
-def _told(point: Point) -> str:
+def _described(point: Point) -> str:
     off = "" if point.error_pct is None else f" ({point.error_pct:+.2f} %)"
     expected = point.expected or 0.0
     if point.unit == "bytes":
@@ -195,14 +199,14 @@ def _distance(point: Point) -> float:
 
 
 def _response(points: Sequence[Point]) -> float:
-    """Return how much of the expected movement the metric made; 1 where none was expected."""
-    wanted = [point.expected for point in points if point.expected is not None]
-    asked = max(wanted) - min(wanted)
-    if asked <= 0:
+    """Return the metric's movement as a share of the expected one; 1 if none was expected."""
+    expected = [point.expected for point in points if point.expected is not None]
+    span = max(expected) - min(expected)
+    if span <= 0:
         return 1.0
     low = min(points, key=lambda point: point.expected or 0.0)
     high = max(points, key=lambda point: point.expected or 0.0)
-    return (high.value - low.value) / asked
+    return (high.value - low.value) / span
 
 
 def _advice(experiment: Experiment, outcome: Outcome) -> str:
@@ -213,8 +217,8 @@ def _advice(experiment: Experiment, outcome: Outcome) -> str:
         Outcome.IMPRECISE: "Leave a margin, or measure your own value with `cgbench run`.",
         Outcome.INEFFECTIVE: "Do not rely on it here; the file alone proves nothing.",
         Outcome.IGNORED: "Set it with `docker run`, and read the file back.",
-        Outcome.DISCARDED: "Do not rely on it: Docker says itself that it dropped it.",
-        Outcome.REJECTED: "Read the daemon's message; set it with `docker run` if it takes it.",
+        Outcome.DISCARDED: "Do not rely on it: Docker itself warns that it drops the value.",
+        Outcome.REJECTED: "Read the daemon's message; set it with `docker run` if that accepts it.",
         Outcome.REVERTED: "Set it again after every other update, and read the file back.",
         Outcome.UNSUPPORTED: "Use a host that meets the precondition.",
         Outcome.INCONCLUSIVE: "Measure again on a quiet host.",

@@ -43,9 +43,7 @@ def find_run(text: str, results: Path) -> RunDirectory:
     if fitting:
         names = ", ".join(run.path.name for run in fitting[:5])
         raise StoreError(f"{text} fits {len(fitting)} runs: {names}", "Write more of the name.")
-    raise StoreError(
-        f"no run called {text} under {results}", "`cgbench list` shows the runs there are."
-    )
+    raise StoreError(f"no run called {text} under {results}", "List the runs: cgbench list.")
 
 
 def truth_tables(results: Path) -> list[Path]:

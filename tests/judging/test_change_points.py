@@ -1,4 +1,4 @@
-"""Change points: found where a level moved, none in what is steady, and told if Otava lacks."""
+"""Change points: found where a level moves, not in steady series, and an error without Otava."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_steady_series_seldom_have_one() -> None:
     assert sum(map(bool, found)) <= 2
 
 
-def test_a_move_below_the_smallest_that_matters_is_not_told() -> None:
+def test_a_move_below_the_smallest_that_matters_is_not_reported() -> None:
     assert find(levels((1.0, 20), (1.01, 20), noise=0.0001)) == []
 
 

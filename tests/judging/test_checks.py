@@ -142,7 +142,7 @@ class Rule:
     made: Callable[[Any], Run]
     passes: Any
     doubtful: Any
-    told: str
+    reason: str
 
 
 RULES = (
@@ -160,7 +160,7 @@ RULES = (
     Rule("few periods", "note", periods, 50, 49.99, "fewer than 50 periods per phase at 1"),
     Rule("quota below a tick", "note", quota, 4000, 3999, "a quota of 3999 µs"),
     Rule("read-back", "warning", read_back, "50000", "49999", "cpu.cfs_quota_us held 49999"),
-    Rule("stalls lost", "warning", lost, 0, 1, "1 stalls found no room"),
+    Rule("stalls lost", "warning", lost, 0, 1, "1 stalls did not fit"),
     Rule("probe and kernel disagree", "warning", apart, 5.0, 5.1, "differ by 5.1 %"),
 )  # fmt: skip
 
@@ -175,10 +175,10 @@ def test_a_value_at_the_threshold_raises_no_doubt(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_a_value_beyond_the_threshold_is_told_with_its_number_and_advice(rule: Rule) -> None:
+def test_a_value_beyond_the_threshold_is_reported_with_its_number_and_advice(rule: Rule) -> None:
     (check,) = checks.examine(rule.made(rule.doubtful))
     assert (check.name, check.severity) == (rule.name, rule.severity)
-    assert rule.told in check.reason
+    assert rule.reason in check.reason
     assert check.advice
 
 
@@ -249,7 +249,7 @@ def test_a_file_that_is_not_judged_is_not_compared() -> None:
     assert checks.examine(run(*many(phases=(phase(50_000, 10_000, free),)))) == []
 
 
-def test_what_docker_warned_of_is_told_once() -> None:
+def test_what_docker_warned_of_is_reported_once() -> None:
     warned = phase()
     change = warned.change.model_copy(update={"warnings": ("dropped",)})
     phases = (warned.model_copy(update={"change": change}),) * 3

@@ -30,14 +30,14 @@ def test_points_stand_in_the_order_of_the_schedule(quotas: list[Point]) -> None:
     ]  # fmt: skip
 
 
-def test_a_quota_is_told_as_a_share_of_a_cpu(quotas: list[Point]) -> None:
+def test_a_quota_is_shown_as_a_share_of_a_cpu(quotas: list[Point]) -> None:
     first = quotas[0]
     assert (first.words, first.short, first.raw, first.place, first.number) == (
         "10 % of a CPU", "10 %", "--cpu-quota 10000", "10 % of a CPU", 0.1,
     )  # fmt: skip
 
 
-def test_a_period_is_told_as_a_duration_with_all_that_was_set(periods: list[Point]) -> None:
+def test_a_period_is_shown_as_a_duration_with_all_that_was_set(periods: list[Point]) -> None:
     first = periods[0]
     assert (first.words, first.raw, first.place, first.number) == (
         "5 ms", "--cpu-period 5000 --cpu-quota 2500", "a period of 5 ms", 5.0,

@@ -88,15 +88,15 @@ def test_it_can_be_narrowed(tmp_path: Path) -> None:
     keep(tmp_path, [Night({"9000": [0.1], "10000": [0.2]})] * 6)
     (only,) = history.read(tmp_path, Wanted("cpus_used", requested="9000")).trends
     assert only.key.requested == "9000"
-    for wanted, told in (
+    for wanted, expected in (
         (Wanted("cpus_used", requested="1"), ("--requested 1", "9000, 10000")),
         (Wanted("cpus_used", role="x"), ("--role x", "worker")),
         (Wanted("cpus_used", experiment="x"), ("--experiment x", "cpu-quota-sweep")),
         (Wanted("restarts"), ("METRIC restarts", "cpus_used")),
     ):
         message, advice = refused(tmp_path, wanted)
-        assert told[0] in message
-        assert told[1] in advice
+        assert expected[0] in message
+        assert expected[1] in advice
 
 
 def test_an_unknown_metric_is_answered_with_the_nearest(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_an_unknown_metric_is_answered_with_the_nearest(tmp_path: Path) -> None:
     assert "stall_p99_ms" in refused(tmp_path, Wanted("zzz"))[1]
 
 
-def test_no_runs_and_too_few_runs_are_told(tmp_path: Path) -> None:
+def test_no_runs_and_too_few_runs_are_reported(tmp_path: Path) -> None:
     assert str(tmp_path) in refused(tmp_path)[0]
     keep(tmp_path, steady(0.5, 5))
     assert "has 5, and change points need 6" in refused(tmp_path)[0]
@@ -120,7 +120,7 @@ def test_a_short_series_beside_a_long_one_is_shown_and_not_judged(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "reason"),
     [
         ("run.json", '{"schema_version": 99}', "schema version 99"),
         ("run.json", "{", "not JSON"),
@@ -128,7 +128,7 @@ def test_a_short_series_beside_a_long_one_is_shown_and_not_judged(tmp_path: Path
     ],
 )
 def test_a_damaged_run_is_left_out_by_name(
-    tmp_path: Path, name: str, content: str, told: str
+    tmp_path: Path, name: str, content: str, reason: str
 ) -> None:
     damaged = keep(tmp_path, steady(0.5, 8))[3]
     (damaged.path / name).write_text(content)
@@ -136,7 +136,7 @@ def test_a_damaged_run_is_left_out_by_name(
     assert len(found.trends[0].entries) == 7
     (only,) = found.left_out
     assert only.run == damaged.path.name
-    assert told in only.reason
+    assert reason in only.reason
 
 
 def test_a_figure_that_is_no_number_leaves_its_run_out(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def brute_force_coverage(count: int, rank: int) -> float:
 
 
 @pytest.mark.parametrize("count", range(1, 15))
-def test_the_level_told_is_the_coverage_that_brute_force_finds(count: int) -> None:
+def test_the_reported_level_is_the_coverage_that_brute_force_finds(count: int) -> None:
     interval = median_interval(range(1, count + 1))
     assert interval.level == pytest.approx(brute_force_coverage(count, rank_of(count)))
 
@@ -91,7 +91,7 @@ def test_few_values_give_their_whole_range_and_its_lower_coverage(count: int, le
 
 @pytest.mark.parametrize("count", [3, 5, 10, 30])
 @pytest.mark.parametrize("distribution", ["normal", "exponential", "cauchy"])
-def test_intervals_of_simulated_trials_cover_the_true_median_as_often_as_told(
+def test_intervals_of_simulated_trials_cover_the_true_median_as_often_as_stated(
     count: int, distribution: str
 ) -> None:
     random = np.random.default_rng(20261124)

@@ -336,7 +336,7 @@ def test_every_quota_of_one_worker_measures_as_it_is(folder: Path, percent: int)
     assert measured["stall_max_ms"] == pytest.approx(100 - percent)
 
 
-def test_time_to_effect_is_told_from_the_request_on(quarter: RunDirectory) -> None:
+def test_time_to_effect_is_measured_from_the_request_on(quarter: RunDirectory) -> None:
     measured = values(quarter, phase=2)
     assert measured["answer_ms"] == 15
     # The first sample that shows the new value stands within a millisecond after it.
@@ -410,14 +410,14 @@ DERIVED = {
 
 
 @pytest.mark.parametrize("name", DERIVED)
-def test_what_no_file_told_is_absent_and_never_nought(tmp_path: Path, name: str) -> None:
+def test_what_no_file_shows_is_absent_and_never_zero(tmp_path: Path, name: str) -> None:
     whole = values(written(tmp_path / "whole", Ideal([25_000])))
     lacking = values(with_columns(tmp_path / "lacking", **{name: None}))
     assert set(whole) - set(lacking) == DERIVED[name]
 
 
 @pytest.mark.parametrize("name", DERIVED)
-def test_what_could_never_be_read_is_absent_and_never_nought(tmp_path: Path, name: str) -> None:
+def test_what_could_never_be_read_is_absent_and_never_zero(tmp_path: Path, name: str) -> None:
     times = Ideal([25_000]).times
     unread = column("x", np.zeros_like(times), np.zeros(len(times), dtype=np.bool_))
     lacking = values(with_columns(tmp_path, **{name: unread}))
@@ -464,7 +464,7 @@ def test_every_metric_has_a_unit_and_rows_have_the_columns_of_the_manual(
 
 
 def moving(usage: Mapping[str, Column], cpuset: str) -> tuple[TrialRecord, TrialData]:
-    """Return a trial without limits in which the worker is told to keep to `cpuset`."""
+    """Return a trial without limits in which the worker should keep to `cpuset`."""
     ideal = Ideal([None])
     record = ideal.record()
     (phase,) = record.phases
@@ -529,7 +529,7 @@ def test_a_mask_of_all_cpus_is_never_left(tmp_path: Path) -> None:
     assert (measured["settle_ms"], measured["off_mask_cpu_ms"]) == (0, 0)
 
 
-def test_usage_by_cpu_that_could_not_be_read_is_absent_and_never_nought(tmp_path: Path) -> None:
+def test_usage_by_cpu_that_could_not_be_read_is_absent_and_never_zero(tmp_path: Path) -> None:
     times = Ideal([None]).times
     unread = column("x", np.zeros_like(times), np.zeros(len(times), dtype=np.bool_))
     usage = {"cpuacct.usage_percpu:0": unread, "cpuacct.usage_percpu:1": column("x", times - T0)}
@@ -542,7 +542,7 @@ def test_usage_by_cpu_that_could_not_be_read_is_absent_and_never_nought(tmp_path
 def seen_on(
     folder: Path, cpu: Integers, present: npt.NDArray[np.bool_] | None = None
 ) -> dict[str, float]:
-    """Return the figures of a worker told to keep to CPU 1 that was seen on `cpu` per sample."""
+    """Return the figures of a worker set to CPU 1 that was seen on `cpu` per sample."""
     usage = {"stat:77.processor": column("x", cpu, present)}
     directory = RunDirectory.create(folder, "mine", "run")
     directory.write_run(run_record())
@@ -609,7 +609,7 @@ def test_kills_are_those_within_the_phase(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kills", [[None], [3, 0]])
-def test_kills_that_are_not_known_are_absent_and_never_nought(
+def test_kills_that_are_not_known_are_absent_and_never_zero(
     tmp_path: Path, kills: list[int | None]
 ) -> None:
     assert "oom_kills" not in with_memory(tmp_path, kills)

@@ -66,7 +66,9 @@ def test_what_is_declared_enforced_and_felt_is_effective(tmp_path: Path) -> None
     assert found.evidence == (records.RUN,)
 
 
-def test_a_value_outside_the_band_is_imprecise_and_told_by_how_much(tmp_path: Path) -> None:
+def test_a_value_outside_the_band_is_imprecise_and_the_reason_says_by_how_much(
+    tmp_path: Path,
+) -> None:
     directory = run_builder.build(tmp_path, MadeUp(kernel=more_than_declared))
     found = verdict.judge(load(directory), "cpu-quota")
     assert found.verdict is Outcome.IMPRECISE
@@ -233,7 +235,7 @@ def test_another_metric_is_judged_where_the_first_was_not_counted(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("metric", "value", "grown", "told"),
+    ("metric", "value", "grown", "holds"),
     [
         ("cpus_used", 104, False, True),
         ("cpus_used", 106, True, False),
@@ -249,9 +251,9 @@ def test_another_metric_is_judged_where_the_first_was_not_counted(tmp_path: Path
     ],
 )
 def test_a_value_holds_within_its_band_where_it_tells_anything(
-    metric: str, value: float, grown: bool, told: bool | None
+    metric: str, value: float, grown: bool, holds: bool | None
 ) -> None:
-    assert METRICS[metric].holds(value, 100, 5, grown=grown) is told
+    assert METRICS[metric].holds(value, 100, 5, grown=grown) is holds
 
 
 # Points: each container's value by itself, the median over trials

@@ -81,7 +81,7 @@ def test_where_no_share_of_a_cpu_judges_the_verdicts_are_told(tmp_path: Path) ->
     deaf = unfelt(build(tmp_path / "b", MadeUp(trials=1, host=V2, file=lambda _: "-1")))
     (one,) = compared([good, deaf])
     assert one.headline == "`--cpu-quota` is inconclusive on made-up and imprecise on lab."
-    assert "no workload could tell" in one.findings[0]
+    assert "no workload could show the effect" in one.findings[0]
     (same,) = compared([good, unfelt(build(tmp_path / "c", MadeUp(trials=1, host=V2)))])
     assert same.headline == "`--cpu-quota` is inconclusive on made-up and lab."
 
