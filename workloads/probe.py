@@ -240,15 +240,11 @@ def make_file(path: str, size: int) -> None:
         free = disk.f_bavail * disk.f_frsize
         raise Misuse(f"{path} of {size} bytes needs more than 90 % of the {free} bytes free")
     content = os.urandom(BATCH)
-    os.lseek(descriptor, have, os.SEEK_SET)
-    unsynced = 0
     while have < size:
-        written = os.write(descriptor, content[: size - have])
-        have, unsynced = have + written, unsynced + written
-        if unsynced >= SYNC_EVERY or have >= size:
+        have += os.pwrite(descriptor, content[: size - have], have)
+        if have % SYNC_EVERY < BATCH or have >= size:
             # In small portions, so that a low memory limit is no obstacle.
             os.fdatasync(descriptor)
-            unsynced = 0
     # The first pass shall find nothing in the page cache.
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     os.close(descriptor)
