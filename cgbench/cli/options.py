@@ -21,6 +21,15 @@ def _known_metrics(names: list[str] | None) -> list[str] | None:
     return names
 
 
+def _known_keys(names: list[str] | None) -> list[str] | None:
+    """Refuse a name that is no key before anything is read or measured."""
+    if names:
+        from cgbench.records import agreement
+
+        agreement.require_known(names)
+    return names
+
+
 Results = Annotated[
     Path, typer.Option("--results", metavar="DIR", help="Directory of runs and baselines.")
 ]
@@ -39,7 +48,9 @@ Metrics = Annotated[
 ]
 Allow = Annotated[
     list[str] | None,
-    typer.Option("--allow", metavar="KEY", help="Key that may differ; repeatable."),
+    typer.Option(
+        "--allow", metavar="KEY", callback=_known_keys, help="Key that may differ; repeatable."
+    ),
 ]
 Effect = Annotated[
     float, typer.Option("--effect", min=0.1, max=100, help="Smallest change that matters, in %.")

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cgbench.errors import BaselineError
 from cgbench.judging.contrast import Contrast, Family, Floats, contrasts
-from cgbench.records.agreement import COMPARED, differing, names
+from cgbench.records.agreement import COMPARED, differing, require_known
 from cgbench.records.baseline import Baseline, Series
 from cgbench.records.comparison import Comparison, Difference, Finding, Judgement, Key
 from cgbench.spec.metrics import METRICS
@@ -37,10 +36,7 @@ def differences(
     baseline: Baseline, candidate: Baseline, allow: Collection[str]
 ) -> list[Difference]:
     """Return the keys that differ. Raises BaselineError when `allow` names an unknown one."""
-    known = names(COMPARED)
-    for key in allow:
-        if key not in known:
-            raise BaselineError(f"--allow {key}: no such key", f"Keys: {', '.join(known)}.")
+    require_known(allow)
     return [
         Difference(
             key=one.name,

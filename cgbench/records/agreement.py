@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from cgbench.errors import BaselineError
 from cgbench.records.run import Host, RunRecord
 from cgbench.spec.experiment import Experiment
 
@@ -126,6 +127,14 @@ def differing(here: Measured, there: Measured, keys: Iterable[Key]) -> list[Key]
 def identity(host: Host) -> Identity:
     """Return what tells a host from others."""
     return tuple(str(getattr(host, key.name)) for key in HOST_KEYS if key.identity)
+
+
+def require_known(allow: Iterable[str]) -> None:
+    """Raise BaselineError where a name is none of a key that may be allowed to differ."""
+    known = names(COMPARED)
+    for key in allow:
+        if key not in known:
+            raise BaselineError(f"--allow {key}: no such key", f"Keys: {', '.join(known)}.")
 
 
 def names(keys: Sequence[Key]) -> tuple[str, ...]:

@@ -150,6 +150,10 @@ def test_a_run_whose_trials_failed_is_never_a_pass(results: Path, tmp_path: Path
         (("compare", "before", "same", "--metric", "cpus_usd"), "Did you mean cpus_used?"),
         (("baseline", "set", "gone", "--metric", "speed"), "unknown metric: speed"),
         (("compare", "before", "same", "--allow", "colour"), "no such key"),
+        (("compare", "gone", "gone too", "--allow", "colour"), "--allow colour: no such key"),
+        # Neither the experiment nor the baseline is looked for before that.
+        (("gate", "cpu-quota-swep", "--allow", "colour"), "--allow colour: no such key"),
+        (("gate", "cpu-quota-sweep", "--allow", "kernel", "--allow", "cgbench"), "--allow cgbench"),
         (("compare", "before", "same", "--effect", "0"), "effect"),
     ],
 )
