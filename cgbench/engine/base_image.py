@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from cgbench import programs
 from cgbench.errors import ImageError
 
 DEBOOTSTRAP_TIMEOUT_S = 1200.0
@@ -46,7 +47,7 @@ def make(
             f"no registry answers, and {base} cannot be made without one",
             f"Only debian:SUITE can. Or load it yourself: docker load, then {base} is found.",
         )
-    debootstrap = shutil.which("debootstrap", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    debootstrap = programs.find("debootstrap")
     if debootstrap is None:
         raise ImageError(
             f"no registry answers, and without one making {base} needs debootstrap",
@@ -112,6 +113,7 @@ def _mirror(suite: str) -> list[str]:
             text=True,
             timeout=30,
             check=True,
+            env=programs.environment(),
         )
     except (OSError, subprocess.SubprocessError):
         return []
@@ -139,7 +141,7 @@ def _run(command: list[str], log: Callable[[str], None]) -> int:
         text=True,
         errors="replace",
         start_new_session=True,
-        env={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
+        env=programs.environment(LC_ALL="C", DEBIAN_FRONTEND="noninteractive"),
     ) as process:
 
         def end() -> None:

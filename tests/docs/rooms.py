@@ -177,7 +177,7 @@ def _box(room: str) -> str:
 def _legend(height: int) -> list[str]:
     lines = [
         "A room imports the rooms that its arrows lead to; a number where",
-        "an arrow turns counts the imports. ground: errors, foreign, units, wording.",
+        "an arrow turns counts the imports. ground: errors, foreign, programs, units, wording.",
     ]
     top = height - _EDGE - 24 * (len(lines) + len(_LEGEND)) + 8
     parts = [

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cgbench import programs
+
 Script = Callable[[str, str], None]
 
 
@@ -31,10 +33,10 @@ def trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
-    """Return a function that puts a shell script first on the PATH of a would-be root."""
+    """Return a function that puts a shell script first where a would-be root finds programs."""
     directory = tmp_path / "bin"
     directory.mkdir()
-    monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
+    monkeypatch.setattr(programs, "SYSTEM", f"{directory}:{programs.SYSTEM}")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
 
     def write(name: str, body: str) -> None:

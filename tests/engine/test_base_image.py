@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import stat
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from cgbench import programs
 from cgbench.engine import base_image, image
 from cgbench.errors import ImageError
 from tests.engine.conftest import Script
@@ -98,7 +98,7 @@ def test_unsigned_packages_are_refused(context: Path, script: Script, trees: Pat
 def test_a_missing_debootstrap_is_named_with_the_command_that_installs_it(
     context: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name, path: None)
+    monkeypatch.setattr(programs, "find", lambda name: None)
     with pytest.raises(ImageError, match="needs debootstrap") as caught:
         image.build(Notes(), context, print, "4711-5")
     assert "apt-get install debootstrap debian-archive-keyring" in str(caught.value)
@@ -209,7 +209,8 @@ def test_debootstrap_dies_with_a_build_that_is_killed(
     """Second rank (1): it went on in a tree that was being removed."""
     script("debootstrap", "echo waiting; exec sleep 98764")
     program = (
-        "import pathlib; from cgbench.engine import image; from tests.made.images import Notes\n"
+        "import pathlib; from cgbench import programs; from cgbench.engine import image\n"
+        f"from tests.made.images import Notes; programs.SYSTEM = {programs.SYSTEM!r}\n"
         f"image.build(Notes(), pathlib.Path({str(context)!r}), "
         "lambda line: print(line, flush=True), '4711-5')"
     )

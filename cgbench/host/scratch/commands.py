@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import threading
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from cgbench import programs
 from cgbench.errors import PreconditionError, ScratchError
 from cgbench.host import interrupts
 
@@ -27,7 +27,6 @@ _PACKAGES = {
     "modprobe": "kmod",
     "systemctl": "systemd",
 }
-_TRUSTED = "/usr/sbin:/usr/bin:/sbin:/bin"
 # swapoff reads back all that was swapped out, from a disk that may be slow.
 _TIMEOUT_S = 600.0
 
@@ -41,21 +40,13 @@ def require_root(effective_user: int | None = None) -> None:
         )
 
 
-def program(name: str) -> str | None:
-    """Return where a program is, None where it is not installed.
-
-    The host's own directories come first: root runs it, and PATH may be another user's.
-    """
-    return shutil.which(name, path=f"{_TRUSTED}:{os.environ.get('PATH', '')}")
-
-
 def run(name: str, *arguments: str | Path) -> str:
     """Run a program and return what it printed, without the last newline.
 
     Raises PreconditionError, naming the Debian package, if it is not installed, and ScratchError
     with its last words if it fails.
     """
-    found = program(name)
+    found = programs.find(name)
     if found is None:
         package = _PACKAGES.get(name, name)
         raise PreconditionError(
@@ -67,7 +58,7 @@ def run(name: str, *arguments: str | Path) -> str:
         with undisturbed():
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                errors="replace", env={**os.environ, "LC_ALL": "C"}, timeout=_TIMEOUT_S,
+                errors="replace", env=programs.environment(LC_ALL="C"), timeout=_TIMEOUT_S,
                 check=False,
                 # The terminal's Ctrl-C goes to the whole group.
                 start_new_session=True,
@@ -103,7 +94,7 @@ def write(path: Path, text: str) -> None:
 
 def load_module(name: str, *parameters: str) -> bool:
     """Load a kernel module; False where there is none, or no modprobe to load it."""
-    if program("modprobe") is None:
+    if programs.find("modprobe") is None:
         return False
     try:
         run("modprobe", "--quiet", name, *parameters)

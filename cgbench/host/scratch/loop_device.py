@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cgbench import programs
 from cgbench.errors import PreconditionError, ScratchError
 from cgbench.host import procfs
 from cgbench.host.scratch import commands, headroom, ownership
@@ -95,7 +96,7 @@ def set_scheduler(
             f"the kernel offers no I/O scheduler {name!r} for {device.path}: it has "
             f"{', '.join(_schedulers(queue)[1])}",
             f"Load it (modprobe {name}"
-            + (")." if commands.program("modprobe") else ", from the package kmod)."),
+            + (")." if programs.find("modprobe") else ", from the package kmod)."),
         )
     commands.write(queue / "scheduler", name)
     offered = {one.name for one in (queue / "iosched").glob("*")}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from cgbench import programs
 from cgbench.errors import CgroupError, PreconditionError, ScratchError
 from cgbench.host import cgroups
 from cgbench.host.cgroups import Cgroup
@@ -151,7 +152,7 @@ def _remove(parent: str, root: Path) -> None:
             f"the memory group {parent} still holds processes",
             "Remove its containers, then run `cgbench clean`.",
         )
-    if parent.endswith(_SLICE) and commands.program("systemctl"):
+    if parent.endswith(_SLICE) and programs.find("systemctl"):
         commands.run("systemctl", "stop", parent)
         commands.run("systemctl", "revert", parent)
     if not commands.until(gone):
@@ -168,7 +169,7 @@ def _remove_slice_of_all(root: Path) -> None:
     places = _group(PurePosixPath("/", _ALL_SLICES), root).everywhere()
     if any(_is_used(place) for place in places):
         return
-    if commands.program("systemctl"):
+    if programs.find("systemctl"):
         commands.run("systemctl", "stop", _ALL_SLICES)
     for place in places:
         with suppress(OSError):

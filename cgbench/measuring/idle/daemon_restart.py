@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cgbench import programs
 from cgbench.engine.connection import Answer
 from cgbench.engine.engine import Engine
 from cgbench.errors import EngineError, PreconditionError
@@ -170,6 +171,7 @@ def _systemctl(execute: Execute, *arguments: str) -> subprocess.CompletedProcess
         return execute(
             ["systemctl", *arguments],
             capture_output=True, text=True, check=False, timeout=_SYSTEMCTL_TIMEOUT_S,
+            env=programs.environment(),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise EngineError(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cgbench import programs
 from cgbench.errors import PreconditionError, ScratchError
 from cgbench.host.scratch import commands
 
@@ -35,7 +36,7 @@ def test_a_user_without_rights_is_told_to_use_sudo() -> None:
 def test_the_package_of_a_missing_program_is_named(
     monkeypatch: pytest.MonkeyPatch, program: str, package: str
 ) -> None:
-    monkeypatch.setattr(commands, "program", lambda name: None)
+    monkeypatch.setattr(programs, "find", lambda name: None)
     with pytest.raises(PreconditionError, match=program) as caught:
         commands.run(program)
     assert f"apt-get install {package}" in str(caught.value.advice)
@@ -68,7 +69,7 @@ def test_a_file_that_refuses_is_named(tmp_path: Path) -> None:
 
 
 def test_a_module_is_not_loaded_without_modprobe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "program", lambda name: None)
+    monkeypatch.setattr(programs, "find", lambda name: None)
     assert commands.load_module("none-such") is False
 
 
@@ -145,15 +146,9 @@ def test_a_file_that_the_kernel_does_not_offer_is_not_made(tmp_path: Path) -> No
     assert not absent.exists()
 
 
-def test_roots_programs_come_from_the_hosts_own_directories_first(
+def test_a_program_finds_others_where_root_finds_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Second rank (1): the PATH that sudo hands on may be the caller's."""
-    for name in ("losetup", "cgbench-of-the-user"):
-        (tmp_path / name).write_text("#!/bin/sh\n")
-        (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin")
-    found = commands.program("losetup")
-    assert found is not None
-    assert found.startswith(("/usr/", "/sbin/", "/bin/"))
-    assert commands.program("cgbench-of-the-user") == str(tmp_path / "cgbench-of-the-user")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert commands.run("sh", "-c", "echo $PATH") == programs.SYSTEM

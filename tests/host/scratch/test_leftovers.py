@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from cgbench import programs
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.errors import PreconditionError, ScratchError
@@ -43,7 +44,7 @@ def cgroup_driver() -> str:
 
 def printed(*command: str | Path) -> str:
     return subprocess.run(
-        [commands.program(str(command[0])) or command[0], *command[1:]],
+        [programs.find(str(command[0])) or command[0], *command[1:]],
         capture_output=True,
         text=True,
         check=True,

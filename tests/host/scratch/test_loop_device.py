@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cgbench import programs
 from cgbench.errors import PreconditionError, ScratchError
 from cgbench.host.scratch import commands as privileged
 from cgbench.host.scratch import loop_device, ownership
@@ -175,7 +176,7 @@ def test_a_scheduler_that_the_kernel_lacks_is_told_with_those_it_has(
     tree: HostTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tree.loop("loop3", f"/var/tmp/{DEAD}", scheduler="[none] mq-deadline")
-    monkeypatch.setattr(privileged, "program", lambda name: None)
+    monkeypatch.setattr(programs, "find", lambda name: None)
     with pytest.raises(
         PreconditionError, match=r"'bfq' for .*: it has none, mq-deadline"
     ) as caught:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cgbench import programs
 from cgbench.errors import CgroupError, PreconditionError, ScratchError
 from cgbench.host.scratch import commands, memory_group, ownership
 from tests.made.host_tree import HYBRID_PLACES, HostTree, hybrid, v2
@@ -19,7 +20,7 @@ def powers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let anyone make cgroups, wait for nothing, and find no systemd."""
     monkeypatch.setattr(commands, "require_root", lambda: None)
     monkeypatch.setattr(commands, "until", lambda condition: condition())
-    monkeypatch.setattr(commands, "program", lambda name: None)
+    monkeypatch.setattr(programs, "find", lambda name: None)
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_with_systemd_it_is_a_slice_whose_limit_ends_with_the_boot(
         return ""
 
     monkeypatch.setattr(commands, "run", run)
-    monkeypatch.setattr(commands, "program", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(programs, "find", lambda name: f"/bin/{name}")
     with memory_group.memory_group("a-b", 8 * MIB, "systemd", tree.root) as parent:
         assert parent == "cgbench-a_b.slice"
         assert memory_group.leftovers(tree.root) == []
@@ -145,7 +146,7 @@ def test_the_slice_of_all_is_not_stopped_while_others_are_in_it(
     like_a_kernel(monkeypatch, V1_FILES)
     ran: list[str] = []
     monkeypatch.setattr(commands, "run", lambda *words: ran.append(" ".join(map(str, words))))
-    monkeypatch.setattr(commands, "program", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(programs, "find", lambda name: f"/bin/{name}")
     tree.group("cgbench.slice", processes="17\n" if others == "process" else "")
     if others == "unit":
         tree.group("cgbench.slice/run-u1.service", processes="17\n")
