@@ -51,7 +51,7 @@ def suites(*many: Comparison) -> list[ET.Element]:
     return list(ET.fromstring(junit.of_comparisons(many)))
 
 
-def test_junit_fails_regressions_and_skips_what_cannot_be_told(mixed: Comparison) -> None:
+def test_junit_fails_regressions_and_skips_what_is_undecided(mixed: Comparison) -> None:
     (suite,) = suites(mixed)
     cases = {case.attrib["name"]: case for case in suite}
     assert suite.attrib["name"] == mixed.experiment

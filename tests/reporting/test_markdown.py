@@ -26,17 +26,17 @@ def test_markdown_has_a_row_per_finding_the_worst_first(mixed: Comparison) -> No
 
 
 def test_markdown_of_a_forbidden_comparison_tells_the_next_move_and_has_no_table() -> None:
-    told = markdown.of_comparisons([sides.forbidden()])
-    assert told.startswith("### ! cpu-quota-sweep: incomparable")
-    assert "--allow hostname" in told
-    assert "- kernel differs, as allowed: 6.1.0 → 6.18.0" in told
-    assert "|---|" not in told
+    text = markdown.of_comparisons([sides.forbidden()])
+    assert text.startswith("### ! cpu-quota-sweep: incomparable")
+    assert "--allow hostname" in text
+    assert "- kernel differs, as allowed: 6.1.0 → 6.18.0" in text
+    assert "|---|" not in text
 
 
 def test_markdown_leaves_out_what_nobody_would_read() -> None:
-    told = markdown.of_comparisons([sides.many(60, trials=5)])
-    assert "20 more, none of them worse than the last." in told
-    assert told.count("\n| ") == 41, "the head and 40 findings"
+    text = markdown.of_comparisons([sides.many(60, trials=5)])
+    assert "20 more, none of them worse than the last." in text
+    assert text.count("\n| ") == 41, "the head and 40 findings"
 
 
 def test_a_reason_of_several_lines_stays_in_its_cell(mixed: Comparison) -> None:

@@ -69,7 +69,7 @@ class Case:
 
     @property
     def excused(self) -> bool:
-        """Whether something else than the limit may have led values astray."""
+        """Whether something other than the limit may have moved values."""
         return self.short and METRICS[self.metric].taken_away
 
 

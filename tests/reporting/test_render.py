@@ -224,7 +224,7 @@ def test_a_report_replaces_an_older_one_and_leaves_nothing_beside_it(
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
-def test_a_place_that_cannot_be_written_is_told_with_the_next_move(
+def test_a_place_that_cannot_be_written_is_reported_with_the_next_move(
     run: RunDirectory, tmp_path: Path
 ) -> None:
     with pytest.raises(StoreError, match=r"cannot write .*No such file") as caught:

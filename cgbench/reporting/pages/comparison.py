@@ -34,7 +34,7 @@ class Badge:
 
 @dataclass(frozen=True)
 class Row:
-    """One finding: as the table tells it, and its trials. `interval` has None for unknown."""
+    """One finding as the table shows it, and its trials. `interval` is None if it is unknown."""
 
     anchor: str
     badge: Badge
@@ -57,7 +57,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Part:
-    """One comparison; `filters` are badges with their number, `remarks` what is noted besides."""
+    """One comparison; `filters` are badges with their number."""
 
     anchor: str
     comparison: Comparison
@@ -72,7 +72,7 @@ class Part:
 
     @property
     def differences(self) -> list[Difference]:
-        """The keys that differ, what forbids a comparison first."""
+        """The keys that differ, those that forbid a comparison first."""
         return sorted(self.comparison.differences, key=lambda one: one.allowed)
 
 
@@ -174,20 +174,20 @@ def _middle(values: Sequence[float], unit: str) -> str:
 
 def _headline(found: Comparison) -> str:
     """Return the headline with the sides' names as code, which stays on one line."""
-    told = comparison_words.headline(found)
+    text = comparison_words.headline(found)
     for name in {found.baseline, found.candidate}:
         if "`" not in name and " " not in name:
-            told = re.sub(
+            text = re.sub(
                 rf"(?<= against ){re.escape(name)}|{re.escape(name)}(?= against )",
                 # A function: backslashes in a name are no references to groups.
                 lambda found: f"`{found.group()}`",
-                told,
+                text,
             )
-    return told
+    return text
 
 
 def method(found: Comparison) -> tuple[str, ...]:
-    """Return how findings were judged, in two sentences and what was special; else none."""
+    """Return how findings were judged, in two sentences and one per special case; else none."""
     if not found.findings:
         return ()
     dealt, statistic = (
@@ -195,7 +195,7 @@ def method(found: Comparison) -> tuple[str, ...]:
         if found.paired
         else ("the trials are dealt to the two sides", "Welch t")
     )
-    told = [
+    sentences = [
         f"p is how often the largest {statistic} of all "
         f"{count(len(found.findings), 'metric')} reaches the one that was seen when {dealt} at "
         f"random (a maxT permutation test, so it is corrected for their number); a change counts "
@@ -206,10 +206,10 @@ def method(found: Comparison) -> tuple[str, ...]:
         f"whole interval too small to matter.",
     ]
     if any(one.change_pct is not None and _partly_zero(one) for one in found.findings):
-        told.append("Where a trial shows 0, the metric's resolution is added before dividing.")
+        sentences.append("Where a trial shows 0, the metric's resolution is added before dividing.")
     if any(one.change_pct is None and _enough(one) for one in found.findings):
-        told.append("Where there is no ratio, every single trial must agree.")
-    return tuple(told)
+        sentences.append("Where there is no ratio, every single trial must agree.")
+    return tuple(sentences)
 
 
 def _partly_zero(one: Finding) -> bool:

@@ -15,7 +15,7 @@ MARKS = {
     Meeting.B_FAILED: "b",
     Meeting.INDEPENDENT: "·",
 }
-"""The sign of each outcome, which tells it without colour."""
+"""The sign of each outcome, which distinguishes it without colour."""
 
 WORDS = {
     Meeting.DISTURBED: "the second silently changed the first",
@@ -29,7 +29,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Pair:
-    """One cell: its sign, the outcome as a class name, and all that is known of it as text."""
+    """One cell: its sign, the outcome as a class name, and all details as text."""
 
     mark: str
     kind: str
@@ -40,8 +40,8 @@ class Pair:
 class Grid:
     """The cells by row and column of `options`; None where nothing was tried.
 
-    `legend` holds sign, class name, outcome, meaning and number of pairs; `told` the pairs that
-    are told in words, and `failures` the options that failed by themselves.
+    `legend` holds sign, class name, outcome, meaning and number of pairs. `disturbed` and `refused`
+    are the pairs that the page also lists in words, `failures` the options that failed alone.
     """
 
     options: tuple[str, ...]
@@ -102,7 +102,7 @@ def _pair(one: Interaction) -> Pair:
 
 
 def _failures(interactions: Sequence[Interaction]) -> list[str]:
-    """Say which options failed whatever stood beside them, each once and with Docker's words."""
+    """Return the options that failed with every other one, each once and with Docker's words."""
     found: dict[str, list[str]] = {}
     for one in interactions:
         if one.outcome == Meeting.A_FAILED:

@@ -64,7 +64,7 @@ class ReportPage:
 def report_page(runs: Sequence[Run], tables: Sequence[TruthTable], curve_points: int) -> ReportPage:
     """Gather what the page says; lines over time get about `curve_points` points."""
     pages = [run_page(run, f"run-{number}", curve_points) for number, run in enumerate(runs, 1)]
-    # A host has one name on the page, and tables need one each, even of the same host.
+    # A host has one name on the page, but each table needs its own, even of the same host.
     hosts = {identity(one): one for one in (
         *(table.host for table in tables), *(page.record.host for page in pages))}  # fmt: skip
     called = dict(zip(hosts, host_names.names(list(hosts.values())), strict=True))

@@ -42,7 +42,7 @@ class Part:
 
 @dataclass(frozen=True)
 class RunPage:
-    """One run's section of a report; `metric` is the one that an expectation exists for."""
+    """One run's section of a report; `metric` is the one that it is judged by."""
 
     anchor: str
     record: RunRecord
@@ -73,12 +73,12 @@ class RunPage:
 
     @property
     def warnings(self) -> list[Check]:
-        """The checks to see at once."""
+        """The checks that are shown at once."""
         return [check for check in self.checks if check.severity == "warning"]
 
     @property
     def notes(self) -> list[Check]:
-        """The checks that can wait."""
+        """The checks that are folded."""
         return [check for check in self.checks if check.severity != "warning"]
 
     def to_json(self) -> dict[str, object]:

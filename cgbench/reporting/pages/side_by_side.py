@@ -28,7 +28,7 @@ from cgbench.wording import capitalised, count, milliseconds, percent_bound, qua
 
 # Of the marks of the first, second, ... host.
 _SIZES = (13, 9, 6, 4)
-# These have an error in percent that says all; other metrics are judged by their bands.
+# These are summarised by their errors in percent; other metrics by their verdicts.
 _SHARES_OF_CPU = ("cpus_used", "cpu_share_pct")
 _METRICS = ("answer_ms", "file_ms", "settle_ms")
 
@@ -126,7 +126,7 @@ def _side(run: Run, name: str) -> Side | None:
     words = described(name, record.host)
     times = effect_times(run.rows, by_trial)
     several = len({kind.role for kind in times}) > 1
-    stages = {metric: told for metric, (told, _) in zip(_METRICS, STAGES, strict=True)}
+    stages = {metric: words for metric, (words, _) in zip(_METRICS, STAGES, strict=True)}
     lane = {
         f"{kind.role} {kind.short}" if several else kind.short:
             {stages[metric]: values for metric, values in found.items()}
@@ -178,8 +178,9 @@ def _lines(sides: Sequence[Side], metric: str | None) -> list[Line]:
 
 @dataclass(frozen=True)
 class _Worst:
-    """The value of one host that is farthest from what is declared, in percent; `held` if none is
-    outside its band.
+    """The value of one host that is farthest from the declared one, in percent.
+
+    `held` says that all values are inside their bands.
     """
 
     host: str
@@ -190,11 +191,11 @@ class _Worst:
 
     @property
     def words(self) -> str:
-        """How far the host's values lie from what is declared."""
+        """How far the host's values lie from the declared ones."""
         if self.held:
             return f"on {self.host} within {percent_bound(self.error_pct)}"
-        told = f"on {self.host} off by {percent_bound(self.error_pct)} at {self.point.place}"
-        return told if self.doubt is None else f"{told}, which is inconclusive ({self.doubt})"
+        found = f"on {self.host} off by {percent_bound(self.error_pct)} at {self.point.place}"
+        return found if self.doubt is None else f"{found}, which is inconclusive ({self.doubt})"
 
 
 def _worst(side: Side, metric: str | None) -> _Worst | None:
@@ -210,7 +211,7 @@ def _worst(side: Side, metric: str | None) -> _Worst | None:
 
 
 def _headline(sides: Sequence[Side], metric: str | None) -> str:
-    """Say how well each host holds what is declared, in percent or by its verdict."""
+    """Say how well each host meets the declared limits, in percent or by its verdict."""
     name, verify = sides[0].experiment.option, sides[0].experiment.verify
     if verify is not None and metric not in _SHARES_OF_CPU:
         verdicts = [(side.name, judge(side.run, name).verdict.value) for side in sides]
@@ -220,22 +221,22 @@ def _headline(sides: Sequence[Side], metric: str | None) -> str:
     worst = [found for side in sides if (found := _worst(side, metric)) is not None]
     if not worst:
         return f"Nothing is expected of the workload, so no figure judges `--{name}`."
-    told = "; ".join(one.words for one in worst)
-    astray = [one for one in worst if not one.held]
-    if not astray:
-        return f"`--{name}` holds on {count(len(worst), 'host')}: {told}."
-    if len(astray) == len(worst):
-        return f"`--{name}` leaves its band on every host: {told}."
-    return f"`--{name}` does not hold alike: {told}."
+    by_host = "; ".join(one.words for one in worst)
+    failing = [one for one in worst if not one.held]
+    if not failing:
+        return f"`--{name}` holds on {count(len(worst), 'host')}: {by_host}."
+    if len(failing) == len(worst):
+        return f"`--{name}` leaves its band on every host: {by_host}."
+    return f"`--{name}` does not hold on every host: {by_host}."
 
 
 def _finding(side: Side, metric: str | None) -> str:
-    """Say how soon a change takes hold on one host, and what its verdict rests on."""
+    """Say how soon a change takes hold on one host, and the reason for its verdict."""
     answered, settled = side.values("answer_ms"), side.values("settle_ms")
-    told = [f"Docker answers after {milliseconds(median(answered))}"] if answered else []
+    times = [f"Docker answers after {milliseconds(median(answered))}"] if answered else []
     if settled:
-        told.append(f"a change takes hold in {milliseconds(median(settled))}")
-    clauses = [", ".join(told)] if told else ["no change was answered"]
+        times.append(f"a change takes hold in {milliseconds(median(settled))}")
+    clauses = [", ".join(times)] if times else ["no change was answered"]
     verify = side.experiment.verify
     if verify is not None and metric not in _SHARES_OF_CPU:
         clauses.append(judge(side.run, side.experiment.option).reason.rstrip("."))
@@ -319,6 +320,6 @@ def _apart(sides: Sequence[Side], metric: str) -> str | None:
     widest = max(both, key=distance)
     point = widest[0][1]
     unit = point.estimates[metric].unit
-    told = ", ".join(f"{quantity(value, unit)} on {side.name}" for side, _, value in widest)
+    values = ", ".join(f"{quantity(value, unit)} on {side.name}" for side, _, value in widest)
     heading = capitalised(truth_cells.metric(metric))
-    return f"{heading}, farthest apart at {point.words}: {told}"
+    return f"{heading}, farthest apart at {point.words}: {values}"

@@ -26,20 +26,20 @@ WORST_FIRST = (
     Outcome.IGNORED, Outcome.DISCARDED, Outcome.INEFFECTIVE, Outcome.REVERTED, Outcome.IMPRECISE,
     Outcome.REJECTED, Outcome.INCONCLUSIVE, Outcome.UNSUPPORTED, Outcome.EFFECTIVE,
 )  # fmt: skip
-"""Verdicts in the order of the page: what Docker says and is not so comes first."""
+"""Verdicts in the order of the page: accepted by Docker but not in force comes first."""
 
 _TONES = {
     Outcome.IMPRECISE: "imprecise",
     Outcome.REJECTED: "refused",
-    Outcome.INCONCLUSIVE: "untold",
-    Outcome.UNSUPPORTED: "untold",
+    Outcome.INCONCLUSIVE: "undecided",
+    Outcome.UNSUPPORTED: "undecided",
     Outcome.EFFECTIVE: "holds",
 }
 _TONE_WORDS = {
     "fiction": "not in force",
     "imprecise": "imprecise",
     "refused": "refused",
-    "untold": "undecided",
+    "undecided": "undecided",
     "holds": "in force",
 }
 
@@ -70,7 +70,7 @@ class Term:
 
 @dataclass(frozen=True)
 class FileCell:
-    """One interface file in the table: as one reads it; `good` is None if nothing is expected."""
+    """One interface file in the table, for a reader; `good` is None where nothing is expected."""
 
     file: str
     before: str
@@ -101,7 +101,7 @@ class Cell:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict with everything behind it."""
+        """The verdict with all its details."""
         return self.row.verdict
 
 

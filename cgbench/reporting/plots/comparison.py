@@ -63,7 +63,7 @@ def forest(labelled: Labelled) -> Plot | None:
         title=_forest_title(known),
         reading="Candidate against baseline with the interval; the green band of a row is the "
         "smallest change that matters there." + _left_out(known, lacking, reach),
-        summary="; ".join(f"{label}: {_told(one)}" for label, one in known),
+        summary="; ".join(f"{label}: {_in_words(one)}" for label, one in known),
         keys=(*(Key(one.value, *MARKS[one]) for one in present),
               Key("too small to matter", HELD, "band")),
         data=[_changes(known, judged, reach) for judged in present],
@@ -93,11 +93,11 @@ def _reach(known: Sequence[Finding]) -> float:
     farthest = max(abs(end) for one in known for end in _ends(one))
     smallest = min(one.effect_pct for one in known)
     widest = max(_FARTHEST_PCT, 10 * smallest)
-    # Up to twice as far everything is still told apart, and nothing need be cut off.
+    # Up to twice that range all changes can still be distinguished, so none is cut off.
     return 1.12 * max(1.5 * smallest, farthest if farthest <= 2 * widest else widest)
 
 
-def _told(one: Finding) -> str:
+def _in_words(one: Finding) -> str:
     low, middle, high = _ends(one)
     return (
         f"{one.judgement.value}, {signed_percent(middle)} "
@@ -121,13 +121,13 @@ def _coded(label: str) -> str:
 
 
 def _left_out(known: Labelled, lacking: int, reach: float) -> str:
-    told = ""
+    text = ""
     if any(abs(_change(one)) > reach for _, one in known):
-        told += f" Arrows at the edge stand for changes of more than {reach:.0f} %."
+        text += f" Arrows at the edge stand for changes of more than {reach:.0f} %."
     if lacking:
         verb = "has" if lacking == 1 else "have"
-        told += f" {count(lacking, 'metric')} of the table {verb} no ratio, and so no row here."
-    return told
+        text += f" {count(lacking, 'metric')} of the table {verb} no ratio, and so no row here."
+    return text
 
 
 def _changes(known: Labelled, judged: Judgement, reach: float) -> Trace:
@@ -138,11 +138,11 @@ def _changes(known: Labelled, judged: Judgement, reach: float) -> Trace:
     trace = dots(
         rounded(shown), [row for row, _ in rows], colour, mark, size=10, cliponaxis=False,
         error_x=bars([_ends(one)[0] for _, one in rows], shown, [_ends(one)[2] for _, one in rows]),
-        customdata=[f"{known[row][0]}<br>{_told(one)}" for row, one in rows],
+        customdata=[f"{known[row][0]}<br>{_in_words(one)}" for row, one in rows],
         hovertemplate="%{customdata}<extra></extra>",
     )  # fmt: skip
     for end in ("array", "arrayminus"):
-        # An interval around a place where the change is not would mislead.
+        # The mark stands at the edge, not at the change: an interval around it would mislead.
         trace["error_x"][end] = [
             0 if out else value for out, value in zip(off, trace["error_x"][end], strict=True)
         ]
@@ -255,7 +255,7 @@ def _medians(one: Finding) -> str:
 
 
 def figure(value: float, unit: str) -> str:
-    """Return a value of a metric with its unit, fine enough to tell a small change."""
+    """Return a value of a metric with its unit, with enough digits to show a small change."""
     text = amount(value, unit)
     return text if unit == "bytes" else f"{text} {unit}".rstrip()
 

@@ -19,7 +19,7 @@ from cgbench.records.run import PointKey, RunRecord
 from cgbench.records.trial import Phase, TrialRecord
 from cgbench.reporting.plots.curve import Curve, thinned
 from cgbench.reporting.plots.stall_rates import StallCount, count_stalls
-from cgbench.reporting.words.changes import Kind, kinds, telling
+from cgbench.reporting.words.changes import Kind, clearest, kinds
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US
@@ -104,7 +104,7 @@ class _Drawing:
         self._kinds = {trial.number: kinds(trial, run.record.experiment) for trial in run.finished}
         every = dict.fromkeys(kind for each in self._kinds.values() for kind in each.values())
         self._repetitions: dict[Kind, list[Repetition]] = {
-            kind: [] for kind in telling(list(every))
+            kind: [] for kind in clearest(list(every))
         }
         self._drawn = max(
             run.finished, key=lambda trial: (len(trial.phases), -trial.number), default=None
@@ -114,21 +114,21 @@ class _Drawing:
         self._origin = 0
 
     def look(self, trial: TrialRecord, measured: Measured) -> None:
-        """Take from one trial what is drawn of it."""
+        """Keep what the plots need of one trial."""
         for data in measured.values():
             count_stalls(self._stalls, trial, data, self._run.record)
             for kind, found in _repetitions(trial, data, self._kinds[trial.number], self._points):
                 if kind in self._repetitions:
                     self._repetitions[kind].append(found)
             if trial is self._drawn and data.t_ns.size and "usage_ns" in data.counters:
-                # All containers of a trial are sampled together, so one origin serves.
+                # All containers of a trial are sampled together and share one origin.
                 self._origin = self._origin or int(data.t_ns[0])
                 self._usages.append(
                     _usage(trial, data, self._run.record, self._origin, self._points)
                 )
 
     def finished(self) -> Curves:
-        """Return the curves, once every trial was looked at."""
+        """Return the curves, once every trial was read."""
         timeline = None
         if self._drawn is not None and self._usages:
             timeline = _timeline(

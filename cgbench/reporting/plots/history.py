@@ -59,7 +59,7 @@ def trend(one: Trend, name: str) -> Plot:
 
 def _found(one: Trend) -> str:
     if one.too_short:
-        return f"{count(len(one.entries), 'run')}, too few to tell"
+        return f"{count(len(one.entries), 'run')}, too few to judge"
     if not one.changes:
         return f"no change in {count(len(one.entries), 'run')}"
     return ", ".join(
@@ -71,7 +71,7 @@ def _found(one: Trend) -> str:
 def _reading(one: Trend) -> str:
     if not one.shifts:
         return "One point a run, oldest first; nothing else changed between them."
-    return "One point a run, oldest first. Beneath them: " + "; ".join(
+    return "One point a run, oldest first. What else changed: " + "; ".join(
         f"{one.entries[shift.index].started:%Y-%m-%d} {shifted(shift)}" for shift in one.shifts
     ) + "."  # fmt: skip
 

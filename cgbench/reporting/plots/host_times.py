@@ -53,7 +53,7 @@ def host_times(lanes: Sequence[Lane], name: str) -> Plot | None:
         reading="Medians since the request, on a logarithmic axis: a lane for each host. A mark "
         "that is missing was not seen; a workload that settled after 0 ms never left its band, and "
         "where it settled before the file shows the value, noise on that host hides the change.",
-        summary="; ".join(_told(lane, shown) for lane in lanes),
+        summary="; ".join(_in_words(lane, shown) for lane in lanes),
         keys=(*keys, *(Key(words, MUTED, mark) for words, mark in STAGES)),
         data=data,
         layout={
@@ -79,13 +79,13 @@ def _title(lanes: Sequence[Lane]) -> str:
          [value for times in lane.rows.values() for value in times.get(STAGES[-1][0], ())])
         for lane in lanes
     ]  # fmt: skip
-    told = [f"{milliseconds(median(values))} on {host}" for host, values in settled if values]
-    if not told:
+    by_host = [f"{milliseconds(median(values))} on {host}" for host, values in settled if values]
+    if not by_host:
         return "Docker's answer and the interface file; no workload was seen to settle"
-    return f"The workload follows after {', '.join(told)}"
+    return f"The workload follows after {', '.join(by_host)}"
 
 
-def _told(lane: Lane, shown: Sequence[str]) -> str:
+def _in_words(lane: Lane, shown: Sequence[str]) -> str:
     rows = (
         f"{label} " + ", ".join(f"{words} {milliseconds(value)}" for words, value in found.items())
         for label in shown

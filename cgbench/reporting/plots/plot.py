@@ -1,4 +1,4 @@
-"""The noun of a report's plots: what to see, how to read it, and Plotly's data and layout.
+"""The model of a report's plots: what to see, how to read it, and Plotly's data and layout.
 
 Colours are names of roles (`@used`), which the page turns into colours that fit its theme.
 Nothing here needs Plotly: the page draws.

@@ -15,13 +15,13 @@ from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_MS
 
 BINS_PER_DECADE = 40
-"""How finely stall lengths are told apart."""
+"""The resolution of stall lengths: bins per factor of ten."""
 
-# Its probe notes how late it woke, which is no stall.
+# This probe records how late it woke up, which is no stall.
 _SLEEPING = "wake"
 
 THRESHOLD_MS = 0.2
-"""The shortest stall that the probe notes."""
+"""The shortest stall that the probe records."""
 
 
 @dataclass

@@ -43,7 +43,7 @@ def time_to_effect(times: Times, name: str) -> Plot | None:
         title=_title(known),
         reading="Medians over the changes of each option, on a logarithmic axis; zero is the "
         "request. Without a diamond no reading showed the new value, without a square the workload "
-        "never left its band or had nothing to feel.",
+        "never left its band or could not show the change.",
         summary="; ".join(
             f"{label}: " + ", ".join(
                 f"{words} {milliseconds(value)}" for field, words, _, _ in STAGES

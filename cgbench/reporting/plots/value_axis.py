@@ -30,7 +30,7 @@ class Layout:
     def groups(self) -> list[tuple[str, list[Point]]]:
         """Return the points by container and by how values were set, in order along the axis.
 
-        A group is named by what tells it from the others: nothing if it is the only one.
+        A group is named by what distinguishes it from the others: nothing if it is the only one.
         """
         by: dict[tuple[str, str], list[Point]] = {}
         for point in self.points:
@@ -142,8 +142,8 @@ def named(what: str, label: str) -> str:
     return f"{what}, {label}" if label else what
 
 
-def told(one: Layout, metric: str) -> str:
-    """Return the medians of a metric as words, for those who do not see the plot."""
+def in_words(one: Layout, metric: str) -> str:
+    """Return the medians of a metric in words, for readers who do not see the plot."""
     return "; ".join(
         f"{label}{': ' * bool(label)}{point.words}: "
         f"{significant(point.estimates[metric].median, 3)} {point.estimates[metric].unit}"

@@ -19,7 +19,7 @@ from cgbench.reporting.plots.plot import (
     line,
     rescaled,
 )
-from cgbench.reporting.plots.value_axis import Layout, medians, named, singles, told
+from cgbench.reporting.plots.value_axis import Layout, in_words, medians, named, singles
 from cgbench.spec.metrics import METRICS
 from cgbench.wording import capitalised, count, percent_bound, signed_percent, significant
 
@@ -53,7 +53,7 @@ def declared(one: Layout, metric: str | None) -> Plot | None:
         reading="On the dashed line the container gets exactly what is declared; above it more, "
         "below it less. Large marks are medians across trials, bars their intervals, rings single "
         "phases.",
-        summary=told(one, metric),
+        summary=in_words(one, metric),
         keys=tuple(keys),
         data=data,
         layout={
@@ -233,7 +233,7 @@ def against_value(one: Layout, metric: str, unit_words: str, reading: str) -> Pl
         name=metric,
         title=f"{capitalised(what)}: {', '.join(dict.fromkeys(ends))}",
         reading=reading,
-        summary=told(one, metric),
+        summary=in_words(one, metric),
         keys=tuple(keys),
         data=data,
         layout={

@@ -8,7 +8,7 @@
 
   const role = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
-  // Values in order are told apart by a scale of three colours, mixed in between.
+  // Ordered values are distinguished by a scale of three colours, mixed in between.
   function onScale(share) {
     const stops = ["scale-low", "scale-mid", "scale-high"].map((name) =>
       role(name).match(/[0-9a-f]{2}/gi).map((pair) => parseInt(pair, 16)));

@@ -14,14 +14,14 @@
 
   // A finger has no pointer to hold over a cell.
   for (const grid of document.querySelectorAll(".grid")) {
-    const told = grid.closest("section").querySelector(".pair");
+    const details = grid.closest("section").querySelector(".pair");
     const show = ({ target }) => {
       const cell = target.closest("td[title]");
       if (!cell) return;
       grid.querySelectorAll(".chosen").forEach((other) => other.classList.remove("chosen"));
       cell.classList.add("chosen");
-      told.textContent = cell.title;
-      told.hidden = false;
+      details.textContent = cell.title;
+      details.hidden = false;
     };
     grid.addEventListener("click", show);
   }

@@ -1,4 +1,4 @@
-"""The changes of a trial told apart by what was in force before and after, and their direction."""
+"""The changes of a trial, grouped by the values before and after them, and their direction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CAPS = frozenset({"cpus", "cpu-quota", "memory", "memory-swap", "pids-limit"})
 
 
 class Direction(StrEnum):
-    """Whether the option's number went up or down; `set` where that cannot be said."""
+    """Whether the option's number went up or down; `set` where it has no such order."""
 
     RAISED = "raised"
     LOWERED = "lowered"
@@ -102,8 +102,8 @@ def _words(name: str, value: str | None, settings: Mapping[str, int | float | st
     return "default" if value is None else worded(name, value, settings)
 
 
-def telling(many: Sequence[Kind]) -> list[Kind]:
-    """Return the raising and the lowering change that show most, or else the first of all.
+def clearest(many: Sequence[Kind]) -> list[Kind]:
+    """Return the raising and the lowering change that show an effect best, or else the first.
 
     That is the one with the largest ratio whose period still shows milliseconds.
     """
@@ -111,9 +111,9 @@ def telling(many: Sequence[Kind]) -> list[Kind]:
     for direction in (Direction.RAISED, Direction.LOWERED):
         candidates = [kind for kind in many if kind.direction is direction and kind.ratio]
         if candidates:
-            chosen.append(max(candidates, key=_showing))
+            chosen.append(max(candidates, key=_clarity))
     return chosen or list(many[:1])
 
 
-def _showing(kind: Kind) -> tuple[bool, float]:
+def _clarity(kind: Kind) -> tuple[bool, float]:
     return kind.period_us <= DEFAULT_PERIOD_US, abs(math.log(kind.ratio or 1.0))

@@ -1,4 +1,4 @@
-"""Comparisons in words: the sentences of every form in which they are shown."""
+"""Comparisons in words: the sentences that all their forms share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from cgbench.records.comparison import Comparison, Finding, Judgement
 
 
 def where(one: Finding | Series) -> str:
-    """Return option, value, container and metric of a finding, as one names them."""
+    """Return option, value, container and metric of a finding in one text."""
     how = "" if one.via == "update" else f" ({one.via})"
     return f"--{one.option} {one.point.label}{how} · {one.role} · {one.metric}"
 
@@ -24,8 +24,8 @@ def headline(found: Comparison) -> str:
     sides = f"{found.candidate} against {found.baseline}"
     apart = [one for one in found.differences if not one.allowed]
     if apart:
-        told = "; ".join(f"{one.key} was {one.baseline}, is {one.candidate}" for one in apart)
-        return f"{found.experiment}: incomparable, {sides}: {told}"
+        keys = "; ".join(f"{one.key} was {one.baseline}, is {one.candidate}" for one in apart)
+        return f"{found.experiment}: incomparable, {sides}: {keys}"
     counts = ", ".join(f"{len(found.of(one))} {one.value}" for one in Judgement if found.of(one))
     return f"{found.experiment}: {found.overall.value}, {sides}: {counts or 'nothing measured'}"
 
@@ -58,13 +58,13 @@ def ordered(found: Comparison) -> list[Finding]:
 
 def remarks(found: Comparison) -> list[str]:
     """Return what else a reader must know: disturbed trials, allowed differences, notes."""
-    told = [
+    texts = [
         f"{one.key} differs, as allowed: {one.baseline} → {one.candidate}"
         for one in found.differences
         if one.allowed and not found.paired
     ]
-    told += [
+    texts += [
         f"trial {one.repetition} {'kept' if one.kept else 'measured again'}: {one.reason}"
         for one in found.disturbances
     ]
-    return [*told, *found.notes]
+    return [*texts, *found.notes]

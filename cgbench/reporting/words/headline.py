@@ -1,4 +1,4 @@
-"""What a run found, in words with numbers; nothing but the run's own files is consulted."""
+"""What a run found, in words with numbers, from the run's own files alone."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from cgbench.wording import (
     significant,
 )
 
-# Fewer changes than this have no 95th percentile worth the name.
+# Fewer changes than this have no meaningful 95th percentile.
 _ENOUGH_FOR_P95 = 20
-# `docker stats` this close to the usage counter is told without an example.
+# `docker stats` this close to the usage counter is reported without an example.
 _STATS_AGREE_PCT = 5.0
 # Below this share of a CPU a few ticks decide, and a ratio says nothing.
 _LEAST_CPUS = 0.05
-# Along these options the length of stalls has a course worth telling.
+# Along these options the length of stalls has a trend to report.
 _BANDWIDTH = frozenset({"cpu-quota", "cpu-period", "cpus"})
-# What these say is best said in percent; other metrics have a verdict in words.
+# These are best reported as errors in percent; other metrics have a verdict in words.
 _SHARES_OF_CPU = ("cpus_used", "cpu_share_pct")
 
 Rows = Sequence[Row]
@@ -40,14 +40,14 @@ _Judged = tuple[Point, Estimate, float]
 
 
 def sentences(of: Run) -> list[str]:
-    """Return the findings of a run, the gravest first; what one types stands in backticks."""
+    """Return the findings of a run, the most serious first; options and code are in backticks."""
     run, trials, rows, many = of.record, of.trials, of.rows, points(of)
     troubles, remarks = _failures(run, trials), [*_refusals(trials), *_docker_warnings(trials)]
     if not many:
         return [*troubles, *remarks] or ["No trial has finished yet, so nothing was measured."]
     metric = judged(run.experiment, many)
     limits, held = _verdicts(of, metric) or _limits(of, many, metric)
-    # A finding that rests on the lesser part of the trials must not be the first thing read.
+    # A finding from no more than half of the trials must not be the first sentence.
     scarce = 2 * sum(trial.status == "ok" for trial in trials) <= run.trials_planned
     found = [
         _not_enforced(many),
@@ -63,13 +63,13 @@ def sentences(of: Run) -> list[str]:
 
 
 def _verdicts(run: Run, metric: str | None) -> tuple[str, bool] | None:
-    """Say what an experiment finds that judges by something else than CPUs; None for others."""
+    """Return the verdicts of an experiment that is not judged by CPUs; None for others."""
     verify = run.record.experiment.verify
     if verify is None or metric in _SHARES_OF_CPU:
         return None
     found = [verdict.judge(run, option) for option in verify.options]
-    told = (f"`--{one.option}` is {one.verdict.value}: {one.reason.rstrip('.')}." for one in found)
-    return " ".join(told), all(one.verdict is Outcome.EFFECTIVE for one in found)
+    texts = (f"`--{one.option}` is {one.verdict.value}: {one.reason.rstrip('.')}." for one in found)
+    return " ".join(texts), all(one.verdict is Outcome.EFFECTIVE for one in found)
 
 
 # What went wrong
@@ -101,7 +101,7 @@ def _refusals(trials: Sequence[TrialRecord]) -> list[str]:
 
 
 def _plain(why: str) -> str:
-    """Return a refusal without what is known anyway: the command, line ends, whole identities."""
+    """Return a refusal without the command, line ends and the rest of long identities."""
     reason = " ".join(why.rpartition(" was refused: ")[2].split())
     return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", reason).removesuffix(" : unknown")
 
@@ -123,14 +123,14 @@ def _not_enforced(many: Sequence[Point]) -> str | None:
         return None
     first = wrong[0]
     return (
-        f"The kernel does not hold what was asked for at {len(wrong)} of {_values(len(own))}: "
+        f"The kernel does not hold the requested value at {len(wrong)} of {_values(len(own))}: "
         f"after `{first.raw}` {' and '.join(first.files)} read {first.enforced}, "
         f"not {first.intended}."
     )
 
 
 def _limits(run: Run, many: Sequence[Point], metric: str | None) -> tuple[str | None, bool]:
-    """Say how well experienced follows declared, and whether it does so everywhere."""
+    """Say how well experienced follows declared, and whether it does so at every value."""
     name = run.record.experiment.option
     known = [
         (point, estimate, estimate.error_pct)
@@ -139,11 +139,12 @@ def _limits(run: Run, many: Sequence[Point], metric: str | None) -> tuple[str | 
     ]
     if not known:
         return f"Nothing is expected of the workload, so no figure judges `--{name}`.", True
-    astray = [entry for entry in known if entry[1].within is False]
-    if astray and metric is not None:
-        # Not what moves whatever is asked for: no other load explains that.
+    outside = [entry for entry in known if entry[1].within is False]
+    if outside and metric is not None:
+        # A metric that does not follow the requested values at all is no effect of other load.
         certain = verdict.judge(run, name).verdict is Outcome.INEFFECTIVE
-        return _not_held(name, known, astray, None if certain else checks.doubt(run, metric)), False
+        doubt = None if certain else checks.doubt(run, metric)
+        return _not_held(name, known, outside, doubt), False
     within = f"within {percent_bound(max(abs(error) for _, _, error in known))}"
     if same_throughput([point for point, _, _ in known]):
         medians = [estimate.median for _, estimate, _ in known]
@@ -156,14 +157,14 @@ def _limits(run: Run, many: Sequence[Point], metric: str | None) -> tuple[str | 
 
 
 def _not_held(
-    name: str, known: Sequence[_Judged], astray: Sequence[_Judged], doubt: str | None
+    name: str, known: Sequence[_Judged], outside: Sequence[_Judged], doubt: str | None
 ) -> str:
-    """Say where a limit let too much through, or else where less than it was used.
+    """Say where a container got more than its limit, or else where it got less.
 
-    A `doubt` is what else may have done it, and leaves it open.
+    A `doubt` is another possible cause, which makes the sentence inconclusive.
     """
-    over = [entry for entry in astray if entry[2] > 0]
-    point, worst, error = max(over or astray, key=lambda entry: abs(entry[2]))
+    over = [entry for entry in outside if entry[2] > 0]
+    point, worst, error = max(over or outside, key=lambda entry: abs(entry[2]))
     what, verb = ("held", "had") if over else ("reached", "got only")
     rest = [abs(other) for _, estimate, other in known if estimate.within]
     elsewhere = f" Elsewhere it held within {percent_bound(max(rest))}." if rest else ""
@@ -174,7 +175,7 @@ def _not_held(
     if got.partition(" ")[2] == declared.partition(" ")[2] != "%":
         declared = declared.partition(" ")[0]
     return (
-        f"`--{name}` was not {what} at {_distinct(over or astray)} of "
+        f"`--{name}` was not {what} at {_distinct(over or outside)} of "
         f"{_values(_distinct(known))}: at {point.place} {who} {verb} {got} "
         f"against {declared} declared ({signed_percent(error)}).{open_words}{elsewhere}"
     )
@@ -185,7 +186,7 @@ def _distinct(entries: Sequence[_Judged]) -> int:
 
 
 def _but_stalls(many: Sequence[Point]) -> str:
-    """Return what longer periods cost, to end a sentence that praises the throughput."""
+    """Return the cost of longer periods, as the end of a sentence about equal throughput."""
     ends = _stall_ends(many)
     if ends is None or ends[1][1] <= ends[0][1]:
         return ""

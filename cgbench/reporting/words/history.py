@@ -23,7 +23,7 @@ class Change:
 
 
 def headline(history: History) -> str:
-    """Return in one sentence what changed, the largest change first."""
+    """Return one sentence with the number of changed series and the largest change."""
     judged = [trend for trend in history.trends if not trend.too_short]
     if not history.changed:
         return f"`{history.metric}` shows no change point in {len(judged)} series."

@@ -1,4 +1,4 @@
-"""What differs between hosts, option by option, beyond figures: what one sees on one host only."""
+"""What differs between hosts, option by option, apart from figures within their bands."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FACTS: tuple[tuple[str, Callable[[Host], str]], ...] = (
 
 @dataclass(frozen=True)
 class HostDifference:
-    """One thing that is not the same on all hosts: its texts, None where it was not measured.
+    """One thing that differs between hosts: its text on each, None where it was not measured.
 
     `verdict` says that it is the verdict itself.
     """
@@ -41,7 +41,7 @@ class HostDifference:
 
 @dataclass(frozen=True)
 class OptionDifferences:
-    """Everything that differs about one option; `flag` is as one types it."""
+    """Everything that differs about one option; `flag` is as typed on a command line."""
 
     option: str
     flag: str
@@ -50,12 +50,12 @@ class OptionDifferences:
 
 def fact_differences(hosts: Sequence[Host]) -> list[HostDifference]:
     """Return the facts about the hosts that are not the same on all of them."""
-    found = [(what, tuple(told(host) for host in hosts)) for what, told in _FACTS]
+    found = [(what, tuple(text_of(host) for host in hosts)) for what, text_of in _FACTS]
     return [HostDifference(what, texts) for what, texts in found if len(set(texts)) > 1]
 
 
 def option_differences(tables: Sequence[TruthTable]) -> list[OptionDifferences]:
-    """Return what differs, in the registry's order; an option that only one host has tells nothing.
+    """Return what differs, in the registry's order, for options that several hosts measured.
 
     Figures within their bands and the names of interface files are no differences here.
     """
@@ -90,20 +90,20 @@ def _of(
 def _where(
     rows: Sequence[Row | None],
     what: str,
-    told: Callable[[Row], str | None],
+    text_of: Callable[[Row], str | None],
     *,
     verdict: bool = False,
 ) -> Iterator[HostDifference]:
-    """Yield a difference where at least two hosts know a text, and not the same one."""
-    texts = tuple(None if row is None else told(row) for row in rows)
+    """Yield a difference where at least two hosts have a text, and not the same one."""
+    texts = tuple(None if row is None else text_of(row) for row in rows)
     if len({text for text in texts if text is not None}) > 1:
         yield HostDifference(what, texts, verdict)
 
 
 def _by_key(by_host: Sequence[dict[str, str] | None], prefix: str) -> Iterator[HostDifference]:
-    """Yield what differs among things that several hosts know by one name.
+    """Yield what differs among things that several hosts have by one name.
 
-    Names whose texts are alike on every host are told together.
+    Names with the same texts on every host share one line.
     """
     keys = dict.fromkeys(key for known in by_host if known is not None for key in known)
     together: dict[tuple[str | None, ...], list[str]] = {}
@@ -125,7 +125,7 @@ def _answers(one: Declared) -> str | None:
 
 
 def _bounds(row: Row) -> dict[str, str]:
-    """Return what became of each value at a bound, by how it was set; odd ones are named once."""
+    """Return the result for each value at a bound; values that were tried twice are left out."""
     counted = Counter(_value(one) for one in row.bounds)
     return {_value(one): _became(one) for one in row.bounds if counted[_value(one)] == 1}
 
@@ -156,6 +156,6 @@ def _born(row: Row) -> str | None:
 
 
 def _pairs(table: TruthTable, option: str) -> dict[str, str] | None:
-    """Return what became of an option when others were set after it; None if none were."""
+    """Return an option's outcome for each option set after it; None if there were none."""
     found = {f"`--{one.b}`": one.outcome.value for one in table.interactions if one.a == option}
     return found or None

@@ -1,4 +1,4 @@
-"""What hosts are called where several stand side by side, and what not to compare of them."""
+"""Names of hosts that are shown side by side, and which of their figures not to compare."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cgbench.records.run import Host
 
 
 def names(hosts: Sequence[Host]) -> list[str]:
-    """Return a name per host, all different: the host's own, with as much as tells it apart."""
+    """Return a name per host, all different: the hostname, plus what distinguishes the host."""
     asides: tuple[Callable[[Host], str], ...] = (
         lambda host: host.hostname,
         lambda host: f"{host.hostname} ({host.cgroup})",
@@ -24,16 +24,16 @@ def names(hosts: Sequence[Host]) -> list[str]:
 def described(name: str, host: Host) -> str:
     """Return a legend's entry: the name, the kernel and the cgroup version."""
     layout = f"cgroup {host.cgroup}"
-    # A name that already tells the layout need not do so twice.
+    # A name may contain the layout already.
     parts = [name, f"kernel {host.kernel}"] + [layout] * (f"({host.cgroup}" not in name)
     return ", ".join(parts)
 
 
 def caveat(host: Host) -> str | None:
-    """Return what of a host's figures must not be compared with another's; None if nothing."""
+    """Return which of a host's figures must not be compared with another's; None if all may be."""
     if not host.emulated:
         return None
     return (
-        "its CPU is emulated, so its times and stalls say nothing of its kernel or of Docker; "
+        "its CPU is emulated, so its times and stalls say nothing about its kernel or Docker; "
         "limits and shares may be compared"
     )

@@ -39,10 +39,10 @@ def table_words(many: Sequence[Point], metric: str | None) -> str:
     levels = sorted({one.level for one in estimates if one.level is not None})
     if not levels:
         return f"{what}; one trial allows no interval."
-    told = " to ".join(f"{100 * level:.0f} %" for level in dict.fromkeys((levels[0], levels[-1])))
+    range_ = " to ".join(f"{100 * level:.0f} %" for level in dict.fromkeys((levels[0], levels[-1])))
     return (
-        f"{what}. The interval covers the true median with a probability of {told}; it comes from "
-        "the order of the trials and assumes no distribution."
+        f"{what}. The interval covers the true median with a probability of {range_}; it comes "
+        "from the order of the trials and assumes no distribution."
     )
 
 
@@ -63,7 +63,7 @@ def host_facts(record: RunRecord) -> Facts:
 
 
 def measuring_facts(record: RunRecord, trials: Sequence[TrialRecord]) -> Facts:
-    """Return how a run was measured, how exactly, and at what cost."""
+    """Return how a run was measured, how precisely, and at what cost."""
     good = [trial for trial in trials if trial.status == "ok"]
     failed = len(trials) - len(good)
     containers = "; ".join(
@@ -80,20 +80,20 @@ def measuring_facts(record: RunRecord, trials: Sequence[TrialRecord]) -> Facts:
     ]
     if record.host.image_packages is not None:
         facts.append(("Image's packages", record.host.image_packages))
-    facts += [("Shares to cpu.weight", told) for told in _conversions(good)]
+    facts += [("Shares to cpu.weight", formula) for formula in _conversions(good)]
     return facts + _sampler(good) + _harness(good)
 
 
 def _conversions(good: Sequence[TrialRecord]) -> list[str]:
-    """Say by which formula shares became weights, as far as the weights that were read tell it."""
-    told = (
+    """Return the formulas by which shares became weights, as far as the weights show them."""
+    found = (
         conversion(int(phase.settings["cpu-shares"]), file.after)
         for trial in good
         for phase in trial.phases
         for file in phase.change.files
         if "cpu-shares" in phase.settings and file.file == CPU_WEIGHT
     )
-    return sorted({one for one in told if one is not None})
+    return sorted({one for one in found if one is not None})
 
 
 def _holds(good: Sequence[TrialRecord]) -> str:
@@ -147,7 +147,7 @@ def _harness(good: Sequence[TrialRecord]) -> Facts:
 
 
 def _cpu_state(costs: Sequence[Harness], elapsed: float) -> Facts:
-    """Return how the host's CPUs fared, as far as its kernel says so."""
+    """Return the state of the host's CPUs, as far as its kernel reports it."""
     waited = [one.waited_s for one in costs if one.waited_s is not None]
     clocks = [one.mhz for one in costs if one.mhz is not None]
     hot = [one.thermal_throttles for one in costs if one.thermal_throttles is not None]

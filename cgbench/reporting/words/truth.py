@@ -1,4 +1,4 @@
-"""The truth table in words: its headline, and what else it says at a glance."""
+"""The truth table in words: its headline, and its other findings at a glance."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from cgbench.reporting.words.truth_cells import flags, listed, surprises, times,
 from cgbench.spec.options import OPTIONS
 from cgbench.wording import capitalised, count, milliseconds, signed_percent
 
-NOT_TOLD = (Outcome.INCONCLUSIVE, Outcome.UNSUPPORTED)
+UNDECIDED = (Outcome.INCONCLUSIVE, Outcome.UNSUPPORTED)
 """Verdicts that say nothing about the option."""
 
 _WRONGS = (
     ((Outcome.IGNORED, Outcome.DISCARDED), "is accepted and never reaches the kernel",
      "are accepted and never reach the kernel"),
-    ((Outcome.INEFFECTIVE,), "is set in the kernel and not felt", "are set and not felt"),
+    ((Outcome.INEFFECTIVE,), "is set in the kernel without an effect",
+     "are set in the kernel without an effect"),
     ((Outcome.REVERTED,), "takes hold and does not last", "take hold and do not last"),
     ((Outcome.IMPRECISE,), "takes hold outside the tolerance", "take hold outside the tolerance"),
 )  # fmt: skip
@@ -40,9 +41,9 @@ def headline(table: TruthTable) -> str:
             if (names := _having(table, *outcomes))
         ]
         says = "is not what it says" if wrong == 1 else "are not what they say"
-        told = "; ".join(clauses)
+        which = "; ".join(clauses)
         return (
-            f"{wrong} of {count(total, 'option')} of `docker update` {says} on this host: {told}."
+            f"{wrong} of {count(total, 'option')} of `docker update` {says} on this host: {which}."
         )
     holding = len(_having(table, Outcome.EFFECTIVE))
     says = "does what it says" if holding == 1 else "do what they say"
@@ -74,9 +75,11 @@ def differing_options(tables: Sequence[TruthTable]) -> list[str]:
 
 
 def findings(table: TruthTable) -> list[str]:
-    """Return what else the table says at a glance, one sentence each."""
-    told = [_holding(table), _open(table), _times(table), *_surprising(table), _meetings(table)]
-    return [sentence for sentence in told if sentence is not None]
+    """Return the table's other findings at a glance, one sentence each."""
+    found = [
+        _holding(table), _undecided(table), _times(table), *_surprising(table), _meetings(table),
+    ]  # fmt: skip
+    return [sentence for sentence in found if sentence is not None]
 
 
 def _holding(table: TruthTable) -> str | None:
@@ -95,35 +98,35 @@ def _holding(table: TruthTable) -> str | None:
     )
 
 
-def _open(table: TruthTable) -> str | None:
-    refused, open_ = _having(table, Outcome.REJECTED), _having(table, *NOT_TOLD)
+def _undecided(table: TruthTable) -> str | None:
+    refused, undecided = _having(table, Outcome.REJECTED), _having(table, *UNDECIDED)
     clauses = []
     if refused:
         clauses.append(f"every update of {flags(refused)} is refused")
-    if open_:
-        clauses.append(f"{flags(open_)} could not be told")
+    if undecided:
+        clauses.append(f"{flags(undecided)} {'is' if len(undecided) == 1 else 'are'} undecided")
     return f"{capitalised('; '.join(clauses))}." if clauses else None
 
 
 def _times(table: TruthTable) -> str | None:
-    # A workload with 0 ms never left its band, so there was nothing to reach it.
-    felt = [
+    # A workload with 0 ms never left its band: no change reached it.
+    reached = [
         (settled, row.verdict.option)
         for row in table.rows
         if (settled := times(row.verdict).experienced)
     ]
-    if not felt:
+    if not reached:
         return None
-    slowest, name = max(felt)
+    slowest, name = max(reached)
     return (
-        f"A change reaches the workload {milliseconds(median(time for time, _ in felt))} after "
-        f"the request (median of {count(len(felt), 'option')}), at the slowest "
+        f"A change reaches the workload {milliseconds(median(time for time, _ in reached))} after "
+        f"the request (median of {count(len(reached), 'option')}), at the slowest "
         f"{milliseconds(slowest)} after it (`--{name}`)."
     )
 
 
 def _surprising(table: TruthTable) -> list[str]:
-    """Return each surprise once, with the options that it is true of."""
+    """Return each surprise once, with the options that show it."""
     by: dict[str, list[str]] = {}
     for row in table.rows:
         for clause in surprises(row):

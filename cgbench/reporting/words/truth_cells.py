@@ -1,4 +1,4 @@
-"""The short texts of a truth table's cells, and of what lies behind them."""
+"""The short texts of a truth table's cells, and of their details."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def declared(one: Declared) -> str:
 
 
 def held(option: str, value: str | None) -> str:
-    """Return an interface file's text as one reads it: bytes as sizes, the rest as it is."""
+    """Return an interface file's text for a reader: bytes as sizes, the rest as it is."""
     if value is None:
         return "absent"
     if OPTIONS[option].unit == "bytes" and value.isdigit():
@@ -50,7 +50,7 @@ def held(option: str, value: str | None) -> str:
 
 
 def file_change(option: str, one: Enforced) -> tuple[str, str, str | None]:
-    """Return before, after and expected as one reads them; as they are if sizes hide an error."""
+    """Return before, after and expected for a reader; unchanged if sizes would hide an error."""
     texts = (one.before, one.after, one.expected)
     before, after, expected = (held(option, text) for text in texts)
     if one.expected is not None and one.after != one.expected and after == expected:
@@ -61,8 +61,8 @@ def file_change(option: str, one: Enforced) -> tuple[str, str, str | None]:
 def worst_point(one: Verdict) -> Point | None:
     """Return the judged point that is farthest from what it should be, None if none was judged."""
     judged = [point for point in one.experienced if point.within is not None]
-    astray = [point for point in judged if not point.within] or judged
-    return max(astray, key=_distance, default=None)
+    outside = [point for point in judged if not point.within]
+    return max(outside or judged, key=_distance, default=None)
 
 
 def _distance(point: Point) -> float:
@@ -81,7 +81,7 @@ def value(number: float | None, unit: str) -> str:
 
 
 def figure(point: Point) -> str:
-    """Return what was experienced, without the unit where its expectation tells it."""
+    """Return what was experienced, without the unit, which the expectation beside it has."""
     return value(point.value, "bytes") if point.unit == "bytes" else _short(point.value)
 
 
@@ -102,15 +102,15 @@ def metric(name: str) -> str:
 
 
 def tried(attempts: Sequence[Attempt]) -> str:
-    """Return how many bounds were tried, and what came of them."""
+    """Return how many bounds were tried, and with which results."""
     by = Counter(one.outcome for one in attempts)
     answers = [f"{by[kind]} {kind}" for kind in ("accepted", "warned", "rejected") if by[kind]]
-    sly = sum(one.outcome == "rejected" and one.changed for one in attempts)
-    idle = sum(one.outcome != "rejected" and not one.changed for one in attempts)
+    changed = sum(one.outcome == "rejected" and one.changed for one in attempts)
+    unchanged = sum(one.outcome != "rejected" and not one.changed for one in attempts)
     return (
         f"{count(len(attempts), 'value')} tried at and beyond the bounds: {', '.join(answers)}"
-        + (f"; {sly} refused, and yet something changed" if sly else "")
-        + (f"; {idle} not refused, and nothing changed" if idle else "")
+        + (f"; {changed} refused, and yet something changed" if changed else "")
+        + (f"; {unchanged} not refused, and nothing changed" if unchanged else "")
     )
 
 
@@ -143,7 +143,7 @@ def born(one: BornVsChanged) -> str:
 
 
 def stage(one: Stage) -> str:
-    """Return what became of a value in one stage."""
+    """Return what happened to a value in one stage."""
     if not one.running:
         return f"the container did not come back: {one.message}"
     if one.survived is None:
@@ -152,7 +152,7 @@ def stage(one: Stage) -> str:
 
 
 def times(one: Verdict) -> TimeToEffect:
-    """Return an option's times; a workload that felt nothing cannot have settled."""
+    """Return an option's times; where nothing is in force, no workload can have settled."""
     known = one.time_to_effect_ms
     if one.verdict in (*NOT_IN_FORCE, Outcome.UNSUPPORTED):
         return known.model_copy(update={"experienced": None})
@@ -161,26 +161,26 @@ def times(one: Verdict) -> TimeToEffect:
 
 def surprises(row: Row) -> list[str]:
     """Return what else a user of the option would not expect, one clause each."""
-    told = []
+    found = []
     for stage in row.survival.stages if row.survival else ():
         if not stage.running:
-            told.append(f"a container with it does not come back from a {stage.stage}")
+            found.append(f"a container with it does not come back from a {stage.stage}")
         elif stage.survived is False:
-            told.append(f"lost in a {stage.stage}")
+            found.append(f"lost in a {stage.stage}")
         elif stage.took_hold:
-            told.append(f"takes hold only after a {stage.stage}")
-    sly = dict.fromkeys(
+            found.append(f"takes hold only after a {stage.stage}")
+    refused_and_changed = dict.fromkeys(
         f"`{one.tried}`" if one.tried else "an empty value"
         for one in row.bounds
         if one.outcome == "rejected" and one.changed
     )
-    if sly:
-        told.append(f"{listed(list(sly))}: refused, and yet something changed")
+    if refused_and_changed:
+        found.append(f"{listed(list(refused_and_changed))}: refused, and yet something changed")
     if any(one.same is False for one in row.born_vs_changed):
-        told.append("`docker run` with the same value leaves something else than `docker update`")
+        found.append("`docker run` with the same value has another result than `docker update`")
     if liftable(row) is False:
-        told.append("no update that was tried lifts it again")
-    return told
+        found.append("no update that was tried lifts it again")
+    return found
 
 
 def liftable(row: Row) -> bool | None:

@@ -124,7 +124,7 @@ def test_what_forbids_comparing_comes_before_what_is_allowed(tmp_path: Path) -> 
     assert "How it was judged" not in text
 
 
-def test_disturbed_trials_and_notes_are_told(tmp_path: Path) -> None:
+def test_disturbed_trials_and_notes_are_reported(tmp_path: Path) -> None:
     text = Page(written(tmp_path, disturbed())).text
     assert f"Trial 4, measured again: busy with {HOSTILE}" in text
     assert "Trial 9, kept: busy." in text
@@ -204,8 +204,8 @@ def test_the_headline_keeps_its_words_whatever_a_side_is_called(
 ) -> None:
     found = mixed.model_copy(update={"baseline": name})
     (part,) = comparison_page.comparison_page([found]).parts
-    told, plain = comparison_words.headline(found), part.headline
-    assert plain.replace("`", "") == told.replace("`", "")
+    text, plain = comparison_words.headline(found), part.headline
+    assert plain.replace("`", "") == text.replace("`", "")
 
 
 # Plots

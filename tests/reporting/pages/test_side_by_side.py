@@ -48,7 +48,9 @@ def compared(runs: list[RunDirectory]) -> list[SideBySide]:
 
 def test_the_headline_says_who_holds_and_who_does_not(runs: list[RunDirectory]) -> None:
     (one,) = compared(runs)
-    assert one.headline.startswith("`--cpu-quota` does not hold alike: on made-up within 0.")
+    assert one.headline.startswith(
+        "`--cpu-quota` does not hold on every host: on made-up within 0."
+    )
     assert "on lab off by 1" in one.headline
     assert one.findings[1].startswith("lab, kernel 6.12.0, cgroup v2: Docker answers after 15")
 
@@ -68,7 +70,7 @@ def test_each_value_has_a_figure_per_host_and_differences_are_marked(
     assert first.differs
 
 
-def test_two_hosts_that_hold_are_told_so_and_nothing_is_marked(
+def test_two_hosts_that_hold_are_reported_so_and_nothing_is_marked(
     runs: list[RunDirectory], tmp_path: Path
 ) -> None:
     (one,) = compared([runs[0], build(tmp_path, MadeUp(trials=2, host=V2))])
@@ -76,7 +78,7 @@ def test_two_hosts_that_hold_are_told_so_and_nothing_is_marked(
     assert not any(line.differs for line in one.lines)
 
 
-def test_where_no_share_of_a_cpu_judges_the_verdicts_are_told(tmp_path: Path) -> None:
+def test_where_no_share_of_a_cpu_judges_the_verdicts_are_reported(tmp_path: Path) -> None:
     good = unfelt(build(tmp_path / "a", MadeUp(trials=1)))
     deaf = unfelt(build(tmp_path / "b", MadeUp(trials=1, host=V2, file=lambda _: "-1")))
     (one,) = compared([good, deaf])

@@ -36,7 +36,7 @@ def written(tmp_path: Path, *tables: TruthTable) -> str:
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "told"),
+    ("outcomes", "text"),
     [
         ((EFFECTIVE,), "1 of 1 option of `docker update` does what it says on this host."),
         ((EFFECTIVE,) * 3, "All 3 options of `docker update` do what they say on this host."),
@@ -54,7 +54,7 @@ def written(tmp_path: Path, *tables: TruthTable) -> str:
             (IGNORED, Outcome.DISCARDED, Outcome.INEFFECTIVE, IMPRECISE, EFFECTIVE),
             "4 of 5 options of `docker update` are not what they say on this host: "
             "`--cpus` and `--cpu-quota` are accepted and never reach the kernel; "
-            "`--cpu-period` is set in the kernel and not felt; "
+            "`--cpu-period` is set in the kernel without an effect; "
             "`--cpu-shares` takes hold outside the tolerance.",
         ),
         (
@@ -64,8 +64,8 @@ def written(tmp_path: Path, *tables: TruthTable) -> str:
         ),
     ],
 )
-def test_the_headline_counts_what_the_table_holds(outcomes: tuple[Outcome, ...], told: str) -> None:
-    assert truth_words.headline(table(*outcomes)) == told
+def test_the_headline_counts_what_the_table_holds(outcomes: tuple[Outcome, ...], text: str) -> None:
+    assert truth_words.headline(table(*outcomes)) == text
 
 
 def test_hosts_are_compared_by_verdict() -> None:
@@ -84,14 +84,14 @@ def test_hosts_are_compared_by_verdict() -> None:
 
 
 def test_findings_tell_holds_open_questions_times_surprises_and_pairs() -> None:
-    told = "\n".join(truth_words.findings(table(EFFECTIVE, Outcome.REJECTED, Outcome.INCONCLUSIVE)))
-    assert "1 of 3 hold within the tolerance; the largest error is +0.50 %" in told
-    assert "Every update of `--cpu-quota` is refused; `--cpu-period` could not be told." in told
-    assert "reaches the workload 50 ms after the request" in told
-    assert "a container with it does not come back from a restart" in told
-    assert "`1`: refused, and yet something changed" in told
-    assert "no update that was tried lifts it again" in told
-    assert "1 of 5 ordered pairs of options disturb what was set first, and 1 are refused" in told
+    text = "\n".join(truth_words.findings(table(EFFECTIVE, Outcome.REJECTED, Outcome.INCONCLUSIVE)))
+    assert "1 of 3 hold within the tolerance; the largest error is +0.50 %" in text
+    assert "Every update of `--cpu-quota` is refused; `--cpu-period` is undecided." in text
+    assert "reaches the workload 50 ms after the request" in text
+    assert "a container with it does not come back from a restart" in text
+    assert "`1`: refused, and yet something changed" in text
+    assert "no update that was tried lifts it again" in text
+    assert "1 of 5 ordered pairs of options disturb what was set first, and 1 are refused" in text
 
 
 def test_nothing_is_found_where_nothing_was_measured() -> None:
@@ -108,10 +108,10 @@ def test_a_workload_that_felt_nothing_has_not_settled() -> None:
 def test_a_limit_is_liftable_if_any_update_lifted_it() -> None:
     base = row("cpus", EFFECTIVE)
     lifted = attempt("cpus").model_copy(update={"lifted": True})
-    untold = attempt("cpus").model_copy(update={"lifted": None})
+    untried = attempt("cpus").model_copy(update={"lifted": None})
     assert truth_cells.liftable(base) is False
     assert truth_cells.liftable(base.model_copy(update={"bounds": (*base.bounds, lifted)})) is True
-    assert truth_cells.liftable(base.model_copy(update={"bounds": (untold,)})) is None
+    assert truth_cells.liftable(base.model_copy(update={"bounds": (untried,)})) is None
 
 
 # Cells
@@ -133,7 +133,7 @@ def test_values_are_short_and_keep_their_unit(number: float | None, unit: str, t
     assert truth_cells.value(number, unit) == text
 
 
-def test_sizes_are_told_as_sizes_unless_that_hides_an_error() -> None:
+def test_sizes_are_shown_as_sizes_unless_that_hides_an_error() -> None:
     right = Enforced(before="9223372036854771712", after="67108864", expected="67108864")
     assert truth_cells.file_change("memory", right) == ("no limit", "64 MiB", "64 MiB")
     near = Enforced(before=None, after="67108865", expected="67108864")
@@ -215,7 +215,7 @@ def test_a_table_of_bare_verdicts_makes_a_page(tmp_path: Path) -> None:
     page = Page(html)
     assert "Interactions" not in page.headings
     assert embedded(html, "cgbench-plots") == {}
-    assert page.text.count("nothing to feel") == len(ALL)
+    assert page.text.count("no figure") == len(ALL)
 
 
 def test_several_hosts_stand_side_by_side_with_differences_marked(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_several_hosts_share_one_plot_of_times() -> None:
     assert alone.facts == ()
 
 
-def test_hosts_of_one_name_are_told_apart() -> None:
+def test_hosts_of_one_name_get_different_names() -> None:
     names = [host.name for host in truth_page([table(EFFECTIVE), table(EFFECTIVE)]).hosts]
     assert len(set(names)) == 2
 
@@ -293,7 +293,7 @@ def test_a_truth_table_is_found_by_file_directory_and_name(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reason"),
     [
         ("{", "not JSON"),
         ("[]", "not a JSON object"),
@@ -302,9 +302,9 @@ def test_a_truth_table_is_found_by_file_directory_and_name(tmp_path: Path) -> No
         ('{"schema_version": 1, "options": 3}', "not a truth table"),
     ],
 )
-def test_a_file_that_is_no_truth_table_is_refused(tmp_path: Path, text: str, told: str) -> None:
+def test_a_file_that_is_no_truth_table_is_refused(tmp_path: Path, text: str, reason: str) -> None:
     path = writing.write_file(tmp_path / "truth.json", text)
-    with pytest.raises(StoreError, match=told):
+    with pytest.raises(StoreError, match=reason):
         truth.read(path)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from cgbench.records.trial import Change, Phase, TrialRecord
-from cgbench.reporting.words.changes import Direction, Kind, kinds, telling
+from cgbench.reporting.words.changes import Direction, Kind, clearest, kinds
 from cgbench.spec import experiment_file
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.option import Value
@@ -79,7 +79,7 @@ def test_a_set_of_cpus_has_no_direction() -> None:
     assert {kind.direction for kind in kinds(trial, born_with()).values()} == {Direction.SET}
 
 
-def test_a_note_is_told_and_does_not_disturb_the_number() -> None:
+def test_a_note_is_shown_and_does_not_disturb_the_number() -> None:
     trial = walked({"cpu-quota": 10_000}, {"cpu-quota": 20_000}, option="cpu-quota", note="1/s")
     kind = kinds(trial, born_with())[2]
     assert (kind.direction, kind.after) == ("raised", "20 % of a CPU (1/s)")
@@ -93,15 +93,15 @@ def test_the_largest_change_each_way_tells_most() -> None:
     large = replace(KIND, ratio=4.0)
     down = replace(KIND, ratio=0.5, direction=Direction.LOWERED)
     further = replace(KIND, ratio=0.1, direction=Direction.LOWERED)
-    assert telling([small, large, down, further]) == [large, further]
+    assert clearest([small, large, down, further]) == [large, further]
 
 
 def test_a_period_short_enough_for_milliseconds_is_preferred() -> None:
     slow = replace(KIND, ratio=4.0, period_us=1_000_000)
-    assert telling([slow, KIND]) == [KIND]
-    assert telling([slow]) == [slow]
+    assert clearest([slow, KIND]) == [KIND]
+    assert clearest([slow]) == [slow]
 
 
 @pytest.mark.parametrize("many", [[], [replace(KIND, direction=Direction.SET, ratio=None)] * 2])
 def test_without_direction_the_first_is_shown_if_there_is_one(many: list[Kind]) -> None:
-    assert telling(many) == many[:1]
+    assert clearest(many) == many[:1]

@@ -19,21 +19,21 @@ def mixed() -> Comparison:
 
 
 def test_the_headline_counts_judgements_and_names_both_sides(mixed: Comparison) -> None:
-    told = comparison.headline(mixed)
-    assert told.startswith("cpu-quota-sweep: regressed, 20260102T000000Z-0002 against base: ")
+    text = comparison.headline(mixed)
+    assert text.startswith("cpu-quota-sweep: regressed, 20260102T000000Z-0002 against base: ")
     counted = {one: len(mixed.of(one)) for one in Judgement if mixed.of(one)}
     for one, number in counted.items():
-        assert f"{number} {one.value}" in told
+        assert f"{number} {one.value}" in text
     assert sum(counted.values()) == len(sides.STEADY)
 
 
 def test_the_headline_names_what_forbids_a_comparison() -> None:
-    told = comparison.headline(sides.forbidden())
-    assert f"incomparable, other against base: hostname was made-up, is {HOSTILE}" in told
-    assert "kernel" not in told, "what is allowed forbids nothing"
+    text = comparison.headline(sides.forbidden())
+    assert f"incomparable, other against base: hostname was made-up, is {HOSTILE}" in text
+    assert "kernel" not in text, "what is allowed forbids nothing"
 
 
-def test_nothing_measured_is_told(mixed: Comparison) -> None:
+def test_nothing_measured_is_reported(mixed: Comparison) -> None:
     empty = mixed.model_copy(update={"findings": ()})
     assert comparison.headline(empty).endswith(": nothing measured")
 
@@ -42,12 +42,12 @@ def test_a_regression_names_option_step_container_metric_size_and_confidence(
     mixed: Comparison,
 ) -> None:
     (one,) = mixed.of(Judgement.REGRESSED)
-    told = comparison.regression(one, mixed.level)
+    text = comparison.regression(one, mixed.level)
     assert one.change_pct is not None
-    assert told.startswith("--cpu-quota 50000 · worker · cpus_used: ")
-    assert f"{one.change_pct:+.1f} % ({one.low_pct:+.1f} to {one.high_pct:+.1f}) at 95 %" in told
-    assert "10 against 10 trials" in told
-    assert told.count("p = ") == 1, "the confidence is told once"
+    assert text.startswith("--cpu-quota 50000 · worker · cpus_used: ")
+    assert f"{one.change_pct:+.1f} % ({one.low_pct:+.1f} to {one.high_pct:+.1f}) at 95 %" in text
+    assert "10 against 10 trials" in text
+    assert text.count("p = ") == 1, "the p-value is shown once"
 
 
 def test_a_regression_tells_p_where_its_reason_does_not(mixed: Comparison) -> None:
@@ -58,7 +58,7 @@ def test_a_regression_tells_p_where_its_reason_does_not(mixed: Comparison) -> No
     assert "p = " not in comparison.regression(unknown, 0.95)
 
 
-def test_how_a_value_was_set_is_told_where_it_was_not_by_update(mixed: Comparison) -> None:
+def test_how_a_value_was_set_is_shown_where_it_was_not_by_update(mixed: Comparison) -> None:
     one = mixed.findings[0].model_copy(update={"via": "cgroupfs"})
     assert comparison.where(one).startswith("--cpu-quota 50000 (cgroupfs) · worker")
 
@@ -69,7 +69,7 @@ def test_a_change_without_an_interval_is_a_dash(mixed: Comparison) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "told"),
+    ("found", "text"),
     [
         (sides.forbidden(), "--allow hostname"),
         (sides.mixed(), None),
@@ -77,9 +77,9 @@ def test_a_change_without_an_interval_is_a_dash(mixed: Comparison) -> None:
         (compare(STEADY, STEADY), None),
     ],
 )
-def test_advice_is_the_next_move_or_nothing(found: Comparison, told: str | None) -> None:
+def test_advice_is_the_next_move_or_nothing(found: Comparison, text: str | None) -> None:
     advice = comparison.advice(found)
-    assert advice is None if told is None else told in (advice or "")
+    assert advice is None if text is None else text in (advice or "")
 
 
 def test_remarks_tell_disturbed_trials_and_notes(mixed: Comparison) -> None:

@@ -43,7 +43,7 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return headline.sentences(load(build(tmp_path_factory.mktemp("results"), MadeUp(noise=0.0))))
 
 
-def test_a_quota_that_holds_is_told_first(held: list[str]) -> None:
+def test_a_quota_that_holds_comes_first(held: list[str]) -> None:
     assert held[0] == "`--cpu-quota` held within 0.1 % at all 6 values, 10 % to 150 % of a CPU."
 
 
@@ -56,14 +56,14 @@ def test_time_to_effect_has_its_median_its_tail_and_its_stages(held: list[str]) 
     )
 
 
-def test_stalls_are_told_where_they_are_longest_and_at_both_ends(held: list[str]) -> None:
+def test_stalls_are_reported_where_they_are_longest_and_at_both_ends(held: list[str]) -> None:
     assert held[2] == (
         "Stalls reach 95 ms at 10 % of a CPU; the 99th percentile falls from 95 ms at 10 % to "
         "25 ms at 150 %."
     )
 
 
-def test_docker_stats_that_agree_are_told_briefly(held: list[str]) -> None:
+def test_docker_stats_that_agree_are_reported_briefly(held: list[str]) -> None:
     assert held[3] == (
         "While limits were at rest, `docker stats` came within 0.1 % of the usage counter."
     )
@@ -97,12 +97,12 @@ def test_less_than_declared_is_not_blamed_on_the_limit(tmp_path: Path) -> None:
 def test_a_file_that_holds_something_else_comes_before_all(tmp_path: Path) -> None:
     sentences = headline.sentences(load(build(tmp_path, MadeUp(trials=1, file=lambda _text: "7"))))
     assert sentences[0] == (
-        "The kernel does not hold what was asked for at 6 of 6 values: after `--cpu-quota 10000` "
+        "The kernel does not hold the requested value at 6 of 6 values: after `--cpu-quota 10000` "
         "cpu.cfs_quota_us read 7, not 10000."
     )
 
 
-def test_a_failed_trial_is_told_beside_what_the_others_found(tmp_path: Path) -> None:
+def test_a_failed_trial_is_reported_beside_what_the_others_found(tmp_path: Path) -> None:
     made = MadeUp(failed={2: "the container of worker was OOM-killed"})
     sentences = headline.sentences(load(build(tmp_path, made)))
     assert sentences[0].startswith("`--cpu-quota` held")
@@ -142,7 +142,7 @@ def test_a_run_without_trials_says_that_nothing_was_measured(tmp_path: Path) -> 
     ]
 
 
-def test_docker_s_warnings_and_refusals_are_told_once_each(tmp_path: Path) -> None:
+def test_docker_s_warnings_and_refusals_are_reported_once_each(tmp_path: Path) -> None:
     directory = build(tmp_path)
     for number in (1, 2):
         rewritten(directory, number, warnings=("Your kernel does not care.",))
@@ -156,7 +156,7 @@ def test_docker_s_warnings_and_refusals_are_told_once_each(tmp_path: Path) -> No
     ]
 
 
-def test_a_workload_that_never_settles_is_told(tmp_path: Path) -> None:
+def test_a_workload_that_never_settles_is_reported(tmp_path: Path) -> None:
     directory = build(tmp_path, MadeUp(trials=1))
     stored = directory.phases()
     assert stored is not None

@@ -31,7 +31,7 @@ def test_equal_tables_differ_in_nothing() -> None:
     assert option_differences([one]) == []
 
 
-def test_a_verdict_is_told_for_each_host() -> None:
+def test_a_verdict_is_shown_for_each_host() -> None:
     one, other = table(EFFECTIVE, EFFECTIVE, bare=True), table(EFFECTIVE, IGNORED, bare=True)
     (only,) = option_differences([one, other, one])
     assert (only.option, only.flag) == ("cpu-quota", "--cpu-quota")
@@ -42,8 +42,8 @@ def test_a_verdict_is_told_for_each_host() -> None:
 
 def test_options_come_in_the_registrys_order() -> None:
     many = (EFFECTIVE,) * len(OPTIONS), (IGNORED,) * len(OPTIONS)
-    told = option_differences([table(*many[0], bare=True), table(*many[1], bare=True)])
-    assert [one.option for one in told] == list(OPTIONS)
+    differences = option_differences([table(*many[0], bare=True), table(*many[1], bare=True)])
+    assert [one.option for one in differences] == list(OPTIONS)
 
 
 def test_what_only_one_host_measured_is_no_difference() -> None:
@@ -75,7 +75,7 @@ def test_dockers_answers_are_compared_by_kind_and_not_by_number() -> None:
     assert one.texts == ("accepted, some values refused", "refused")
 
 
-def test_a_bound_that_ends_otherwise_is_told_with_its_command() -> None:
+def test_a_bound_that_ends_otherwise_is_shown_with_its_command() -> None:
     base = Row(verdict=verdict("cpus", EFFECTIVE))
     sly = base.model_copy(update={"bounds": (attempt("cpus", outcome="rejected"),)})
     plain = base.model_copy(
@@ -88,7 +88,7 @@ def test_a_bound_that_ends_otherwise_is_told_with_its_command() -> None:
     ]
 
 
-def test_bounds_that_differ_alike_are_told_together() -> None:
+def test_bounds_that_differ_alike_share_one_line() -> None:
     def bounded(outcome: str) -> TruthTable:
         tried = [attempt("cpus", outcome=outcome).model_copy(update={"tried": text, "lifted": None})
                  for text in ("1", "2", "")]  # fmt: skip
@@ -111,14 +111,17 @@ def test_lifting_survival_and_birth_are_compared() -> None:
     other = one.model_copy(
         update={"bounds": lifts, "born_vs_changed": (same,), "survival": survival}
     )
-    told = {each.what: each.texts for each in found(of(one), of(other))}
-    assert told["lifted again"] == ("by no update that was tried", "by an update")
-    assert told["born with it"] == ("not the same as updated to it", "the same as updated to it")
-    assert told["after a restart"][1] == "survived"
-    assert "after a pause" not in told
+    differences = {each.what: each.texts for each in found(of(one), of(other))}
+    assert differences["lifted again"] == ("by no update that was tried", "by an update")
+    assert differences["born with it"] == (
+        "not the same as updated to it",
+        "the same as updated to it",
+    )
+    assert differences["after a restart"][1] == "survived"
+    assert "after a pause" not in differences
 
 
-def test_pairs_that_end_otherwise_are_told_with_the_first() -> None:
+def test_pairs_that_end_otherwise_are_shown_with_the_first() -> None:
     rows = tuple(Row(verdict=unseen(name, EFFECTIVE)) for name in ("cpus", "memory"))
     calm = of(*rows, interactions=(meeting("cpus", "memory", Meeting.INDEPENDENT),))
     wild = of(*rows, interactions=(meeting("cpus", "memory", Meeting.DISTURBED),))

@@ -26,7 +26,7 @@ def test_a_legend_tells_kernel_and_cgroup_version_once() -> None:
     assert described("made-up (v2)", V2) == "made-up (v2), kernel 6.1.0"
 
 
-def test_an_emulated_cpu_is_told_since_its_times_mislead() -> None:
+def test_an_emulated_cpu_is_reported_since_its_times_mislead() -> None:
     emulated = HOST.model_copy(update={"cpu_model": "QEMU TCG CPU version 2.5+"})
     assert "its CPU is emulated" in (caveat(emulated) or "")
     assert caveat(HOST) is None
