@@ -44,7 +44,7 @@ def significant(value: float, digits: int = 4) -> str:
 
 
 def amount(value: float, unit: str, digits: int = 4) -> str:
-    """Return a number for a table whose head tells the unit; bytes get their own."""
+    """Return a number for a table whose head has the unit; bytes get their own."""
     return format_size(value) if unit == "bytes" else significant(value, digits)
 
 

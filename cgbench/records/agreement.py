@@ -100,7 +100,7 @@ SHIFTING = tuple(key for key in KEYS if not key.series)
 """What may change within a series of a history, and is then shown."""
 
 Identity = tuple[str, ...]
-"""What tells a host from others on a page."""
+"""What distinguishes a host from others on a page."""
 
 
 def conditions(record: RunRecord) -> Conditions:
@@ -125,7 +125,7 @@ def differing(here: Measured, there: Measured, keys: Iterable[Key]) -> list[Key]
 
 
 def identity(host: Host) -> Identity:
-    """Return what tells a host from others."""
+    """Return what distinguishes a host from others."""
     return tuple(str(getattr(host, key.name)) for key in HOST_KEYS if key.identity)
 
 

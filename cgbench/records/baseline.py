@@ -61,7 +61,7 @@ class Noise(Model):
     """What disturbed one repetition, in CPUs taken by the hypervisor and by other processes.
 
     None is what is not known: of others where that of the daemon or of a container is not, `mhz`
-    and `thermal_throttles` where the kernel does not tell.
+    and `thermal_throttles` where the kernel does not report it.
     """
 
     repetition: _Number

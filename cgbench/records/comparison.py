@@ -27,7 +27,7 @@ SIGNS = {
     Judgement.REGRESSED: "✗", Judgement.INCOMPARABLE: "!", Judgement.INCONCLUSIVE: "?",
     Judgement.IMPROVED: "+", Judgement.UNCHANGED: "✓",
 }  # fmt: skip
-"""A sign for each judgement, which tells it without colour."""
+"""A sign for each judgement, which distinguishes it without colour."""
 
 
 class Difference(Model):

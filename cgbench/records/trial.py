@@ -52,7 +52,7 @@ class FileChange(Model):
 class Change(Model):
     """The moment between two phases: asked, answered, and what the files said.
 
-    `note` tells it from other changes to the same value.
+    `note` distinguishes it from other changes to the same value.
     """
 
     requested: Foreign
@@ -86,9 +86,9 @@ class Ending(Model):
 class Phase(Model):
     """A stretch under constant limits, from the answer to `change` until `t_end_ns`.
 
-    `settings` are all options declared on the container of role `role` by then. `ending` tells
-    of a container that ended where it might; `rewrites` how often the change was made again. One
-    that `prepares` the next is no evidence of anything.
+    `settings` are all options declared on the container of role `role` by then. `ending` describes
+    a container that was allowed to end and did; `rewrites` is how often the change was made again.
+    A phase that `prepares` the next is not judged.
     """
 
     number: Count
@@ -191,7 +191,7 @@ class Harness(Model):
 
     The others' is what is left, None where that of the daemon or of a container is not known.
 
-    Also how the CPUs fared, None where the kernel does not tell or an older cgbench did not ask:
+    Also the state of the CPUs, None where the kernel or an older cgbench does not report it:
     `mhz` at the trial's end, how often heat slowed a core in it, and for how many seconds some
     task waited for a CPU (a throttled one among them).
     """

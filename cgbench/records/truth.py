@@ -32,7 +32,7 @@ SIGNS = {
     Outcome.IGNORED: "✗", Outcome.DISCARDED: "✗", Outcome.REJECTED: "!", Outcome.REVERTED: "✗",
     Outcome.UNSUPPORTED: "–", Outcome.INCONCLUSIVE: "?",
 }  # fmt: skip
-"""A sign for each verdict, which tells it without colour."""
+"""A sign for each verdict, which distinguishes it without colour."""
 
 
 def read(path: Path) -> TruthTable:

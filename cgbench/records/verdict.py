@@ -41,7 +41,7 @@ class Enforced(Model):
 
 
 class Point(Model):
-    """What the workload felt at one requested value, and whether it lies within the band.
+    """What the workload showed at one requested value, and whether it lies within the band.
 
     `tolerance` is how far from `expected` the band reaches, in the metric's unit. It and `role`,
     the container, are None in a truth table of the first format.

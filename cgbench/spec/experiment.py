@@ -162,7 +162,7 @@ class Verify(Model):
     `metric` is that of the container whose option is changed, and `otherwise` takes its place
     where the kernel does not count what it is made of; without one, it is the metric that shows
     what the option does, if there is any. `band` replaces the metric's own. `needs` is what the
-    host must have for there to be anything to feel, though the experiment itself runs without.
+    host must have for the workload to show an effect, though the experiment itself runs without.
     `hold` replaces every longer hold time.
     """
 

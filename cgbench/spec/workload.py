@@ -18,7 +18,7 @@ from cgbench.spec.fields import Name, Title
 from cgbench.spec.model import Model
 
 ProbeKind = Literal["spin", "wake", "memory", "cache", "fork", "end"]
-"""What the probe does, in the order of its numbers in the file; workloads/probe.py tells more."""
+"""What the probe does, in the order of its numbers in the file; see workloads/probe.py."""
 
 
 @dataclass(frozen=True)

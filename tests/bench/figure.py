@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured value, its bar, and whether it was met; `met` None means that it is only told."""
+    """A measured value, its bar, and whether it was met; `met` None means that it is only shown."""
 
     name: str
     bar: str
@@ -15,7 +15,7 @@ class Figure:
     met: bool | None
 
     def line(self) -> str:
-        verdict = {True: "met", False: "MISSED", None: "told"}[self.met]
+        verdict = {True: "met", False: "MISSED", None: "shown"}[self.met]
         return f"{self.name:<46} {self.bar:>9} {self.value:>12}  {verdict}"
 
 

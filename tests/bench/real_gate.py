@@ -104,11 +104,11 @@ def _many(
 
 
 def _line(one: Comparison) -> str:
-    told = [
+    texts = [
         f"{each.metric} at {each.requested} {each.change_pct or 0:+.1f} %"
         for each in one.findings
         if each.judgement in (Judgement.REGRESSED, Judgement.INCONCLUSIVE)
     ]
     trials = max((len(each.candidate) for each in one.findings), default=0)
     again = f", {len(one.disturbances)} disturbed" if one.disturbances else ""
-    return f"{one.overall} after {trials} trials{again} {'; '.join(told)}"
+    return f"{one.overall} after {trials} trials{again} {'; '.join(texts)}"

@@ -103,13 +103,13 @@ def _false_alarms() -> Iterator[Figure]:
         tally = run(weather, 1.0, trials, MANY)
         yield at_most(f"A/A false alarms: {name}", 1, tally.regressed, " %")
         for judgement in (Judgement.UNCHANGED, Judgement.INCONCLUSIVE, Judgement.IMPROVED):
-            yield told(f"  {judgement}", tally.pct(judgement))
+            yield shown(f"  {judgement}", tally.pct(judgement))
     half = run(HALF, 1.0, BASELINE, MANY)
-    yield told("A/A false alarms: gate, and long drift, noise / 2", half.regressed)
+    yield shown("A/A false alarms: gate, and long drift, noise / 2", half.regressed)
     for trials in (gate.LOOKS[-1], FIXED // 2):
         name = f"the best rule there can be, {trials} trials: long drift"
-        yield told(f"{name}, noise x 1", best_rule(ROUGH, trials))
-        yield told(f"{name}, noise / 2", best_rule(HALF, trials))
+        yield shown(f"{name}, noise x 1", best_rule(ROUGH, trials))
+        yield shown(f"{name}, noise / 2", best_rule(HALF, trials))
 
 
 def best_rule(weather: Weather, trials: int) -> float:
@@ -147,17 +147,17 @@ def _power() -> Iterator[Figure]:
     whole = fixed(SLOWER, SOME // 4)
     for trials in (5, 10, 20):
         tally = run(CALM, SLOWER, trials, SOME)
-        yield told(f"power at 5 %, 3 % noise: gate, baseline of {trials}", tally.regressed)
+        yield shown(f"power at 5 %, 3 % noise: gate, baseline of {trials}", tally.regressed)
     gated = run(CALM, SLOWER, BASELINE, SOME)
     pairs = run(CALM, SLOWER, None, SOME)
     yield _reached(f"power at 5 %, 3 % noise: gate, baseline of {BASELINE}", 95, gated.regressed)
     yield _reached("power at 5 %, 3 % noise: ab", 95, pairs.regressed)
-    yield told(f"  fixed {FIXED} a side, same test", whole)
+    yield shown(f"  fixed {FIXED} a side, same test", whole)
     name = f"trials, confirming ones too, / fixed {FIXED}"
     yield at_most(f"{name}: gate", 0.5, gated.trials / FIXED)
     yield at_most(f"{name} a side: ab", 0.5, pairs.trials / (2 * FIXED))
     unchanged = run(CALM, 1.0, BASELINE, SOME)
-    yield told(f"unchanged, 3 % noise, of ±2 %: gate ({unchanged.trials:.0f} trials)",
+    yield shown(f"unchanged, 3 % noise, of ±2 %: gate ({unchanged.trials:.0f} trials)",
                unchanged.pct(Judgement.UNCHANGED))  # fmt: skip
 
 
@@ -165,7 +165,7 @@ def _reached(name: str, bar: float, value: float) -> Figure:
     return Figure(name, f">= {bar:g} %", f"{value:.2f} %", value >= bar)
 
 
-def told(name: str, value: float) -> Figure:
+def shown(name: str, value: float) -> Figure:
     return Figure(name, "", f"{value:.2f} %", None)
 
 
@@ -227,11 +227,11 @@ def _other_tools() -> Iterator[Figure]:
         drifted = [1 / _sessions(ROUGH, SOME, trials, rng) for _ in range(2)]
         calm = [1 / _sessions(CALM, SOME, trials, rng) for _ in range(2)]
         for name, rule in RULES.items():
-            told_name = f"{name}, {trials} a side"
-            yield told(f"{told_name}: A/A, heavy tails", 100 * float(np.mean(rule(*same))))
-            yield told("  A/A, drift and heavy tails", 100 * float(np.mean(rule(*drifted))))
+            short_name = f"{name}, {trials} a side"
+            yield shown(f"{short_name}: A/A, heavy tails", 100 * float(np.mean(rule(*same))))
+            yield shown("  A/A, drift and heavy tails", 100 * float(np.mean(rule(*drifted))))
             slower = rule(calm[0], calm[1] / SLOWER)
-            yield told("  power at 5 %, 3 % noise", 100 * float(np.mean(slower)))
+            yield shown("  power at 5 %, 3 % noise", 100 * float(np.mean(slower)))
 
 
 def _sessions(weather: Weather, rounds: int, trials: int, rng: np.random.Generator) -> Floats:

@@ -13,7 +13,7 @@ from cgbench.errors import PreconditionError
 from cgbench.host import lock
 
 
-def test_a_second_cgbench_is_refused_and_told_who_holds_the_host(tmp_path: Path) -> None:
+def test_a_second_cgbench_is_refused_with_the_holder_of_the_host(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with (
         lock.exclusively(path),

@@ -44,7 +44,7 @@ def test_an_experiment_of_other_steps_and_another_image_differ() -> None:
     assert names(differing(conditions(one), conditions(other), KEYS)) == ("schedule", "image")
 
 
-def test_images_of_one_tag_are_told_apart_by_their_packages_where_both_are_known() -> None:
+def test_images_of_one_tag_are_distinguished_by_their_packages_where_both_are_known() -> None:
     """Supply chain: two hosts with one tag had different programs, and `image` agreed."""
     old = records.run()
     one, other = (
