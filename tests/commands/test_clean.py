@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -17,6 +15,7 @@ from cgbench.engine.engine import Engine
 from cgbench.errors import DockerUnavailable, EngineError, ScratchError
 from cgbench.host import lock
 from cgbench.host.scratch import commands, leftovers, ownership
+from tests.made.command import cgbench
 
 # As the first PID namespace would write it, of this boot, while the tests' own is another.
 ELSEWHERE = "77-5-4a5ff6c2-4026531836"
@@ -111,18 +110,7 @@ def test_without_a_daemon_all_but_containers_is_removed(
 def test_without_root_there_is_one_line_and_status_4(arguments: str) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root to give it up")
-    program = (
-        # Everything is imported first: a user without rights may not even read the package.
-        "import os, sys; from tests.made.warm_process import import_everything; "
-        "import_everything(); from cgbench.cli import app; "
-        "from cgbench.spec import experiment_file; "
-        "experiment_file.load('cpu-quota-sweep'); os.seteuid(65534); "
-        f"sys.argv = ['cgbench', *{arguments.split()!r}]; app.main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False,
-        cwd=Path(__file__).parents[2],
-    )  # fmt: skip
+    done = cgbench(*arguments.split(), without_root=True)
     assert done.returncode == 4, done.stderr
     assert done.stderr.startswith("cgbench: ")
     assert done.stderr.rstrip().endswith("Run it with sudo.")

@@ -19,9 +19,14 @@ PATIENCE_S = 240
 Done = subprocess.CompletedProcess[str]
 
 
-def cgbench(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> Done:
+def cgbench(
+    *arguments: str | Path,
+    environment: Mapping[str, str] | None = None,
+    without_root: bool = False,
+) -> Done:
     """Run the command to its end, in a fork of a process that has imported everything.
 
+    `without_root` says that root gives up its rights first.
     For what is measured, and for what ends by a signal, take `anew` or `start`.
     """
     warm = _warm()
@@ -35,6 +40,7 @@ def cgbench(*arguments: str | Path, environment: Mapping[str, str] | None = None
             "arguments": [*map(str, arguments)],
             "environment": os.environ | dict(environment or {}),
             "directory": str(Path.cwd()),
+            "without_root": without_root,
             "stdout": str(stdout),
             "stderr": str(stderr),
         }

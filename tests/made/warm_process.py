@@ -26,7 +26,7 @@ def import_everything() -> None:
             importlib.import_module(module.name)
 
 
-def become(command: Mapping[str, str | list[str] | dict[str, str]]) -> int:
+def become(command: Mapping[str, bool | str | list[str] | dict[str, str]]) -> int:
     """Run the command in this process, as `python -m cgbench` does; return its exit status."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, name in ((1, "stdout"), (2, "stderr")):
@@ -36,7 +36,10 @@ def become(command: Mapping[str, str | list[str] | dict[str, str]]) -> int:
     os.chdir(str(command["directory"]))
     sys.argv = ["cgbench", *command["arguments"]]
     try:
-        runpy.run_module("cgbench", run_name="__main__", alter_sys=True)
+        if command["without_root"]:
+            _without_root()
+        else:
+            runpy.run_module("cgbench", run_name="__main__", alter_sys=True)
     except SystemExit as ended:
         if ended.code is None or isinstance(ended.code, int):
             return ended.code or 0
@@ -46,6 +49,16 @@ def become(command: Mapping[str, str | list[str] | dict[str, str]]) -> int:
         traceback.print_exc()
         return 1
     return 0
+
+
+def _without_root() -> None:
+    """Run the command as a user without rights, who may not even read the package."""
+    from cgbench.cli import app
+    from cgbench.spec import experiment_file
+
+    experiment_file.load("cpu-quota-sweep")
+    os.seteuid(65534)
+    app.main()
 
 
 def serve() -> None:
