@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -18,10 +19,12 @@ from cgbench.measuring.probe import ProbeFile, Task
 INSIDE = Path(__file__).parents[2] / "workloads" / "probe.py"
 
 BEATING = """
-import sys, time
+import contextlib, sys, time
 from pathlib import Path
 from cgbench.measuring.heartbeat import beating
-with beating(Path(sys.argv[1]), every_s=0.1, life_s=0.6):
+with contextlib.ExitStack() as all_of_them:
+    for path in sys.argv[1:]:
+        all_of_them.enter_context(beating(Path(path), every_s=0.1, life_s=1))
     print("beating", flush=True)
     time.sleep(60)
 """
@@ -31,29 +34,40 @@ def _work(path: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-I", "-S", str(INSIDE), str(path)])
 
 
-@pytest.mark.parametrize(
-    "task", [Task(), Task("wake", pace_ns=10**6), Task("memory", size=2**20), Task("fork", count=2)]
-)
+TASKS = {
+    "busy": Task(),
+    "wake": Task("wake", pace_ns=10**6),
+    "memory": Task("memory", size=2**20),
+    "fork": Task("fork", count=2),
+}
+
+
 def test_the_work_goes_on_while_cgbench_lives_and_ends_soon_after_its_death(
-    tmp_path: Path, task: Task
+    tmp_path: Path,
 ) -> None:
-    path = tmp_path / "worker"
-    with ProbeFile(path, 1, 60, 0, task):
-        host = subprocess.Popen(
-            [sys.executable, "-c", BEATING, str(path)], stdout=subprocess.PIPE
+    paths = {name: tmp_path / name for name in TASKS}
+    with contextlib.ExitStack() as ends:
+        for name, task in TASKS.items():
+            ends.enter_context(ProbeFile(paths[name], 1, 60, 0, task))
+        host = ends.enter_context(
+            subprocess.Popen([sys.executable, "-c", BEATING, *paths.values()],
+                             stdout=subprocess.PIPE)
         )  # fmt: skip
+        ends.callback(host.kill)
         assert host.stdout is not None
         assert host.stdout.readline() == b"beating\n"
-        work = _work(path)
-        try:
-            time.sleep(1.5)
-            assert work.poll() is None
-            host.send_signal(signal.SIGKILL)
-            host.communicate()
-            assert work.wait(5) == 0
-        finally:
-            work.kill()
-            work.wait()
+        works = {}
+        for name in TASKS:
+            works[name] = ends.enter_context(_work(paths[name]))
+            ends.callback(works[name].kill)
+        time.sleep(2.5)
+        assert {name: work.poll() for name, work in works.items()} == dict.fromkeys(TASKS)
+        host.kill()
+        host.communicate()
+        died = time.monotonic()
+        ended = {name: work.wait(30) for name, work in works.items()}
+        assert ended == dict.fromkeys(TASKS, 0)
+        assert time.monotonic() - died < 5
 
 
 def test_another_program_keeps_its_exit_status_and_ends_soon_after_the_death(
