@@ -45,6 +45,9 @@ EXPECTED = {"CPUs": 0.1, "%": 10.0, "bytes": 2.0**26, "tasks": 12.0, "restarts":
 """What is expected of the first value by unit; of each further one as much more."""
 
 
+loaded_once = functools.cache(experiment_file.load)
+
+
 @dataclass(frozen=True)
 class Case:
     """One metric of one experiment: `off` is where values lie, in widths of the band.
@@ -76,7 +79,7 @@ class Case:
 def cases() -> Iterator[Case]:
     """Yield every case of every built-in experiment."""
     for name in experiment_file.builtin_names():
-        loaded = experiment_file.load(name)
+        loaded = loaded_once(name)
         for metric in candidates(loaded, loaded.option):
             exactly = METRICS[metric].band == type(METRICS[metric].band)()
             # No CPU time off a set can be missing.
@@ -98,7 +101,7 @@ def named(case: Case) -> str:
 
 def build(results: Path, case: Case, trials: int = 2) -> Run:
     """Make a run whose updated containers show the metric that far from what is expected."""
-    loaded = experiment_file.load(case.experiment)
+    loaded = loaded_once(case.experiment)
     shaped = loaded.model_copy(update={"trials": trials})
     walks = planned(shaped, records.HOST.cpus, 7)
     directory = RunDirectory.create(results, shaped.name, records.RUN)
@@ -173,9 +176,7 @@ def _rows(trial: TrialRecord, shaped: Experiment, case: Case) -> Iterator[Row]:
 def _places(name: str) -> dict[tuple[str, str | None], int]:
     """Number the values of an experiment."""
     steps = [
-        step
-        for plan in planned(experiment_file.load(name), records.HOST.cpus, 7)
-        for step in plan.steps
+        step for plan in planned(loaded_once(name), records.HOST.cpus, 7) for step in plan.steps
     ]
     return {
         value: number
@@ -199,9 +200,10 @@ def _distance(
     return case.off * width if width else float(round(case.off))
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("runs")
+@pytest.fixture(autouse=True)
+def no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the library that draws, most of a page, out of those whose tables are read."""
+    monkeypatch.setattr("plotly.offline.get_plotlyjs", lambda: "")
 
 
 def updated(many: Sequence[Point]) -> list[Point]:
@@ -308,7 +310,7 @@ def test_the_gate_calls_nothing_better_that_left_its_band_or_worse_that_came_bac
 
 
 def test_every_option_with_a_metric_of_its_own_is_walked() -> None:
-    walked = {experiment_file.load(case.experiment).option for case in cases()}
+    walked = {loaded_once(case.experiment).option for case in cases()}
     assert {name for name in walked if option(name)} >= {
         "cpus", "cpu-quota", "cpu-period", "cpu-shares", "cpuset-cpus", "memory", "memory-swap",
         "memory-reservation", "blkio-weight", "pids-limit", "restart",
