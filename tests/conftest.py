@@ -1,6 +1,7 @@
-"""Tests marked `docker`: skipped where Docker cannot be used, failed where it is required.
+"""What holds for all tests: when Docker is required, and that no property has a limit in seconds.
 
-CGBENCH_REQUIRE_DOCKER, which .ci/run sets, says that it is required.
+Tests marked `docker` are skipped where Docker cannot be used, and fail where it is required, as
+CGBENCH_REQUIRE_DOCKER says, which .ci/run sets.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import functools
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from cgbench.engine import image
@@ -16,6 +18,13 @@ from cgbench.engine.engine import Engine
 from cgbench.errors import EngineError
 
 CONTEXT = Path(__file__).parent.parent / "workloads"
+
+
+# Other load makes an example, and its drawing, as slow as it likes.
+hypothesis.settings.register_profile(
+    "any load", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any load")
 
 
 @functools.cache

@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.made.warm_process import Command
+
 PATIENCE_S = 240
 
 Done = subprocess.CompletedProcess[str]
@@ -36,9 +38,9 @@ def cgbench(
         stdout, stderr = Path(folder, "stdout"), Path(folder, "stderr")
         stdout.touch()
         stderr.touch()
-        command = {
+        command: Command = {
             "arguments": [*map(str, arguments)],
-            "environment": os.environ | dict(environment or {}),
+            "environment": {**os.environ, **(environment or {})},
             "directory": str(Path.cwd()),
             "without_root": without_root,
             "stdout": str(stdout),

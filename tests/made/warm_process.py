@@ -14,9 +14,20 @@ import pkgutil
 import runpy
 import sys
 import traceback
-from collections.abc import Mapping
+from typing import TypedDict
 
 import cgbench
+
+
+class Command(TypedDict):
+    """What to run: as it is typed, as whom, and the files that take what it prints."""
+
+    arguments: list[str]
+    environment: dict[str, str]
+    directory: str
+    stdout: str
+    stderr: str
+    without_root: bool
 
 
 def import_everything() -> None:
@@ -26,14 +37,14 @@ def import_everything() -> None:
             importlib.import_module(module.name)
 
 
-def become(command: Mapping[str, bool | str | list[str] | dict[str, str]]) -> int:
+def become(command: Command) -> int:
     """Run the command in this process, as `python -m cgbench` does; return its exit status."""
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(str(command[name]), os.O_WRONLY), number)
+    for number, name in ((1, command["stdout"]), (2, command["stderr"])):
+        os.dup2(os.open(name, os.O_WRONLY), number)
     os.environ.clear()
-    os.environ.update(dict(command["environment"]))  # type: ignore[arg-type]
-    os.chdir(str(command["directory"]))
+    os.environ.update(command["environment"])
+    os.chdir(command["directory"])
     sys.argv = ["cgbench", *command["arguments"]]
     try:
         if command["without_root"]:

@@ -14,7 +14,7 @@ from cgbench.reporting.pages import comparison as comparison_page
 from cgbench.reporting.plots import comparison as comparison_plots
 from cgbench.reporting.words import comparison as comparison_words
 from tests.made import sides
-from tests.made.command import anew
+from tests.made.command import cgbench
 from tests.made.sides import HOSTILE
 from tests.reporting.test_render import Page, embedded
 
@@ -305,6 +305,6 @@ def test_compare_writes_the_page(tmp_path: Path) -> None:
     for one in (sides.side("before"), sides.side("after", seed=2)):
         (tmp_path / f"{one.name}.json").write_text(one.to_text())
     output = tmp_path / "page.html"
-    done = anew("compare", tmp_path / "before.json", tmp_path / "after.json", "-o", output)
+    done = cgbench("compare", tmp_path / "before.json", tmp_path / "after.json", "-o", output)
     assert f"page: {output}" in done.stdout
     assert embedded(output.read_text(), "cgbench-comparisons")[0]["candidate"] == "after"
