@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from cgbench.cli import compare, exits, host, measure, results
+from cgbench.cli import baseline, compare, exits, host, measure, results
 from cgbench.cli.terminal import complain, use_any_encoding
 from cgbench.host import interrupts
 
@@ -33,9 +33,9 @@ app.command("ab")(exits.guarded(compare.ab))
 app.command("clean")(exits.guarded(host.clean))
 app.command("schema")(exits.guarded(results.schema))
 _image.command("build")(exits.guarded(host.image_build))
-_baseline.command("set")(exits.guarded(compare.baseline_set))
-_baseline.command("list")(exits.guarded(compare.baseline_list))
-_baseline.command("show")(exits.guarded(compare.baseline_show))
+_baseline.command("set")(exits.guarded(baseline.set_))
+_baseline.command("list")(exits.guarded(baseline.list_all))
+_baseline.command("show")(exits.guarded(baseline.show))
 app.add_typer(_image, name="image")
 app.add_typer(_baseline, name="baseline")
 

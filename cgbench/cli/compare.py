@@ -1,4 +1,4 @@
-"""`cgbench compare`, `gate`, `ab` and `baseline`: did anything get worse?"""
+"""`cgbench compare`, `gate` and `ab`: did anything get worse?"""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cgbench.cli import exits, options
-from cgbench.cli.terminal import say, say_json, say_json_text
-from cgbench.foreign import one_line
+from cgbench.cli.terminal import say
 
 if TYPE_CHECKING:
     from cgbench.commands.outputs import Outputs
@@ -22,7 +21,7 @@ def compare(
     before: Annotated[str, typer.Argument(metavar="BASELINE", show_default=False)],
     after: Annotated[str, typer.Argument(metavar="CANDIDATE", show_default=False)],
     allow: options.Allow = None,
-    effect: options.Effect = 2.0,
+    effect: options.Effect = options.EFFECT_PCT,
     metric: options.Metrics = None,
     junit: options.Junit = None,
     markdown: options.Markdown = None,
@@ -39,20 +38,24 @@ def compare(
 
     found = comparing.compare(
         before, after, results,
-        metrics=metric or (), allow=allow or (), effect=effect / 100,
+        metrics=metric or (), allow=allow or (), effect=options.share(effect),
     )  # fmt: skip
-    _show([found], _outputs(junit, markdown, json_file, output))
+    _finish([found], _outputs(junit, markdown, json_file, output))
 
 
 def gate(
     names: Annotated[list[str], typer.Argument(metavar="NAME|FILE...", show_default=False)],
     against: Annotated[
         str | None,
-        typer.Option("--baseline", metavar="N|FILE", help="Default: the experiment's name."),
+        typer.Option(
+            "--baseline",
+            metavar="N|FILE",
+            help="Baseline to judge against; default: the experiment's name.",
+        ),
     ] = None,
-    budget: options.Budget = "5m",
+    budget: options.Budget = options.BUDGET,
     allow: options.Allow = None,
-    effect: options.Effect = 2.0,
+    effect: options.Effect = options.EFFECT_PCT,
     quick: options.Quick = False,
     junit: options.Junit = None,
     markdown: options.Markdown = None,
@@ -66,19 +69,20 @@ def gate(
     the gate is inconclusive, incomparable or has no baseline yet, 4 if nothing could be measured.
     """
     from cgbench.cli import live
-    from cgbench.commands import gate, session
+    from cgbench.commands import gate as gating
+    from cgbench.commands import session
 
-    budget_s = options.seconds(budget)
-    wanted = gate.wanted(
-        names, against, results, quick=quick,
-        terms=lambda kept: gate.Terms(kept, tuple(allow or ()), budget_s, effect / 100),
-    )  # fmt: skip
+    budget_s, share = options.seconds(budget), options.share(effect)
+    wanted = gating.wanted(names, against, results, quick=quick)
     with (
         live.progress() as (progress, _detail),
         session.opened(results, progress=progress) as here,
     ):
-        found = [gate.gate(experiment, terms, here) for experiment, terms in wanted]
-    _show(found, _outputs(junit, markdown, json_file, output))
+        found = [
+            gating.gate(experiment, gating.Terms(kept, tuple(allow or ()), budget_s, share), here)
+            for experiment, kept in wanted
+        ]
+    _finish(found, _outputs(junit, markdown, json_file, output))
 
 
 def ab(
@@ -93,8 +97,8 @@ def ab(
         str | None,
         typer.Option(metavar="COMMAND", help="Command to run at the end, instead of that of A."),
     ] = None,
-    budget: options.Budget = "5m",
-    effect: options.Effect = 2.0,
+    budget: options.Budget = options.BUDGET,
+    effect: options.Effect = options.EFFECT_PCT,
     metric: options.Metrics = None,
     quick: options.Quick = False,
     junit: options.Junit = None,
@@ -114,29 +118,31 @@ def ab(
     from cgbench.commands import session
 
     sides = paired.Sides(
-        a, b, tuple(metric or ()), options.seconds(budget), effect / 100, restore=restore
-    )
+        a, b, restore=restore, metrics=tuple(metric or ()),
+        budget_s=options.seconds(budget), effect=options.share(effect),
+    )  # fmt: skip
     experiment = paired.wanted(name, quick=quick)
     with (
         live.progress() as (progress, _detail),
         session.opened(results, progress=progress) as here,
     ):
         found = paired.ab(experiment, sides, here)
-    _show([found], _outputs(junit, markdown, json_file, output))
+    _finish([found], _outputs(junit, markdown, json_file, output))
 
 
 def _outputs(
     junit: Path | None, markdown: Path | None, json_file: Path | None, page: Path | None
 ) -> Outputs:
+    """Return the files that were named, with the summary of the job that this runs in, if any."""
     from cgbench.commands.outputs import Outputs
 
-    # The file that GitHub Actions shows beside a job.
+    # GitHub Actions shows this file beside the job.
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     return Outputs(junit, markdown, json_file, page, Path(summary) if summary else None)
 
 
-def _show(found: Sequence[Comparison], outputs: Outputs) -> None:
-    """Print comparisons, write them where asked, and end with the status of the worst."""
+def _finish(found: Sequence[Comparison], outputs: Outputs) -> None:
+    """Print the comparisons, write every output, and end with the status of the worst."""
     from cgbench.cli import tables
     from cgbench.commands.outputs import write
     from cgbench.records.comparison import Judgement
@@ -150,59 +156,3 @@ def _show(found: Sequence[Comparison], outputs: Outputs) -> None:
         exits.end(exits.FAILED)
     if overall & {Judgement.INCONCLUSIVE, Judgement.INCOMPARABLE}:
         exits.end(exits.UNDECIDED)
-
-
-def baseline_set(
-    run_name: Annotated[str, typer.Argument(metavar="RUN", show_default=False)],
-    name: Annotated[
-        str | None, typer.Option("--name", metavar="N", help="Default: the experiment's name.")
-    ] = None,
-    metric: options.Metrics = None,
-    results: options.Results = options.RESULTS,
-) -> None:
-    """Keep a run's trials as the baseline to compare later runs with."""
-    from cgbench.commands import baseline
-
-    kept = baseline.keep(run_name, name, metric or (), results)
-    trials, series = len(kept.baseline.repetitions), len(kept.baseline.series)
-    say(f"baseline: {kept.path} ({trials} trials, {series} series)")
-
-
-def baseline_list(
-    as_json: options.AsJson = False, results: options.Results = options.RESULTS
-) -> None:
-    """List the baselines."""
-    from cgbench.commands import baseline
-    from cgbench.commands.listing import Damaged
-
-    found = baseline.listed(results)
-    if as_json:
-        say_json([baseline.to_json(one) for one in found], indent=2)
-        return
-    if not found:
-        say(f"No baselines under {baseline.folder(results)} yet.")
-    for one in found:
-        if isinstance(one, Damaged):
-            say(one_line(f"{one.path.stem:<24} cannot be read: {one.reason}"))
-            continue
-        say(
-            f"{one_line(one.name):<24} {one_line(one.experiment):<20} "
-            f"{len(one.repetitions):>3} trials  {one_line(one.started)[:10]}  "
-            f"{one_line(one.host.hostname)}"
-        )
-
-
-def baseline_show(
-    name: Annotated[str, typer.Argument(metavar="N|FILE", show_default=False)],
-    as_json: options.AsJson = False,
-    results: options.Results = options.RESULTS,
-) -> None:
-    """Print what a baseline holds."""
-    from cgbench.cli import tables
-    from cgbench.commands import baseline
-
-    found = baseline.find(name, results)
-    if as_json:
-        say_json_text(found.to_text().rstrip())
-    else:
-        tables.print_baseline(found)

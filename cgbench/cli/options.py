@@ -10,6 +10,8 @@ import typer
 from cgbench.units import NS_PER_S, parse_duration
 
 RESULTS = Path("results")
+EFFECT_PCT = 2.0
+BUDGET = "5m"
 
 
 def _known_metrics(names: list[str] | None) -> list[str] | None:
@@ -72,5 +74,10 @@ Quick = Annotated[bool, typer.Option("--quick", help="Use shorter holds.")]
 
 
 def seconds(text: str) -> float:
-    """Return a duration in seconds. Raises UnitError that names it when it is none."""
+    """Return a duration in seconds. Raises UnitError that names it when it is not a duration."""
     return parse_duration(text) / NS_PER_S
+
+
+def share(percent: float) -> float:
+    """Return a percentage as the share that judging calculates with."""
+    return percent / 100

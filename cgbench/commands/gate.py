@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,13 +44,8 @@ class Terms:
 
 
 def wanted(
-    names: Sequence[str],
-    against: str | None,
-    results: Path,
-    *,
-    quick: bool,
-    terms: Callable[[Baseline], Terms],
-) -> list[tuple[Experiment, Terms]]:
+    names: Sequence[str], against: str | None, results: Path, *, quick: bool
+) -> list[tuple[Experiment, Baseline]]:
     """Read experiments and the baselines of the same names, or the one that `against` names.
 
     Raises NoBaseline when one of them is not there, before anything is measured.
@@ -58,7 +53,7 @@ def wanted(
     loaded = [experiment_file.load(name) for name in names]
     kept = [baseline.find(against or one.name, results) for one in loaded]
     return [
-        (one.shortened() if quick else one, terms(before))
+        (one.shortened() if quick else one, before)
         for one, before in zip(loaded, kept, strict=True)
     ]
 

@@ -98,7 +98,7 @@ def compare(
             pairs, effects, resolutions, found, strict=True
         )
     ]
-    return head.model_copy(update={"findings": (*findings, *(_open(one, ()) for one in gone))})
+    return head.model_copy(update={"findings": (*findings, *(_unjudged(one, ()) for one in gone))})
 
 
 def _pairs(
@@ -133,7 +133,7 @@ def _effect(before: Series, after: Series, effect: float, resolution: float) -> 
     return max(effect, resolution / middle) if middle else effect
 
 
-def _open(before: Series, after: Sequence[float | None], effect: float = 0.0) -> Finding:
+def _unjudged(before: Series, after: Sequence[float | None], effect: float = 0.0) -> Finding:
     """Return the finding on one metric before it is judged."""
     known = before.metric in METRICS
     return Finding(
@@ -166,7 +166,7 @@ class Bar:
 
 
 def _finding(before: Series, after: Series, found: Contrast, bar: Bar) -> Finding:
-    one = _open(before, after.values, bar.effect)
+    one = _unjudged(before, after.values, bar.effect)
     sides = len(one.baseline), len(one.candidate)
     if min(sides) < FEWEST:
         reason = f"{sides[0]} and {sides[1]} trials; at least {FEWEST} a side are needed"

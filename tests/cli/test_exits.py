@@ -1,4 +1,4 @@
-"""How commands end: with statuses that a job can tell apart, and never with a traceback."""
+"""How commands end: with statuses that a job can distinguish, and never with a traceback."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from cgbench.cli import compare as comparing
+from cgbench.cli import baseline as baselines
 from cgbench.cli import results, tables
 from cgbench.commands import baseline as keeping
 from cgbench.commands import compare, history, listing, outputs, report, show
@@ -85,7 +85,7 @@ def _reported(folder: Path) -> None:
 def _kept(folder: Path) -> None:
     keeping.keep(str(folder), "kept", [], folder)
     with _printed():
-        comparing.baseline_list(as_json=False, results=folder)
+        baselines.list_all(as_json=False, results=folder)
 
 
 def _baseline(folder: Path) -> None:

@@ -1,0 +1,68 @@
+"""`cgbench baseline`: keep a run to compare later ones with, and show what is kept."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cgbench.cli import options
+from cgbench.cli.terminal import say, say_json, say_json_text
+from cgbench.foreign import one_line
+
+
+def set_(
+    run_name: Annotated[str, typer.Argument(metavar="RUN", show_default=False)],
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name", metavar="N", help="Name of the baseline; default: the experiment's."
+        ),
+    ] = None,
+    metric: options.Metrics = None,
+    results: options.Results = options.RESULTS,
+) -> None:
+    """Keep a run's trials as the baseline to compare later runs with."""
+    from cgbench.commands import baseline as baselines
+
+    kept = baselines.keep(run_name, name, metric or (), results)
+    trials, series = len(kept.baseline.repetitions), len(kept.baseline.series)
+    say(f"baseline: {kept.path} ({trials} trials, {series} series)")
+
+
+def list_all(as_json: options.AsJson = False, results: options.Results = options.RESULTS) -> None:
+    """List the baselines."""
+    from cgbench.commands import baseline as baselines
+    from cgbench.commands.listing import Damaged
+
+    found = baselines.listed(results)
+    if as_json:
+        say_json([baselines.to_json(one) for one in found], indent=2)
+        return
+    if not found:
+        say(f"No baselines under {baselines.folder(results)} yet.")
+    for one in found:
+        if isinstance(one, Damaged):
+            say(one_line(f"{one.path.stem:<24} cannot be read: {one.reason}"))
+            continue
+        say(
+            f"{one_line(one.name):<24} {one_line(one.experiment):<20} "
+            f"{len(one.repetitions):>3} trials  {one_line(one.started)[:10]}  "
+            f"{one_line(one.host.hostname)}"
+        )
+
+
+def show(
+    name: Annotated[str, typer.Argument(metavar="N|FILE", show_default=False)],
+    as_json: options.AsJson = False,
+    results: options.Results = options.RESULTS,
+) -> None:
+    """Print what a baseline holds."""
+    from cgbench.cli import tables
+    from cgbench.commands import baseline as baselines
+
+    found = baselines.find(name, results)
+    if as_json:
+        say_json_text(found.to_text().rstrip())
+    else:
+        tables.print_baseline(found)
