@@ -214,6 +214,8 @@ def _write(lease: Lease) -> None:
         new.write_text(json.dumps(content))
         new.replace(lease.record)
     except OSError as error:
+        with suppress(OSError):
+            new.unlink()
         raise ScratchError(
             f"cannot write {lease.record}: {error.strerror}",
             "Without it nothing could be given back after a crash.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -193,3 +194,16 @@ def test_the_owner_of_a_build_is_judged_by_its_name(tree: HostTree) -> None:
     assert ownership.is_dead("77", tree.root)
     assert not ownership.is_dead(str(me.pid), tree.root)
     assert not ownership.is_dead("notes", tree.root)
+
+
+def test_a_lease_that_finds_no_room_leaves_no_file(
+    tree: HostTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(ScratchError, match="No space left"):
+        ownership.take("caps", "trial 1", root=tree.root)
+    assert list((tree.root / "run/cgbench").iterdir()) == []
