@@ -27,7 +27,10 @@ class Stats:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a container: `start`, `die` or `oom` (CLOCK_MONOTONIC ns)."""
+    """Something that happened to a container: `action` is `start`, `die`, `oom` or `pause`.
+
+    `t_ns` is CLOCK_MONOTONIC.
+    """
 
     container_id: str
     t_ns: int
@@ -56,7 +59,7 @@ class StatsStream:
 
 
 class EventStream:
-    """Records starts, ends and OOM kills of a run's containers in a thread.
+    """Records starts, ends, OOM kills and pauses of a run's containers in a thread.
 
     `broken` says why the stream ended before `finish`, None while it did not; `errors` are those
     that an interrupted stream raises.
@@ -84,7 +87,7 @@ class EventStream:
         why = "the daemon closed it"
         try:
             for message in self._stream:
-                if message.get("Action") in ("start", "die", "oom"):
+                if message.get("Action") in ("start", "die", "oom", "pause"):
                     self._events.append(self._event(message))
         except self._errors as error:
             why = str(error) or type(error).__name__

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from cgbench.engine.engine import Engine
 from cgbench.errors import TrialError
+from cgbench.host import procfs
 from cgbench.measuring.container import Running, snapshot, why_ended
 from cgbench.measuring.progress import Watcher
 from cgbench.records.trial import Ending
 from cgbench.units import NS_PER_S
 
 _SNAPSHOT_EVERY_S = 0.5
+# By SIGSTOP, or by a debugger: proc(5).
+_STOPPED = ("T", "t")
 
 
 class Lookout:
@@ -37,16 +40,20 @@ class Lookout:
         if not forgiving:
             for container in containers:
                 self._poll.register(container.pidfd, select.POLLIN)
+        # Those that a workload makes later come and go.
+        self._processes = () if forgiving else tuple(_processes(containers))
         self._next_snapshot = time.monotonic()
 
     def hold_until(self, deadline_ns: int, *, may_end: bool = False) -> Ending | None:
         """Wait until `deadline_ns`, or until a container ends.
 
-        Returns how one ended if it may, and raises TrialError as soon as one does otherwise.
+        Returns how one ended if it may, and raises TrialError as soon as one does otherwise, or
+        was stopped by somebody's signal; that is looked for twice a second.
         """
         while (left := deadline_ns - time.monotonic_ns()) > 0:
             if time.monotonic() >= self._next_snapshot:
                 self._next_snapshot = time.monotonic() + _SNAPSHOT_EVERY_S
+                self.require_going()
                 self._watcher.snapshot([snapshot(container) for container in self._containers])
             wait_s = min(left / NS_PER_S, max(0.0, self._next_snapshot - time.monotonic()))
             # poll() counts whole milliseconds; the last one is slept.
@@ -62,6 +69,15 @@ class Lookout:
                 time.sleep(max(0.0, wait_s))
         return None
 
+    def require_going(self) -> None:
+        """Raise TrialError where a process that was there from the start does not run any more."""
+        for role, pid in self._processes:
+            seen = procfs.process(pid)
+            if seen is not None and seen.state in _STOPPED:
+                raise TrialError(
+                    f"the container of {role} was stopped from outside (process {pid}, by a signal)"
+                )
+
     def _ending(self, ended: Running, t_ns: int, reason: str) -> Ending:
         state = self._engine.state(ended.container_id)
         return Ending(
@@ -71,3 +87,10 @@ class Lookout:
             oom_killed=None if state is None else state.oom_killed,
             reason=reason,
         )
+
+
+def _processes(containers: Sequence[Running]) -> Iterator[tuple[str, int]]:
+    """Yield the processes of all containers, each with its container's role."""
+    for container in containers:
+        for pid in container.cgroup.processes():
+            yield container.spec.role, pid

@@ -25,7 +25,7 @@ from cgbench.errors import (
 from cgbench.host import cpu_time, lock
 from cgbench.host.scratch import leftovers
 from cgbench.host.scratch.commands import undisturbed
-from cgbench.measuring import collect, demand, outage
+from cgbench.measuring import collect, demand, interference, outage
 from cgbench.measuring.change import apply, make_change, with_held
 from cgbench.measuring.collect import Harvest
 from cgbench.measuring.container import (
@@ -67,7 +67,7 @@ def run_trial(
     """
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     daemons = cpu_time.daemon_processes()
-    before = cpu_time.cpu_times(daemons)
+    before, asleep_ns = cpu_time.cpu_times(daemons), interference.asleep_ns()
     progress = Harvest(before.t_ns)
     reason: str | None = None
     name = f"{lock.SCRATCH_PREFIX}{site.run}-{plan.number:04}"
@@ -85,6 +85,9 @@ def run_trial(
             reason = outage.first_reason(error)
     if reason is None and progress.lost is not None:
         reason = progress.lost
+    # It explains whatever else went wrong.
+    if (disturbed := interference.found(progress, asleep_ns)) is not None:
+        reason = disturbed if reason is None else f"{disturbed}; {reason}"
     after = cpu_time.cpu_times(daemons)
     data = collect.data(progress)
     record = TrialRecord(
@@ -233,6 +236,7 @@ def _walk(
             )
         if ending is not None:
             return
+    look.require_going()
 
 
 def _hold(

@@ -19,19 +19,19 @@ def event(action: str, **attributes: str) -> Message:
     return {"Action": action, "timeNano": 7, "Actor": {"ID": "a", "Attributes": attributes}}
 
 
-def test_starts_ends_and_oom_kills_are_kept_with_their_status_and_other_events_are_not() -> None:
+def test_starts_ends_oom_kills_and_pauses_are_kept_and_other_events_are_not() -> None:
     closed = threading.Event()
 
     def messages() -> Iterator[Message]:
-        yield event("exec_create")
-        yield from (event("start"), event("oom"), event("die", exitCode="137"))
+        yield from (event("exec_create"), event("unpause"))
+        yield from (event("start"), event("pause"), event("oom"), event("die", exitCode="137"))
         closed.wait(10)
 
     stream = EventStream(messages(), closed.set)
-    while len(stream._events) < 3:
+    while len(stream._events) < 4:
         pass
     assert [(one.action, one.exit_code) for one in stream.finish()] == [
-        ("start", None), ("oom", None), ("die", 137)
+        ("start", None), ("pause", None), ("oom", None), ("die", 137)
     ]  # fmt: skip
     assert stream.broken is None, "it was closed by us"
 

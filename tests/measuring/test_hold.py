@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -134,3 +136,35 @@ def test_a_daemon_that_is_gone_when_it_is_asked_is_its_own_error() -> None:
         process.kill()
         with pytest.raises(EngineError, match="does not answer"):
             hold(MadeUpEngine(error=EngineError("Docker does not answer")), container, ms=20_000)
+
+
+def test_a_container_that_somebody_stops_is_noticed_while_its_phase_lasts(tmp_path: Path) -> None:
+    with living(cgroup=tmp_path) as (container, process):
+        (tmp_path / "cgroup.procs").write_text(f"{process.pid}\n")
+        process.send_signal(signal.SIGSTOP)
+        with pytest.raises(TrialError, match="of worker was stopped from outside"):
+            hold(MadeUpEngine(), container, ms=20_000)
+
+
+def test_a_stop_between_two_looks_is_noticed_at_the_end(tmp_path: Path) -> None:
+    with living(cgroup=tmp_path) as (container, process):
+        (tmp_path / "cgroup.procs").write_text(f"{process.pid}\n")
+        look = Lookout(cast(Engine, MadeUpEngine()), [container], Watching())
+        look.require_going()
+        process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        with pytest.raises(TrialError, match="stopped"):
+            look.require_going()
+
+
+def test_a_stop_is_no_matter_where_a_container_may_do_as_it_likes(tmp_path: Path) -> None:
+    with living(cgroup=tmp_path) as (container, process):
+        (tmp_path / "cgroup.procs").write_text(f"{process.pid}\n")
+        process.send_signal(signal.SIGSTOP)
+        assert hold(MadeUpEngine(), container, ms=100, forgiving=True)[0] is None
+
+
+def test_a_process_that_has_gone_was_not_stopped(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.procs").write_text("4194305\n")
+    with living(cgroup=tmp_path) as (container, _process):
+        assert hold(MadeUpEngine(), container, ms=100)[0] is None

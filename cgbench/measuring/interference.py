@@ -1,0 +1,49 @@
+"""What was done to a trial from outside, or to its host, so that it measured something else."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from cgbench.measuring.collect import Harvest
+from cgbench.units import NS_PER_S
+
+LONGEST_GAP_NS = 2 * NS_PER_S
+"""Between two readings of a sampler that has real-time priority: no load holds it up so long."""
+
+_LONGEST_SLEEP_NS = NS_PER_S // 10
+
+
+def asleep_ns() -> int:
+    """Return how long this host has slept since it was started."""
+    # One clock goes on while the host sleeps, the other one does not.
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
+
+
+def found(progress: Harvest, asleep_before_ns: int) -> str | None:
+    """Say what disturbed a trial that began when the host had slept so long, None if nothing."""
+    return "; ".join(_found(progress, asleep_before_ns)) or None
+
+
+def _found(progress: Harvest, asleep_before_ns: int) -> Iterator[str]:
+    slept_ns = asleep_ns() - asleep_before_ns
+    if slept_ns > _LONGEST_SLEEP_NS:
+        yield f"the host slept for {slept_ns / NS_PER_S:.1f} s"
+    times = np.empty(0) if progress.readings is None else progress.readings.begin_ns
+    gap_ns = int(np.diff(times).max(initial=0))
+    if gap_ns > LONGEST_GAP_NS:
+        yield (
+            f"nothing was sampled for {gap_ns / NS_PER_S:.1f} s: the host or the sampler "
+            "stood still"
+        )
+    roles = {one.container_id: one.role for one in progress.containers}
+    for role in sorted(
+        {
+            roles[event.container_id]
+            for event in progress.events
+            if event.action == "pause" and event.container_id in roles
+        }
+    ):
+        yield f"the container of {role} was paused from outside"

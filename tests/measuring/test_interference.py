@@ -1,0 +1,51 @@
+"""A trial that was disturbed from outside says how, and one that was not says nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cgbench.engine.streams import Event
+from cgbench.measuring import interference
+from cgbench.measuring.collect import Harvest
+from cgbench.measuring.readings import Readings
+from cgbench.records.trial import ContainerRecord
+
+S = 1_000_000_000
+WORKER = ContainerRecord(role="worker", container_id="id-w", workload="spin", workers=1, sources={})
+
+
+def found(*, read_s: tuple[float, ...] = (), events: tuple[Event, ...] = ()) -> str | None:
+    """Return what disturbed a trial that was sampled at these times."""
+    times = np.array([int(one * S) for one in read_s], np.int64)
+    readings = Readings(times, times, times, ()) if read_s else None
+    progress = Harvest(0, containers=[WORKER], readings=readings, events=list(events))
+    return interference.found(progress, interference.asleep_ns())
+
+
+def test_an_undisturbed_trial_says_nothing() -> None:
+    assert found() is None
+    assert found(read_s=(1.0, 2.0, 4.0)) is None
+    assert found(events=(Event("id-w", S, "start", None), Event("id-w", S, "die", 137))) is None
+
+
+def test_a_gap_in_the_samples_is_named_with_its_length() -> None:
+    said = found(read_s=(1.0, 1.01, 3.02, 3.03))
+    assert said == "nothing was sampled for 2.0 s: the host or the sampler stood still"
+
+
+def test_a_container_that_was_paused_is_named_once() -> None:
+    said = found(events=(Event("id-w", S, "pause", None), Event("id-w", 2 * S, "pause", None)))
+    assert said == "the container of worker was paused from outside"
+
+
+def test_another_container_that_was_paused_is_no_matter() -> None:
+    assert found(events=(Event("id-else", S, "pause", None),)) is None
+
+
+def test_a_host_that_slept_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = interference.asleep_ns()
+    monkeypatch.setattr(interference, "asleep_ns", lambda: before + 20 * S)
+    assert interference.found(Harvest(0), before) == "the host slept for 20.0 s"
+    monkeypatch.setattr(interference, "asleep_ns", lambda: before + S // 100)
+    assert interference.found(Harvest(0), before) is None
