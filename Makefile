@@ -9,7 +9,7 @@ ARGS ?=
 
 # `lint` and `test` in one call share the set-up; apt and pip want it one at a time.
 .NOTPARALLEL:
-.PHONY: help setup run test test-beside lint bench bench-gate chaos fuzz bench-house docs rooms lab lab-stop test-v2 constraints audit-deps clean
+.PHONY: help setup run test test-beside lint bench bench-gate chaos faults fuzz bench-house docs rooms lab lab-stop test-v2 constraints audit-deps clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ rooms: ## Draw which room of the package imports which, into docs/pictures/rooms
 chaos: ## Kill cgbench at random moments and look at what is left: N=20 SEED=1
 	@.ci/setup bench
 	$(BIN)/python -m tests.bench.chaos --number $(or $(N),20) --seed $(or $(SEED),1) $(ARGS)
+
+faults: ## Let every fault strike a measurement N times and look at how it ends: N=5 SEED=1
+	@.ci/setup bench
+	$(BIN)/python -m tests.bench.faults --number $(or $(N),5) --seed $(or $(SEED),1) $(ARGS)
 
 fuzz: ## Damage files at random and see that each is answered: N=5000 SEED=1
 	@.ci/setup lint

@@ -23,18 +23,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cgbench.engine import image
-from cgbench.errors import CgbenchError
 from cgbench.records.results import runs
-from cgbench.records.run_directory import RunDirectory
 from cgbench.spec import workload
 from tests.bench import decoys, world
+from tests.bench.left import differences, unreadable
 from tests.made import short_experiment
 
 SIGNALS = (signal.SIGKILL, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 _SOONEST_S, _LATEST_S = 0.2, 14.0
 # An interrupted swapoff or a container on a busy disk takes its time.
 _END_S = 180.0
-_SETTLED_S = 10.0
 _LOAD_S = 10.0
 
 
@@ -110,7 +108,7 @@ class Campaign:
         if sent is signal.SIGKILL:
             faults += self._load_ends() if job.loads else []
             faults += self._clean()
-        faults += _differences(before)
+        faults += differences(before)
         faults += self._lost(kept)
         to = " to its group" if whole_group else ""
         return f"{sent.name}{to} after {after_s:.1f} s in {job.words}", faults
@@ -171,37 +169,8 @@ class Campaign:
             if not path.exists() or not path.read_bytes().startswith(lines)
         ]
         for directory in runs(self._folder):
-            faults += _unreadable(directory)
+            faults += unreadable(directory)
         return faults
-
-
-def _unreadable(directory: RunDirectory) -> list[str]:
-    """Return why a run's finished trials cannot be read; nothing where they can."""
-    if not (directory.path / "run.json").exists():
-        # Killed between making the folder and writing the file.
-        return [] if not (directory.path / "trials.jsonl").exists() else [f"{directory.path}"]
-    try:
-        directory.run()
-        for trial in directory.trials():
-            for file in directory.path.glob(f"samples/trial-{trial.number:04}*.parquet"):
-                if not file.stat().st_size:
-                    return [f"{file} is empty"]
-            if not (directory.path / f"samples/trial-{trial.number:04}.parquet").exists():
-                return [f"{directory.path}: trial {trial.number} has no samples"]
-    except CgbenchError as error:
-        return [error.message]
-    return []
-
-
-def _differences(before: world.World) -> list[str]:
-    """Return what is there that was not, and what is gone, once the kernel has settled."""
-    limit = time.monotonic() + _SETTLED_S
-    while (now := world.look()) != before and time.monotonic() < limit:
-        time.sleep(0.2)
-    return [
-        *(f"left: {one}" for one in sorted(now - before)),
-        *(f"touched: {one}" for one in sorted(before - now)),
-    ]
 
 
 def main() -> int:
