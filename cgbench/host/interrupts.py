@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -53,6 +54,7 @@ def install() -> None:
     A process that was started to outlive its terminal (nohup) goes on when that is closed.
     """
     _state.installed = True
+    atexit.register(_ignore)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _state.handle)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -69,6 +71,12 @@ def handle_now(number: int) -> None:
     if _state.installed and number != signal.SIGHUP:
         _state.came -= 1
     signal.raise_signal(number)
+
+
+def _ignore() -> None:
+    """Ignore what comes while Python ends: all is done, and its default would change the status."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _say(what: str) -> None:

@@ -103,3 +103,20 @@ def test_a_process_that_is_to_outlive_its_terminal_does() -> None:
     assert process.poll() is None
     process.kill()
     process.communicate()
+
+
+def test_a_signal_that_comes_while_python_ends_changes_no_status() -> None:
+    script = """
+import os, signal, sys
+from cgbench.host import interrupts
+
+class Late:
+    def __del__(self, kill=os.kill, me=os.getpid(), number=signal.SIGINT):
+        kill(me, number)
+
+late = Late()
+interrupts.install()
+sys.exit(130)
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+    assert done.returncode == 130
