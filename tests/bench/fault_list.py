@@ -24,6 +24,8 @@ class Fault:
     `statuses` may end the command, within `limit_s` after the fault struck. With `goes_on` every
     trial is tried, and with `spares` none may fail. `unclean` says for which exit statuses, or
     words on standard error, `cgbench clean` is needed; `noticed_s` is the time to the first word.
+    With `one_pipe` standard error goes where standard output does;
+    with `before_last` the last trial is not struck, since it would be none any more.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Fault:
     spares: bool = False
     unclean: tuple[int | str, ...] = ()
     noticed_s: float | None = None
+    one_pipe: bool = False
+    before_last: bool = False
 
 
 _KILLED = -signal.SIGKILL
@@ -53,14 +57,16 @@ FAULTS: tuple[Fault, ...] = (
     Fault("kill-9", injections.sent(signal.SIGKILL), (_KILLED,), "", 5, unclean=(_KILLED,)),
     # Whoever closes a pipe wants to read no more: the status says that not all was printed.
     Fault("closed-pipe", injections.closed_output, (2,), "", 60, goes_on=True, spares=True),
+    Fault("closed-pipes", injections.closed_output, (2,), "", 60, one_pipe=True),
     Fault(
         "full-results", injections.full(lambda strike: strike.place.results), (2,),
-        r"disk full while writing", 30, place=places.small_results,
+        r"disk full while writing", 30, "container", places.small_results,
     ),
     Fault(
         "full-run",
         injections.full(lambda one: Path(f"/proc/{one.measurement.pid}/root{places.RUN}")), (2,),
-        r"cannot write /run/cgbench/\S+: No space left", 30, place=places.private_run,
+        r"cannot write /run/cgbench/\S+: No space left", 30, "container", places.private_run,
+        before_last=True,
     ),
     Fault(
         "full-shm", injections.full(lambda strike: places.SHM), (1,), r"No space left|has room",
