@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import sys
@@ -62,8 +63,20 @@ def status_of(error: Exception) -> int:
         # Whoever read the output has seen enough; the status must not say "regressed".
         _forget_output()
         return ERROR
+    if _lacks_memory(error):
+        complain("out of memory: finished trials are kept, go on with --resume when some is free")
+        return ERROR
     _name_traceback(error)
     return ERROR
+
+
+def _lacks_memory(error: Exception) -> bool:
+    # Python has no error of its own for a thread that finds no room for its stack.
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+        or (isinstance(error, RuntimeError) and "can't start new thread" in str(error))
+    )
 
 
 def print_notes(error: BaseException) -> None:

@@ -75,17 +75,23 @@ class Sampler:
         }
         # Files, not pipes: a process that hangs can neither block the one that writes to it nor
         # the one that reads its complaints.
-        self._complaints = _in_memory("complaints")
-        with _in_memory("specification") as source:
-            source.write(json.dumps(specification).encode() + b"\n")
-            source.seek(0)
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(_LOOP)],
-                stdin=source,
-                stdout=subprocess.PIPE,
-                stderr=self._complaints,
-                bufsize=0,
-            )
+        try:
+            self._complaints = _in_memory("complaints")
+            with _in_memory("specification") as source:
+                source.write(json.dumps(specification).encode() + b"\n")
+                source.seek(0)
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", "-S", str(_LOOP)],
+                    stdin=source,
+                    stdout=subprocess.PIPE,
+                    stderr=self._complaints,
+                    bufsize=0,
+                )
+        except OSError as error:
+            raise SamplerError(
+                f"the sampler did not start: {error.strerror}",
+                "Check that the host has memory and processes to spare.",
+            ) from error
         self._answer("start")
 
     def stop(self) -> tuple[Readings, SamplerFigures]:

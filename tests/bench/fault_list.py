@@ -26,6 +26,7 @@ class Fault:
     words on standard error, `cgbench clean` is needed; `noticed_s` is the time to the first word.
     With `one_pipe` standard error goes where standard output does;
     with `before_last` the last trial is not struck, since it would be none any more.
+    `unexpected` names an error that nobody can expect, whose traceback is kept.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Fault:
     noticed_s: float | None = None
     one_pipe: bool = False
     before_last: bool = False
+    unexpected: str | None = None
 
 
 _KILLED = -signal.SIGKILL
@@ -81,7 +83,12 @@ FAULTS: tuple[Fault, ...] = (
         "little-memory", injections.little_memory, (0, 1, 2, _KILLED), "", 60,
         place=places.memory_group, unclean=(_KILLED,),
     ),
-    Fault("little-addresses", injections.little_address_space, (0, 1, 2), "", 60),
+    # Python itself stumbles where it finds no memory for its own errors.
+    Fault(
+        "little-addresses", injections.little_address_space, (0, 1, 2),
+        r"out of memory|Cannot allocate memory|unexpected error: SystemError", 60,
+        unexpected="SystemError",
+    ),
     Fault(
         "frozen-sampler", injections.frozen_sampler, (1,),
         r"the sampler did not finish within 20 s and was killed", 60, "sampling", goes_on=True,

@@ -92,6 +92,7 @@ def strike(fault: Fault, folder: Path, drawn: random.Random) -> Outcome:
             load_s = _load_ends()
             bad += [] if load_s <= _LOAD_S else [f"the load ran {load_s:.1f} s longer"]
             bad += _cleaned()
+        _forget_traceback(fault, measurement)
         bad += differences(before)
         right = _reason_is_right(fault, measurement)
         bad += [] if right else [f"the reason is: {_reasons(measurement)}"]
@@ -157,6 +158,13 @@ def _unclean(fault: Fault, measurement: Measurement) -> bool:
     )
 
 
+def _forget_traceback(fault: Fault, measurement: Measurement) -> None:
+    """Remove the traceback of an error that nobody can expect."""
+    named = re.search(r"unexpected error: (\w+).*with (/\S+)", measurement.words)
+    if named is not None and named[1] == fault.unexpected:
+        Path(named[2]).unlink()
+
+
 def _load_ends() -> float:
     """Return how long the load goes on after cgbench has died."""
     begin = time.monotonic()
@@ -179,6 +187,9 @@ def _reason_is_right(fault: Fault, measurement: Measurement) -> bool:
     """Say whether the fault's own reason is stored or printed, and no other one is stored."""
     failed = [trial.reason or "" for trial in measurement.trials() if trial.status == "failed"]
     said = measurement.words
+    if fault.statuses[0] == measurement.process.returncode == 0 and not failed:
+        # It had what it needed, or nothing was to go wrong.
+        return True
     if not fault.reason:
         return not (fault.spares and failed)
     if fault.goes_on:
@@ -190,7 +201,8 @@ def _wrong_end(fault: Fault, measurement: Measurement) -> Iterator[str]:
     status, said = measurement.process.returncode, measurement.words
     if status not in fault.statuses:
         yield f"exit status {status}: {said.strip()[-300:]}"
-    if "Traceback" in said or "unexpected error" in said:
+    unexpected = re.search(r"unexpected error: (\w+)", said)
+    if "Traceback" in said or (unexpected and unexpected[1] != fault.unexpected):
         yield f"an error that no code expected: {said.strip()[-300:]}"
     if fault.goes_on and len(measurement.trials()) != TRIALS:
         yield f"{len(measurement.trials())} of {TRIALS} trials were tried"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import subprocess
 import sys
@@ -50,6 +51,22 @@ def test_an_unexpected_error_never_ends_as_a_regression_does(
     path = Path(named[2])
     assert "Traceback (most recent call last)" in path.read_text()
     path.unlink()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_a_lack_of_memory_is_no_unexpected_error(
+    error: Exception, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ending(error) == exits.ERROR
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("cgbench: out of memory")
 
 
 def test_a_traceback_that_cannot_be_kept_changes_no_status(

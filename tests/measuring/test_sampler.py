@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -165,3 +167,16 @@ def test_sampling_without_any_file_still_keeps_the_time(tmp_path: Path) -> None:
     readings, figures = running.stop()
     assert figures.ticks == len(readings.begin_ns) > 0
     assert (tmp_path / "spool").stat().st_size == TICK.size * figures.ticks
+
+
+def test_a_sampler_for_which_there_is_no_process_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(*_arguments: object, **_named: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", none_left)
+    none = sampler(tmp_path)
+    with pytest.raises(SamplerError, match="did not start: Resource temporarily unavailable"):
+        none.start()
+    none.close()
