@@ -103,4 +103,5 @@ def _name_traceback(error: Exception) -> None:
 def _forget_output() -> None:
     """Let Python end without a second complaint about an output that nobody reads."""
     with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere.fileno(), stream.fileno())

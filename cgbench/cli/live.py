@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from typing import IO
 
 from rich import progress as bars
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from cgbench.cli.console import Console
 from cgbench.foreign import printable
 from cgbench.measuring.progress import Observer, Silent, Snapshot
 from cgbench.measuring.site import Progress, silent

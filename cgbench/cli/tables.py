@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cgbench.cli.console import Console
 from cgbench.foreign import printable
 from cgbench.judging.history import History, Trend
 from cgbench.judging.intervals import relative_spread_pct

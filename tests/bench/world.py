@@ -24,7 +24,7 @@ def look() -> World:
     return frozenset(
         [
             *_docker("container", "ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Names}}"),
-            *_docker("network", "network", "ls", "-q"),
+            *_docker("network", "network", "ls", "--format", "{{.Name}} {{.Driver}}"),
             *_docker("volume", "volume", "ls", "-q"),
             *_loops(),
             *(f"swap {line}" for line in _lines("/proc/swaps")[1:]),

@@ -99,3 +99,26 @@ def test_a_reader_that_has_seen_enough_is_no_regression_and_no_traceback(tmp_pat
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stderr) == (exits.ERROR, "")
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_display_that_nobody_reads_ends_as_an_error_and_not_as_a_failed_trial(
+    closed: int,
+) -> None:
+    """`cgbench run ... 2>&1 | head`: rich's own way out is status 1."""
+    program = (
+        "import os, sys, typer\n"
+        "from cgbench.cli import exits\n"
+        "from cgbench.cli.console import Console\n"
+        "readable, writable = os.pipe()\n"
+        "os.close(readable)\n"
+        f"os.dup2(writable, {closed})\n"
+        "app = typer.Typer()\n"
+        f"console = Console(file=sys.std{'out' if closed == 1 else 'err'})\n"
+        "app.command()(exits.guarded(lambda: console.print('a line')))\n"
+        "app()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (exits.ERROR, "")

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from cgbench.cli import exits, live, tables
 from cgbench.cli.app import app
+from cgbench.cli.console import Console
 from cgbench.errors import CgbenchError
 from cgbench.records import baseline, truth
 from cgbench.records.plausible import complaint
