@@ -87,7 +87,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "little-addresses", injections.little_address_space, (0, 1, 2),
         r"out of memory|Cannot allocate memory|unexpected error: SystemError", 60,
-        unexpected="SystemError",
+        unexpected="SystemError", unclean=("SystemError",),
     ),
     Fault(
         "frozen-sampler", injections.frozen_sampler, (1,),
@@ -123,7 +123,7 @@ FAULTS: tuple[Fault, ...] = (
         r"of worker was removed from outside", 60, "container", goes_on=True,
     ),
     Fault(
-        "stepped-clock", injections.stepped_clock, (0,), "", 60, place=places.faked_clock,
+        "stepped-clock", injections.stepped_clock, (0,), "", 60, place=places.stepped_clock,
         goes_on=True, spares=True,
     ),
     Fault(

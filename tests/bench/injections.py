@@ -161,8 +161,8 @@ def restarted_daemon(strike: Strike) -> None:
 
 def stepped_clock(strike: Strike) -> None:
     """Set the wall clock of cgbench an hour on, or back."""
-    step = strike.random.choice(["+3600", "-3600"])
-    Path(strike.place.environment["FAKETIME_TIMESTAMP_FILE"]).write_text(f"{step}\n")
+    step = strike.random.choice(["3600", "-3600"])
+    Path(strike.place.environment[places.STEP]).write_text(f"{step}\n")
 
 
 def slept(strike: Strike) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 SHM = Path("/dev/shm/cgbench")
 RUN = Path("/run/cgbench")
 GROUP = "faults-campaign"
-FAKED = "faked-clock"
-"""The name of the file that says by how much the clock of cgbench is off."""
+STEP = "STEPPED_CLOCK"
+"""The variable that names the file which says by how many seconds the clock of cgbench is off."""
 
-_LIBRARY = "libfaketime.so.1"
+_CLOCK = Path(__file__).with_name("stepped_clock.c")
 
 
 @dataclass(frozen=True)
@@ -84,25 +84,13 @@ def memory_group(folder: Path) -> Iterator[Place]:
 
 
 @contextmanager
-def faked_clock(folder: Path) -> Iterator[Place]:
-    """Its wall clock is off by what a file says; its monotonic clock is the host's."""
-    said = folder / FAKED
-    said.write_text("+0\n")
-    yield Place(
-        folder / "results",
-        environment={
-            "LD_PRELOAD": str(library()),
-            "FAKETIME_TIMESTAMP_FILE": str(said),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-        },
-    )
-
-
-def library() -> Path | None:
-    """Return the library that fakes a clock, None where it is not installed."""
-    return next(Path("/usr/lib").glob(f"*/faketime/{_LIBRARY}"), None)
+def stepped_clock(folder: Path) -> Iterator[Place]:
+    """Its wall clock is off by what a file says; its other clocks are the host's."""
+    library, step = folder / "stepped_clock.so", folder / "seconds"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", library, _CLOCK], check=True)
+    step.write_text("0\n")
+    preloaded = {"LD_PRELOAD": str(library), STEP: str(step)}
+    yield Place(folder / "results", environment=preloaded)
 
 
 def fill(folder: Path) -> Path:
