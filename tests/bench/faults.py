@@ -60,9 +60,9 @@ class Outcome:
         )
 
 
-def strike(fault: Fault, folder: Path, drawn: random.Random) -> Outcome:
+def strike(fault: Fault, folder: Path, drawn: random.Random, trials: int = TRIALS) -> Outcome:
     """Measure, let the fault strike, and say how it ended."""
-    experiment = short_experiment.write(folder, trials=TRIALS, hold="700ms")
+    experiment = short_experiment.write(folder, trials=trials, hold="700ms")
     with ExitStack() as outer:
         place = outer.enter_context(fault.place(folder))
         before = world.look()
@@ -74,7 +74,7 @@ def strike(fault: Fault, folder: Path, drawn: random.Random) -> Outcome:
             bad: list[str] = []
             said = stack.enter_context(notice(measurement, fault.reason))
             try:
-                moment = _await_moment(fault, measurement, drawn)
+                moment = _await_moment(fault, measurement, drawn, trials)
                 kept, begin = _lines(measurement), time.monotonic()
                 fault.inject(Strike(measurement, place, drawn, stack))
             except TooLate as error:
@@ -96,7 +96,7 @@ def strike(fault: Fault, folder: Path, drawn: random.Random) -> Outcome:
         bad += differences(before)
         right = _reason_is_right(fault, measurement)
         bad += [] if right else [f"the reason is: {_reasons(measurement)}"]
-        bad += [*_wrong_end(fault, measurement), *_lost(measurement, kept)]
+        bad += [*_wrong_end(fault, measurement, trials), *_lost(measurement, kept)]
     return Outcome(fault, moment, seconds, status, right, in_time, noticed_s, load_s, tuple(bad))
 
 
@@ -115,14 +115,14 @@ def _start(fault: Fault, place: places.Place, experiment: Path, folder: Path) ->
     return Measurement(process, place.results, said)
 
 
-def _await_moment(fault: Fault, measurement: Measurement, drawn: random.Random) -> str:
+def _await_moment(fault: Fault, measurement: Measurement, drawn: random.Random, trials: int) -> str:
     """Wait until the fault is to strike; return when that is, in words."""
     if fault.when == "any":
         after_s = drawn.uniform(_SOONEST_S, _LATEST_S)
         limit = time.monotonic() + after_s
         measurement.awaited(lambda: time.monotonic() >= limit or None)
         return f"after {after_s:.1f} s"
-    trial = drawn.randint(1, TRIALS - fault.before_last)
+    trial = drawn.randint(1, trials - fault.before_last)
     if fault.when == "container":
         measurement.awaited(
             lambda: (len(measurement.trials()) >= trial - 1 and measurement.container()) or None
@@ -197,15 +197,15 @@ def _reason_is_right(fault: Fault, measurement: Measurement) -> bool:
     return re.search(fault.reason, said) is not None
 
 
-def _wrong_end(fault: Fault, measurement: Measurement) -> Iterator[str]:
+def _wrong_end(fault: Fault, measurement: Measurement, trials: int) -> Iterator[str]:
     status, said = measurement.process.returncode, measurement.words
     if status not in fault.statuses:
         yield f"exit status {status}: {said.strip()[-300:]}"
     unexpected = re.search(r"unexpected error: (\w+)", said)
     if "Traceback" in said or (unexpected and unexpected[1] != fault.unexpected):
         yield f"an error that no code expected: {said.strip()[-300:]}"
-    if fault.goes_on and len(measurement.trials()) != TRIALS:
-        yield f"{len(measurement.trials())} of {TRIALS} trials were tried"
+    if fault.goes_on and len(measurement.trials()) != trials:
+        yield f"{len(measurement.trials())} of {trials} trials were tried"
     if status == 1 and not any(trial.status == "failed" for trial in measurement.trials()):
         yield "exit status 1, and no trial failed"
 
