@@ -1,4 +1,4 @@
-"""Candidate against baseline, in numbers: ratio, interval, evidence; imports nothing of cgbench.
+"""Candidate against baseline, in numbers: ratio, interval, evidence; arithmetic on arrays alone.
 
 The unit is the trial, which carries all metrics at once. Evidence is a permutation test whose
 statistic is the largest Welch t of the whole family (Westfall and Young 1993, single-step maxT):
@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import combinations, product
 
 import numpy as np
 import numpy.typing as npt
 
+from cgbench.judging.drift import p_drift
+from cgbench.judging.intervals import MAD_TO_SIGMA
 from cgbench.spec.metrics import Worse
 
 Floats = npt.NDArray[np.float64]
@@ -28,14 +29,8 @@ PERMUTATIONS = 10_000
 # Values further than this many (normal-consistent) median deviations beyond both sides' medians
 # are clipped to that: one broken trial must not decide.
 _CLIP = 5.0
-_MAD_TO_SIGMA = 1.4826
 # Below this share of the smallest effect a spread is rounding, not noise.
 _FLOOR = 0.01
-# Lags tested for autocorrelation of the trials, and how often the test shuffles them.
-_LAGS = 4
-_SHUFFLES = 999
-# The drift test clips deviations at this many (normal-consistent) median deviations.
-_CALM = 2.0
 
 
 @dataclass(frozen=True)
@@ -119,7 +114,7 @@ def _scaled(before: Floats, after: Floats, resolution: float) -> tuple[Floats, F
     sides = (np.log(before), np.log(after))
     middles = [float(np.nanmedian(side)) for side in sides]
     off = np.concatenate([side - middle for side, middle in zip(sides, middles, strict=True)])
-    reach = _CLIP * _MAD_TO_SIGMA * float(np.nanmedian(np.abs(off)))
+    reach = _CLIP * MAD_TO_SIGMA * float(np.nanmedian(np.abs(off)))
     if reach > 0:
         # The same bounds for both sides: which side a value is on does not matter.
         low, high = min(middles) - reach, max(middles) + reach
@@ -238,49 +233,11 @@ def _contrast(
         before, after = _known(left), _known(right)
         middle = float(np.mean(after) - np.mean(before))
         spread = math.sqrt((_deviation(before) ** 2 + _deviation(after) ** 2) / 2)
-        drift = _drift((before, after), seed)
+        drift = p_drift((before, after), seed)
     ratio, low, high = (None if math.isnan(one) else math.exp(one) for one in (middle, *bounds))
     p_worse, p_better = (None if math.isnan(one) else one for one in p)
     width = None if math.isnan(spread) else math.expm1(spread)
     return Contrast(ratio, low, high, p_worse, p_better, width, drift)
-
-
-def _drift(sides: Sequence[Floats], seed: int) -> float:
-    """Return the p-value of a portmanteau test for autocorrelation at lags up to `_LAGS`.
-
-    The statistic is the sum of products of deviations at these lags, over both sides; its
-    distribution comes from shuffling the trials of each side.
-    """
-    seen, drawn = 0.0, np.zeros(_SHUFFLES)
-    for number, side in enumerate(sides):
-        off = _calmed(side)
-        shuffled = off[_orders(len(off), seed + number)]
-        for lag in range(1, min(_LAGS, len(off) - 1) + 1):
-            seen += float((off[lag:] * off[:-lag]).sum())
-            drawn += np.einsum("ij,ij->i", shuffled[:, lag:], shuffled[:, :-lag])
-    return float((1 + (drawn >= seen * (1 - 1e-9)).sum()) / (1 + _SHUFFLES))
-
-
-def _calmed(side: Floats) -> Floats:
-    """Return deviations with a sum of zero, large ones clipped.
-
-    One broken trial would hide that its neighbours drift: the test is about order, not size.
-    """
-    off = side - np.median(side)
-    reach = _CALM * _MAD_TO_SIGMA * float(np.median(np.abs(off)))
-    calmed: Floats = np.clip(off, -reach, reach) if reach > 0 else off
-    calmed -= calmed.mean()
-    return calmed
-
-
-# Every metric of a comparison needs the same orders.
-@lru_cache(maxsize=8)
-def _orders(count: int, seed: int) -> npt.NDArray[np.int64]:
-    """Return the orders in which a side's trials are shuffled, one per row."""
-    orders: npt.NDArray[np.int64] = (
-        np.random.default_rng(seed).random((_SHUFFLES, count)).argsort(axis=1)
-    )
-    return orders
 
 
 def _known(values: Floats) -> Floats:

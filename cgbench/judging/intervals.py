@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+MAD_TO_SIGMA = 1.4826
+"""A normal distribution's standard deviation, in median absolute deviations."""
+
 
 @dataclass(frozen=True)
 class Interval:
