@@ -9,8 +9,9 @@ from statistics import median
 
 from cgbench.judging.comparison import FEWEST
 from cgbench.records.comparison import SIGNS, Comparison, Difference, Finding, Judgement
-from cgbench.reporting.plots import comparison as comparison_plots
+from cgbench.reporting.plots.forest import forest
 from cgbench.reporting.plots.plot import Plot
+from cgbench.reporting.plots.trials import figure, trials
 from cgbench.reporting.words import comparison as comparison_words
 from cgbench.wording import count, signed_percent
 
@@ -143,7 +144,7 @@ def _part(found: Comparison, anchor: str) -> Part:
         filters=tuple(
             (badge(one), len(found.of(one))) for one in Judgement if found.of(one)
         ),
-        forest=comparison_plots.forest([(comparison_words.where(one), one) for one in findings]),
+        forest=forest([(comparison_words.where(one), one) for one in findings]),
         method=method(found),
     )  # fmt: skip
 
@@ -164,12 +165,12 @@ def _row(one: Finding, anchor: str, number: int) -> Row:
         effect=f"±{one.effect_pct:.3g} %" if one.effect_pct else "–",
         p="–" if one.p is None else f"{one.p:.2g}",
         trials=f"{len(one.baseline)} / {len(one.candidate)}",
-        plot=comparison_plots.trials(one, f"trials-{number}"),
+        plot=trials(one, f"trials-{number}"),
     )
 
 
 def _middle(values: Sequence[float], unit: str) -> str:
-    return comparison_plots.figure(median(values), unit) if values else "–"
+    return figure(median(values), unit) if values else "–"
 
 
 def _headline(found: Comparison) -> str:

@@ -11,7 +11,8 @@ from cgbench.judging.comparison import compare
 from cgbench.records.comparison import SIGNS, Comparison, Disturbance, Judgement
 from cgbench.reporting import render
 from cgbench.reporting.pages import comparison as comparison_page
-from cgbench.reporting.plots import comparison as comparison_plots
+from cgbench.reporting.plots.forest import forest
+from cgbench.reporting.plots.trials import trials
 from cgbench.reporting.words import comparison as comparison_words
 from tests.made import sides
 from tests.made.command import cgbench
@@ -213,7 +214,7 @@ def test_the_headline_keeps_its_words_whatever_a_side_is_called(
 
 def test_the_forest_has_a_row_for_every_ratio_with_interval_and_band(mixed: Comparison) -> None:
     labelled = [(comparison_words.where(one), one) for one in mixed.findings]
-    plot = comparison_plots.forest(labelled)
+    plot = forest(labelled)
     assert plot is not None
     assert plot.layout["xaxis"]["title"]["text"] == "change, %"
     shown = {y: (x, trace["error_x"]["array"][place], trace["error_x"]["arrayminus"][place])
@@ -237,7 +238,7 @@ def test_a_change_far_off_stands_at_the_edge_with_its_size(mixed: Comparison) ->
     far = mixed.findings[0].model_copy(
         update={"change_pct": 900.0, "low_pct": 800.0, "high_pct": 990.0}
     )
-    plot = comparison_plots.forest([("far", far), ("near", mixed.findings[1])])
+    plot = forest([("far", far), ("near", mixed.findings[1])])
     assert plot is not None
     edge = plot.layout["xaxis"]["range"][1]
     trace = next(one for one in plot.data if "text" in one)
@@ -248,7 +249,7 @@ def test_a_change_far_off_stands_at_the_edge_with_its_size(mixed: Comparison) ->
 
 def test_without_a_ratio_there_is_no_forest(mixed: Comparison) -> None:
     found = without_ratio(mixed)
-    assert comparison_plots.forest([("it", found.findings[0])]) is None
+    assert forest([("it", found.findings[0])]) is None
     (part,) = comparison_page.comparison_page([found]).parts
     assert part.forest is None
     assert part.rows[0].change == "–"
@@ -256,14 +257,14 @@ def test_without_a_ratio_there_is_no_forest(mixed: Comparison) -> None:
 
 def test_a_metric_without_a_ratio_is_counted_below_the_forest(mixed: Comparison) -> None:
     (bare,) = without_ratio(mixed).findings
-    plot = comparison_plots.forest([("bare", bare), ("it", mixed.findings[1])])
+    plot = forest([("bare", bare), ("it", mixed.findings[1])])
     assert plot is not None
     assert "1 metric of the table has no ratio" in plot.reading
 
 
 def test_trials_are_shown_in_order_beside_each_other_with_medians(mixed: Comparison) -> None:
     one = mixed.findings[0]
-    plot = comparison_plots.trials(one, "it")
+    plot = trials(one, "it")
     assert plot is not None
     before, after = (trace for trace in plot.data if trace["mode"] == "markers")
     assert before["y"] == pytest.approx(one.baseline, rel=1e-4)
@@ -277,7 +278,7 @@ def test_trials_are_shown_in_order_beside_each_other_with_medians(mixed: Compari
 
 def test_bytes_are_shown_in_mebibytes(mixed: Comparison) -> None:
     (one,) = [each for each in mixed.findings if each.unit == "bytes"]
-    plot = comparison_plots.trials(one, "it")
+    plot = trials(one, "it")
     assert plot is not None
     assert plot.layout["yaxis"]["title"]["text"] == "MiB"
     assert "MiB in the baseline" in plot.title
@@ -285,14 +286,14 @@ def test_bytes_are_shown_in_mebibytes(mixed: Comparison) -> None:
 
 def test_one_side_alone_is_shown_alone_and_nothing_not_at_all(mixed: Comparison) -> None:
     alone = mixed.findings[0].model_copy(update={"candidate": (), "effect_pct": 0.0})
-    plot = comparison_plots.trials(alone, "it")
+    plot = trials(alone, "it")
     assert plot is not None
     assert plot.title.endswith("in the baseline alone")
-    assert comparison_plots.trials(alone.model_copy(update={"baseline": ()}), "it") is None
+    assert trials(alone.model_copy(update={"baseline": ()}), "it") is None
 
 
 def test_values_that_are_all_0_have_no_band_and_still_a_range() -> None:
-    plot = comparison_plots.trials(zeros().findings[0], "it")
+    plot = trials(zeros().findings[0], "it")
     assert plot is not None
     assert [one["type"] for one in plot.layout["shapes"]] == ["line"]
     assert plot.layout["yaxis"]["range"] == [-1, 1]
