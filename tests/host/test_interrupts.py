@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -47,9 +48,21 @@ def until(process: subprocess.Popen[str], line: str) -> None:
 
 
 def send(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Send a signal, and wait until it is handled: two that are not delivered yet are one."""
     process.send_signal(number)
-    # Signals of one kind that are not delivered yet are one.
-    time.sleep(0.2)
+    limit, quiet = time.monotonic() + 30, 0
+    while quiet < 3:
+        assert time.monotonic() < limit, "the signal was never handled"
+        time.sleep(0.01)
+        quiet = quiet + 1 if _at_rest(process.pid) else 0
+
+
+def _at_rest(pid: int) -> bool:
+    """Say whether a process sleeps or has ended, with no signal on its way to it."""
+    said = Path(f"/proc/{pid}/status").read_text()
+    lines = dict(line.split(":", 1) for line in said.splitlines())
+    pending = int(lines["SigPnd"], 16) | int(lines["ShdPnd"], 16)
+    return not pending and lines["State"].strip()[0] in "SZ"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -153,6 +154,12 @@ def test_all_containers_are_killed_at_once_and_one_that_is_gone_is_no_error() ->
 # Explaining an end
 
 
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the daemon, which answers from a list, be asked again at once."""
+    monkeypatch.setattr("cgbench.measuring.container.time", SimpleNamespace(sleep=float))
+
+
 def why(*states: State | None, said: str = "") -> str:
     return container.why_ended(cast(Engine, MadeUpEngine(list(states), said)), "worker", "id")
 
@@ -161,10 +168,12 @@ def test_the_daemon_may_learn_of_an_end_a_little_later() -> None:
     assert "exit status 4" in why(ALIVE, ALIVE, ended(4))
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_an_end_that_the_daemon_never_notices_is_said_so() -> None:
     assert why(ALIVE) == "the container of worker ended, and Docker has not noticed"
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_a_container_that_was_killed_and_removed_was_removed_from_outside() -> None:
     assert why(ended(137), None) == "the container of worker was removed from outside"
     assert "was killed, or reached its deadline" in why(ended(137), ended(137))

@@ -355,6 +355,14 @@ class Probing:
             for number in range(workers)
         ]
 
+    def units(self) -> int:
+        """Return how many units its first worker has done so far."""
+        return int(self.file.read()[0].units.sum())
+
+    def skipped(self) -> int:
+        """Return how many deadlines its first worker has skipped so far."""
+        return self.file.read()[0].tally.deadlines_skipped or 0
+
     def finish(self) -> tuple[WorkerLog, ...]:
         """Ask it to stop, wait, and return what its workers wrote."""
         self.file.stop()
@@ -441,9 +449,9 @@ def test_a_probe_ends_by_itself_when_its_buckets_are_full(tmp_path: Path) -> Non
 
 def test_what_was_written_so_far_can_be_read_while_it_works(tmp_path: Path) -> None:
     with probing(tmp_path) as one:
-        time.sleep(0.1)
+        wait_until(lambda: one.units() > 0)
         (early,) = one.file.read()
-        time.sleep(0.1)
+        wait_until(lambda: one.units() > early.units.sum())
         (late,) = one.finish()
     assert 0 < early.units.sum() < late.units.sum()
     last = int(np.flatnonzero(early.units)[-1])
@@ -526,14 +534,14 @@ def test_a_kind_that_this_probe_does_not_know_is_refused(tmp_path: Path) -> None
 def test_a_sleeper_wakes_up_about_as_often_as_it_was_told(tmp_path: Path) -> None:
     begin = time.monotonic()
     with probing(tmp_path, task=Task("wake", pace_ns=2 * MS)) as one:
-        time.sleep(1)
+        # On a loaded host it may miss most of them.
+        wait_until(lambda: one.units() >= 50 and one.units() + one.skipped() >= 450)
         (log,) = one.finish()
     most = 500 * (time.monotonic() - begin) + 1
     assert log.kind == "wake"
     skipped = log.tally.deadlines_skipped
     assert skipped is not None
     assert 450 <= log.units.sum() + skipped <= most
-    # On a loaded host it may miss most of them.
     assert log.units.sum() >= 50
     assert log.stall_length_ns.min() >= 0
     # Every wake-up is there but the one that saw the stop.
@@ -716,13 +724,13 @@ def test_a_life_ends_with_the_status_asked_for_and_the_next_goes_on_in_the_same_
 
 def test_a_spinner_that_is_started_again_adds_to_what_it_had(tmp_path: Path) -> None:
     with probing(tmp_path) as one:
-        time.sleep(0.05)
+        wait_until(lambda: one.units() > 0)
         os.kill(one.pids()[0], signal.SIGKILL)
         one.process.wait(PATIENCE_S)
         (first,) = one.file.read()
         with subprocess.Popen(command(one.file)) as again:
             wait_until(lambda: one.file.read()[0].tally.starts == 2)
-            time.sleep(0.05)
+            wait_until(lambda: one.units() > first.units.sum())
             one.file.stop()
             assert again.wait(PATIENCE_S) == 0
         (second,) = one.file.read()

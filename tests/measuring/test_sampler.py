@@ -108,8 +108,9 @@ def test_a_sampler_that_had_no_time_says_that_it_took_no_sample(tmp_path: Path) 
 def test_a_sampler_that_was_stopped_is_killed_after_a_while_and_said_so(tmp_path: Path) -> None:
     (tmp_path / "cpu.max").write_text("max 100000\n")
     target = Target("worker", tmp_path / "cpu.max", text=True)
-    running = Sampler([target], TEN_TO_ONE, tmp_path / "spool", 60, patience_s=0.5)
+    running = Sampler([target], TEN_TO_ONE, tmp_path / "spool", 60)
     running.start()
+    running._patience_s = 0.5
     (loop,) = loops()
     os.kill(loop.pid, signal.SIGSTOP)
     began = time.monotonic()
