@@ -43,6 +43,12 @@ def why_no_docker() -> str | None:
     return "the workload image is missing: run cgbench image build" if missing else None
 
 
+@pytest.fixture
+def no_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the library that draws out of pages: five megabytes that no test of words looks at."""
+    monkeypatch.setattr("plotly.offline.get_plotlyjs", lambda: "")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("docker") is None or (reason := why_no_docker()) is None:
         return

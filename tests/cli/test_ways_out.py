@@ -30,6 +30,8 @@ from tests.fuzz import hostile
 from tests.fuzz.outputs import check_markdown, check_page, check_text, check_xml
 from tests.made import records
 
+pytestmark = pytest.mark.usefixtures("no_library")
+
 GOLDEN = Path(__file__).parent.parent / "golden" / "v1"
 EVIL = "".join(one for one in hostile.TEXTS if len(one) < 100)
 """Every short hostile text in a row."""

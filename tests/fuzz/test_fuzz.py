@@ -12,6 +12,8 @@ from tests.fuzz import calls, damage, inputs, outputs
 from tests.fuzz.__main__ import answer, answers
 from tests.fuzz.inputs import Input
 
+pytestmark = pytest.mark.usefixtures("no_library")
+
 FOUND = Path(__file__).parent / "found.jsonl"
 CASES = [json.loads(line) for line in FOUND.read_text().splitlines()]
 

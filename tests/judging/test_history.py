@@ -28,14 +28,22 @@ def slower(results: Path, kernel: str = "6.18.0") -> History:
     return history.read(results, QUOTA)
 
 
+@pytest.fixture(scope="module")
+def slowed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a slowdown's runs, for tests that leave them as they are."""
+    results = tmp_path_factory.mktemp("slowed")
+    slower(results)
+    return results
+
+
 def refused(results: Path, wanted: Wanted = QUOTA) -> tuple[str, str]:
     with pytest.raises(HistoryError) as caught:
         history.read(results, wanted)
     return caught.value.message, caught.value.advice or ""
 
 
-def test_a_slowdown_is_found_at_its_run_with_what_shifted_beneath(tmp_path: Path) -> None:
-    (trend,) = slower(tmp_path).trends
+def test_a_slowdown_is_found_at_its_run_with_what_shifted_beneath(slowed: Path) -> None:
+    (trend,) = history.read(slowed, QUOTA).trends
     (change,) = trend.changes
     assert change.index == 12
     assert change.change_pct == pytest.approx(-10, abs=0.5)
@@ -175,8 +183,8 @@ def test_the_page_tells_the_change_and_the_kernel(tmp_path: Path) -> None:
     assert len(html.encode()) < render.MAXIMUM_BYTES
 
 
-def test_the_plot_has_a_point_a_run_and_a_line_a_change(tmp_path: Path) -> None:
-    (plot,) = history_page.history_page(slower(tmp_path)).plots().values()
+def test_the_plot_has_a_point_a_run_and_a_line_a_change(slowed: Path) -> None:
+    (plot,) = history_page.history_page(history.read(slowed, QUOTA)).plots().values()
     levels, runs = plot.data
     assert len(runs["y"]) == 24
     assert [x for x in levels["x"] if x is not None] == [-0.5, 11.5, 11.5, 23.5]
@@ -195,10 +203,11 @@ def test_what_changed_stands_first(tmp_path: Path) -> None:
 # Command
 
 
-def test_the_command_prints_a_narrow_table_and_writes_the_page(tmp_path: Path) -> None:
-    slower(tmp_path)
+def test_the_command_prints_a_narrow_table_and_writes_the_page(
+    slowed: Path, tmp_path: Path
+) -> None:
     page = tmp_path / "page.html"
-    done = cgbench("history", "cpus_used", "--results", tmp_path, "-o", page)
+    done = cgbench("history", "cpus_used", "--results", slowed, "-o", page)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert max(map(len, lines[:-1])) < 80
@@ -208,14 +217,13 @@ def test_the_command_prints_a_narrow_table_and_writes_the_page(tmp_path: Path) -
     assert page.is_file()
 
 
-def test_the_command_prints_json(tmp_path: Path) -> None:
-    slower(tmp_path)
-    done = anew("history", "cpus_used", "--results", tmp_path, "--json")
+def test_the_command_prints_json(slowed: Path) -> None:
+    done = anew("history", "cpus_used", "--results", slowed, "--json")
     (series,) = json.loads(done.stdout)["series"]
     (change,) = series["change_points"]
     assert change["runs_since"] == 12
     assert change["run"] == series["runs"][12]["run"]
-    assert (tmp_path / "history-cpus_used.html").is_file()
+    assert (slowed / "history-cpus_used.html").is_file()
 
 
 def test_the_command_answers_a_bad_metric_in_two_lines(tmp_path: Path) -> None:

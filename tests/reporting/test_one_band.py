@@ -40,6 +40,8 @@ from cgbench.spec.schedule import PlannedStep, TrialPlan, planned
 from cgbench.units import NS_PER_MS
 from tests.made import records
 
+pytestmark = pytest.mark.usefixtures("no_library")
+
 SAMPLES = 2001
 EXPECTED = {"CPUs": 0.1, "%": 10.0, "bytes": 2.0**26, "tasks": 12.0, "restarts": 1.0, "ms": 0.0}
 """What is expected of the first value by unit; of each further one as much more."""
@@ -198,12 +200,6 @@ def _distance(
     assert width is not None
     # Where a band is exact, the least that can be off is one.
     return case.off * width if width else float(round(case.off))
-
-
-@pytest.fixture(autouse=True)
-def no_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the library that draws, most of a page, out of those whose tables are read."""
-    monkeypatch.setattr("plotly.offline.get_plotlyjs", lambda: "")
 
 
 def updated(many: Sequence[Point]) -> list[Point]:
