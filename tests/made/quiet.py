@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cgbench.host import description
-from cgbench.host.cpu_time import cpu_times
+from cgbench.host.cpu_time import CpuTimes, cpu_times
 from cgbench.judging import checks
 from cgbench.judging.run import Run, load
 from cgbench.records.results import runs
@@ -35,6 +35,22 @@ def disturbed(run: Run) -> str | None:
 def any_disturbed(results: Path) -> str | None:
     """Return what disturbed one of the runs that are kept there; None where nothing did."""
     return next((why for one in runs(results) if (why := disturbed(load(one)))), None)
+
+
+def taken(before: CpuTimes, after: CpuTimes, used_s: float) -> str | None:
+    """Return what took CPU time away between two readings, by the bounds of a run's report.
+
+    `used_s` is what the measured work used itself. None where nothing took more than a run may
+    lose.
+    """
+    elapsed_s = (after.t_ns - before.t_ns) / NS_PER_S
+    stolen_pct = 100 * (after.steal_s - before.steal_s) / elapsed_s / description.cpus()
+    if stolen_pct > checks.STEAL_PCT:
+        return f"the hypervisor took {stolen_pct:.1f} % of the CPU time away"
+    known_s = used_s + after.cgbench_s - before.cgbench_s
+    known_s += (after.daemon_s or 0) - (before.daemon_s or 0)
+    others = (after.busy_s - before.busy_s - known_s) / elapsed_s
+    return f"others used {others:.2f} CPUs" if others > checks.OTHERS_CPUS else None
 
 
 def holds(

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from cgbench.host import description
+from cgbench.host.cpu_time import CpuState, CpuTimes
 from cgbench.judging.run import Run, load
 from tests.made import run_builder
-from tests.made.quiet import TRIES, disturbed, holds
+from tests.made.quiet import TRIES, disturbed, holds, taken
 from tests.made.run_builder import MadeUp
 
 
@@ -53,3 +55,20 @@ def test_a_host_that_never_comes_to_rest_is_named(noisy: Run) -> None:
 
 def test_what_holds_needs_no_rest(noisy: Run) -> None:
     holds(lambda run: None, lambda: noisy, disturbed, rest=lambda: pytest.fail("no rest"))
+
+
+def reading(second: float, busy_s: float, steal_s: float = 0) -> CpuTimes:
+    return CpuTimes(
+        int(second * 1e9), busy_s, steal_s, cgbench_s=0.1 * second, daemon_s=0.2 * second,
+        state=CpuState(None, None, None),
+    )  # fmt: skip
+
+
+def test_between_two_readings_it_is_others_that_disturb_and_not_what_is_measured() -> None:
+    begin = reading(0, 0)
+    # Ten seconds: 1 by the test, 2 by the daemon, 5 by what is measured.
+    assert taken(begin, reading(10, 8.9), 5) is None
+    assert taken(begin, reading(10, 9.1), 5) == "others used 0.11 CPUs"
+    cpus = description.cpus()
+    assert taken(begin, reading(10, 8, steal_s=0.09 * cpus), 5) is None
+    assert "took 1.1 %" in (taken(begin, reading(10, 8, steal_s=0.11 * cpus), 5) or "")
