@@ -7,10 +7,11 @@ a killed cgbench could not give back is found by name and by lease, and only onc
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from cgbench.errors import CgbenchError, ScratchError
-from cgbench.host.scratch import commands, loop_device, ownership
+from cgbench.host.scratch import commands, loop_device, ownership, scratch_file
 from cgbench.host.scratch import memory_group as groups
 from cgbench.host.scratch import swap as swap_space
 from cgbench.host.scratch.commands import ROOT
@@ -37,6 +38,27 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """One thing that could not be removed, and whether every measurement meets it."""
+
+    error: CgbenchError
+    is_shared: bool
+
+
+class Refused(ScratchError):
+    """Some things could not be removed; the message is about the first.
+
+    `removed` describes what could.
+    """
+
+    def __init__(self, refusals: list[Refusal], removed: list[str]) -> None:
+        first = refusals[0].error
+        more = f" ({len(refusals) - 1} more besides)" if len(refusals) > 1 else ""
+        super().__init__(first.message + more, first.advice)
+        self.refusals, self.removed = tuple(refusals), tuple(removed)
+
+
 def leftovers(root: Path = ROOT) -> list[str]:
     """Describe everything that killed cgbenches left; needs no rights."""
     return [one.description for one in _found(root)]
@@ -47,7 +69,7 @@ def give_back(root: Path = ROOT) -> list[str]:
 
     What living processes hold stays. One thing that cannot be removed does not save the others.
 
-    Raises ScratchError for the first that cannot be removed, PreconditionError without rights.
+    Raises Refused where something cannot be removed, PreconditionError without rights.
     """
     if _found(root):
         commands.require_root()
@@ -68,16 +90,19 @@ def give_back(root: Path = ROOT) -> list[str]:
 
     # A program that the dead one had started, such as swapon, may outlive it for a moment.
     if not commands.until(done):
-        first, cause = refused[0]
-        raise ScratchError(
-            f"cannot remove {first.description}: {cause.message}"
-            + (f" ({len(refused) - 1} more besides)" if len(refused) > 1 else ""),
-            cause.advice,
-        ) from cause
+        refusals = [
+            Refusal(
+                ScratchError(f"cannot remove {one.description}: {cause.message}", cause.advice),
+                one.is_shared,
+            )
+            for one, cause in refused
+        ]
+        raise Refused(refusals, list(dict.fromkeys(removed))) from refused[0][1]
     ownership.sweep(root)
     return list(dict.fromkeys(removed))
 
 
 def _found(root: Path) -> list[Leftover]:
     # Swap first: neither its device nor its file can go while it is on.
-    return [*swap_space.leftovers(root), *loop_device.leftovers(root), *groups.leftovers(root)]
+    rooms = (swap_space, loop_device, scratch_file, groups)
+    return [one for room in rooms for one in room.leftovers(root)]

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-import secrets
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cgbench import programs
 from cgbench.errors import PreconditionError, ScratchError
 from cgbench.host import procfs
-from cgbench.host.scratch import commands, headroom, ownership
+from cgbench.host.scratch import commands, ownership, scratch_file
 from cgbench.host.scratch.commands import ROOT
-from cgbench.host.scratch.ownership import Leftover, Owner
+from cgbench.host.scratch.ownership import Leftover
 from cgbench.spec.workload import CONTAINER_USER
-from cgbench.units import format_size
-
-PREFIX = "cgbench-scratch-"
-FOLDER = Path("/var/tmp")
-"""Where scratch files go: on a disk, unlike /tmp and /dev/shm, which may be memory."""
-
-_NAME = re.compile(rf"^{PREFIX}({ownership.OWNER})-[0-9a-f]+$")
-_CHUNK = 2**20
 
 
 @dataclass(frozen=True)
@@ -45,7 +35,7 @@ class BlockDevice:
 
 @contextmanager
 def block_device(
-    size: int, scheduler: str | None, folder: Path = FOLDER, root: Path = ROOT
+    size: int, scheduler: str | None, folder: Path = scratch_file.FOLDER, root: Path = ROOT
 ) -> Iterator[BlockDevice]:
     """Lend a block device of `size` bytes; None keeps the scheduler that the kernel chose.
 
@@ -58,7 +48,7 @@ def block_device(
     """
     commands.require_root()
     with (
-        scratch_file(size, "a scratch device", folder, written=True, root=root) as held,
+        scratch_file.lent(size, "a scratch device", folder, written=True, root=root) as held,
         attached(Path(held.subject), root) as name,
         _lent(name, held, root),
     ):
@@ -82,7 +72,7 @@ def set_scheduler(
     """
     queue = root / "sys/block" / device.path.name / "queue"
     backing = backing_file(device.path.name, root)
-    if backing is None or owner_of(backing) is None:
+    if backing is None or scratch_file.owner_of(backing) is None:
         raise PreconditionError(
             f"{device.path} is no scratch device of cgbench"
             + ("" if backing is None else f": it is in use for {backing}"),
@@ -145,61 +135,6 @@ def _numbers(number: str, root: Path) -> list[str]:
     """Return the `major:minor` of a device and of its partitions."""
     parts = (root / "sys/dev/block" / number).glob("*/partition")
     return [number, *((part.parent / "dev").read_text().strip() for part in parts)]
-
-
-# Files
-
-
-@contextmanager
-def scratch_file(
-    size: int, purpose: str, folder: Path, *, written: bool, root: Path = ROOT
-) -> Iterator[ownership.Lease]:
-    """Lend a file of `size` bytes whose blocks are all allocated; `written`: with random data.
-
-    Raises PreconditionError if the host would not keep enough free space.
-    """
-    headroom.require_disk(size, purpose, folder, root)
-    owner = ownership.this_process(root)
-    path = folder.resolve() / f"{PREFIX}{owner}-{secrets.token_hex(4)}"
-    held = ownership.take("file", str(path), root=root)
-    try:
-        try:
-            _fill(path, size, written)
-        except OSError as error:
-            raise ScratchError(f"cannot write {path}: {error.strerror}") from error
-        yield held
-    finally:
-        with commands.undisturbed():
-            _remove(path)
-            held.drop()
-
-
-def _fill(path: Path, size: int, written: bool) -> None:
-    # One chunk again and again: random, so that no file system compresses it into a hole.
-    chunk = os.urandom(_CHUNK)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb", buffering=0) as file:
-        os.posix_fallocate(descriptor, 0, size)
-        if not written:
-            return
-        for offset in range(0, size, _CHUNK):
-            file.write(chunk[: size - offset])
-        os.fsync(descriptor)
-        # The device shall read from the disk, also where direct I/O is refused.
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise ScratchError(f"cannot remove {path}: {error.strerror}") from error
-
-
-def owner_of(path: Path) -> Owner | None:
-    """Return who made a scratch file, None if it is not ours."""
-    match = _NAME.match(path.name)
-    return None if match is None else ownership.owner(match[1])
 
 
 # Loop devices
@@ -273,6 +208,7 @@ def _lent(name: str, held: ownership.Lease, root: Path) -> Iterator[None]:
     node = (root / "dev" / name).stat()
     known = held.amended(
         notes={
+            **held.notes,
             "device": name,
             "scheduler": _schedulers(root / "sys/block" / name / "queue")[0],
             "owner": f"{node.st_uid}:{node.st_gid}:{stat.S_IMODE(node.st_mode):o}",
@@ -306,40 +242,19 @@ def _own(node: Path, user: int, group: int, mode: int) -> None:
 
 
 def leftovers(root: Path = ROOT) -> list[Leftover]:
-    """Return the loop devices and scratch files whose owners are dead, devices first."""
+    """Return the loop devices and device nodes whose owners are dead."""
     found = []
     notes = {one.subject: one.notes for one in ownership.abandoned(root) if one.kind == "file"}
     for path in sorted((root / "sys/block").glob("loop*")):
         file = backing_file(path.name, root)
-        if file is not None and is_abandoned(file, root):
+        if file is not None and scratch_file.is_abandoned(file, root):
             found.append(_device_left(path.name, file, notes.get(str(file), {}), root))
     found += [
         _node_left(each["device"], each, root)
         for each in notes.values()
         if "device" in each and _is_lent(each["device"], root)
     ]
-    folder = root / FOLDER.relative_to("/")
-    files = {*folder.glob(f"{PREFIX}*"), *map(Path, notes)}
-    for file in sorted(files):
-        if is_abandoned(file, root) and _is_made_by_us(file):
-            with suppress(FileNotFoundError):
-                found.append(_file_left(file))
     return found
-
-
-def _is_made_by_us(file: Path) -> bool:
-    """Say whether it is a file of root's or this user's: everybody may write to the folder."""
-    try:
-        status = file.lstat()
-    except FileNotFoundError:
-        return False
-    return stat.S_ISREG(status.st_mode) and status.st_uid in (0, os.geteuid())
-
-
-def is_abandoned(file: Path, root: Path = ROOT) -> bool:
-    """Say whether `file` is a scratch file of ours whose owner is dead."""
-    owner = owner_of(file)
-    return owner is not None and not owner.lives(root)
 
 
 def _device_left(name: str, file: Path, notes: Mapping[str, str], root: Path) -> Leftover:
@@ -358,7 +273,7 @@ def _is_lent(name: str, root: Path) -> bool:
     So it is where the device was detached by hand: whoever uses it next would share it.
     """
     backing = backing_file(name, root)
-    if backing is not None and owner_of(backing) is not None:
+    if backing is not None and scratch_file.owner_of(backing) is not None:
         return False
     try:
         node = (root / "dev" / name).lstat()
@@ -373,8 +288,3 @@ def _node_left(name: str, notes: Mapping[str, str], root: Path) -> Leftover:
             _restore(name, {"owner": notes["owner"]}, root)
 
     return Leftover(f"owner of the device node {root / 'dev' / name}", give_back)
-
-
-def _file_left(file: Path) -> Leftover:
-    size = format_size(file.stat().st_size)
-    return Leftover(f"scratch file {file} ({size})", lambda: _remove(file))

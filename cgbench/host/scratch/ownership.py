@@ -132,6 +132,10 @@ class Lease:
         _write(known)
         return known
 
+    def is_of_this_boot(self, root: Path = ROOT) -> bool:
+        """Say whether it was made since the host was started."""
+        return self.boot == _boot(root)
+
     def drop(self) -> None:
         """Forget it, since it has been given back."""
         self.record.unlink(missing_ok=True)
@@ -166,7 +170,7 @@ def every(root: Path = ROOT) -> list[Lease]:
             content["owner"] = Owner(**content["owner"])
             leases.append(Lease(record, **content))
     # /run may be on a disk: what was in memory at another boot is gone, files are not.
-    return [one for one in leases if one.kind == "file" or one.boot == _boot(root)]
+    return [one for one in leases if one.kind == "file" or one.is_of_this_boot(root)]
 
 
 def abandoned(root: Path = ROOT) -> list[Lease]:
@@ -224,7 +228,11 @@ def _write(lease: Lease) -> None:
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something that a dead owner left; `give_back` removes it, or finds that it is gone."""
+    """Something that a dead owner left; `give_back` removes it, or finds that it is gone.
+
+    What `is_shared` is met by every measurement; all else has a name that no other run takes.
+    """
 
     description: str
     give_back: Callable[[], None]
+    is_shared: bool = False

@@ -12,7 +12,7 @@ from typing import Literal
 
 from cgbench.errors import PreconditionError, ScratchError
 from cgbench.host import procfs
-from cgbench.host.scratch import commands, headroom, loop_device, ownership
+from cgbench.host.scratch import commands, headroom, loop_device, ownership, scratch_file
 from cgbench.host.scratch.commands import ROOT
 from cgbench.host.scratch.ownership import Lease, Leftover
 from cgbench.units import format_size
@@ -44,7 +44,7 @@ class Swap:
 @contextmanager
 def swap(
     size: int,
-    folder: Path = loop_device.FOLDER,
+    folder: Path = scratch_file.FOLDER,
     kinds: Sequence[Kind] = PREFERRED,
     root: Path = ROOT,
 ) -> Iterator[Swap]:
@@ -229,9 +229,7 @@ def _file(size: int, folder: Path, root: Path) -> Iterator[Path]:
             "Name a directory on a disk.",
         )
     with (
-        loop_device.scratch_file(
-            size + _HEADER, "a swap file", folder, written=False, root=root
-        ) as held,
+        scratch_file.lent(size + _HEADER, "a swap file", folder, written=False, root=root) as held,
         ExitStack() as stack,
     ):
         path = Path(held.subject)
@@ -252,9 +250,10 @@ def leftovers(root: Path = ROOT) -> list[Leftover]:
     devices = _zrams_of(_abandoned(root), root)
     paths = {Path("/dev", name) for name in devices}
     swaps = [
-        Leftover(f"swap on {one.path} ({format_size(one.size)})", _off(one.path, root))
+        # What is swapped out goes there, whoever it belongs to.
+        Leftover(f"swap on {one.path} ({format_size(one.size)})", _off(one.path, root), True)
         for one in procfs.swaps(root / "proc")
-        if one.path in paths or loop_device.is_abandoned(_file_behind(one.path, root), root)
+        if one.path in paths or scratch_file.is_abandoned(_file_behind(one.path, root), root)
     ]
     return swaps + [_zram_left(name, one, root) for name, one in sorted(devices.items())]
 

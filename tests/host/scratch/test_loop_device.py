@@ -10,9 +10,9 @@ import pytest
 from cgbench import programs
 from cgbench.errors import PreconditionError, ScratchError
 from cgbench.host.scratch import commands as privileged
-from cgbench.host.scratch import loop_device, ownership
-from cgbench.host.scratch.loop_device import PREFIX, BlockDevice
-from cgbench.host.scratch.ownership import Owner
+from cgbench.host.scratch import leftovers, loop_device, ownership
+from cgbench.host.scratch.loop_device import BlockDevice
+from cgbench.host.scratch.scratch_file import PREFIX
 from cgbench.spec.workload import CONTAINER_USER
 from tests.made.host_tree import HostTree, hybrid
 
@@ -42,17 +42,6 @@ def device(tree: HostTree, name: str = "loop3") -> BlockDevice:
     return BlockDevice(tree.root / "dev" / name, "7:3", "none", True)
 
 
-def test_the_owner_stands_in_the_name_of_a_scratch_file() -> None:
-    assert loop_device.owner_of(Path("/any/where", DEAD)) == Owner(77, 5)
-
-
-@pytest.mark.parametrize(
-    "name", ["x", PREFIX, f"{PREFIX}77", f"{PREFIX}77-5", f"{DEAD}.img", f"my-{DEAD}"]
-)
-def test_a_file_of_any_other_name_is_nobodys(name: str) -> None:
-    assert loop_device.owner_of(Path("/var/tmp", name)) is None
-
-
 def test_a_deleted_backing_file_is_still_known(tree: HostTree) -> None:
     tree.loop("loop3", f"/var/tmp/{DEAD} (deleted)")
     assert loop_device.backing_file("loop3", tree.root) == Path("/var/tmp", DEAD)
@@ -68,37 +57,11 @@ def test_only_what_the_dead_made_is_left_over(tree: HostTree) -> None:
     tree.write("sys/block/loop4/size", "0")
     for name in (f"{PREFIX}88-9-00aa", f"{PREFIX}77-5-00cc", f"{PREFIX}notes", "other"):
         tree.write(f"var/tmp/{name}", "x" * 1024)
-    found = [one.description for one in loop_device.leftovers(tree.root)]
+    found = [one.description for one in leftovers._found(tree.root)]
     assert found == [
         f"loop device {tree.root}/dev/loop2 on /var/tmp/{PREFIX}88-8-00bb",
         f"scratch file {tree.root}/var/tmp/{PREFIX}77-5-00cc (1 KiB)",
     ]
-
-
-def test_what_others_put_beside_our_scratch_files_is_not_left_over(tree: HostTree) -> None:
-    folder = tree.root / "var/tmp"
-    (folder / f"{PREFIX}77-5-00aa").mkdir(parents=True)
-    (folder / f"{PREFIX}77-5-00bb").symlink_to("/etc/passwd")
-    (folder / f"{PREFIX}77-5-00cc").symlink_to(folder / "nowhere")
-    foreign = tree.write(f"var/tmp/{PREFIX}77-5-00dd", "x")
-    if os.geteuid() == 0:
-        os.chown(foreign, 65534, 65534)
-    else:
-        foreign.unlink()
-    assert loop_device.leftovers(tree.root) == []
-
-
-def test_a_file_in_another_folder_is_found_by_its_lease(tree: HostTree) -> None:
-    tree.process(os.getpid(), 4710)
-    path = tree.root / "mnt" / f"{PREFIX}{ownership.this_process(tree.root)}-00ff"
-    ownership.take("file", str(path), root=tree.root)
-    tree.write(str(path.relative_to(tree.root)), "")
-    assert loop_device.leftovers(tree.root) == []
-    tree.process(os.getpid(), 4711)
-    (left,) = loop_device.leftovers(tree.root)
-    left.give_back()
-    assert not path.exists()
-    left.give_back()
 
 
 def test_a_left_device_gets_scheduler_and_owner_back_before_it_is_detached(
@@ -248,40 +211,6 @@ def test_a_kernel_without_loop_devices_is_told_so(
         loop_device.attached(tree.root / "file", tree.root),
     ):
         pass
-
-
-@pytest.mark.parametrize("written", [True, False])
-def test_a_scratch_file_has_all_its_blocks_and_goes_in_the_end(
-    tree: HostTree, tmp_path: Path, written: bool
-) -> None:
-    size = 2**20 + 4096
-    with loop_device.scratch_file(
-        size, "a file", tmp_path, written=written, root=tree.root
-    ) as held:
-        about = Path(held.subject).stat()
-        assert about.st_size == size
-        assert about.st_blocks * 512 >= size
-        assert about.st_mode & 0o777 == 0o600
-        assert any(Path(held.subject).read_bytes()[-4096:]) is written
-        assert ownership.every(tree.root) == [held]
-    assert list(tmp_path.glob(f"{PREFIX}*")) == []
-    assert ownership.every(tree.root) == []
-
-
-def test_a_scratch_file_goes_when_it_cannot_be_filled(
-    tree: HostTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_arguments: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "posix_fallocate", full)
-    with (
-        pytest.raises(ScratchError, match="No space left"),
-        loop_device.scratch_file(4096, "a file", tmp_path, written=True, root=tree.root),
-    ):
-        pass
-    assert list(tmp_path.glob(f"{PREFIX}*")) == []
-    assert ownership.every(tree.root) == []
 
 
 def test_what_is_no_block_device_is_told_so(tree: HostTree, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from cgbench.errors import PreconditionError, ScratchError
 from cgbench.host.scratch import commands, headroom, ownership, swap
-from cgbench.host.scratch.loop_device import PREFIX
+from cgbench.host.scratch.scratch_file import PREFIX
 from tests.made.host_tree import HostTree, hybrid
 
 MIB = 2**20
