@@ -20,6 +20,7 @@
     │   └── NoBaseline         exit 3: there is none to compare with yet
     ├── HistoryError           the runs there are make no trend
     ├── ScratchError           a scratch device, swap or cgroup cannot be made or given back
+    │   └── NotGivenBack       of several, some could not be given back
     └── PreconditionError      exit 4: nothing was measured, since the host lacks something
 
 Every message is one line that names the file, key or option; `advice` is the next move, another
@@ -30,6 +31,8 @@ the two ends.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 from cgbench.foreign import one_line
@@ -132,6 +135,31 @@ class HistoryError(CgbenchError):
 
 class ScratchError(CgbenchError):
     """A scratch device, swap or cgroup that cannot be made, or not be given back."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One thing that could not be given back, and whether every measurement meets it."""
+
+    error: CgbenchError
+    is_shared: bool
+
+
+class NotGivenBack(ScratchError):
+    """Some things could not be given back: `refusals`, of which the message is about the first.
+
+    `removed` describes what could.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        advice: str | None = None,
+        refusals: Sequence[Refusal] = (),
+        removed: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message, advice)
+        self.refusals, self.removed = tuple(refusals), tuple(removed)
 
 
 class PreconditionError(CgbenchError):

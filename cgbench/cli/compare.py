@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cgbench.cli import exits, options
-from cgbench.cli.terminal import say
+from cgbench.cli.terminal import complain, say
 
 if TYPE_CHECKING:
     from cgbench.commands.outputs import Outputs
@@ -76,7 +76,7 @@ def gate(
     wanted = gating.wanted(names, against, results, quick=quick)
     with (
         live.progress() as (progress, _detail),
-        session.opened(results, progress=progress) as here,
+        session.opened(results, progress=progress, remark=complain) as here,
     ):
         found = [
             gating.gate(experiment, gating.Terms(kept, tuple(allow or ()), budget_s, share), here)
@@ -124,7 +124,7 @@ def ab(
     experiment = paired.wanted(name, quick=quick)
     with (
         live.progress() as (progress, _detail),
-        session.opened(results, progress=progress) as here,
+        session.opened(results, progress=progress, remark=complain) as here,
     ):
         found = paired.ab(experiment, sides, here)
     _finish([found], _outputs(junit, markdown, json_file, output))

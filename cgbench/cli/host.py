@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cgbench.cli import exits, options
-from cgbench.cli.terminal import say, say_json
+from cgbench.cli.terminal import complain, say, say_json
 
 
 def doctor(as_json: options.AsJson = False) -> None:
@@ -33,7 +33,8 @@ def clean(
 ) -> None:
     """Remove every container, file, device, swap and cgroup that a killed cgbench left behind.
 
-    Results stay.
+    Results stay. What carries cgbench's name but not its mark is named and left alone. Exit status
+    2 if something could not be removed: each such thing is named.
     """
     from cgbench.commands import clean as cleaning
 
@@ -42,6 +43,12 @@ def clean(
         f"removed {removed.containers} container(s), {removed.directories} scratch director(ies) "
         f"and {removed.lent} scratch device(s), swap(s) or cgroup(s)"
     )
+    for line in removed.left_alone:
+        say(f"left alone: {line}")
+    for one in removed.kept:
+        complain(str(one))
+    if removed.kept:
+        exits.end(exits.ERROR)
 
 
 def image_build() -> None:

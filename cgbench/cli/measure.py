@@ -52,7 +52,7 @@ def run(
     begun: list[RunDirectory] = []
     measured: list[RunDirectory] = []
     try:
-        with session.opened(results, seed) as here:
+        with session.opened(results, seed, remark=complain) as here:
             for directory in runs.begun(wanted, here):
                 begun.append(directory)
                 with live.display(quiet=as_json) as observer:
@@ -147,7 +147,7 @@ def verify(
     chosen = verification.chosen(names or (), disturb_daemon=disturb_daemon)
     with (
         live.progress() as (progress, detail),
-        session.opened(results, progress=progress, detail=detail) as here,
+        session.opened(results, progress=progress, detail=detail, remark=complain) as here,
     ):
         table = verification.verify(
             chosen, here, disturb_daemon=disturb_daemon, stop_containers=stop_containers,

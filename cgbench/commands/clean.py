@@ -4,24 +4,49 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cgbench.commands import left_alone
 from cgbench.engine import base_image
 from cgbench.engine.engine import Engine
-from cgbench.errors import CgbenchError, DockerUnavailable, ScratchError
+from cgbench.errors import (
+    CgbenchError,
+    DockerUnavailable,
+    NotGivenBack,
+    PreconditionError,
+    ScratchError,
+)
+from cgbench.foreign import one_line
 from cgbench.host import lock
 from cgbench.host.scratch import commands, leftovers, ownership
 
 
 @dataclass(frozen=True)
+class Kept:
+    """One thing that could not be removed, and whether it would disturb a measurement."""
+
+    error: CgbenchError
+    in_the_way: bool
+
+    def __str__(self) -> str:
+        return one_line(
+            " ".join(filter(None, (self.error.message.rstrip(".") + ".", self.error.advice)))
+        )
+
+
+@dataclass(frozen=True)
 class Removed:
-    """How many of each were removed; `lent` are devices, swap and cgroups given back."""
+    """How many of each were removed; `lent` are devices, swap and cgroups given back.
+
+    `left_alone` names in a line each what carries cgbench's name and is not cgbench's to remove.
+    """
 
     containers: int
     directories: int
     lent: int
+    kept: tuple[Kept, ...] = ()
+    left_alone: tuple[str, ...] = ()
 
 
 def clean(*, force: bool = False) -> Removed:
@@ -34,56 +59,85 @@ def clean(*, force: bool = False) -> Removed:
     with contextlib.nullcontext() if force else lock.exclusively():
         try:
             engine = Engine()
-        except DockerUnavailable:
-            remove_leftovers(None)
+        except DockerUnavailable as error:
+            for one in remove_leftovers(None).kept:
+                error.add_note(str(one))
             raise
         try:
-            return remove_leftovers(engine, force=force)
+            removed = remove_leftovers(engine, force=force)
+            return replace(removed, left_alone=left_alone.named(engine))
         finally:
             engine.close()
+
+
+def make_room(engine: Engine) -> list[str]:
+    """Remove what a dead cgbench left; return a line for each thing that stays and disturbs not.
+
+    Raises PreconditionError for the first that stays and would disturb a measurement.
+    """
+    kept = remove_leftovers(engine).kept
+    for one in kept:
+        if one.in_the_way:
+            raise PreconditionError(
+                f"{one.error.message}; what is measured now would meet it", one.error.advice
+            ) from one.error
+    return [str(one) for one in kept]
 
 
 def remove_leftovers(engine: Engine | None, *, force: bool = False) -> Removed:
     """Remove containers, scratch directories, and what was lent.
 
     Containers of a living cgbench stay, as of one in another PID namespace, unless by `force`.
-    One thing that cannot be removed does not save the others: the first error is raised when all
-    have been tried.
+    One thing that cannot be removed does not save the others.
     """
-    refused: list[CgbenchError] = []
-    containers = 0
-    is_dead = (lambda owner: True) if force else ownership.is_dead
-    found: list[str] = []
-    with _noting(refused):
-        found = [] if engine is None else engine.leftovers(is_dead=is_dead)
-    for container in found:
-        with _noting(refused):
-            assert engine is not None
-            engine.remove(container)
-            containers += 1
-    with _noting(refused):
-        base_image.sweep(ownership.is_dead)
+    kept: list[Kept] = []
+    containers = 0 if engine is None else _remove_containers(engine, kept, force=force)
+    base_image.sweep(ownership.is_dead)
     directories = 0
     for path in lock.scratch_leftovers():
-        with _noting(refused):
+        try:
             _remove(path)
             directories += 1
+        except ScratchError as error:
+            # Of no name that another trial takes; the memory it holds is asked for anew.
+            kept.append(Kept(error, in_the_way=False))
     lock.forget_parents()
-    lent: list[str] = []
+    lent = 0
     # Last: devices and cgroups are free only when no container uses them.
-    with _noting(refused):
-        lent = leftovers.give_back()
-    if refused:
-        raise refused[0]
-    return Removed(containers, directories, len(lent))
-
-
-@contextlib.contextmanager
-def _noting(refused: list[CgbenchError]) -> Iterator[None]:
     try:
-        yield
+        lent = len(leftovers.give_back())
+    except NotGivenBack as refused:
+        lent = len(refused.removed)
+        kept += [Kept(one.error, one.is_shared) for one in refused.refusals]
     except CgbenchError as error:
-        refused.append(error)
+        kept.append(Kept(error, in_the_way=True))
+    return Removed(containers, directories, lent, tuple(kept))
+
+
+def _remove_containers(engine: Engine, kept: list[Kept], *, force: bool) -> int:
+    """Remove containers, note those that stay, and return how many went."""
+    is_dead = (lambda owner: True) if force else ownership.is_dead
+    try:
+        found = engine.leftovers(is_dead=is_dead)
+    except CgbenchError as error:
+        kept.append(Kept(error, in_the_way=True))
+        return 0
+    removed = 0
+    for container in found:
+        try:
+            engine.remove(container)
+            removed += 1
+        except CgbenchError as error:
+            kept.append(Kept(error, in_the_way=_may_run(engine, container)))
+    return removed
+
+
+def _may_run(engine: Engine, container: str) -> bool:
+    try:
+        state = engine.state(container)
+    except CgbenchError:
+        return True
+    return state is not None and state.running
 
 
 def _remove(path: Path) -> None:

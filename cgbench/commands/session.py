@@ -48,18 +48,21 @@ def opened(
     seed: int | None = None,
     progress: Progress = silent,
     detail: Progress = silent,
+    remark: Progress = silent,
 ) -> Iterator[Session]:
     """Yield a session that has the host for itself, after removing what a dead one left.
 
-    Without `seed` one is drawn. Raises PreconditionError when nothing can be measured here, or
-    when another cgbench is measuring.
+    Without `seed` one is drawn. `remark` gets a line for each thing that a dead one left, that
+    cannot be removed and that disturbs not. Raises PreconditionError when nothing can be measured
+    here, when something that would disturb cannot be removed, or when another cgbench is measuring.
     """
     preconditions.require_measurable()
     with lock.exclusively():
         engine = Engine()
         try:
             # Nobody else holds the lock, so what is there was left by a cgbench that died.
-            clean.remove_leftovers(engine)
+            for line in clean.make_room(engine):
+                remark(line)
             tag = image.tag(workload.directory())
             drawn = secrets.randbelow(2**31) if seed is None else seed
             yield Session(engine, tag, results, drawn, progress, detail)

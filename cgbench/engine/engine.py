@@ -48,6 +48,15 @@ class State:
     error: str
 
 
+@dataclass(frozen=True)
+class NamedAlike:
+    """A container that is named like ours, and what of our labels it carries."""
+
+    name: str
+    marked: bool
+    owner: str
+
+
 class Engine:
     """A Docker daemon on this host. Raises DockerUnavailable where there is none to use."""
 
@@ -220,6 +229,18 @@ class Engine:
             for entry in (found if isinstance(found, list) else [found])
         }
         return [one for one, owner in owners.items() if not owner or is_dead(str(owner))]
+
+    def named_alike(self) -> list[NamedAlike]:
+        """Return all containers with a name that cgbench could have given, or with its label."""
+        found = self._call(self._api.containers, all=True)
+        named = []
+        for entry in found if isinstance(found, list) else [found]:
+            labels = self._labels(entry)
+            names = self._connection.part(entry, "Names") or [self._connection.part(entry, "Id")]
+            name = str(names[0]).lstrip("/")
+            if LABEL in labels or name.startswith("cgbench-"):
+                named.append(NamedAlike(name, LABEL in labels, str(labels.get(OWNER, ""))))
+        return sorted(named, key=lambda one: one.name)
 
     def _labels(self, entry: object) -> Mapping[str, object]:
         """Return a listed container's labels; the daemon says null where it has none."""

@@ -87,6 +87,17 @@ def scratch_leftovers(scratch: Path = SCRATCH) -> list[Path]:
     return sorted(path for path in found if _FOLDER.match(path.name) and own_folder.is_own(path))
 
 
+def left_alone(scratch: Path = SCRATCH) -> list[Path]:
+    """Return what is named like ours and is not: neither a trial's folder nor where they lie."""
+    ours = {*scratch_leftovers(scratch), *_parents(scratch)}
+    return sorted(
+        path
+        for parent in (scratch, *_parents(scratch))
+        for path in parent.glob(f"{PARENT}*")
+        if path not in ours
+    )
+
+
 def forget_parents(scratch: Path = SCRATCH) -> None:
     """Remove the folders that scratch folders were in, as far as they are empty."""
     for parent in _parents(scratch):

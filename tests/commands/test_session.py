@@ -41,7 +41,12 @@ def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(preconditions, "require_measurable", lambda: found.append("asked"))
     monkeypatch.setattr(lock, "exclusively", lambda: taken(tmp_path / "lock"))
     monkeypatch.setattr(session, "Engine", lambda: Daemon(found))
-    monkeypatch.setattr(clean, "remove_leftovers", lambda _engine: found.append("cleaned"))
+
+    def make_room(_engine: Engine) -> list[str]:
+        found.append("cleaned")
+        return ["cannot remove that."]
+
+    monkeypatch.setattr(clean, "make_room", make_room)
     return found
 
 
@@ -53,6 +58,16 @@ def test_a_session_asks_the_host_cleans_it_and_closes_the_daemon(
         assert (here.seed, here.results) == (7, tmp_path)
         assert here.image.startswith("cgbench/workload:")
     assert events == ["asked", "opened", "cleaned", "measured", "closed"]
+
+
+def test_what_stays_and_disturbs_not_is_shown_and_the_run_goes_on(
+    events: list[str], tmp_path: Path
+) -> None:
+    with session.opened(tmp_path, remark=events.append):
+        events.append("measured")
+    assert events == [
+        "asked", "opened", "cleaned", "cannot remove that.", "measured", "closed",
+    ]  # fmt: skip
 
 
 def test_a_session_that_fails_closes_the_daemon_and_frees_the_host(

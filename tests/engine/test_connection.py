@@ -14,7 +14,7 @@ import pytest
 
 from cgbench.engine.connection import Answer
 from cgbench.engine.container_spec import LABEL, OWNER, ContainerSpec
-from cgbench.engine.engine import Engine
+from cgbench.engine.engine import Engine, NamedAlike
 from cgbench.errors import DockerUnavailable, EngineError, NoAnswer
 from tests.made.daemon import HERE, PRESENT, listening
 
@@ -201,7 +201,7 @@ def test_no_listener_is_told_with_its_address(tmp_path: Path) -> None:
         Engine({"DOCKER_HOST": f"unix://{tmp_path}/none"})
 
 
-OTHERS = [
+OTHERS: list[dict[str, object]] = [
     {"Id": "a" * 64, "Image": "postgres:16", "Labels": None},
     {"Id": "b" * 64, "Image": "shop", "Labels": {"app": "shop"}},
     {"Id": "c" * 64, "Image": "cgbench", "Labels": {LABEL: "x", OWNER: "77-5"}},
@@ -228,3 +228,17 @@ def test_containers_whose_owner_lives_are_no_leftovers(tmp_path: Path) -> None:
         assert engine.leftovers(is_dead=lambda owner: False) == ["d" * 64]
         assert engine.leftovers(is_dead=lambda owner: owner == "77-5") == ["c" * 64, "d" * 64]
         assert engine.leftovers() == ["c" * 64, "d" * 64]
+
+
+def test_containers_that_are_named_alike_are_listed_with_what_mark_they_carry(
+    tmp_path: Path,
+) -> None:
+    names = ["db", "cgbench-shop", "cgbench-x-0001", "renamed"]
+    listed = [{**one, "Names": [f"/{name}"]} for one, name in zip(OTHERS, names, strict=True)]
+    says = (200, json.dumps([*listed, {**OTHERS[0], "Names": None}]).encode())
+    with connected(tmp_path, says=says, timeout_s=5) as engine:
+        assert engine.named_alike() == [
+            NamedAlike("cgbench-shop", marked=False, owner=""),
+            NamedAlike("cgbench-x-0001", marked=True, owner="77-5"),
+            NamedAlike("renamed", marked=True, owner=""),
+        ]

@@ -7,10 +7,9 @@ a killed cgbench could not give back is found by name and by lease, and only onc
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
-from cgbench.errors import CgbenchError, ScratchError
+from cgbench.errors import CgbenchError, NotGivenBack, Refusal, ScratchError
 from cgbench.host.scratch import commands, loop_device, ownership, scratch_file
 from cgbench.host.scratch import memory_group as groups
 from cgbench.host.scratch import swap as swap_space
@@ -38,27 +37,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """One thing that could not be removed, and whether every measurement meets it."""
-
-    error: CgbenchError
-    is_shared: bool
-
-
-class Refused(ScratchError):
-    """Some things could not be removed; the message is about the first.
-
-    `removed` describes what could.
-    """
-
-    def __init__(self, refusals: list[Refusal], removed: list[str]) -> None:
-        first = refusals[0].error
-        more = f" ({len(refusals) - 1} more besides)" if len(refusals) > 1 else ""
-        super().__init__(first.message + more, first.advice)
-        self.refusals, self.removed = tuple(refusals), tuple(removed)
-
-
 def leftovers(root: Path = ROOT) -> list[str]:
     """Describe everything that killed cgbenches left; needs no rights."""
     return [one.description for one in _found(root)]
@@ -69,7 +47,7 @@ def give_back(root: Path = ROOT) -> list[str]:
 
     What living processes hold stays. One thing that cannot be removed does not save the others.
 
-    Raises Refused where something cannot be removed, PreconditionError without rights.
+    Raises NotGivenBack where something cannot be removed, PreconditionError without rights.
     """
     if _found(root):
         commands.require_root()
@@ -97,7 +75,11 @@ def give_back(root: Path = ROOT) -> list[str]:
             )
             for one, cause in refused
         ]
-        raise Refused(refusals, list(dict.fromkeys(removed))) from refused[0][1]
+        first = refusals[0].error
+        more = f" ({len(refusals) - 1} more besides)" if len(refusals) > 1 else ""
+        raise NotGivenBack(
+            first.message + more, first.advice, refusals, list(dict.fromkeys(removed))
+        ) from refused[0][1]
     ownership.sweep(root)
     return list(dict.fromkeys(removed))
 

@@ -160,7 +160,7 @@ def _remove(parent: str, root: Path) -> None:
             f"cannot remove {_directories(parent, root)[-1]}: it is busy",
             "Run `cgbench clean` once nothing uses it.",
         )
-    if parent.endswith(_SLICE) and not _names(root):
+    if parent.endswith(_SLICE) and not names(root):
         _remove_slice_of_all(root)
 
 
@@ -188,7 +188,7 @@ def _is_used(directory: Path) -> bool:
         return True
 
 
-def _names(root: Path) -> list[str]:
+def names(root: Path) -> list[str]:
     """Return every group of ours that has a directory in some hierarchy."""
     try:
         places = _group(PurePosixPath("/"), root).everywhere()
@@ -206,7 +206,7 @@ def leftovers(root: Path = ROOT) -> list[Leftover]:
     held = {one.subject for one in ownership.every(root) if one.owner.lives(root)}
     return [
         Leftover(f"memory group {name}", _giving_back(name, root))
-        for name in _names(root)
+        for name in names(root)
         if name not in held and _is_empty(name, root)
     ]
 

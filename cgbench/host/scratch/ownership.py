@@ -72,6 +72,12 @@ def owner(text: str) -> Owner:
     return Owner(int(pid), int(started), boot, int(space))
 
 
+def owner_in(name: str) -> Owner | None:
+    """Return the owner that stands in the name of a file or folder, None where there is none."""
+    found = re.search(rf"-({OWNER})-", name)
+    return None if found is None else owner(found[1])
+
+
 def is_dead(text: str, root: Path = ROOT) -> bool:
     """Say whether a name has an owner, and that has died."""
     if text.isdecimal():
@@ -190,6 +196,12 @@ def sweep(root: Path = ROOT) -> None:
         named = _NAME.match(record.name.removesuffix(".new"))
         if record not in kept and named and not owner(named[1]).lives(root):
             record.unlink(missing_ok=True)
+
+
+def left_alone(root: Path = ROOT) -> list[Path]:
+    """Return what lies among the leases and is none that can be read."""
+    read = {one.record for one in every(root)}
+    return sorted(path for path in (root / _FOLDER).glob("*") if path not in read)
 
 
 def _is_own(record: Path) -> bool:
