@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -222,15 +223,19 @@ def _lost(measurement: Measurement, kept: bytes) -> Iterator[str]:
         return
     place, page = str(measurement.results), str(measurement.said.with_name("page.html"))
     any_ok = any(trial.status == "ok" for trial in measurement.trials())
-    for arguments in (
+    readings = (
         ("list", "--results", place),
         ("show", str(run.path)),
         ("report", str(run.path), "-o", page),
-    ):
-        done = _cgbench(*arguments)
-        allowed = {0} if any_ok or arguments[0] == "list" else {0, 2}
-        if done.returncode not in allowed or "unexpected" in done.stderr:
-            yield f"cgbench {arguments[0]}: {done.stderr.strip()[-200:]}"
+    )
+    # At once, since each takes its time to begin.
+    with ThreadPoolExecutor() as pool:
+        for arguments, done in zip(
+            readings, pool.map(lambda words: _cgbench(*words), readings), strict=True
+        ):
+            allowed = {0} if any_ok or arguments[0] == "list" else {0, 2}
+            if done.returncode not in allowed or "unexpected" in done.stderr:
+                yield f"cgbench {arguments[0]}: {done.stderr.strip()[-200:]}"
 
 
 def _cgbench(*arguments: str) -> subprocess.CompletedProcess[str]:
