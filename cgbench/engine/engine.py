@@ -207,9 +207,10 @@ class Engine:
                 # 409: somebody else is removing it at this moment.
                 if isinstance(error, docker.errors.APIError) and error.status_code == 409:
                     return
+                failure = self._connection.failure(error)
                 if time.monotonic() > limit:
-                    reason = f"cannot remove {container_id[:12]}: {self._connection.cause(error)}"
-                    raise EngineError(reason, "Try `cgbench clean` later.") from error
+                    reason = f"cannot remove {container_id[:12]}: {failure.message}"
+                    raise type(failure)(reason, "Try `cgbench clean` later.") from error
                 time.sleep(0.2)
             else:
                 return

@@ -125,13 +125,20 @@ def _measure(
     progress: Harvest,
     folder: Path,
 ) -> None:
-    with UndisturbedExit() as stack:
-        try:
-            _measure_in(stack, plan, experiment, site, watcher, progress, folder)
-        except NoAnswer as error:
-            # Said before the taking down, which asks the daemon, too.
+    shown = False
+    try:
+        with UndisturbedExit() as stack:
+            try:
+                _measure_in(stack, plan, experiment, site, watcher, progress, folder)
+            except NoAnswer as error:
+                # Said before the taking down, which asks the daemon, too.
+                watcher.waiting(error.message)
+                shown = True
+                raise
+    except NoAnswer as error:
+        if not shown:
             watcher.waiting(error.message)
-            raise
+        raise
 
 
 def _measure_in(

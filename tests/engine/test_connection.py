@@ -113,6 +113,20 @@ def test_a_removal_is_tried_for_a_while_and_given_up(
     assert time.monotonic() - began < 10
 
 
+def test_a_daemon_that_hung_once_is_waited_for_less_at_the_next_removal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cgbench.engine.engine._REMOVE_TIMEOUT_S", 0)
+    monkeypatch.setattr("cgbench.engine.connection._HUNG_S", 0.1)
+    with connected(tmp_path, timeout_s=5, hangs="containers/id") as engine:
+        with pytest.raises(NoAnswer, match=r"cannot remove id: Docker at .* did not answer"):
+            engine.remove("id")
+        began = time.monotonic()
+        with pytest.raises(NoAnswer):
+            engine.remove("id")
+    assert time.monotonic() - began < 2.5
+
+
 def test_a_registry_that_never_answers_gives_no_image(tmp_path: Path) -> None:
     with connected(tmp_path, hangs="images/create") as engine:
         assert not engine.images.pull("debian:none", 0.3)

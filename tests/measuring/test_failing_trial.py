@@ -155,6 +155,29 @@ def test_a_daemon_that_is_waited_for_is_named_before_the_waiting(
     assert shown == ["Docker did not answer within 45 s", "waited"]
 
 
+def test_a_daemon_that_hangs_only_when_all_is_taken_down_is_named_too(
+    fail: Fail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    hung = NoAnswer("cannot remove it: Docker did not answer within 45 s")
+
+    def start(stack: contextlib.ExitStack, *_: object) -> object:
+        def fail_to_remove() -> None:
+            raise hung
+
+        stack.callback(fail_to_remove)
+        return cast(Any, running)
+
+    with living() as (running, _process):
+        running.stats = cast(Any, SimpleNamespace(finish=lambda: ()))
+        monkeypatch.setattr(trial, "start", start)
+        monkeypatch.setattr(collect, "collect", lambda *_, **__: None)
+        monkeypatch.setattr(Silent, "waiting", lambda _self, why: shown.append(why))
+        monkeypatch.setattr(outage, "wait_out", lambda *_, **__: shown.append("waited"))
+        assert fail(None).reason == hung.message
+    assert shown == [hung.message, "waited"]
+
+
 def test_a_stream_of_events_that_broke_fails_a_trial_that_went_well_otherwise(
     fail: Fail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
