@@ -12,7 +12,7 @@ from cgbench.commands import clean
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.errors import ImageError
-from cgbench.host import lock, preconditions
+from cgbench.host import interrupts, lock, preconditions
 from cgbench.measuring.site import Progress, Site, silent
 from cgbench.records.results import new_run_name
 from cgbench.spec import workload
@@ -56,6 +56,8 @@ def opened(
     cannot be removed and that disturbs not. Raises PreconditionError when nothing can be measured
     here, when something that would disturb cannot be removed, or when another cgbench is measuring.
     """
+    # Modules were imported by now.
+    interrupts.require_none()
     preconditions.require_measurable()
     with lock.exclusively():
         engine = Engine()

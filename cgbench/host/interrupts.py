@@ -61,6 +61,16 @@ def install() -> None:
         signal.signal(signal.SIGHUP, _state.handle)
 
 
+def require_none() -> None:
+    """Raise Interrupted once more where the work goes on although it was interrupted.
+
+    Code in C may drop what is raised while it imports a module or calls back. To be called while
+    work is done, and never while it is taken down.
+    """
+    if _state.stopping:
+        raise Interrupted
+
+
 def put_off(number: int) -> None:
     """Count a signal that is handled later."""
     _state.note(number)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from cgbench.engine.engine import Engine
 from cgbench.errors import TrialError
-from cgbench.host import procfs
+from cgbench.host import interrupts, procfs
 from cgbench.measuring.container import Running, snapshot, why_ended
 from cgbench.measuring.progress import Watcher
 from cgbench.records.trial import Ending
@@ -53,6 +53,7 @@ class Lookout:
         while (left := deadline_ns - time.monotonic_ns()) > 0:
             if time.monotonic() >= self._next_snapshot:
                 self._next_snapshot = time.monotonic() + _SNAPSHOT_EVERY_S
+                interrupts.require_none()
                 self.require_going()
                 self._watcher.snapshot([snapshot(container) for container in self._containers])
             wait_s = min(left / NS_PER_S, max(0.0, self._next_snapshot - time.monotonic()))

@@ -11,7 +11,7 @@ from pathlib import Path
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.errors import StoreError
-from cgbench.host import description, marks
+from cgbench.host import description, interrupts, marks
 from cgbench.host.scratch.commands import undisturbed
 from cgbench.measuring import trial
 from cgbench.measuring.progress import Observer
@@ -140,6 +140,7 @@ def execute(
         for plan in plans:
             if plan.number in finished:
                 continue
+            interrupts.require_none()
             observer.trial_started(plan)
             result, data = trial.run_trial(plan, record.experiment, site, observer)
             # A trial that was measured is kept, also when the interrupt comes just now.

@@ -13,8 +13,9 @@ from tests.bench import injections, places
 from tests.bench.injections import Injection
 from tests.bench.places import Place
 
-Moment = Literal["any", "container", "sampling"]
-"""At any time of the command, while a container is there, or early enough in a trial's holds."""
+Moment = Literal["any", "container", "sampling", "ending"]
+"""At any time of the command, while a container is there, early enough in a trial's holds, or when
+these have ended and all is taken down."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,11 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "stopped-daemon", injections.stopped_daemon, (1,),
         r"Docker at \S+ did not answer within 45 s", 120, "sampling", goes_on=True, noticed_s=60,
+    ),
+    Fault(
+        "stopped-daemon-late", injections.stopped_daemon, (1,),
+        r"cannot remove \w+: Docker at \S+ did not answer within", 120, "ending", goes_on=True,
+        noticed_s=60,
     ),
     Fault(
         "restarted-daemon", injections.restarted_daemon, (1,),

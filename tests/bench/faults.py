@@ -130,6 +130,9 @@ def _await_moment(fault: Fault, measurement: Measurement, drawn: random.Random, 
         )
     else:
         measurement.awaited(measurement.sampled(trial))
+    if fault.when == "ending":
+        measurement.awaited(lambda: measurement.sampler() is None or None)
+        return f"end of trial {trial}"
     after_s = drawn.uniform(0, _INTO_HOLDS_S)
     time.sleep(after_s)
     return f"trial {trial} + {after_s:.1f} s"

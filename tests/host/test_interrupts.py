@@ -118,6 +118,27 @@ def test_a_process_that_is_to_outlive_its_terminal_does() -> None:
     process.communicate()
 
 
+def test_an_interrupt_that_was_dropped_is_raised_again_where_work_goes_on() -> None:
+    """SIGHUP in the imports of `cgbench run`: it measured on, and ended with status 0."""
+    process = start("""
+class Dropping:
+    def __del__(self):
+        wait("working")
+
+interrupts.require_none()
+dropped = Dropping()
+del dropped
+try:
+    interrupts.require_none()
+except interrupts.Interrupted:
+    print("raised again")
+""")
+    until(process, "working")
+    send(process, signal.SIGHUP)
+    until(process, "raised again")
+    process.communicate(timeout=60)
+
+
 def test_a_signal_that_comes_while_python_ends_changes_no_status() -> None:
     script = """
 import os, signal, sys

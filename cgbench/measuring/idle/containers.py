@@ -25,7 +25,7 @@ from types import TracebackType
 from cgbench.engine.connection import Answer
 from cgbench.engine.container_spec import ContainerSpec
 from cgbench.errors import CgroupError, EngineError
-from cgbench.host import cgroups
+from cgbench.host import cgroups, interrupts
 from cgbench.host.scratch import ownership
 from cgbench.host.scratch.commands import undisturbed
 from cgbench.measuring import own_process
@@ -202,6 +202,7 @@ class Supply:
 
     def take(self) -> Idle:
         """Return a container that nobody has touched. Raises EngineError where none starts."""
+        interrupts.require_none()
         while True:
             self._ready.append(self._thread.submit(self._start))
             idle = self._ready.popleft().result()
