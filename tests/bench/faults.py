@@ -13,13 +13,14 @@ import argparse
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -280,8 +281,21 @@ def chosen(only: Sequence[str], without: Sequence[str]) -> list[Fault]:
     return [one for one in FAULTS if (not only or one.name in only) and one.name not in without]
 
 
+def _injection(fault: Fault, seed: str) -> Outcome:
+    """Let a fault strike once, and print what it came to."""
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        outcome = strike(fault, Path(folder), random.Random(f"{fault.name} {seed}"))
+    print(outcome.line(seed), flush=True)
+    for one in outcome.bad:
+        print(f"          {one}", flush=True)
+    return outcome
+
+
 def main() -> int:
-    """Let the faults strike, print each injection as it ends, and the figures at last."""
+    """Let the faults strike, print each injection as it ends, and the figures at last.
+
+    Ctrl-C or SIGTERM ends it early: the figures are of what was done by then.
+    """
     names = [one.name for one in FAULTS]
     parser = argparse.ArgumentParser(prog="tests.bench.faults", description=__doc__)
     parser.add_argument("--number", type=int, default=5, help="How often each fault strikes.")
@@ -290,17 +304,15 @@ def main() -> int:
     parser.add_argument("--without", nargs="+", choices=names, default=[], metavar="FAULT")
     asked = parser.parse_args()
     table: list[Figure] = []
-    for fault in chosen(asked.only, asked.without):
-        outcomes = []
-        for number in range(1, asked.number + 1):
-            seed = f"{asked.seed}.{number}"
-            with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-                drawn = random.Random(f"{fault.name} {seed}")
-                outcomes.append(strike(fault, Path(folder), drawn))
-            print(outcomes[-1].line(seed), flush=True)
-            for one in outcomes[-1].bad:
-                print(f"          {one}", flush=True)
-        table += figures(fault, outcomes)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        for fault in chosen(asked.only, asked.without):
+            outcomes: list[Outcome] = []
+            try:
+                for number in range(1, asked.number + 1):
+                    outcomes.append(_injection(fault, f"{asked.seed}.{number}"))
+            finally:
+                table += figures(fault, outcomes) if outcomes else ()
     print(f"\n{'figure':<46} {'bar':>9} {'reached':>12}  verdict")
     for figure in table:
         print(figure.line())
