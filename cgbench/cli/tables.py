@@ -10,10 +10,10 @@ from rich.text import Text
 
 from cgbench.cli.console import Console
 from cgbench.foreign import printable
-from cgbench.judging.history import History, Trend
 from cgbench.judging.intervals import relative_spread_pct
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Entry
+from cgbench.judging.trend import History, Trend
 from cgbench.records.baseline import Baseline
 from cgbench.records.comparison import SIGNS as SIGNS_OF_JUDGEMENTS
 from cgbench.records.comparison import Comparison, Judgement

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.judging import history as trends
-from cgbench.judging.history import History, Wanted
+from cgbench.judging.history import Wanted
+from cgbench.judging.trend import History
 
 
 @dataclass(frozen=True)

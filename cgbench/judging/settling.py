@@ -44,8 +44,8 @@ def settle_ns(phase: Phase, data: ContainerData, window: Window, period_ns: int)
     # How many of the windows that begin within two periods from s on lie outside the band.
     cumulated = np.concatenate(([0], np.cumsum(outside)))
     ahead = min(2 * width, len(share))
-    astray = cumulated[ahead:] - cumulated[: len(cumulated) - ahead]
-    settled = np.flatnonzero((astray <= _OUTLIERS_ALLOWED * ahead) & ~outside[: len(astray)])
+    leaving = cumulated[ahead:] - cumulated[: len(cumulated) - ahead]
+    settled = np.flatnonzero((leaving <= _OUTLIERS_ALLOWED * ahead) & ~outside[: len(leaving)])
     return int(grid[settled[0]] - begin_ns) if settled.size else None
 
 

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from cgbench import __version__
 from cgbench.errors import StoreError
-from cgbench.judging.history import History
 from cgbench.judging.run import Run
+from cgbench.judging.trend import History
 from cgbench.records.comparison import Comparison
 from cgbench.records.truth import TruthTable
 from cgbench.records.writing import whole

@@ -10,7 +10,8 @@ import pytest
 
 from cgbench.errors import HistoryError
 from cgbench.judging import history
-from cgbench.judging.history import History, Wanted
+from cgbench.judging.history import Wanted
+from cgbench.judging.trend import History
 from cgbench.reporting import render
 from cgbench.reporting.pages import history as history_page
 from cgbench.reporting.words import history as history_words

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cgbench.judging.history import History, Trend
+from cgbench.judging.trend import History, Trend
 from cgbench.reporting.plots import history as history_plot
 from cgbench.reporting.plots.plot import Plot
 from cgbench.reporting.words.history import Change, change_words, headline, parted, rules, title

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cgbench.judging.history import Trend
+from cgbench.judging.trend import Trend
 from cgbench.reporting.plots.plot import (
     DECLARED,
     INK,

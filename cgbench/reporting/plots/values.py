@@ -89,9 +89,9 @@ def _declared_title(points: Sequence[Point], metric: str) -> str:
     ]  # fmt: skip
     if not known:
         return "Experienced at each requested value"
-    astray = [entry for entry in known if not entry[2].within]
-    largest, place, worst = max(astray or known, key=lambda entry: entry[0])
-    if astray:
+    outside = [entry for entry in known if not entry[2].within]
+    largest, place, worst = max(outside or known, key=lambda entry: entry[0])
+    if outside:
         off = signed_percent(worst.error_pct or 0.0)
         return f"Experienced leaves the declared line by {off} at {place}"
     if METRICS[metric].shows == "floor":
@@ -142,11 +142,11 @@ def error(one: Layout, metric: str | None) -> Plot | None:
 
 def _error_title(judged: Sequence[Point], metric: str) -> str:
     estimates = [point.estimates[metric] for point in judged]
-    astray = [one.error_pct for one in estimates if one.within is False and one.error_pct]
-    if not astray:
+    outside = [one.error_pct for one in estimates if one.within is False and one.error_pct]
+    if not outside:
         return f"No value leaves its band: {_widths(judged, metric)} of declared"
-    worst = signed_percent(max(astray, key=abs))
-    return f"{count(len(astray), 'value')} of {len(estimates)} outside the band, up to {worst}"
+    worst = signed_percent(max(outside, key=abs))
+    return f"{count(len(outside), 'value')} of {len(estimates)} outside the band, up to {worst}"
 
 
 def _widths(judged: Sequence[Point], metric: str) -> str:

@@ -54,7 +54,7 @@
       if (/^[xy]axis\d*$/.test(name)) full[name] = axis(full[name], full.font.size);
     }
     if (narrow && full.annotations && full.annotations.length > 6) full.annotations = [];
-    // What a plot wants otherwise where there is no room for it.
+    // Layout that a plot replaces on a narrow screen.
     for (const [name, inner] of Object.entries((narrow && full.meta && full.meta.narrow) || {})) {
       full[name] = Array.isArray(inner) ? inner : { ...full[name], ...inner };
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cgbench.judging.change_points import FEWEST, MAX_P, SMALLEST_PCT, Split
-from cgbench.judging.history import History, Shift, Trend
+from cgbench.judging.trend import History, Shift, Trend
 from cgbench.wording import amount, count, quantity, signed_percent
 
 
