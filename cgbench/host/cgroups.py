@@ -190,7 +190,7 @@ def paths_of(pid: int, proc: Path = Path("/proc")) -> tuple[str, ...]:
 def _memberships(pid: int, proc: Path) -> list[tuple[str, str]]:
     """Return the controllers and the path of each line of /proc/PID/cgroup, see cgroups(7)."""
     try:
-        lines = (proc / str(pid) / "cgroup").read_text(errors="replace").splitlines()
+        lines = procfs.lines(proc / str(pid) / "cgroup")
     except OSError as error:
         raise CgroupError(f"{error.filename}: {error.strerror}") from error
     found = []

@@ -70,13 +70,20 @@ def process(pid: int, proc: Path = PROC) -> ProcessStat | None:
     return parse_stat(_text(proc / str(pid) / "stat"))
 
 
+def lines(path: Path) -> list[str]:
+    """Return the lines of a file with names in it, which may hold all other ends of lines.
+
+    Raises OSError where it cannot be read.
+    """
+    return [line for line in os.fsdecode(path.read_bytes()).split("\n") if line]
+
+
 def mounts(proc: Path = PROC) -> list[Mount]:
     """Return every mount of this process's namespace, in order. Raises OSError without procfs."""
     found = []
-    lines = (proc / "self" / "mountinfo").read_text(errors="surrogateescape").splitlines()
-    for line in lines:
+    for line in lines(proc / "self" / "mountinfo"):
         before, separator, after = line.partition(" - ")
-        fields, kind = before.split(), after.split()
+        fields, kind = before.split(" "), after.split(" ")
         if separator and len(fields) >= 5 and len(kind) >= 3:
             found.append(
                 Mount(
@@ -106,9 +113,13 @@ def swaps(proc: Path = PROC) -> list[ActiveSwap]:
 
     A kernel without swap has no such file.
     """
-    found = []
-    for line in _text(proc / "swaps").splitlines()[1:]:
-        fields = line.split()
+    found: list[ActiveSwap] = []
+    try:
+        _head, *rest = lines(proc / "swaps")
+    except (OSError, ValueError):
+        return found
+    for line in rest:
+        fields = re.split("[ \t]+", line)
         if len(fields) < 5 or not all(_NUMBER.match(field) for field in fields[2:5]):
             continue
         size, used = int(fields[2]) * 1024, int(fields[3]) * 1024

@@ -388,6 +388,17 @@ def test_a_process_that_is_gone_is_an_error(tmp_path: Path) -> None:
         cgroups.find(4711, hybrid(tmp_path).proc, tmp_path)
 
 
+@pytest.mark.parametrize("end", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_a_group_with_an_end_of_a_line_in_its_name_is_no_other_group(
+    tmp_path: Path, end: str
+) -> None:
+    """The kernel refuses a newline only: a user with a group of his own would pass for another."""
+    (tmp_path / str(PID)).mkdir()
+    forged = f"/user.slice/x{end}0::/docker/{ID}"
+    (tmp_path / str(PID) / "cgroup").write_bytes(f"0::{forged}\n".encode())
+    assert cgroups.paths_of(PID, tmp_path) == (forged,)
+
+
 def test_a_malformed_line_of_proc_is_named(tmp_path: Path) -> None:
     tree = Tree(tmp_path, "nonsense\n", V2_MOUNTS)
     with pytest.raises(CgroupError, match="malformed line 'nonsense'"):

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from cgbench.host import procfs
 from cgbench.host.procfs import ActiveSwap, Mount, ProcessStat
@@ -32,6 +34,21 @@ def test_a_malformed_process_is_none(text: str) -> None:
     assert procfs.parse_stat(text) is None
 
 
+@given(name=st.text(max_size=15), pid=st.integers(1, 2**22), processor=st.integers(0, 8191))
+def test_no_name_of_a_process_changes_what_is_read_of_it(
+    name: str, pid: int, processor: int
+) -> None:
+    text = STAT.replace("4242 (a (strange) name)", f"{pid} ({name})").replace(
+        " 17 3 0", f" 17 {processor} 0"
+    )
+    assert procfs.parse_stat(text) == ProcessStat(pid, "R", 99, processor)
+
+
+@given(st.text())
+def test_any_text_is_a_process_or_none(text: str) -> None:
+    procfs.parse_stat(text)
+
+
 def test_this_very_process_is_found() -> None:
     seen = procfs.process(os.getpid())
     assert seen is not None
@@ -48,6 +65,48 @@ def test_mounts_are_read_in_order_with_their_names_unescaped(tmp_path: Path) -> 
     )
     found = procfs.mounts(tmp_path / "proc")
     assert found == [Mount("0:26", "/a b", "/my\\place", "cgroup", ("rw", "cpu", "cpuacct"))]
+
+
+def escaped(name: bytes, blanks: bytes = b" \t\n\\#") -> bytes:
+    """Return a path as the kernel writes it (fs/seq_file.c: mangle_path)."""
+    return b"".join(b"\\%03o" % one if one in blanks else bytes([one]) for one in name)
+
+
+names = st.one_of(st.text(st.characters(exclude_characters="\0", codec="utf-8")).map(os.fsencode),
+                  st.binary().map(lambda some: some.replace(b"\0", b"")))  # fmt: skip
+# Blanks and ends of lines of Unicode, which the kernel leaves as they are: with them, a user who
+# may mount in his own folder would write a line of his own.
+FORGED = "x\u2028 - \r1\u20032\u20030:3\u2003/\u2003/sys/fs/cgroup".encode()
+
+
+@given(root=names, point=names)
+@example(root=b"", point=FORGED)
+def test_any_name_of_a_mount_is_one_mount_with_that_name(
+    tmp_path_factory: pytest.TempPathFactory, root: bytes, point: bytes
+) -> None:
+    proc = tmp_path_factory.getbasetemp() / "proc"
+    (proc / "self").mkdir(parents=True, exist_ok=True)
+    (proc / "self" / "mountinfo").write_bytes(
+        b"31 25 0:26 /%b /%b rw - tmpfs a\\040b rw,cpu\n" % (escaped(root), escaped(point))
+    )
+    (only,) = procfs.mounts(proc)
+    assert (only.device, only.kind, only.options) == ("0:26", "tmpfs", ("rw", "cpu"))
+    assert (os.fsencode(only.root), os.fsencode(only.point)) == (b"/" + root, b"/" + point)
+
+
+@given(name=names, size=st.integers(0, 2**40), priority=st.integers(-5, 32767))
+@example(name=FORGED, size=1, priority=-2)
+def test_any_name_of_a_swap_is_one_swap_with_that_name(
+    tmp_path_factory: pytest.TempPathFactory, name: bytes, size: int, priority: int
+) -> None:
+    proc = tmp_path_factory.getbasetemp() / "proc"
+    proc.mkdir(exist_ok=True)
+    (proc / "swaps").write_bytes(
+        b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
+        b"/%b   file\t\t%d\t\t0\t\t%d\n" % (escaped(name, b" \t\n\\"), size, priority)
+    )
+    (only,) = procfs.swaps(proc)
+    assert only == ActiveSwap(Path(os.fsdecode(b"/" + name)), size * 1024, 0, priority)
 
 
 def test_a_host_without_proc_is_an_error_and_no_host_without_mounts(tmp_path: Path) -> None:
