@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -266,7 +266,7 @@ class Engine:
     def stats(self, container_id: str) -> StatsStream:
         """Start recording the `docker stats` stream of a container."""
         stream = self._call(self._api.stats, container_id, decode=True, stream=True)
-        return StatsStream(_until_it_ends(stream))
+        return StatsStream(stream, CLIENT_ERRORS)
 
     def stats_once(self, container_id: str) -> Stats:
         """Return one reading of the stats API, as a polling monitor takes it."""
@@ -285,11 +285,3 @@ class Engine:
 
     def _call(self, method: Callable[..., Any], *arguments: object, **named: object) -> Any:
         return self._connection.call(method, *arguments, **named)
-
-
-def _until_it_ends(messages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield messages of a stream; a daemon that closes it or goes away ends it."""
-    try:
-        yield from messages
-    except (*CLIENT_ERRORS, OSError, ValueError):
-        return

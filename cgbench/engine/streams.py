@@ -39,18 +39,40 @@ class Event:
 
 
 class StatsStream:
-    """Records the `docker stats` stream of one container in a thread, at Docker's own pace."""
+    """Records the `docker stats` stream of one container in a thread, at Docker's own pace.
 
-    def __init__(self, messages: Iterable[Mapping[str, Any]]) -> None:
+    `broken` says why the stream ended before `expect_end`, None while it did not; `errors` are
+    those that an interrupted stream raises.
+    """
+
+    def __init__(
+        self, messages: Iterable[Mapping[str, Any]], errors: tuple[type[Exception], ...] = ()
+    ) -> None:
+        self.broken: str | None = None
         self._stream = messages
+        # Also those of a malformed message.
+        self._errors: tuple[type[Exception], ...] = (
+            *errors, OSError, ValueError, KeyError, TypeError, AttributeError,
+        )  # fmt: skip
+        self._ending = False
         self._messages: list[Stats] = []
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
 
     def _listen(self) -> None:
         # Ends with the container: the daemon closes the stream when it is removed.
-        for message in self._stream:
-            self._messages.append(stats(message, time.monotonic_ns()))
+        why = "the daemon closed it"
+        try:
+            for message in self._stream:
+                self._messages.append(stats(message, time.monotonic_ns()))
+        except self._errors as error:
+            why = str(error) or type(error).__name__
+        if not self._ending:
+            self.broken = f"the stream of docker stats broke: {why}"
+
+    def expect_end(self) -> None:
+        """Take the end of the stream for no break from now on: the container is about to go."""
+        self._ending = True
 
     def finish(self) -> tuple[Stats, ...]:
         """Return what came, once the container is gone."""

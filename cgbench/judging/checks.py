@@ -12,6 +12,7 @@ from cgbench.judging.run import Run
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.metrics import METRICS
 from cgbench.units import NS_PER_US
+from cgbench.wording import count
 
 Severity = Literal["note", "warning"]
 
@@ -161,6 +162,22 @@ def _sampler(run: Run) -> Iterator[Check]:
         )  # fmt: skip
 
 
+def _docker_stats(run: Run) -> Iterator[Check]:
+    broke = [
+        one.docker_stats_broke
+        for trial in run.finished
+        for one in trial.containers
+        if one.docker_stats_broke is not None
+    ]
+    if broke:
+        yield Check(
+            "docker stats incomplete", "warning",
+            f"messages of docker stats are missing at the end of {count(len(broke), 'container')}: "
+            f"{broke[0]}",
+            "Its figures are of the phases before that; repeat the run for all of them.",
+        )  # fmt: skip
+
+
 def _periods(run: Run) -> Iterator[Check]:
     phases = [(trial, phase) for trial in run.finished for phase in trial.phases]
     short = {
@@ -235,6 +252,7 @@ _LOOKS: tuple[Callable[[Run], Iterator[Check]], ...] = (
     _completeness,
     _neighbours,
     _sampler,
+    _docker_stats,
     _read_back,
     _agreement,
     _emulated,

@@ -174,7 +174,12 @@ def _pressure_pct(data: ContainerData, window: Window) -> float | None:
 
 
 def _docker_stats(data: ContainerData, window: Window) -> float | None:
-    """Return the median of the messages whose second lies wholly inside the window."""
+    """Return the median of the messages whose second lies wholly inside the window.
+
+    None where some may be missing, since the stream broke within the window or before it.
+    """
     t_ns, cpus = data.stats
+    if data.record.docker_stats_broke is not None and not (t_ns >= window.t_end_ns).any():
+        return None
     inside = (t_ns >= window.t_begin_ns + NS_PER_S) & (t_ns < window.t_end_ns) & ~np.isnan(cpus)
     return float(np.median(cpus[inside])) if inside.any() else None

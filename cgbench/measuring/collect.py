@@ -55,6 +55,8 @@ def collect(
     Raises SamplerError or ProbeError once all that can be had was taken; a probe that never began
     is no error where `forgiving` says that a container may end at any time.
     """
+    for stream in progress.streams.values():
+        stream.expect_end()
     try:
         progress.readings, progress.figures = sampler.stop()
     except SamplerError:
@@ -107,6 +109,14 @@ def data(progress: Harvest) -> TrialData:
             for point in stream.finish()
         ],
     )
+
+
+def containers(progress: Harvest) -> Iterator[ContainerRecord]:
+    """Yield the containers, each with what became of its `docker stats`; they must be gone."""
+    for one in progress.containers:
+        stream = progress.streams.get(one.role)
+        broke = None if stream is None else stream.broken
+        yield one.model_copy(update={"docker_stats_broke": broke})
 
 
 def _probe_log(role: str, log: WorkerLog) -> ProbeLog:

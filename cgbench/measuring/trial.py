@@ -100,7 +100,7 @@ def run_trial(
         t_begin_ns=before.t_ns,
         t_end_ns=time.monotonic_ns(),
         hold_ns=plan.hold_ns,
-        containers=tuple(progress.containers),
+        containers=tuple(collect.containers(progress)),
         phases=tuple(collect.with_file_times(progress)),
         sampler=progress.figures,
         probes=tuple(collect.probe_figures(progress)),

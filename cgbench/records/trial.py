@@ -124,7 +124,11 @@ class Phase(Model):
 
 
 class ContainerRecord(Model):
-    """One container of a trial: `sources` maps quantities to columns of the samples."""
+    """One container of a trial: `sources` maps quantities to columns of the samples.
+
+    `docker_stats_broke` says why messages of `docker stats` are missing at its end, None where none
+    are.
+    """
 
     role: Name
     container_id: Label
@@ -132,6 +136,7 @@ class ContainerRecord(Model):
     workers: Count
     probe: Label | None = None
     sources: Mapping[MetricName, Source]
+    docker_stats_broke: Foreign | None = None
 
 
 class SamplerFigures(Model):

@@ -206,8 +206,11 @@ def test_a_stream_that_breaks_says_so_and_keeps_what_came(tmp_path: Path) -> Non
 
 def test_a_stream_of_stats_that_breaks_keeps_what_came(tmp_path: Path) -> None:
     with connected(tmp_path, cut="/stats") as engine:
-        (point,) = engine.stats("id").finish()
+        stream = engine.stats("id")
+        (point,) = stream.finish()
         assert (point.cpus, point.memory_bytes) == (None, None)
+        assert stream.broken is not None
+        assert stream.broken.startswith("the stream of docker stats broke: ")
 
 
 def test_no_listener_is_told_with_its_address(tmp_path: Path) -> None:

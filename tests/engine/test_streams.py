@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cgbench.engine.streams import EventStream, Stats, stats
+from cgbench.engine.streams import EventStream, Stats, StatsStream, stats
 from cgbench.units import NS_PER_S
 
 Message = Mapping[str, Any]
@@ -117,3 +117,44 @@ def test_what_one_of_the_two_readings_lacks_is_absent_and_not_zero(
 )
 def test_memory_is_without_the_cache_that_goes_first(memory: Message, held: int | None) -> None:
     assert stats({"memory_stats": memory}, 5).memory_bytes == held
+
+
+@pytest.mark.parametrize(
+    ("last", "why"),
+    [
+        (None, "the daemon closed it"),
+        (Broken("reset by peer"), "reset by peer"),
+        (ConnectionResetError(104, "reset"), "reset"),
+        ({"cpu_stats": 5}, "'int' object has no attribute 'get'"),
+    ],
+)
+def test_stats_that_end_before_their_container_say_why(
+    last: Exception | Message | None, why: str
+) -> None:
+    """security.md, second rank 7: fewer points, with no word in the record."""
+
+    def messages() -> Iterator[Message]:
+        yield {}
+        if isinstance(last, Exception):
+            raise last
+        if last is not None:
+            yield last
+
+    stream = StatsStream(messages(), (Broken,))
+    assert len(stream.finish()) == 1
+    assert stream.broken is not None
+    assert why in stream.broken
+
+
+def test_stats_that_end_with_their_container_are_whole() -> None:
+    removed = threading.Event()
+
+    def messages() -> Iterator[Message]:
+        yield {}
+        removed.wait(10)
+
+    stream = StatsStream(messages())
+    stream.expect_end()
+    removed.set()
+    assert len(stream.finish()) == 1
+    assert stream.broken is None

@@ -125,6 +125,11 @@ def lost(stalls: int) -> Run:
     return run(*many(probes=(probe,)))
 
 
+def broke(why: str | None) -> Run:
+    (container,) = trial().containers
+    return run(*many(containers=(container.model_copy(update={"docker_stats_broke": why}),)))
+
+
 def read_back(text: str | None) -> Run:
     return run(*many(phases=(phase(50_000, 10_000, records.quota_file(text)),)))
 
@@ -157,6 +162,7 @@ RULES = (
     Rule("missed samples", "warning", missed, 2, 3, "up to 0.30 %"),
     Rule("late samples", "note", late, 150.0, 151.0, "over 151 µs late"),
     Rule("sampler priority", "warning", scheduled, "SCHED_FIFO 1", "SCHED_OTHER", "SCHED_OTHER"),
+    Rule("docker stats incomplete", "warning", broke, None, "why", "end of 1 container: why"),
     Rule("few periods", "note", periods, 50, 49.99, "fewer than 50 periods per phase at 1"),
     Rule("quota below a tick", "note", quota, 4000, 3999, "a quota of 3999 µs"),
     Rule("read-back", "warning", read_back, "50000", "49999", "cpu.cfs_quota_us held 49999"),

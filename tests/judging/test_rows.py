@@ -449,6 +449,22 @@ def test_a_container_without_a_probe_has_no_figures_of_one(tmp_path: Path) -> No
     assert "docker_stats_cpus" not in measured
 
 
+def test_docker_stats_of_a_phase_in_which_the_stream_broke_are_not_known(tmp_path: Path) -> None:
+    """security.md, second rank 7: fewer points would look like a full series."""
+    ideal = Ideal([25_000, 50_000])
+    record, data = ideal.record(), ideal.data()
+    assert data.stats[-1].t_ns < ideal.end, "no message shows that there was none after it"
+    found = {}
+    for name, why in (("broke", "the daemon closed it"), ("whole", None)):
+        container = record.containers[0].model_copy(update={"docker_stats_broke": why})
+        directory = RunDirectory.create(tmp_path, name, "run")
+        directory.write_run(run_record())
+        directory.write_trial(record.model_copy(update={"containers": (container,)}), data)
+        rows = load(directory).rows
+        found[name] = [one.phase for one in rows if one.metric == "docker_stats_cpus"]
+    assert found == {"broke": [1], "whole": [1, 2]}
+
+
 def test_every_metric_has_a_unit_and_rows_have_the_columns_of_the_manual(
     quarter: RunDirectory,
 ) -> None:

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from cgbench.engine.streams import Event
+from cgbench.engine.streams import Event, StatsStream
 from cgbench.errors import ProbeError, ProbeSilent, SamplerError
 from cgbench.host.cpu_time import CpuState, CpuTimes
 from cgbench.measuring import collect
@@ -257,3 +257,17 @@ def test_a_file_has_a_time_of_change_only_where_it_changed_and_was_sampled() -> 
     progress.readings = Changed(NONE, NONE, NONE, ())
     (found,) = collect.with_file_times(progress)
     assert [file.t_changed_ns for file in found.change.files] == [7, None]
+
+
+def test_a_stream_of_stats_that_broke_stands_in_the_record_of_its_container() -> None:
+    broken, whole = StatsStream([{}]), StatsStream([])
+    broken.finish()
+    whole.broken = None
+    progress = Harvest(
+        0, containers=[container("a"), container("b"), container("c")],
+        streams={"a": broken, "b": whole},
+    )  # fmt: skip
+    said = {one.role: one.docker_stats_broke for one in collect.containers(progress)}
+    assert said == {
+        "a": "the stream of docker stats broke: the daemon closed it", "b": None, "c": None,
+    }  # fmt: skip

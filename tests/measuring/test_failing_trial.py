@@ -64,7 +64,7 @@ class Eventless:
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
     with living(cgroup=tmp_path) as (container, _process):
-        stats = SimpleNamespace(finish=lambda: ())
+        stats = SimpleNamespace(finish=lambda: (), expect_end=lambda: None, broken=None)
         container.stats = cast(Any, stats)
         yield container
 

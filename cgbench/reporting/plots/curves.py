@@ -38,6 +38,8 @@ _LONGEST_RESPONSE_NS = 4 * NS_PER_S
 class Usage:
     """One container over a trial in CPUs, x in s: used, declared, shown by `docker stats`.
 
+    Where `shown_broke`, messages are missing at the end.
+
     `used` is the usage counter's slope over the last period, or several where a period is short.
     """
 
@@ -45,6 +47,7 @@ class Usage:
     used: Curve
     declared: Curve
     shown: Curve
+    shown_broke: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,6 +197,7 @@ def _usage(
             np.array([*limits, limits[-1]], dtype=float),
         ),
         shown=Curve(_seconds(t_stats[seen], origin), cpus[seen]),
+        shown_broke=data.record.docker_stats_broke is not None,
     )
 
 

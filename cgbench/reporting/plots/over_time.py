@@ -100,6 +100,9 @@ def docker_stats(one: Timeline | None) -> Plot | None:
     messages = sum(int(usage.shown.x.size) for usage in one.usages) if one else 0
     if one is None or not messages:
         return None
+    seen = count(messages, "message")
+    if any(usage.shown_broke for usage in one.usages):
+        seen += ", and some are missing since its stream broke"
     data: list[Trace] = []
     for usage in one.usages:
         used = thinned(usage.used, len(usage.used.x) // 2)
@@ -111,10 +114,10 @@ def docker_stats(one: Timeline | None) -> Plot | None:
         ]  # fmt: skip
     return Plot(
         name="docker-stats",
-        title=f"`docker stats` saw this trial as {count(messages, 'message')}",
+        title=f"`docker stats` saw this trial as {seen}",
         reading="Each message is the mean since the one before and stands until the next: a "
         "change shows up to two seconds late, and what is shorter than a second not at all.",
-        summary=f"{count(messages, 'message')} of docker stats in {one.seconds:.0f} s.",
+        summary=f"docker stats in {one.seconds:.0f} s: {seen}.",
         keys=(Key("docker stats", SHOWN, "diamond"), Key("CPUs used", USED, "line")),
         data=data,
         layout=_over_time(one),

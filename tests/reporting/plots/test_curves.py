@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from cgbench.judging.run import load
 from cgbench.records.run_directory import RunDirectory
+from cgbench.reporting.plots import over_time
 from cgbench.reporting.plots.curves import REPETITIONS_SHOWN, Curves, Timeline, curves, window_ns
 from cgbench.units import NS_PER_MS
 from tests.made.run_builder import ANSWER_NS, FILE_NS, UNITS_PER_MS, WARMUP_NS, MadeUp, build
@@ -66,6 +68,19 @@ def test_docker_stats_come_along_message_by_message(timeline: Timeline) -> None:
     (usage,) = timeline.usages
     assert len(usage.shown.x) == 22
     assert np.diff(usage.shown.x) == pytest.approx(1.0)
+
+
+def test_a_stream_of_docker_stats_that_broke_is_named_in_the_title(timeline: Timeline) -> None:
+    whole = over_time.docker_stats(timeline)
+    (usage,) = timeline.usages
+    assert not usage.shown_broke
+    cut = dataclasses.replace(timeline, usages=(dataclasses.replace(usage, shown_broke=True),))
+    broken = over_time.docker_stats(cut)
+    assert whole is not None
+    assert broken is not None
+    assert "missing" not in whole.title + whole.summary
+    for text in (broken.title, broken.summary):
+        assert "22 messages, and some are missing since its stream broke" in text
 
 
 def test_lines_over_time_have_few_points(timeline: Timeline) -> None:
