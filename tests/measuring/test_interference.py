@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -32,6 +34,25 @@ def test_an_undisturbed_trial_says_nothing() -> None:
 def test_a_gap_in_the_samples_is_named_with_its_length() -> None:
     said = found(read_s=(1.0, 1.01, 3.02, 3.03))
     assert said == "nothing was sampled for 2.0 s: the host or the sampler stood still"
+
+
+def test_a_slow_sampler_that_misses_a_deadline_did_not_stand_still() -> None:
+    assert found(read_s=(1.0, 2.0, 3.0, 5.2, 6.0)) is None
+    assert found(read_s=(1.0, 2.0, 3.0, 7.5, 8.0)) is not None
+
+
+def test_a_process_held_up_between_two_clocks_finds_no_sleep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, now = interference.asleep_ns(), time.monotonic_ns
+    held_up = iter([0, 2 * S])
+
+    def late() -> int:
+        time.sleep(next(held_up, 0) / S)
+        return now()
+
+    monkeypatch.setattr(time, "monotonic_ns", late)
+    assert abs(interference.asleep_ns() - before) < S / 10
 
 
 def test_a_container_that_was_paused_is_named_once() -> None:
