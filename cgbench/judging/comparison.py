@@ -176,7 +176,7 @@ def _finding(before: Series, after: Series, found: Contrast, bar: Bar) -> Findin
     judgement, reason, p = _judged(found, bar, one.worse)
     if judgement in (Judgement.REGRESSED, Judgement.IMPROVED) and (away := _away(before, after)):
         judgement = away
-        reason += "; both keep what is declared" * (away is Judgement.UNCHANGED)
+        reason += "; both hold the declared value" * (away is Judgement.UNCHANGED)
     more = None
     if judgement is Judgement.INCONCLUSIVE:
         more = _more_trials(found, bar.effect, min(sides))

@@ -81,7 +81,7 @@ class Situation:
         return parse_cpu_list(text) if text else self.cpus
 
     def _kept(self, load: Load) -> float | None:
-        """Return what a container holds whose rivals want all of their parent's memory too.
+        """Return the memory of a container whose rivals also want all of their parent's memory.
 
         Each gets an equal part, unless its reservation is larger; what others need to live on,
         some MiB, is left out.

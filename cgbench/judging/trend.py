@@ -94,7 +94,7 @@ class Trend:
         return min(later, default=len(self.entries)) - change.index
 
     def shifts_at(self, change: Split) -> list[Shift]:
-        """Return what shifted at the run at which the new level begins."""
+        """Return the shifts at the first run of the new level."""
         return [shift for shift in self.shifts if shift.index == change.index]
 
     def levels(self) -> list[tuple[int, int, float]]:

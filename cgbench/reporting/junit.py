@@ -37,7 +37,7 @@ def of_truth(table: TruthTable) -> str:
 
 
 def of_comparisons(many: Sequence[Comparison]) -> str:
-    """Return comparisons, a suite each: regressions fail, what is undecided is skipped."""
+    """Return comparisons, a suite each: regressions fail, undecided findings are skipped."""
     root = ET.Element("testsuites", name="cgbench gate")
     for found in many:
         cases = [_finding(one, found.level) for one in found.findings]

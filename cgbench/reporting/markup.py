@@ -72,7 +72,7 @@ def breakable(name: str) -> Markup:
 
 
 def _shown(value: object) -> object:
-    """Return what a template prints: a text from outside hides nothing and steers nothing."""
+    """Return what a template prints: foreign text with its control characters made visible."""
     is_plain = isinstance(value, str) and not isinstance(value, Markup)
     return printable(str(value)) if is_plain else value
 

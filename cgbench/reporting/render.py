@@ -31,7 +31,7 @@ _ATTEMPTS = ((_MOST_POINTS, False), (500, False), (500, True), (80, True))
 
 
 class Page(Protocol):
-    """What the base template needs of a page; `source` is what it was made from."""
+    """What the base template needs from a page; `source` is what it was made from."""
 
     @property
     def title(self) -> str:

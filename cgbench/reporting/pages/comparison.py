@@ -113,7 +113,7 @@ class ComparisonPage:
 
 
 def comparison_page(many: Sequence[Comparison]) -> ComparisonPage:
-    """Gather what the page says; `many` must not be empty."""
+    """Gather the page's contents; `many` must not be empty."""
     parts = tuple(_part(one, f"comparison-{number}") for number, one in enumerate(many, 1))
     seen = {one.overall for one in many} | {
         each.judgement for one in many for each in one.findings

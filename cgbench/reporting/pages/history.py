@@ -74,7 +74,7 @@ class HistoryPage:
 
 
 def history_page(history: History) -> HistoryPage:
-    """Gather what the page says."""
+    """Gather the page's contents."""
     starts = [entry.started for trend in history.trends for entry in trend.entries]
     runs = {entry.run for trend in history.trends for entry in trend.entries}
     return HistoryPage(

@@ -1,4 +1,4 @@
-"""The page of runs and truth tables: what it holds, and what its hosts are called on it."""
+"""The page of runs and truth tables: its contents, and the names of its hosts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class ReportPage:
 
 
 def report_page(runs: Sequence[Run], tables: Sequence[TruthTable], curve_points: int) -> ReportPage:
-    """Gather what the page says; lines over time get about `curve_points` points."""
+    """Gather the page's contents; lines over time get about `curve_points` points."""
     pages = [run_page(run, f"run-{number}", curve_points) for number, run in enumerate(runs, 1)]
     # A host has one name on the page, but each table needs its own, even of the same host.
     hosts = {identity(one): one for one in (

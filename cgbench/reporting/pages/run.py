@@ -1,4 +1,4 @@
-"""What the page of one run says, in the order in which it says it."""
+"""The contents of one run's page, in their order."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class RunPage:
 
 
 def run_page(run: Run, anchor: str, curve_points: int) -> RunPage:
-    """Gather what the page says about one run; lines over time get about `curve_points` points."""
+    """Gather the section of one run; lines over time get about `curve_points` points."""
     # First, since rows that are not stored are computed on the way.
     drawn = curves(run, curve_points)
     if run.stored is None:

@@ -109,7 +109,7 @@ class Cell:
 class Line:
     """One option: a cell per host, None where it was not measured there.
 
-    `place` is its place in the registry, `differences` what is not the same on all hosts.
+    `place` is its place in the registry, `differences` what differs between hosts.
     """
 
     option: str
@@ -171,7 +171,7 @@ class TruthPage:
 
 
 def truth_page(tables: Sequence[TruthTable], named: Sequence[str] | None = None) -> TruthPage:
-    """Gather what the page says about one or many truth tables; `named` are the hosts' names."""
+    """Gather the page of one or many truth tables; `named` are the hosts' names."""
     called = list(named or names([table.host for table in tables]))
     hosts = tuple(
         _host_column(table, f"host-{number}", name)
@@ -235,7 +235,7 @@ def _stages(one: TimeToEffect) -> dict[str, list[float]]:
 
 
 def host_facts(host: Host) -> str:
-    """Return what a verdict depends on, in one line."""
+    """Return the facts that a verdict depends on, in one line."""
     swap = f"{format_size(host.swap_bytes)} swap" if host.swap_bytes else "no swap"
     return (
         f"cgroup {host.cgroup} with the {host.cgroup_driver} driver, kernel "

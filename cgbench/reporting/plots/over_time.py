@@ -116,7 +116,7 @@ def docker_stats(one: Timeline | None) -> Plot | None:
         name="docker-stats",
         title=f"`docker stats` saw this trial as {seen}",
         reading="Each message is the mean since the one before and stands until the next: a "
-        "change shows up to two seconds late, and what is shorter than a second not at all.",
+        "change shows up to two seconds late, and anything shorter than a second not at all.",
         summary=f"docker stats in {one.seconds:.0f} s: {seen}.",
         keys=(Key("docker stats", SHOWN, "diamond"), Key("CPUs used", USED, "line")),
         data=data,

@@ -1,4 +1,4 @@
-"""The points of a run laid out along one axis, and what is drawn of them in every plot."""
+"""The points of a run along one axis, and the traces that every plot draws for them."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def singles(
 
 
 def named(what: str, label: str) -> str:
-    """Return what a legend says of a group."""
+    """Return a legend's text for a group."""
     return f"{what}, {label}" if label else what
 
 

@@ -95,7 +95,7 @@ def _declared_title(points: Sequence[Point], metric: str) -> str:
         off = signed_percent(worst.error_pct or 0.0)
         return f"Experienced leaves the declared line by {off} at {place}"
     if METRICS[metric].shows == "floor":
-        return "Every point keeps what is declared"
+        return "Every point holds the declared value"
     return f"Experienced follows declared: every point within {percent_bound(largest)}"
 
 
@@ -205,7 +205,7 @@ def throttled(one: Layout) -> list[Plot]:
 def against_value(one: Layout, metric: str, unit_words: str, reading: str) -> Plot | None:
     """Plot a metric's medians against the value; None where it was not measured or always 0.
 
-    `unit_words` says of what the axis counts, as in `% of periods`.
+    `unit_words` names what the axis counts, as in `% of periods`.
     """
     measured = one.ordered(one.having(one.points, metric))
     if not any(point.median(metric) for point in measured):

@@ -48,7 +48,7 @@ def rules() -> str:
 
 
 def title(trend: Trend) -> str:
-    """Return what a group of series shares."""
+    """Return the title of a group: its experiment and host."""
     key = trend.key
     quick = ", --quick" if key.quick else ""
     return f"{key.experiment}{quick} on {key.hostname} ({key.cpu_model})"
@@ -69,7 +69,7 @@ def change_words(trend: Trend, change: Split) -> Change:
 
 
 def parted(history: History) -> list[list[Trend]]:
-    """Return the trends by experiment and host, in the order in which they stand."""
+    """Return the trends grouped by experiment and host, in their order."""
     by: dict[tuple[str, str, str, bool], list[Trend]] = {}
     for trend in history.trends:
         by.setdefault(trend.key.group, []).append(trend)

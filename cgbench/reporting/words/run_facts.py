@@ -22,7 +22,7 @@ Facts = list[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Again:
-    """How to run it again: the command, and what it leaves open."""
+    """How to run it again: the command, and what it may not repeat."""
 
     command: str
     words: str
@@ -47,7 +47,7 @@ def table_words(many: Sequence[Point], metric: str | None) -> str:
 
 
 def host_facts(record: RunRecord) -> Facts:
-    """Return what the host is."""
+    """Return the facts about the host."""
     host = record.host
     swap = f"{format_size(host.swap_bytes)} swap" if host.swap_bytes else "no swap"
     return [
