@@ -72,14 +72,14 @@ def test_a_missing_file_is_named() -> None:
     assert "/nowhere/x.toml" in ours("run", "/nowhere/x.toml")
 
 
-def test_broken_toml_is_told_with_its_line(tmp_path: Path) -> None:
+def test_broken_toml_is_reported_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "x.toml"
     path.write_text('name = "x"\ntitle = = 1\n')
     assert "line 2" in ours("run", path)
 
 
 @pytest.mark.parametrize(
-    ("was", "becomes", "told"),
+    ("was", "becomes", "message"),
     [
         ('hold = "1s"', 'hold = "1s"\nholdd = "1s"', "steps.1.holdd"),
         ("trials = 1", 'trials = "many"', "trials"),
@@ -90,13 +90,13 @@ def test_broken_toml_is_told_with_its_line(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_experiment_file_is_answered_with_the_key(
-    tmp_path: Path, was: str, becomes: str, told: str
+    tmp_path: Path, was: str, becomes: str, message: str
 ) -> None:
     path = write(tmp_path)
     content = path.read_text()
     assert was in content
     path.write_text(content.replace(was, becomes))
-    assert told in ours("run", path)
+    assert message in ours("run", path)
 
 
 def test_an_empty_schedule_is_refused(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_after_kill_9_containers_end_by_themselves_within_their_deadline(tmp_pat
     (container_id,) = engine.leftovers()
     process.kill()
     process.communicate()
-    # 30 s beyond the schedule, told in docs/explanation/safety.md.
+    # 30 s beyond the schedule, documented in docs/explanation/safety.md.
     limit = time.monotonic() + 40
     while (state := engine.state(container_id)) and state.running:
         assert time.monotonic() < limit, "the container outlived its deadline"
@@ -317,7 +317,7 @@ def small_disk(megabytes: int) -> Iterator[Path]:
 
 
 @pytest.mark.docker
-def test_a_disk_too_full_to_begin_is_told_with_its_free_space(tmp_path: Path) -> None:
+def test_a_disk_too_full_to_begin_is_reported_with_its_free_space(tmp_path: Path) -> None:
     with small_disk(1) as disk:
         assert "free" in ours("run", write(tmp_path), "--results", disk)
 

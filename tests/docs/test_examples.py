@@ -1,4 +1,4 @@
-"""What the manual tells one to type exists: commands, their options, targets and files."""
+"""What the manual shows to type exists: commands, their options, targets and files."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def test_an_absent_baseline_is_named_with_those_there_are(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("edit", "told"),
+    ("edit", "message"),
     [
         (lambda text: text[:40], "not JSON"),
         (lambda text: text.replace('"schema_version": 2', '"schema_version": 9'), "version 9"),
@@ -58,10 +58,10 @@ def test_an_absent_baseline_is_named_with_those_there_are(tmp_path: Path) -> Non
         (lambda text: text.replace("[0.5, 0.5, 0.5]", "[0.5]"), "1 values for 3 repetitions"),
     ],
 )
-def test_a_damaged_baseline_is_refused_by_name(tmp_path: Path, edit, told: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_damaged_baseline_is_refused_by_name(tmp_path: Path, edit, message: str) -> None:  # type: ignore[no-untyped-def]
     path = baseline.write(side({"cpus_used": [0.5, 0.5, 0.5]}), tmp_path)
     path.write_text(edit(path.read_text()))
-    with pytest.raises(CgbenchError, match=told) as caught:
+    with pytest.raises(CgbenchError, match=message) as caught:
         baseline.find("before", tmp_path)
     assert str(path) in caught.value.message
 
@@ -77,7 +77,7 @@ def test_a_run_without_trials_is_no_side(tmp_path: Path) -> None:
         sides.of_run(load(build(tmp_path, MadeUp(finished=0, status="interrupted"))))
 
 
-def test_a_metric_that_was_not_measured_is_told(tmp_path: Path) -> None:
+def test_a_metric_that_was_not_measured_is_reported(tmp_path: Path) -> None:
     with pytest.raises(BaselineError, match="measured wake_p99_us"):
         sides.of_run(load(build(tmp_path)), names=["wake_p99_us"])
 
@@ -98,7 +98,7 @@ def test_unknown_metrics_and_unfit_names_are_refused(tmp_path: Path) -> None:
         baseline.path_of("../up", tmp_path)
 
 
-def test_an_unwritable_place_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_place_is_reported(tmp_path: Path) -> None:
     (tmp_path / "baselines").write_text("in the way")
     with pytest.raises(StoreError, match="cannot write"):
         baseline.write(side({"cpus_used": [1.0, 1.0, 1.0]}), tmp_path)

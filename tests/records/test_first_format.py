@@ -21,7 +21,7 @@ from tests.made.records import trial
         ("0-1, 3 moved", "0-1, 3", "moved"),
     ],
 )
-def test_a_note_behind_the_value_of_a_change_is_told_from_it(
+def test_a_note_behind_the_value_of_a_change_is_read_apart_from_it(
     written: str, value: str, note: str | None
 ) -> None:
     document = {"requested": written, "settings": {"memory": "64m", "cpu-shares": value},

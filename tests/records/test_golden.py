@@ -92,8 +92,8 @@ def test_the_samples_of_the_first_format_give_the_rows_stored_beside_them(
 def test_runs_of_the_first_format_are_listed_and_reported(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = json.loads(printed(capsys, "list", "--json", "--results", results))
-    assert [one["experiment"] for one in told["runs"]] == [
+    listed = json.loads(printed(capsys, "list", "--json", "--results", results))
+    assert [one["experiment"] for one in listed["runs"]] == [
         "golden-quota", "golden-memory", "golden-storm",
     ]  # fmt: skip
     page = results / "page.html"

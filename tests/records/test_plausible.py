@@ -26,7 +26,7 @@ def test_a_trial_as_it_is_written_is_plausible() -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "told"),
+    ("record", "problem"),
     [
         (changed(role="nobody"), "phase 1: the trial has no container nobody"),
         (changed(t_end_ns=1_999), "phase 1: its times are not in order"),
@@ -42,10 +42,10 @@ def test_a_trial_as_it_is_written_is_plausible() -> None:
         ),
     ],
 )
-def test_what_cannot_be_is_named(record: TrialRecord, told: str) -> None:
+def test_what_cannot_be_is_named(record: TrialRecord, problem: str) -> None:
     said = complaint(run(), record)
     assert said is not None
-    assert said.startswith(told)
+    assert said.startswith(problem)
 
 
 def test_a_phase_of_years_is_named_before_its_milliseconds_are_counted() -> None:

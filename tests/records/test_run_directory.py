@@ -306,7 +306,7 @@ def column(name: str, values: Sequence[object]) -> Callable[[pa.Table], pa.Table
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
         (lambda table: table.drop_columns(["value"]), "it has no column value"),
         (column("value", ["0.5"]), "column value holds something else"),
@@ -319,11 +319,11 @@ def column(name: str, values: Sequence[object]) -> Callable[[pa.Table], pa.Table
     ],
 )
 def test_rows_that_are_none_are_damaged_and_the_column_is_named(
-    directory: RunDirectory, change: Callable[[pa.Table], pa.Table], told: str
+    directory: RunDirectory, change: Callable[[pa.Table], pa.Table], reason: str
 ) -> None:
     directory.write_phases([ROW])
     rewritten(directory.path / "phases.parquet", change)
-    with pytest.raises(StoreError, match=rf"phases\.parquet: {told}"):
+    with pytest.raises(StoreError, match=rf"phases\.parquet: {reason}"):
         directory.phases()
 
 

@@ -14,14 +14,14 @@ from cgbench.spec.options import OPTIONS
 from tests.made.records import HOST
 
 
-def told(option: str, outcome: Outcome) -> Verdict:
+def judged(option: str, outcome: Outcome) -> Verdict:
     base = verdict.unsupported(experiment_file.load("cpus-sweep"), option, "why <not> & how")
     return base.model_copy(update={"verdict": outcome})
 
 
 def table(*outcomes: Outcome) -> TruthTable:
     rows = tuple(
-        Row(verdict=told(option, outcome))
+        Row(verdict=judged(option, outcome))
         for option, outcome in zip(OPTIONS, outcomes, strict=False)
     )
     return TruthTable(host=HOST, started="2026-01-01T00:00:00+00:00", elapsed_s=1.5, rows=rows)

@@ -19,7 +19,7 @@ def test_versions_of_the_range_are_read(found: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "told"),
+    ("found", "message"),
     [
         (5, "run.json: written by a newer cgbench (schema version 5; this one reads up to 4)\n"
             "Update cgbench."),
@@ -32,7 +32,7 @@ def test_versions_of_the_range_are_read(found: int) -> None:
         (3.0, "run.json: no schema version\nThe file is damaged."),
     ],
 )  # fmt: skip
-def test_others_are_refused_by_what_they_are(found: object, told: str) -> None:
+def test_others_are_refused_by_what_they_are(found: object, message: str) -> None:
     with pytest.raises(StoreError) as caught:
         RANGE.check(HERE, found)
-    assert str(caught.value) == told
+    assert str(caught.value) == message

@@ -229,7 +229,7 @@ def test_a_wrong_value_gets_one_line_that_names_file_and_key(
     assert "\n" not in error.message
 
 
-def test_what_is_unknown_is_told_with_the_nearest_or_what_there_is() -> None:
+def test_what_is_unknown_is_refused_with_the_nearest_or_all_names() -> None:
     assert complaint(with_change('"spin"', '"spinn"')).advice == "Did you mean spin?"
     assert (
         complaint(with_change("{ cpu-quota", "{ cpu-qouta")).advice == "Did you mean --cpu-quota?"

@@ -150,7 +150,7 @@ def test_a_value_outside_the_domain_is_refused_with_flag_value_and_reason(
         ("cpuset-cpus", "--cpuset-cpus takes a CPU list as Docker documents it."),
     ],
 )
-def test_a_domain_is_told_in_the_unit_the_user_writes(name: str, sentence: str) -> None:
+def test_a_domain_is_shown_in_the_unit_the_user_writes(name: str, sentence: str) -> None:
     assert option(name).domain() == sentence
 
 
@@ -301,7 +301,7 @@ def test_cpus_is_a_quota_over_the_default_period_whatever_else_is_set(
 
 
 @pytest.mark.parametrize(
-    ("shares", "weight", "told"),
+    ("shares", "weight", "formula"),
     [
         (512, "20", "linear"), (512, "59", "quadratic"), (2048, "79", "linear"),
         (2048, "174", "quadratic"), (1024, "100", "quadratic"), (512, "21", None),
@@ -311,10 +311,10 @@ def test_cpus_is_a_quota_over_the_default_period_whatever_else_is_set(
     ],
 )  # fmt: skip
 def test_a_weight_tells_by_which_formula_it_was_made(
-    shares: int, weight: str | None, told: str | None
+    shares: int, weight: str | None, formula: str | None
 ) -> None:
     found = conversion(shares, weight)
-    assert (None if found is None else found.partition(",")[0]) == told
+    assert (None if found is None else found.partition(",")[0]) == formula
 
 
 def test_either_conversion_of_shares_is_expected_where_it_is_read() -> None:

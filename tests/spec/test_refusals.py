@@ -200,7 +200,7 @@ def directory(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "reason"),
     [
         (directory, "Is a directory"),
         (os.mkfifo, "not a regular file"),
@@ -210,13 +210,13 @@ def directory(path: Path) -> None:
     ],
 )
 def test_what_is_no_file_is_refused_and_not_waited_for(
-    make: Callable[[Path], object], told: str, tmp_path: Path
+    make: Callable[[Path], object], reason: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "x.toml"
     make(path)
     with pytest.raises(CgbenchError) as caught:
         experiment_file.load(str(path))
-    assert str(caught.value) == f"cannot read {path}: {told}"
+    assert str(caught.value) == f"cannot read {path}: {reason}"
 
 
 def test_a_link_to_a_file_is_followed(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def section(
 ) -> str:
     """Return the docstring of a model and the table of its keys.
 
-    `headings` are those under which the page tells of each model.
+    `headings` are those under which the page describes each model.
     """
     links = {one.__name__: _link(headings[one]) for one in every(model)[1:] if one in headings}
     schema = model.model_json_schema(mode=mode)
@@ -52,13 +52,13 @@ def section(
         for key, one in schema["properties"].items()
     ]
     if mode == "serialization":
-        told = re.sub(r"\bNone\b", "null", paragraphs(model)).replace("False", "false")
-        return f"{told}\n\n{table(('key', 'value'), [row[:2] for row in rows])}"
+        text = re.sub(r"\bNone\b", "null", paragraphs(model)).replace("False", "false")
+        return f"{text}\n\n{table(('key', 'value'), [row[:2] for row in rows])}"
     return f"{paragraphs(model)}\n\n{table(('key', 'value', 'default'), rows)}"
 
 
 def words(schema: Schema, definitions: Mapping[str, Schema], links: Mapping[str, str]) -> str:
-    """Say in words which values a schema takes; objects are links to where they are told."""
+    """Say in words which values a schema takes; objects are links to where they are described."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         if "enum" in definitions[name]:

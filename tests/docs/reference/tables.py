@@ -27,7 +27,7 @@ def columns() -> str:
 
 def _columns(path: Path) -> str:
     if path.name == "phases.parquet":
-        # Rows have a type of their own, which also tells what may be null.
+        # Rows have a separate type, which also shows what may be null.
         return ", ".join(f"`{name}` {_hint(kind)}" for name, kind in get_type_hints(Row).items())
     named = [one for one in pq.read_schema(path) if _fixed(one.name)]
     rest = len(pq.read_schema(path)) - len(named)

@@ -13,11 +13,11 @@ from tests.docs.reference.markdown import table
 
 def versions_table() -> str:
     """Return a table of every kind of document: the version written, and the oldest read."""
-    told = _docstrings()
+    docstrings = _docstrings()
     return table(
         ("document", "version written", "oldest read", "what changed"),
         [
-            (name.lower(), str(one.written), str(one.oldest), told[name])
+            (name.lower(), str(one.written), str(one.oldest), docstrings[name])
             for name, one in vars(versions).items()
             if isinstance(one, versions.Versions)
         ],
