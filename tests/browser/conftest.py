@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browser.visit import Window
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -16,6 +18,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--js-flags=--no-flush-bytecode",  # keeps what was compiled of Plotly for the next page
 ]  # fmt: skip
 
 
@@ -31,3 +34,10 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="package")
+def window(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Window]:
+    window = Window(browser, tmp_path_factory.mktemp("window"))
+    yield window
+    window.context.close()

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
 from cgbench.reporting import render
-from tests.browser.visit import THEMES, WIDTHS, Visit
+from tests.browser.visit import THEMES, WIDTHS, Visit, Window
 from tests.made import sides
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
 
@@ -28,10 +24,13 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", params=[(width, theme) for width in WIDTHS for theme in THEMES],
                 ids=lambda param: f"{param[0]}px {param[1]}")  # fmt: skip
-def visit(request: pytest.FixtureRequest, browser: Browser, file: Path) -> Iterator[Visit]:
-    visit = Visit(browser, file, *request.param)
-    yield visit
-    visit.page.context.close()
+def screen(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def visit(window: Window, file: Path, screen: tuple[int, str]) -> Visit:
+    return window.show(file, *screen)
 
 
 def test_it_draws_without_a_complaint_or_a_request(visit: Visit) -> None:

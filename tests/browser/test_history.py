@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
 from cgbench.judging import history
 from cgbench.judging.history import Wanted
 from cgbench.reporting import render
-from tests.browser.visit import THEMES, WIDTHS, Visit
+from tests.browser.visit import THEMES, WIDTHS, Visit, Window
 from tests.made.histories import Night, keep, steady
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
 
@@ -31,11 +27,15 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return render.write_history(found, results / "page.html")
 
 
-@pytest.fixture(scope="module", params=[(width, theme) for width in WIDTHS for theme in THEMES])
-def visit(request: pytest.FixtureRequest, browser: Browser, file: Path) -> Iterator[Visit]:
-    visit = Visit(browser, file, *request.param)
-    yield visit
-    visit.page.context.close()
+@pytest.fixture(scope="module", params=[(width, theme) for width in WIDTHS for theme in THEMES],
+                ids=lambda param: f"{param[0]}px {param[1]}")  # fmt: skip
+def screen(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def visit(window: Window, file: Path, screen: tuple[int, str]) -> Visit:
+    return window.show(file, *screen)
 
 
 def test_it_draws_every_run_without_a_complaint_or_a_request(visit: Visit) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
@@ -12,11 +11,8 @@ from cgbench.judging.run import load
 from cgbench.records.run_directory import RunDirectory
 from cgbench.reporting import render
 from cgbench.units import NS_PER_S
-from tests.browser.visit import THEMES, WIDTHS, Visit
+from tests.browser.visit import SCREENS, Visit, Window
 from tests.made.run_builder import MadeUp, build
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
 
@@ -41,12 +37,15 @@ def both(runs: list[RunDirectory], tmp_path_factory: pytest.TempPathFactory) -> 
     )
 
 
-@pytest.fixture(scope="module", params=[(width, theme) for width in WIDTHS for theme in THEMES],
-                ids=lambda param: f"{param[0]}px {param[1]}")  # fmt: skip
-def visit(request: pytest.FixtureRequest, browser: Browser, both: Path) -> Iterator[Visit]:
-    visit = Visit(browser, both, *request.param)
-    yield visit
-    visit.page.context.close()
+@pytest.fixture(scope="module", params=SCREENS, ids=lambda param: f"{param[1]}px {param[2]}")
+def screen(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def visit(window: Window, both: Path, screen: tuple[int, int, str]) -> Visit:
+    first, width, theme = screen
+    return window.show(both, width, theme, first=first)
 
 
 def test_it_draws_every_plot_without_a_complaint_or_a_request(visit: Visit) -> None:
@@ -77,8 +76,15 @@ def test_legends_stand_beside_the_plots_and_cover_nothing(visit: Visit) -> None:
     assert visit.page.locator(".legend .traces").count() == 0
 
 
-def test_a_change_of_theme_repaints_the_plots(browser: Browser, one: Path) -> None:
-    visit = Visit(browser, one, 1400, "light")
+def test_the_index_leads_to_each_run(window: Window, both: Path) -> None:
+    visit = window.show(both)
+    visit.page.get_by_role("link", name="cpu-period-sweep").click()
+    top = visit.page.evaluate("document.getElementById('run-2').getBoundingClientRect().top")
+    assert abs(top) < 900
+
+
+def test_a_change_of_theme_repaints_the_plots(window: Window, one: Path) -> None:
+    visit = window.open(one)
     light = {chart["ink"] for chart in visit.charts()}
     visit.page.emulate_media(color_scheme="dark")
     visit.page.wait_for_function(
@@ -88,24 +94,22 @@ def test_a_change_of_theme_repaints_the_plots(browser: Browser, one: Path) -> No
     assert len(light) == len(dark) == 1
     assert light != dark
     assert visit.complaints == []
-    visit.page.context.close()
 
 
-def test_paper_is_white_even_if_the_screen_is_dark(browser: Browser, one: Path) -> None:
-    visit = Visit(browser, one, 1400, "dark")
+def test_paper_is_white_even_if_the_screen_is_dark(window: Window, one: Path) -> None:
+    visit = window.open(one, theme="dark")
     dark = visit.charts()[0]["ink"]
     visit.page.evaluate("dispatchEvent(new Event('beforeprint'))")
     printed = visit.charts()[0]["ink"]
     visit.page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert printed != dark
     assert visit.charts()[0]["ink"] == dark
-    visit.page.context.close()
 
 
 def test_the_table_shows_the_stored_numbers(
-    browser: Browser, one: Path, runs: list[RunDirectory]
+    window: Window, one: Path, runs: list[RunDirectory]
 ) -> None:
-    visit = Visit(browser, one, 1400, "light")
+    visit = window.show(one)
     shown = visit.page.evaluate(
         """() => [...document.querySelectorAll("tr[data-requested]")].map((row) => [
             row.dataset.requested,
@@ -121,39 +125,26 @@ def test_the_table_shows_the_stored_numbers(
     for (_, exact, text, trials), entry in zip(shown, stored, strict=True):
         assert text == pytest.approx(exact, rel=1e-3)
         assert trials == entry.estimate.trials == 2
-    visit.page.context.close()
+
+
+def test_the_answer_is_on_the_first_screen(window: Window, one: Path) -> None:
+    visit = window.show(one)
+    for text in ("of 3 trials failed", "held within", "A change took hold", "Stalls reach"):
+        box = visit.page.get_by_text(text).first.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] < 900
 
 
 def test_a_page_of_many_runs_unpacks_its_library(
-    browser: Browser,
+    window: Window,
     runs: list[RunDirectory],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(render, "MAXIMUM_BYTES", 3_000_000)
-    visit = Visit(
-        browser, render.write([load(run) for run in runs], tmp_path / "packed.html"), 1400, "light"
-    )
+    visit = window.open(render.write([load(run) for run in runs], tmp_path / "packed.html"))
     visit.page.wait_for_function(
         "[...document.querySelectorAll('.chart')].every((chart) => chart.calcdata)"
     )
     assert all(chart["drawn"] > 0 for chart in visit.charts())
     assert visit.complaints == []
-    visit.page.context.close()
-
-
-def test_the_index_leads_to_each_run(browser: Browser, both: Path) -> None:
-    visit = Visit(browser, both, 1400, "light")
-    visit.page.get_by_role("link", name="cpu-period-sweep").click()
-    top = visit.page.evaluate("document.getElementById('run-2').getBoundingClientRect().top")
-    assert abs(top) < 900
-    visit.page.context.close()
-
-
-def test_the_answer_is_on_the_first_screen(browser: Browser, one: Path) -> None:
-    visit = Visit(browser, one, 1400, "light")
-    for text in ("of 3 trials failed", "held within", "A change took hold", "Stalls reach"):
-        box = visit.page.get_by_text(text).first.bounding_box()
-        assert box is not None
-        assert box["y"] + box["height"] < 900
-    visit.page.context.close()

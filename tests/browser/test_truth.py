@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,7 +11,7 @@ from cgbench.judging.run import load
 from cgbench.records.verdict import Outcome
 from cgbench.reporting import render
 from cgbench.spec.options import OPTIONS
-from tests.browser.visit import THEMES, WIDTHS, Visit
+from tests.browser.visit import SCREENS, THEMES, WIDTHS, Visit, Window
 from tests.made.records import HOST
 from tests.made.run_builder import MadeUp, build
 from tests.made.truth_tables import table
@@ -42,20 +41,19 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     params=[(name, width, theme) for name in PAGES for width in WIDTHS for theme in THEMES],
     ids=lambda param: f"{param[0]} {param[1]}px {param[2]}",
 )
-def visit(
-    request: pytest.FixtureRequest, browser: Browser, files: dict[str, Path]
-) -> Iterator[Visit]:
-    name, width, theme = request.param
-    visit = Visit(browser, files[name], width, theme)
-    yield visit
-    visit.page.context.close()
+def screen(request: pytest.FixtureRequest) -> Any:
+    return request.param
 
 
 @pytest.fixture
-def wide(browser: Browser, files: dict[str, Path]) -> Iterator[Visit]:
-    visit = Visit(browser, files["one"], 1400, "light")
-    yield visit
-    visit.page.context.close()
+def visit(window: Window, files: dict[str, Path], screen: tuple[str, int, str]) -> Visit:
+    name, width, theme = screen
+    return window.show(files[name], width, theme)
+
+
+@pytest.fixture
+def wide(window: Window, files: dict[str, Path]) -> Visit:
+    return window.open(files["one"])
 
 
 def shown(visit: Visit) -> list[str]:
@@ -146,18 +144,21 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return render.write(runs, where / "report.html", tables)
 
 
-@pytest.mark.parametrize("width", [1400, 1200, 400])
-@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize(
+    ("first", "width", "theme"),
+    [*SCREENS[:2], (400, 1200, "dark"), *SCREENS[2:], (1400, 1200, "light")],
+)
 def test_two_hosts_tables_and_curves_fit_on_one_page(
-    browser: Browser, mixed: Path, width: int, theme: str
+    window: Window, mixed: Path, first: int, width: int, theme: str
 ) -> None:
-    visit = Visit(browser, mixed, width, theme)
+    visit = window.show(mixed, width, theme, first=first)
     widths = visit.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert widths[0] <= widths[1]
     charts = {chart["id"]: chart for chart in visit.charts()}
     assert all(chart["width"] <= widths[1] for chart in charts.values())
     for name in ("truth-effect", "compared-1-declared", "compared-1-effect"):
         assert charts[name]["drawn"] > 0, name
+    assert len(shown(visit)) == len(OPTIONS)
     visit.page.get_by_text("Verdicts differ").first.click()
     differing = {
         one.verdict.option
@@ -165,9 +166,9 @@ def test_two_hosts_tables_and_curves_fit_on_one_page(
         if one.verdict.verdict is not two.verdict.verdict
     }
     assert set(shown(visit)) == differing
+    visit.page.locator(".filter").get_by_text("All").first.click()
     assert visit.complaints == []
     assert len(visit.requests) == 1
-    visit.page.context.close()
 
 
 def test_it_filters_without_scripts(browser: Browser, files: dict[str, Path]) -> None:

@@ -6,31 +6,58 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Request
 
 WIDTHS = (1400, 400)
 THEMES = ("light", "dark")
+SCREENS = ((400, 400, "dark"), (400, 1400, "dark"), (1400, 400, "light"), (1400, 1400, "light"))
+"""For large pages: the width to open them in, the width to see them in, and the theme."""
+
 PATIENCE_MS = 120_000
+LIBRARY_LINE = 10_000
+FITTED = """() => [...document.querySelectorAll(".chart")].every((chart) =>
+    !chart._fullLayout || Math.abs(chart._fullLayout.width - chart.clientWidth) < 1)"""
+"""Whether each plot that was drawn has the width of its place."""
+
+
+def aligned(page: str) -> str:
+    """Return a page with empty lines before its first script, which then begins at one line in all.
+
+    Chromium keeps what it compiled of a script by its text, address and line.
+    """
+    before, script, after = page.partition("<script>")
+    return before + "\n" * (LIBRARY_LINE - before.count("\n")) + script + after
 
 
 class Visit:
     """A page that was opened, and what went wrong or out on the way."""
 
-    def __init__(self, browser: Browser, file: Path, width: int, theme: str) -> None:
+    def __init__(self, page: Page, file: Path, width: int, theme: str) -> None:
+        self.page = page
         self.complaints: list[str] = []
         self.requests: list[str] = []
-        context = browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme=theme,  # type: ignore[arg-type]
-            offline=True,
-        )
-        # A page of many plots takes 20 s beside other load; what never comes, fails in the end.
-        context.set_default_timeout(PATIENCE_MS)
-        self.page: Page = context.new_page()
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(file.as_uri())
+        # The page before must not draw itself anew for this one's width and theme.
+        page.goto("about:blank")
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        page.on("console", self._console)
+        page.on("pageerror", self._error)
+        page.on("request", self._request)
+        page.goto(file.as_uri())
+
+    def leave(self) -> None:
+        """Listen no longer: what the page says from now on belongs to another visit."""
+        self.page.remove_listener("console", self._console)
+        self.page.remove_listener("pageerror", self._error)
+        self.page.remove_listener("request", self._request)
+
+    def resize(self, width: int) -> None:
+        """Make the window this wide, and wait until the plots fit."""
+        before = self.page.viewport_size
+        if before is not None and before["width"] == width:
+            return
+        self.page.set_viewport_size({"width": width, "height": 900})
+        self.page.wait_for_function(FITTED)
 
     def charts(self) -> list[dict[str, Any]]:
         """Return what Plotly made of each plot."""
@@ -45,3 +72,52 @@ class Visit:
             }))"""
         )
         return charts
+
+    def _console(self, message: ConsoleMessage) -> None:
+        self.complaints.append(message.text)
+
+    def _error(self, error: Error) -> None:
+        self.complaints.append(str(error))
+
+    def _request(self, request: Request) -> None:
+        self.requests.append(request.url)
+
+
+class Window:
+    """The one window of a worker, in which all pages are opened one after the other.
+
+    A window of its own for each page costs a process each. All pages come from one address, with
+    Plotly at one line, so that only the first has it to compile: 1 to 3 s of CPU time, not 4 to 8.
+    """
+
+    def __init__(self, browser: Browser, folder: Path) -> None:
+        self.context = browser.new_context(offline=True)
+        # A page of many plots takes 20 s beside other load; what never comes, fails in the end.
+        self.context.set_default_timeout(PATIENCE_MS)
+        self._page = self.context.new_page()
+        self._file = folder / "page.html"
+        self._visit: Visit | None = None
+        self._what: tuple[Path, int, str] | None = None
+
+    def open(self, file: Path, width: int = 1400, theme: str = "light") -> Visit:
+        """Open a page anew; nobody else gets to see what the test makes of it."""
+        if self._visit:
+            self._visit.leave()
+        self._file.write_text(aligned(file.read_text()))
+        self._visit, self._what = Visit(self._page, self._file, width, theme), None
+        return self._visit
+
+    def show(
+        self, file: Path, width: int = 1400, theme: str = "light", *, first: int | None = None
+    ) -> Visit:
+        """Show a page to a test that leaves it as it was: the next one may get it as it is.
+
+        Where `first` is given, the page is opened in that width and then resized.
+        """
+        what = (file, first or width, theme)
+        if self._visit is None or self._what != what:
+            self.open(*what)
+            self._what = what
+        assert self._visit is not None
+        self._visit.resize(width)
+        return self._visit
