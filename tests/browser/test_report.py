@@ -11,7 +11,7 @@ from cgbench.judging.run import load
 from cgbench.records.run_directory import RunDirectory
 from cgbench.reporting import render
 from cgbench.units import NS_PER_S
-from tests.browser.visit import SCREENS, Visit, Window
+from tests.browser.visit import OPENED, Visit, Window
 from tests.made.run_builder import MadeUp, build
 
 pytestmark = pytest.mark.browser
@@ -37,13 +37,14 @@ def both(runs: list[RunDirectory], tmp_path_factory: pytest.TempPathFactory) -> 
     )
 
 
-@pytest.fixture(scope="module", params=SCREENS, ids=lambda param: f"{param[1]}px {param[2]}")
+@pytest.fixture(scope="module", params=[(opened[0], *seen) for opened in OPENED for seen in opened],
+                ids=lambda param: f"{param[1]}px {param[2]}")  # fmt: skip
 def screen(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
 @pytest.fixture
-def visit(window: Window, both: Path, screen: tuple[int, int, str]) -> Visit:
+def visit(window: Window, both: Path, screen: tuple[tuple[int, str], int, str]) -> Visit:
     first, width, theme = screen
     return window.show(both, width, theme, first=first)
 
@@ -83,29 +84,6 @@ def test_the_index_leads_to_each_run(window: Window, both: Path) -> None:
     assert abs(top) < 900
 
 
-def test_a_change_of_theme_repaints_the_plots(window: Window, one: Path) -> None:
-    visit = window.open(one)
-    light = {chart["ink"] for chart in visit.charts()}
-    visit.page.emulate_media(color_scheme="dark")
-    visit.page.wait_for_function(
-        "(ink) => document.querySelector('.chart')._fullLayout.font.color !== ink", arg=min(light)
-    )
-    dark = {chart["ink"] for chart in visit.charts()}
-    assert len(light) == len(dark) == 1
-    assert light != dark
-    assert visit.complaints == []
-
-
-def test_paper_is_white_even_if_the_screen_is_dark(window: Window, one: Path) -> None:
-    visit = window.open(one, theme="dark")
-    dark = visit.charts()[0]["ink"]
-    visit.page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    printed = visit.charts()[0]["ink"]
-    visit.page.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert printed != dark
-    assert visit.charts()[0]["ink"] == dark
-
-
 def test_the_table_shows_the_stored_numbers(
     window: Window, one: Path, runs: list[RunDirectory]
 ) -> None:
@@ -133,6 +111,26 @@ def test_the_answer_is_on_the_first_screen(window: Window, one: Path) -> None:
         box = visit.page.get_by_text(text).first.bounding_box()
         assert box is not None
         assert box["y"] + box["height"] < 900
+
+
+def test_a_change_of_theme_repaints_the_plots(window: Window, one: Path) -> None:
+    visit = window.show(one)
+    light = {chart["ink"] for chart in visit.charts()}
+    visit.change(1400, "dark")
+    dark = {chart["ink"] for chart in visit.charts()}
+    assert len(light) == len(dark) == 1
+    assert light != dark
+    assert visit.complaints == []
+
+
+def test_paper_is_white_even_if_the_screen_is_dark(window: Window, one: Path) -> None:
+    visit = window.show(one, theme="dark", first=(1400, "light"))
+    dark = visit.charts()[0]["ink"]
+    visit.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    printed = visit.charts()[0]["ink"]
+    visit.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert printed != dark
+    assert visit.charts()[0]["ink"] == dark
 
 
 def test_a_page_of_many_runs_unpacks_its_library(

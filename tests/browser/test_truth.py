@@ -11,7 +11,7 @@ from cgbench.judging.run import load
 from cgbench.records.verdict import Outcome
 from cgbench.reporting import render
 from cgbench.spec.options import OPTIONS
-from tests.browser.visit import SCREENS, THEMES, WIDTHS, Visit, Window
+from tests.browser.visit import THEMES, WIDTHS, Visit, Window
 from tests.made.records import HOST
 from tests.made.run_builder import MadeUp, build
 from tests.made.truth_tables import table
@@ -146,10 +146,18 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("first", "width", "theme"),
-    [*SCREENS[:2], (400, 1200, "dark"), *SCREENS[2:], (1400, 1200, "light")],
+    [
+        ((1400, "light"), 1400, "light"),
+        ((1400, "light"), 1400, "dark"),
+        ((1400, "light"), 1200, "dark"),
+        ((1400, "light"), 1200, "light"),
+        ((400, "dark"), 400, "dark"),
+        ((400, "dark"), 400, "light"),
+    ],
+    ids=lambda part: part if isinstance(part, str | int) else f"opened in {part[0]}px {part[1]}",
 )
 def test_two_hosts_tables_and_curves_fit_on_one_page(
-    window: Window, mixed: Path, first: int, width: int, theme: str
+    window: Window, mixed: Path, first: tuple[int, str], width: int, theme: str
 ) -> None:
     visit = window.show(mixed, width, theme, first=first)
     widths = visit.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")

@@ -10,14 +10,18 @@ if TYPE_CHECKING:
 
 WIDTHS = (1400, 400)
 THEMES = ("light", "dark")
-SCREENS = ((400, 400, "dark"), (400, 1400, "dark"), (1400, 400, "light"), (1400, 1400, "light"))
-"""For large pages: the width to open them in, the width to see them in, and the theme."""
+OPENED = (((400, "dark"), (400, "light")), ((1400, "light"), (1400, "dark")))
+"""How a large page is seen: opened in the first width and theme of each, then changed."""
 
 PATIENCE_MS = 120_000
 LIBRARY_LINE = 10_000
-FITTED = """() => [...document.querySelectorAll(".chart")].every((chart) =>
-    !chart._fullLayout || Math.abs(chart._fullLayout.width - chart.clientWidth) < 1)"""
-"""Whether each plot that was drawn has the width of its place."""
+FITTED = """() => {
+    const ink = getComputedStyle(document.documentElement).getPropertyValue("--ink").trim();
+    return [...document.querySelectorAll(".chart")].every(({ _fullLayout, clientWidth }) =>
+        !_fullLayout || !clientWidth || (
+            Math.abs(_fullLayout.width - clientWidth) < 1 && _fullLayout.font.color === ink));
+}"""
+"""Whether each plot that is to be seen has the width of its place and the colour of the theme."""
 
 
 def aligned(page: str) -> str:
@@ -36,10 +40,10 @@ class Visit:
         self.page = page
         self.complaints: list[str] = []
         self.requests: list[str] = []
+        self._seen_in = (width, theme)
         # The page before must not draw itself anew for this one's width and theme.
         page.goto("about:blank")
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        self._set(width, theme)
         page.on("console", self._console)
         page.on("pageerror", self._error)
         page.on("request", self._request)
@@ -51,13 +55,12 @@ class Visit:
         self.page.remove_listener("pageerror", self._error)
         self.page.remove_listener("request", self._request)
 
-    def resize(self, width: int) -> None:
-        """Make the window this wide, and wait until the plots fit."""
-        before = self.page.viewport_size
-        if before is not None and before["width"] == width:
-            return
-        self.page.set_viewport_size({"width": width, "height": 900})
-        self.page.wait_for_function(FITTED)
+    def change(self, width: int, theme: str) -> None:
+        """Give the window this width and theme, and wait until the plots have them too."""
+        if self._seen_in != (width, theme):
+            self._seen_in = (width, theme)
+            self._set(width, theme)
+            self.page.wait_for_function(FITTED)
 
     def charts(self) -> list[dict[str, Any]]:
         """Return what Plotly made of each plot."""
@@ -72,6 +75,10 @@ class Visit:
             }))"""
         )
         return charts
+
+    def _set(self, width: int, theme: str) -> None:
+        self.page.set_viewport_size({"width": width, "height": 900})
+        self.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
 
     def _console(self, message: ConsoleMessage) -> None:
         self.complaints.append(message.text)
@@ -108,16 +115,21 @@ class Window:
         return self._visit
 
     def show(
-        self, file: Path, width: int = 1400, theme: str = "light", *, first: int | None = None
+        self,
+        file: Path,
+        width: int = 1400,
+        theme: str = "light",
+        *,
+        first: tuple[int, str] | None = None,
     ) -> Visit:
         """Show a page to a test that leaves it as it was: the next one may get it as it is.
 
-        Where `first` is given, the page is opened in that width and then resized.
+        Where `first` is given, the page is opened in that width and theme, and then changed.
         """
-        what = (file, first or width, theme)
+        what = (file, *(first or (width, theme)))
         if self._visit is None or self._what != what:
             self.open(*what)
             self._what = what
         assert self._visit is not None
-        self._visit.resize(width)
+        self._visit.change(width, theme)
         return self._visit
