@@ -118,13 +118,17 @@ def test_a_daemon_that_hung_once_is_waited_for_less_at_the_next_removal(
 ) -> None:
     monkeypatch.setattr("cgbench.engine.engine._REMOVE_TIMEOUT_S", 0)
     monkeypatch.setattr("cgbench.engine.connection._HUNG_S", 0.1)
-    with connected(tmp_path, timeout_s=5, hangs="containers/id") as engine:
+
+    def waited(engine: Engine) -> float:
+        began = time.monotonic()
         with pytest.raises(NoAnswer, match=r"cannot remove id: Docker at .* did not answer"):
             engine.remove("id")
-        began = time.monotonic()
-        with pytest.raises(NoAnswer):
-            engine.remove("id")
-    assert time.monotonic() - began < 2.5
+        return time.monotonic() - began
+
+    with connected(tmp_path, timeout_s=1, hangs="containers/id") as engine:
+        assert waited(engine) >= 1
+        # The quickest: other load may hold up any of them.
+        assert min(waited(engine) for _ in range(3)) < 1
 
 
 def test_a_registry_that_never_answers_gives_no_image(tmp_path: Path) -> None:

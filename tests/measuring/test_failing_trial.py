@@ -169,7 +169,7 @@ def test_a_daemon_that_hangs_only_when_all_is_taken_down_is_named_too(
         return cast(Any, running)
 
     with living() as (running, _process):
-        running.stats = cast(Any, SimpleNamespace(finish=lambda: ()))
+        running.stats = cast(Any, SimpleNamespace(finish=lambda: (), broken=None))
         monkeypatch.setattr(trial, "start", start)
         monkeypatch.setattr(collect, "collect", lambda *_, **__: None)
         monkeypatch.setattr(Silent, "waiting", lambda _self, why: shown.append(why))
