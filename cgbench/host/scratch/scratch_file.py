@@ -74,7 +74,7 @@ def _remove(path: Path) -> None:
 
 
 def _identity(status: os.stat_result) -> str:
-    """Return what tells a file from another one of the same name."""
+    """Return what distinguishes a file from another one of the same name."""
     return f"{status.st_dev}:{status.st_ino}"
 
 
