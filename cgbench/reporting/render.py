@@ -19,6 +19,7 @@ from cgbench.reporting.markup import environment
 from cgbench.reporting.pages.comparison import comparison_page
 from cgbench.reporting.pages.history import history_page
 from cgbench.reporting.pages.report import report_page
+from cgbench.reporting.plots import plotly_text
 from cgbench.reporting.plots.plot import Plot, fewer
 
 MAXIMUM_BYTES = 6_000_000
@@ -120,4 +121,7 @@ def _packed(text: str) -> str:
 
 
 def _drawable(plot: Plot, points: int) -> dict[str, Any]:
-    return {"data": [fewer(trace, points) for trace in plot.data], "layout": plot.layout}
+    shown: dict[str, Any] = plotly_text.drawable(
+        {"data": [fewer(trace, points) for trace in plot.data], "layout": plot.layout}
+    )
+    return shown

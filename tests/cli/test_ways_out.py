@@ -7,6 +7,7 @@ rank, "ESC passes to root's terminal" and "Markdown cells are raw".
 from __future__ import annotations
 
 import copy
+import dataclasses
 import io
 import json
 import shutil
@@ -29,6 +30,7 @@ from cgbench.reporting import junit
 from tests.fuzz import hostile
 from tests.fuzz.outputs import check_markdown, check_page, check_text, check_xml
 from tests.made import records
+from tests.made.histories import keep, steady
 
 pytestmark = pytest.mark.usefixtures("no_library")
 
@@ -191,6 +193,24 @@ def test_a_truth_table_in_every_form(
     check_xml(tmp_path / "x.xml")
     command(capsys, "report", path, "-o", tmp_path / "page.html")
     check_page(tmp_path / "page.html")
+
+
+def test_a_history_in_every_form(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = {"hostname": text, "cpu_model": text}
+    before = [dataclasses.replace(one, host=known, note=text) for one in steady(0.5, 8)]
+    after = [
+        dataclasses.replace(one, host=known | {"kernel": text, "docker": text}, note=text)
+        for one in steady(0.4, 8, seed=1)
+    ]
+    keep(tmp_path / "results", [*before, *after])
+    arguments = ("history", "cpus_used", "--results", tmp_path / "results")
+    page = tmp_path / "page.html"
+    said = command(capsys, *arguments, "-o", page)
+    assert "kernel" in said, "what changed with it is named"
+    check_page(page)
+    command(capsys, *arguments, "--json")
 
 
 def test_the_live_display_and_its_plain_lines(text: str) -> None:

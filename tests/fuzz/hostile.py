@@ -16,6 +16,7 @@ TEXTS: tuple[str, ...] = (
     "\u2066\u2069\u200b\ufeff", "\u2028\u2029\x85", "\ufffe\uffff", "\U000e0041\U0001f468\u200d",
     "[bold]x[/bold]", "[/x]", "[link=http://" + MARK + "]x[/link]", f"[@click=app.{MARK}]x[/]",
     f"<{MARK}>", f"</script><{MARK}>", f"\"><{MARK} onload='x'>", f"'><img src=x onerror={MARK}>",
+    f"<b>{MARK}</b><br><a href='http://{MARK}'>x</a><extra>%{{{MARK}}}</extra>",
     f"<![CDATA[<{MARK}>]]>", f"]]><{MARK}/>", f"<!--<{MARK}>", f"&lt;{MARK}&gt;&#27;[31m",
     f"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///{MARK}'>]>&b;", "{{ 7 * 7 }}", "{% include 'x' %}",
     f"x | y |\n| forged | ![i](http://{MARK}) |", f"`code` **b** [l](http://{MARK})",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html.parser
+import json
 import os
 import re
 import resource
@@ -12,6 +13,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from cgbench.foreign import printable
 from tests.fuzz.hostile import MARK
@@ -32,6 +34,11 @@ _FORBIDDEN = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "soc
 _LINES = re.compile(
     r"|### [✗!?+✓] .+|- .+|\|.+\||\d+ more, none of them worse than the last\.|[A-Z].+"
 )
+
+
+# Tags of ours stand around labels; nothing foreign is in a tag, nor a field of a template.
+_FOREIGN_TAG = re.compile(rf"<[^<>]*{MARK}|<b>{MARK}</b>")
+_FOREIGN_FIELD = re.compile(rf"%\{{[^}}]*{MARK}")
 
 
 class Finding(Exception):
@@ -138,16 +145,21 @@ class _Page(html.parser.HTMLParser):
         super().__init__()
         self.script = False
         self.foreign = ""
+        self.plots = ""
+        self._in_plots = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.script = tag in ("script", "style")
+        self._in_plots = ("id", "cgbench-plots") in attrs
         if MARK in tag or any(MARK in name or name.startswith("on") for name, _ in attrs):
             self.foreign = tag
 
     def handle_endtag(self, tag: str) -> None:
-        self.script = False
+        self.script = self._in_plots = False
 
     def handle_data(self, data: str) -> None:
+        if self._in_plots:
+            self.plots += data
         if not self.script:
             check_text(data, "the page")
 
@@ -159,6 +171,22 @@ def check_page(path: Path) -> None:
     page.close()
     if page.foreign:
         raise Finding(f"{path.name} holds the element {page.foreign[:60]}")
+    for key, text in _texts(json.loads(page.plots or "{}")):
+        check_text(text, "a plot")
+        if _FOREIGN_TAG.search(text) or (key == "hovertemplate" and _FOREIGN_FIELD.search(text)):
+            raise Finding(f"a plot holds markup of somebody else: {text[:80]!r}")
+
+
+def _texts(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every text of a JSON document that stands for a value, behind its key."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _texts(inner, name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner, key)
 
 
 def check_memory() -> None:

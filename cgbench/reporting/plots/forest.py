@@ -19,6 +19,7 @@ from cgbench.reporting.plots.plot import (
     dots,
     rounded,
 )
+from cgbench.reporting.plots.plotly_text import tagged
 from cgbench.wording import count, signed_percent
 
 BAD, GOOD, GRID = "@bad", "@good", "@grid"
@@ -130,7 +131,7 @@ def _changes(known: Labelled, judged: Judgement, reach: float) -> Trace:
     trace = dots(
         rounded(shown), [row for row, _ in rows], colour, mark, size=10, cliponaxis=False,
         error_x=bars([_ends(one)[0] for _, one in rows], shown, [_ends(one)[2] for _, one in rows]),
-        customdata=[f"{known[row][0]}<br>{_in_words(one)}" for row, one in rows],
+        customdata=[tagged("{}<br>{}", known[row][0], _in_words(one)) for row, one in rows],
         hovertemplate="%{customdata}<extra></extra>",
     )  # fmt: skip
     for end in ("array", "arrayminus"):
@@ -175,15 +176,15 @@ def _forest_layout(known: Labelled, reach: float) -> dict[str, Any]:
 def _named_inside(row: int, label: str) -> dict[str, Any]:
     """Return a row's name as two lines at its left end, the marks in between."""
     return {
-        "text": _two_lines(label).replace("<br>", "<br><br>"), "x": 0, "xref": "paper",
+        "text": _two_lines(label, apart="<br><br>"), "x": 0, "xref": "paper",
         "xanchor": "left", "y": row, "align": "left", "showarrow": False,
         "font": {"size": 10, "color": INK},
     }  # fmt: skip
 
 
-def _two_lines(label: str) -> str:
+def _two_lines(label: str, apart: str = "<br>") -> str:
     first, _, rest = label.partition(" · ")
-    return f"<b>{first}</b><br>{rest}" if rest else first
+    return tagged("<b>{}</b>" + apart + "{}", first, rest) if rest else first
 
 
 def _rule(y: float) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from itertools import cycle
 from statistics import median
 
 from cgbench.reporting.plots.plot import GROUPS, MUTED, Key, Mark, Plot, Trace, decades, dots
+from cgbench.reporting.plots.plotly_text import in_template
 from cgbench.wording import milliseconds
 
 STAGES: tuple[tuple[str, Mark], ...] = (
@@ -96,6 +97,7 @@ def _in_words(lane: Lane, shown: Sequence[str]) -> str:
 
 def _marks(lane: Lane, places: Mapping[str, float], colour: str) -> list[Trace]:
     traces = []
+    host = in_template(lane.host)
     for words, mark in STAGES:
         known = [(label, found[words]) for label in places
                  if words in (found := _medians(lane, label))]  # fmt: skip
@@ -103,14 +105,9 @@ def _marks(lane: Lane, places: Mapping[str, float], colour: str) -> list[Trace]:
             dots([value for _, value in known], [places[label] for label, _ in known], colour, mark,
                  size=8, cliponaxis=False,
                  customdata=[f"{label}: {milliseconds(value)}" for label, value in known],
-                 hovertemplate=f"{words}<br>%{{customdata}}<extra>{_plain(lane.host)}</extra>")
+                 hovertemplate=f"{words}<br>%{{customdata}}<extra>{host}</extra>")
         )  # fmt: skip
     return traces
-
-
-def _plain(text: str) -> str:
-    """Return a name without what Plotly would take for markup or for a field."""
-    return text.translate(str.maketrans("", "", "<>&{}%"))
 
 
 def _reach(lane: Lane, places: Mapping[str, float], colour: str) -> Trace:

@@ -28,6 +28,7 @@ from cgbench.reporting.plots.plot import (
     line,
     vertical,
 )
+from cgbench.reporting.plots.plotly_text import in_template
 from cgbench.units import NS_PER_S
 from cgbench.wording import count, percent_bound
 
@@ -48,9 +49,10 @@ def timeline(one: Timeline | None) -> Plot | None:
         whose = f" by {usage.role}" if len(one.usages) > 1 else ""
         data += [
             line(usage.used.x, usage.used.y, colour, width=1.25,
-                 hovertemplate=f"%{{x:.3f}} s: %{{y:.3f}} CPUs used{whose}<extra></extra>"),
+                 hovertemplate="%{x:.3f} s: %{y:.3f} CPUs used"
+                 f"{in_template(whose)}<extra></extra>"),
             line(usage.declared.x, usage.declared.y, DECLARED, shape="hv", width=1.75,
-                 hovertemplate=f"%{{y}} CPUs declared{whose}<extra></extra>"),
+                 hovertemplate=f"%{{y}} CPUs declared{in_template(whose)}<extra></extra>"),
         ]  # fmt: skip
         keys.append(Key(f"CPUs used{whose}", colour, "line"))
     changes = ", ".join(f"{kind.after} at {t:.1f} s" for t, kind in one.changes)

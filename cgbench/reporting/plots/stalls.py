@@ -21,6 +21,7 @@ from cgbench.reporting.plots.plot import (
     decades,
     line,
 )
+from cgbench.reporting.plots.plotly_text import in_template
 from cgbench.reporting.plots.stall_rates import THRESHOLD_MS
 from cgbench.reporting.plots.value_axis import Layout, medians
 from cgbench.wording import milliseconds
@@ -138,10 +139,10 @@ def stall_distribution(
     data, keys = [], []
     for index, point in enumerate(points):
         colour, dash = f"@scale:{index / max(1, len(points) - 1):.3f}", _DASHES[index % 4]
-        curve = curves[point.key]
+        curve, words = curves[point.key], in_template(point.words)
         data.append(
             line(curve.x, curve.y, colour, dash="solid" if dash == "line" else dash,
-                 hovertemplate=f"{point.words}: %{{y:.3g}} stalls/s of at least %{{x:.3g}} ms"
+                 hovertemplate=f"{words}: %{{y:.3g}} stalls/s of at least %{{x:.3g}} ms"
                  "<extra></extra>")
         )  # fmt: skip
         keys.append(Key(point.short, colour, dash))

@@ -23,6 +23,7 @@ from cgbench.reporting.plots.plot import (
     rounded,
     vertical,
 )
+from cgbench.reporting.plots.plotly_text import in_template
 from cgbench.wording import amount
 
 _MIB = 2**20
@@ -97,7 +98,7 @@ def _side(values: Sequence[float], first: int, colour: str, mark: Mark, unit: st
     if not values:
         return []
     places = list(range(first, first + len(values)))
-    middle = median(values)
+    middle, unit = median(values), in_template(unit)
     return [
         line([first - 0.4, places[-1] + 0.4], [middle, middle], colour, width=1.5,
              hoverinfo="skip"),

@@ -9,6 +9,7 @@ from typing import Any
 from cgbench.judging.estimates import Point
 from cgbench.records.run import PointKey, Row
 from cgbench.reporting.plots.plot import Axis, Mark, Trace, bars, dots, rounded
+from cgbench.reporting.plots.plotly_text import in_template
 from cgbench.wording import significant
 
 # Beyond this ratio of largest to smallest value, equal steps on paper are factors.
@@ -109,7 +110,7 @@ def medians(one: Layout, some: Sequence[Point], metric: str, colour: str, mark: 
     """Return the medians of a metric with their intervals."""
     estimates = [point.estimates[metric] for point in some]
     values = [estimate.median for estimate in estimates]
-    unit = estimates[0].unit if estimates else ""
+    unit = in_template(estimates[0].unit) if estimates else ""
     return dots(
         one.place(some), values, colour, mark,
         error_y=bars([each.low for each in estimates], values, [each.high for each in estimates]),

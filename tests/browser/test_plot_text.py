@@ -1,0 +1,48 @@
+"""Names with tags, as Chromium draws them: the text as it is, and no element of its own."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from plotly.offline import get_plotlyjs
+
+from cgbench.reporting.plots.plotly_text import drawable, in_template, tagged
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+NAME = "<b>x</b> <a href='http://x'>&amp;</a> %{y}"
+
+
+def test_plotly_draws_a_name_with_tags_as_it_is(browser: Browser) -> None:
+    plot = drawable(
+        {
+            "data": [{"type": "scatter", "mode": "markers+text", "x": [1], "y": [1],
+                      "text": [f"{NAME} text"],
+                      "hovertemplate": f"{in_template(NAME)} hover %{{x}}<extra></extra>"}],
+            "layout": {
+                "width": 900, "height": 500,
+                "xaxis": {"title": {"text": f"{NAME} title"}},
+                "yaxis": {"tickvals": [1], "ticktext": [tagged("<b>{}</b>", f"{NAME} tick")]},
+                "annotations": [{"text": f"{NAME} note", "x": 1, "y": 1}],
+            },
+        }
+    )  # fmt: skip
+    page = browser.new_page()
+    page.set_content("<div id='chart'></div>")
+    page.add_script_tag(content=get_plotlyjs())
+    page.evaluate(
+        f"""async () => {{
+            const plot = {json.dumps(plot)};
+            await Plotly.newPlot("chart", plot.data, plot.layout);
+            Plotly.Fx.hover("chart", [{{curveNumber: 0, pointNumber: 0}}]);
+        }}"""
+    )
+    drawn = page.evaluate(
+        "() => [...document.querySelectorAll('#chart text')].map((one) => one.textContent)"
+    )
+    for what in ("text", "title", "tick", "note", "hover 1"):
+        assert f"{NAME} {what}" in drawn
+    assert page.evaluate("() => document.querySelectorAll('#chart svg a').length") == 0
+    page.close()
