@@ -20,12 +20,13 @@ def _asked(source: str) -> list[str]:
     """Return every expression that asks for a cgroup version or names one, outside docstrings."""
     found = []
     for node in ast.walk(ast.parse(source)):
-        text = ast.unparse(node) if isinstance(node, ast.expr) else ""
-        attribute = node.attr if isinstance(node, ast.Attribute) else ""
-        if attribute in ("version", "v1", "v2", "v1_also") and "_api" not in text:
-            found.append(text)
-        if isinstance(node, ast.Constant) and node.value in ("v1", "v2", "hybrid"):
-            found.append(text)
+        if isinstance(node, ast.Attribute):
+            if node.attr not in ("version", "v1", "v2", "v1_also"):
+                continue
+            if "_api" not in (text := ast.unparse(node)):
+                found.append(text)
+        elif isinstance(node, ast.Constant) and node.value in ("v1", "v2", "hybrid"):
+            found.append(ast.unparse(node))
     return found
 
 
