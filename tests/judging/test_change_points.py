@@ -6,6 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cgbench.errors import HistoryError
 from cgbench.judging import change_points
@@ -43,6 +45,29 @@ def test_a_move_below_the_smallest_that_matters_is_not_reported() -> None:
 def test_too_few_values_have_none() -> None:
     assert find([1.0] * (FEWEST // 2) + [2.0] * (FEWEST // 2 - 1)) == []
     assert len(find([1.0] * (FEWEST // 2) + [2.0] * (FEWEST // 2))) == 1
+
+
+@given(
+    parts=st.lists(st.tuples(st.floats(1, 1000), st.integers(1, 12)), min_size=1, max_size=4),
+    noise=st.sampled_from([0.0, 0.01, 0.1]),
+    unit=st.sampled_from([2.0**-30, 4.0, 2.0**30]),
+)
+def test_change_points_lie_within_the_series_and_are_the_same_in_another_unit(
+    parts: list[tuple[float, int]], noise: float, unit: float
+) -> None:
+    values = levels(*parts, noise=noise)
+    found = find(values)
+    assert [one.index for one in found] == sorted({one.index for one in found})
+    for one in found:
+        assert 0 < one.index < len(values)
+        assert 0 <= one.p <= change_points.MAX_P
+        for mean in (one.before, one.after):
+            assert min(values) * (1 - 1e-9) <= mean <= max(values) * (1 + 1e-9)
+        assert one.change_pct is not None
+        assert abs(one.change_pct) >= change_points.SMALLEST_PCT
+    # A power of two changes no digit of a value.
+    elsewhere = find([value * unit for value in values])
+    assert [one.index for one in elsewhere] == [one.index for one in found]
 
 
 def test_a_change_from_0_has_no_percentage() -> None:
