@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from scipy import stats
 
 from cgbench.judging import contrast
 from cgbench.judging.contrast import Contrast, Family, Floats, contrasts
@@ -99,7 +99,7 @@ def test_evidence_that_is_drawn_strays_from_that_of_all_ways_as_far_as_chance_do
     assert drawn is not None
     assert exact is not None
     # The one that was measured counts among the drawn ones.
-    as_high = stats.binom(contrast.PERMUTATIONS - 1, exact)
+    as_high = scipy.stats.binom(contrast.PERMUTATIONS - 1, exact)
     count = round(drawn * contrast.PERMUTATIONS) - 1
     assert min(as_high.cdf(count), as_high.sf(count - 1)) > 1e-9
 
@@ -137,7 +137,7 @@ def scipys_p(before: Floats, after: Floats) -> float:
         t: Floats = (np.mean(right, axis) - np.mean(left, axis)) / np.sqrt(error + floor**2)
         return t
 
-    found = stats.permutation_test(
+    found = scipy.stats.permutation_test(
         (np.log(before), np.log(after)), welch, alternative="greater", n_resamples=np.inf
     )
     return float(found.pvalue)
@@ -206,8 +206,8 @@ def test_pure_noise_of_many_metrics_alarms_no_oftener_than_promised() -> None:
         if number == 0:
             assert found.tolist() == [one.p_worse for one in contrasts(many)]
         alarms += bool((found <= alpha).any())
-    assert alarms <= stats.binom.ppf(0.999, rounds, alpha)
-    assert alarms >= stats.binom.ppf(0.001, rounds, alpha / 2)
+    assert alarms <= scipy.stats.binom.ppf(0.999, rounds, alpha)
+    assert alarms >= scipy.stats.binom.ppf(0.001, rounds, alpha / 2)
 
 
 def test_one_broken_trial_does_not_decide() -> None:
@@ -339,7 +339,7 @@ def test_independent_trials_seem_to_drift_as_often_as_the_p_value_says() -> None
     rounds = 400
     found = contrasts(family(noisy(12, rounds), noisy(8, rounds, seed=9000)))
     seeming = sum(one.p_drift is not None and one.p_drift <= 0.05 for one in found)
-    low, high = stats.binom.ppf((0.001, 0.999), rounds, 0.05)
+    low, high = scipy.stats.binom.ppf((0.001, 0.999), rounds, 0.05)
     assert low <= seeming <= high
 
 

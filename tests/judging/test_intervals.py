@@ -9,9 +9,9 @@ from random import Random
 
 import numpy as np
 import pytest
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats as scipy_stats
 
 from cgbench.judging.intervals import error_pct, median_interval, relative_spread_pct
 
@@ -77,7 +77,7 @@ def test_no_narrower_interval_would_reach_the_level(count: int) -> None:
 @pytest.mark.parametrize("count", range(6, 200))
 def test_from_six_values_on_the_level_is_reached_with_the_rank_of_the_binomial(count: int) -> None:
     rank = rank_of(count)
-    tail = scipy_stats.binom.cdf([rank - 1, rank], count, 0.5)
+    tail = scipy.stats.binom.cdf([rank - 1, rank], count, 0.5)
     assert median_interval(range(count)).level == pytest.approx(1 - 2 * tail[0])
     assert 1 - 2 * tail[0] >= LEVEL > 1 - 2 * tail[1]
 
