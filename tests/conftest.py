@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -19,6 +20,9 @@ from cgbench.errors import EngineError
 
 CONTEXT = Path(__file__).parent.parent / "workloads"
 
+# Whatever PYTHONDONTWRITEBYTECODE says: pytest rewrites the asserts of all modules, 4 s of CPU time
+# in each worker, unless it may keep them in __pycache__, which git ignores.
+sys.dont_write_bytecode = False
 
 # Other load makes an example, and its drawing, as slow as it likes.
 hypothesis.settings.register_profile(
