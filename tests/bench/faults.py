@@ -304,21 +304,25 @@ def main() -> int:
     parser.add_argument("--without", nargs="+", choices=names, default=[], metavar="FAULT")
     asked = parser.parse_args()
     table: list[Figure] = []
+    faults, injections = chosen(asked.only, asked.without), 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
-        for fault in chosen(asked.only, asked.without):
+        for fault in faults:
             outcomes: list[Outcome] = []
             try:
                 for number in range(1, asked.number + 1):
                     outcomes.append(_injection(fault, f"{asked.seed}.{number}"))
+                    injections += 1
             finally:
                 table += figures(fault, outcomes) if outcomes else ()
     print(f"\n{'figure':<46} {'bar':>9} {'reached':>12}  verdict")
     for figure in table:
         print(figure.line())
     missed = sum(figure.met is False for figure in table)
+    planned = len(faults) * asked.number
+    print(f"{injections} of {planned} injections")
     print(f"{len(table) - missed} of {len(table)} figures within their bars")
-    return int(missed > 0)
+    return int(missed > 0 or injections < planned)
 
 
 if __name__ == "__main__":

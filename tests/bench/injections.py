@@ -8,6 +8,7 @@ import random
 import resource
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -59,11 +60,23 @@ def closed_output(strike: Strike) -> None:
 
 
 def full(folder: Callable[[Strike], Path]) -> Injection:
-    """Fill a small file system until the command has ended."""
+    """Fill a small file system until the command has ended, also what becomes free meanwhile."""
 
     def inject(strike: Strike) -> None:
-        filler = places.fill(folder(strike))
+        full, over = folder(strike), threading.Event()
+
+        def keep_full() -> None:
+            while not over.wait(0.02):
+                # It is gone with the command where nobody else sees it.
+                with contextlib.suppress(OSError):
+                    places.fill(full)
+
+        filler = places.fill(full)
+        thread = threading.Thread(target=keep_full)
+        thread.start()
         strike.stack.callback(lambda: filler.unlink(missing_ok=True))
+        strike.stack.callback(thread.join)
+        strike.stack.callback(over.set)
 
     return inject
 
