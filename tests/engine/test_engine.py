@@ -193,3 +193,27 @@ def test_docker_stats_are_recorded_at_dockers_pace(engine: Engine) -> None:
     assert 2 <= len(points) <= 8
     seen = [point.cpus for point in points if point.cpus is not None]
     assert seen[-1] == pytest.approx(0.5, abs=0.15)
+
+
+@pytest.mark.docker
+def test_the_stats_of_a_container_that_ended_are_no_broken_stream(engine: Engine) -> None:
+    with engine.container(spec("sleep", "1")) as container_id:
+        stream = engine.stats(container_id)
+        time.sleep(4)
+        state = engine.state(container_id)
+        assert state is not None
+        assert not state.running
+        assert stream.broken is None
+        stream.expect_end()
+    stream.finish()
+    assert stream.broken is None
+
+
+@pytest.mark.docker
+def test_the_stats_of_a_container_that_is_removed_from_outside_are_broken(engine: Engine) -> None:
+    with engine.container(spec("sleep", "20")) as container_id:
+        stream = engine.stats(container_id)
+        time.sleep(2)
+        engine.remove(container_id)
+        stream.finish()
+        assert stream.broken == "the stream of docker stats broke: the daemon closed it"
