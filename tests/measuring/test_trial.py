@@ -210,6 +210,7 @@ def test_two_containers_are_sampled_side_by_side(engine: Engine) -> None:
     assert record.status == "ok", record.reason
     assert [samples.role for samples in data.samples] == ["worker", "other"]
     assert {probe.role for probe in data.probes} == {"worker", "other"}
+    assert [one.docker_stats_broke for one in record.containers] == [None, None]
 
 
 def test_a_container_can_be_born_with_its_limit(engine: Engine) -> None:
@@ -258,6 +259,8 @@ def test_a_container_removed_from_outside_fails_its_trial_with_the_reason(engine
     assert record.status == "failed"
     assert record.reason is not None
     assert "removed" in record.reason
+    (container,) = record.containers
+    assert container.docker_stats_broke is not None
 
 
 def test_an_oom_killed_container_fails_its_trial_with_the_reason(engine: Engine) -> None:
