@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from plotly.offline import get_plotlyjs
 
 from cgbench.reporting.plots.plotly_text import drawable, in_template, tagged
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+from tests.browser.visit import Window
 
 NAME = "<b>x</b> <a href='http://x'>&amp;</a> %{y}"
 
 
-def test_plotly_draws_a_name_with_tags_as_it_is(browser: Browser) -> None:
+def test_plotly_draws_a_name_with_tags_as_it_is(window: Window, tmp_path: Path) -> None:
     plot = drawable(
         {
             "data": [{"type": "scatter", "mode": "markers+text", "x": [1], "y": [1],
@@ -29,9 +27,12 @@ def test_plotly_draws_a_name_with_tags_as_it_is(browser: Browser) -> None:
             },
         }
     )  # fmt: skip
-    page = browser.new_page()
-    page.set_content("<div id='chart'></div>")
-    page.add_script_tag(content=get_plotlyjs())
+    file = tmp_path / "page.html"
+    file.write_text(
+        f'<!doctype html>\n<meta charset="utf-8">\n<div id="chart"></div>\n'
+        f"<script>{get_plotlyjs()}</script>\n"
+    )
+    page = window.open(file).page
     page.evaluate(
         f"""async () => {{
             const plot = {json.dumps(plot)};
@@ -45,4 +46,3 @@ def test_plotly_draws_a_name_with_tags_as_it_is(browser: Browser) -> None:
     for what in ("text", "title", "tick", "note", "hover 1"):
         assert f"{NAME} {what}" in drawn
     assert page.evaluate("() => document.querySelectorAll('#chart svg a').length") == 0
-    page.close()
