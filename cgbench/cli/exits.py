@@ -71,11 +71,13 @@ def status_of(error: Exception) -> int:
 
 
 def _lacks_memory(error: Exception) -> bool:
-    # Python has no error of its own for a thread that finds no room for its stack.
+    # Python has no error of its own for a thread that finds no room for its stack, nor for a
+    # library that finds none to be loaded.
     return (
         isinstance(error, MemoryError)
         or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
         or (isinstance(error, RuntimeError) and "can't start new thread" in str(error))
+        or (isinstance(error, ImportError) and "failed to map segment" in str(error))
     )
 
 

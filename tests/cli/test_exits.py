@@ -59,6 +59,7 @@ def test_an_unexpected_error_never_ends_as_a_regression_does(
         MemoryError(),
         OSError(errno.ENOMEM, "Cannot allocate memory"),
         RuntimeError("can't start new thread"),
+        ImportError("/x/lib.so: failed to map segment from shared object"),
     ],
 )
 def test_a_lack_of_memory_is_no_unexpected_error(
