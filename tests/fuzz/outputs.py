@@ -86,12 +86,15 @@ def within(home: Path) -> Iterator[None]:
     if _watch is None:
         _watch = _Watch()
         sys.addaudithook(_watch.hook)
-    before = _names()
+    before, keeps_no_bytecode = _names(), sys.dont_write_bytecode
+    # What Python keeps of a module that is imported meanwhile is not written by cgbench.
+    sys.dont_write_bytecode = True
     _watch.home, _watch.seen = os.path.realpath(home), []
     try:
         yield
     finally:
         _watch.home = None
+        sys.dont_write_bytecode = keeps_no_bytecode
     if _watch.seen:
         raise Finding(f"outside of the results: {_watch.seen[0]}")
     if appeared := [one for one in _names() - before if MARK in one]:
