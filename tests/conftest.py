@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,11 @@ CONTEXT = Path(__file__).parent.parent / "workloads"
 # Whatever PYTHONDONTWRITEBYTECODE says: pytest rewrites the asserts of all modules, 4 s of CPU time
 # in each worker, unless it may keep them in __pycache__, which git ignores.
 sys.dont_write_bytecode = False
+
+# A shell without job control starts what it puts in the background with Ctrl-C ignored, and all
+# that such a process starts ignores it too: nothing could be shown to end by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Other load makes an example, and its drawing, as slow as it likes.
 hypothesis.settings.register_profile(
