@@ -293,8 +293,11 @@ def test_after_kill_9_containers_end_by_themselves_within_their_deadline(tmp_pat
 @pytest.mark.docker
 def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
     with lock.exclusively():
-        said = ours("run", write(tmp_path), "--results", tmp_path, status=4)
-    assert f"process {os.getpid()}" in said
+        done = cgbench("run", write(tmp_path), "--results", tmp_path)
+    assert done.returncode == 4
+    assert done.stderr.startswith("cgbench: ")
+    assert len(done.stderr.strip().splitlines()) == 2
+    assert f"process {os.getpid()}" in done.stderr
 
 
 @pytest.mark.docker
