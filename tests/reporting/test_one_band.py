@@ -7,8 +7,12 @@ judged.
 
 from __future__ import annotations
 
+import atexit
 import functools
+import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +25,7 @@ from cgbench.judging.comparison import compare
 from cgbench.judging.estimates import Point, judged, points
 from cgbench.judging.run import Run, load
 from cgbench.judging.sides import of_run
+from cgbench.records.baseline import Baseline
 from cgbench.records.comparison import Judgement
 from cgbench.records.run import Row
 from cgbench.records.run_directory import RunDirectory
@@ -111,16 +116,27 @@ def build(results: Path, case: Case, trials: int = 2) -> Run:
     rows: list[Row] = []
     for plan in walks:
         trial = _trial(plan, shaped, case)
-        directory.write_trial(trial, _bare(shaped))
+        for kept in _bare(case.experiment).iterdir():
+            os.link(
+                kept, directory.path / "samples" / kept.name.replace("0001", f"{plan.number:04}")
+            )
+        directory.append_trial(trial)
         rows += _rows(trial, shaped, case)
     directory.write_phases(rows)
     return load(directory)
 
 
-def _bare(shaped: Experiment) -> TrialData:
-    """Return samples in which nothing was read."""
-    times = np.arange(2, dtype=np.int64)
-    return TrialData([Samples(one.role, times, times, []) for one in shaped.containers], [], [])
+@functools.cache
+def _bare(name: str) -> Path:
+    """Return the sample files of one trial in which nothing was read: they are those of all."""
+    times, results = np.arange(2, dtype=np.int64), Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, results)
+    roles = [one.role for one in loaded_once(name).containers]
+    directory = RunDirectory.create(results, name, records.RUN)
+    directory.write_trial(
+        records.trial(1), TrialData([Samples(role, times, times, []) for role in roles], [], [])
+    )
+    return directory.path / "samples"
 
 
 def _trial(plan: TrialPlan, shaped: Experiment, case: Case) -> TrialRecord:
@@ -289,12 +305,19 @@ GATED = {
 """One experiment for each metric: a gate compares numbers, whatever they were measured for."""
 
 
+@functools.cache
+def _exact(experiment: str, metric: str) -> Baseline:
+    """Return the side of a run whose values are all as expected."""
+    with tempfile.TemporaryDirectory() as folder:
+        exact = Case(experiment, metric, 0.0, short=False)
+        return of_run(build(Path(folder), exact, 6), "exact", [metric])
+
+
 @pytest.mark.parametrize("case", list(GATED), ids=named)
 def test_the_gate_calls_nothing_better_that_left_its_band_or_worse_that_came_back(
     case: Case, tmp_path: Path
 ) -> None:
-    exact = Case(case.experiment, case.metric, 0.0, short=False)
-    before = of_run(build(tmp_path / "exact", exact, 6), "exact", [case.metric])
+    before = _exact(case.experiment, case.metric)
     after = of_run(build(tmp_path / "other", case, 6), "other", [case.metric])
     away = {one.judgement for one in compare(before, after).findings}
     back = {one.judgement for one in compare(after, before).findings}
