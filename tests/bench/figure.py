@@ -20,9 +20,8 @@ class Figure:
 
 
 def at_most(name: str, bar: float, value: float, unit: str = "", digits: int = 2) -> Figure:
-    return Figure(
-        name, f"<= {bar:g}{unit}", f"{value:.{digits}f}{unit}", value <= bar
-    )  # fmt: skip
+    # What numpy compares is no bool of Python: `is False` would not find it.
+    return Figure(name, f"<= {bar:g}{unit}", f"{value:.{digits}f}{unit}", bool(value <= bar))
 
 
 def at_least(name: str, bar: float, value: float, unit: str = "", digits: int = 1) -> Figure:
@@ -32,4 +31,4 @@ def at_least(name: str, bar: float, value: float, unit: str = "", digits: int = 
 
 def no_less(name: str, bar: float, value: float, unit: str = "", digits: int = 0) -> Figure:
     """Promised."""
-    return Figure(name, f">= {bar:g}{unit}", f"{value:.{digits}f}{unit}", value >= bar)
+    return Figure(name, f">= {bar:g}{unit}", f"{value:.{digits}f}{unit}", bool(value >= bar))
