@@ -63,12 +63,16 @@ class Run:
         finished = {trial.number: trial for trial in self.finished}
         if found is None or {row.trial for row in found} != set(finished):
             return None
+        path = self.directory.path / "phases.parquet"
         unknown = {row.role for row in found} - {
             one.role for one in self.record.experiment.containers
         }
         if unknown:
-            path = self.directory.path / "phases.parquet"
             raise StoreError(f"{path}: the experiment has no container {min(unknown)}", DAMAGED)
+        phases = {trial.number: {one.number for one in trial.phases} for trial in self.finished}
+        for row in found:
+            if phases[row.trial] and row.phase not in phases[row.trial]:
+                raise StoreError(f"{path}: trial {row.trial} has no phase {row.phase}", DAMAGED)
         return tuple(found)
 
     @cached_property
