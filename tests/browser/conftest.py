@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.visit import Window
+from tests.browser.visit import THEMES, WIDTHS, Visit, Window
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -41,3 +41,16 @@ def window(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     window = Window(browser, tmp_path_factory.mktemp("window"))
     yield window
     window.context.close()
+
+
+@pytest.fixture(scope="module", params=[(width, theme) for width in WIDTHS for theme in THEMES],
+                ids=lambda param: f"{param[0]}px {param[1]}")  # fmt: skip
+def screen(request: pytest.FixtureRequest) -> Any:
+    """Width and theme in which a page is seen."""
+    return request.param
+
+
+@pytest.fixture
+def visit(window: Window, file: Path, screen: tuple[int, str]) -> Visit:
+    """A visit to the page that the module's `file` names."""
+    return window.show(file, *screen)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cgbench.judging import history
 from cgbench.judging.history import Wanted
 from cgbench.reporting import render
-from tests.browser.visit import THEMES, WIDTHS, Visit, Window
+from tests.browser.visit import Visit
 from tests.made.histories import Night, keep, steady
 
 pytestmark = pytest.mark.browser
@@ -25,17 +24,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keep(results, [*steady(0.5, NIGHTS // 2), *after])
     found = history.read(results, Wanted("cpus_used"))
     return render.write_history(found, results / "page.html")
-
-
-@pytest.fixture(scope="module", params=[(width, theme) for width in WIDTHS for theme in THEMES],
-                ids=lambda param: f"{param[0]}px {param[1]}")  # fmt: skip
-def screen(request: pytest.FixtureRequest) -> Any:
-    return request.param
-
-
-@pytest.fixture
-def visit(window: Window, file: Path, screen: tuple[int, str]) -> Visit:
-    return window.show(file, *screen)
 
 
 def test_it_draws_every_run_without_a_complaint_or_a_request(visit: Visit) -> None:
