@@ -32,14 +32,6 @@ MIB = 2**20
 PATIENCE_S = 30
 
 
-@pytest.fixture
-def engine() -> Iterator[Engine]:
-    engine = Engine()
-    yield engine
-    assert engine.leftovers() == []
-    engine.close()
-
-
 @dataclass(frozen=True)
 class Probed:
     """A container in which the probe works."""

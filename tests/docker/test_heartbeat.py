@@ -22,14 +22,6 @@ pytestmark = pytest.mark.docker
 DEADLINE_S = 60
 
 
-@pytest.fixture
-def engine() -> Iterator[Engine]:
-    engine = Engine()
-    yield engine
-    assert engine.leftovers() == []
-    engine.close()
-
-
 @contextmanager
 def followed(engine: Engine, command: Sequence[str]) -> Iterator[tuple[str, Path]]:
     """Run a program that is no probe as a trial does; yield the container and its beats' file."""
