@@ -16,15 +16,16 @@
     return `rgb(${from.map((value, i) => Math.round(value + part * (to[i] - value))).join(",")})`;
   }
 
-  function painted(value) {
-    if (typeof value === "string" && value[0] === "@") {
+  // Only what is a colour names a role: a text may begin with "@" too.
+  function painted(value, key = "") {
+    if (typeof value === "string" && value[0] === "@" && key.endsWith("color")) {
       return value.startsWith("@scale:") ? onScale(Number(value.slice(7))) : role(value.slice(1));
     }
     if (Array.isArray(value)) {
-      return typeof value[0] === "number" ? value : value.map(painted);
+      return typeof value[0] === "number" ? value : value.map((inner) => painted(inner, key));
     }
     if (value !== null && typeof value === "object") {
-      return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, painted(inner)]));
+      return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, painted(inner, name)]));
     }
     return value;
   }
