@@ -109,7 +109,8 @@ def execute(
     experiment then says how many there may be at most.
 
     A failed trial is saved with its reason, and the run goes on; on --resume it is measured again.
-    KeyboardInterrupt ends the run as `interrupted`, with finished trials on disk, and is raised on.
+    PreconditionError is raised only where no trial was measured before. KeyboardInterrupt ends the
+    run as `interrupted`, with finished trials on disk, and is raised on.
     """
     plans = planned(record.experiment, record.host.cpus, record.seed)
     if repetition is not None:
@@ -142,10 +143,14 @@ def execute(
                 continue
             interrupts.require_none()
             observer.trial_started(plan)
-            result, data = trial.run_trial(plan, record.experiment, site, observer)
+            result, data = trial.run_trial(
+                plan, record.experiment, site, observer, measured=bool(finished)
+            )
             # A trial that was measured is kept, also when the interrupt comes just now.
             with undisturbed():
                 directory.write_trial(result, data)
+            if result.status == "ok":
+                finished.add(result.number)
             observer.trial_finished(result)
     except BaseException as error:
         # Also SystemExit and errors of our own: the status must not go on saying "running".

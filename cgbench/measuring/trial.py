@@ -17,6 +17,7 @@ from cgbench.errors import (
     EngineError,
     ImageError,
     NoAnswer,
+    PreconditionError,
     ProbeError,
     SamplerError,
     TrialError,
@@ -57,13 +58,19 @@ _FAILURES = (TrialError, ProbeError, SamplerError, CgroupError, UpdateRejected)
 
 
 def run_trial(
-    plan: TrialPlan, experiment: Experiment, site: Site, watcher: Watcher
+    plan: TrialPlan,
+    experiment: Experiment,
+    site: Site,
+    watcher: Watcher,
+    *,
+    measured: bool = False,
 ) -> tuple[TrialRecord, TrialData]:
     """Run one trial to its end and return its record and data.
 
     A container that dies, is killed or removed fails the trial: the record says why, and keeps
     what was measured until then. So does one in which the daemon went away, once it is back. Errors
-    that would fail every trial are raised.
+    that would fail every trial are raised. So is PreconditionError, unless another trial of the run
+    is `measured`: then the host could run this experiment, and only this trial is refused.
     """
     started = datetime.now(UTC).isoformat(timespec="milliseconds")
     daemons = cpu_time.daemon_processes()
@@ -79,6 +86,10 @@ def run_trial(
         except ImageError:
             raise
         except _FAILURES as error:
+            reason = error.message
+        except PreconditionError as error:
+            if not measured:
+                raise
             reason = error.message
         except EngineError as error:
             outage.wait_out(site, error, begun=bool(progress.containers))

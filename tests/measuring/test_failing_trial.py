@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import pytest
 
@@ -17,6 +17,7 @@ from cgbench.errors import (
     EngineError,
     ImageError,
     NoAnswer,
+    PreconditionError,
     SamplerError,
     ScratchError,
     TrialError,
@@ -33,6 +34,7 @@ from tests.made.host_tree import HostTree, hybrid
 from tests.made.processes import living
 
 OOM = TrialError("the container of worker was OOM-killed (exit status 137)")
+LACKING = PreconditionError("trial 2 may hold 4 GiB, and the host has 1 GiB to spare")
 HUNG = SamplerError("the sampler did not finish within 20 s and was killed")
 
 
@@ -79,12 +81,12 @@ def roomy(tmp_path: Path) -> HostTree:
 @pytest.fixture
 def fail(
     running: Running, roomy: HostTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[BaseException | None], TrialRecord]:
+) -> Fail:
     """Return what runs a trial whose walk ends with an error and whose sampler hangs."""
     monkeypatch.setattr(trial, "Sampler", Hanging)
     monkeypatch.setattr(trial, "start", lambda *_: running)
 
-    def failing(error: BaseException | None) -> TrialRecord:
+    def failing(error: BaseException | None, *, measured: bool = True) -> TrialRecord:
         def walk(*_: object) -> None:
             if error is not None:
                 raise error
@@ -93,12 +95,13 @@ def fail(
         experiment = experiment_file.load("cpu-quota-sweep")
         plan = planned(experiment, 2, 1)[0]
         site = Site(cast(Engine, Eventless()), "image", "x", tmp_path, root=roomy.root)
-        return trial.run_trial(plan, experiment, site, Silent())[0]
+        return trial.run_trial(plan, experiment, site, Silent(), measured=measured)[0]
 
     return failing
 
 
-Fail = Callable[[BaseException | None], TrialRecord]
+class Fail(Protocol):
+    def __call__(self, error: BaseException | None, *, measured: bool = True) -> TrialRecord: ...
 
 
 def test_a_sampler_that_hangs_does_not_hide_why_the_trial_failed(fail: Fail) -> None:
@@ -129,6 +132,18 @@ def test_what_would_happen_again_ends_the_run_with_its_own_reason(
     with pytest.raises(type(error)) as caught:
         fail(error)
     assert caught.value is error
+
+
+def test_a_host_that_lacks_something_ends_a_run_of_which_nothing_is_measured(fail: Fail) -> None:
+    with pytest.raises(PreconditionError):
+        fail(LACKING, measured=False)
+
+
+def test_a_host_that_comes_to_lack_something_costs_a_run_that_trial_only(fail: Fail) -> None:
+    """Status 4 says that nothing was measured: not so where other trials were."""
+    record = fail(LACKING)
+    assert record.status == "failed"
+    assert record.reason == LACKING.message
 
 
 @pytest.mark.parametrize("error", [NoAnswer("Docker does not answer"), EngineError("refused")])

@@ -31,7 +31,8 @@ def measured(
         directory.write_trial(records.trial(number), NOTHING)
     made: list[int] = []
 
-    def run_trial(plan: TrialPlan, *_: object) -> tuple[TrialRecord, TrialData]:
+    def run_trial(plan: TrialPlan, *_: object, measured: bool) -> tuple[TrialRecord, TrialData]:
+        assert measured == bool(done or made), "whether a trial was measured before"
         made.append(plan.number)
         return records.trial(plan.number), NOTHING
 
