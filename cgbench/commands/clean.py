@@ -62,6 +62,8 @@ def clean(*, force: bool = False) -> Removed:
         except DockerUnavailable as error:
             for one in remove_leftovers(None).kept:
                 error.add_note(str(one))
+            for line in left_alone.named(None):
+                error.add_note(f"left alone: {line}")
             raise
         try:
             removed = remove_leftovers(engine, force=force)

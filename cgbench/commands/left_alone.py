@@ -18,11 +18,14 @@ from cgbench.host.scratch.commands import ROOT
 _LIVES = "its cgbench may still run"
 
 
-def named(engine: Engine, root: Path = ROOT, scratch: Path = SCRATCH) -> tuple[str, ...]:
-    """Return a line for each thing that is left alone, with the reason."""
+def named(engine: Engine | None, root: Path = ROOT, scratch: Path = SCRATCH) -> tuple[str, ...]:
+    """Return a line for each thing that is left alone, with the reason.
+
+    Containers are among them where a daemon answers.
+    """
     folder = root / scratch_file.FOLDER.relative_to("/")
     found = [
-        *_containers(engine),
+        *(() if engine is None else _containers(engine)),
         *((path, _why(path, root)) for path in lock.left_alone(scratch)),
         *((path, _why(path, root)) for path in sorted(folder.glob(f"{lock.SCRATCH_PREFIX}*"))),
         *((path, _why(path, root)) for path in ownership.left_alone(root)),

@@ -178,6 +178,7 @@ def test_without_a_daemon_all_but_containers_is_removed(
 
     monkeypatch.setattr(clean, "Engine", none)
     monkeypatch.setattr(commands, "require_root", lambda: None)
+    monkeypatch.setattr(left_alone, "named", lambda engine: ())
     with pytest.raises(DockerUnavailable):
         clean.clean(force=True)
     assert folders() == []
@@ -195,9 +196,10 @@ def test_without_a_daemon_what_stays_is_named_beside_the_error(
     monkeypatch.setattr(clean, "Engine", none)
     monkeypatch.setattr(commands, "require_root", lambda: None)
     monkeypatch.setattr(leftovers, "give_back", refuse)
+    monkeypatch.setattr(left_alone, "named", lambda engine: () if engine else ("/x: it is a link",))
     with pytest.raises(DockerUnavailable) as caught:
         clean.clean(force=True)
-    assert caught.value.__notes__ == ["no rights."]
+    assert caught.value.__notes__ == ["no rights.", "left alone: /x: it is a link"]
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,12 @@ def test_a_daemon_that_does_not_answer_is_named_and_keeps_no_other_line(tree: Ho
     assert second.startswith("/dev/shm/cgbench-out: ")
 
 
+def test_where_no_daemon_runs_all_but_containers_is_named(tree: HostTree) -> None:
+    (tree.root / "dev/shm/cgbench-out").mkdir()
+    (only,) = left_alone.named(None, tree.root, tree.root / "dev/shm")
+    assert "/dev/shm/cgbench-out: " in only
+
+
 def test_folders_files_and_leases_that_are_not_ours_are_named_with_the_reason(
     tree: HostTree,
 ) -> None:
