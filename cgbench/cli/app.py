@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+from collections.abc import Callable
 
 import typer
 
@@ -40,6 +42,12 @@ app.add_typer(_image, name="image")
 app.add_typer(_baseline, name="baseline")
 
 
+@functools.cache
+def command() -> Callable[..., object]:
+    """Return what parses and runs a command line, built once of all commands."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Run the command line and exit."""
     # Whatever the caller's says, nobody else may write to what root makes.
@@ -47,7 +55,7 @@ def main() -> None:
     interrupts.install()
     use_any_encoding()
     try:
-        app()
+        command()()
     except interrupts.Interrupted as error:
         exits.print_notes(error)
         complain("interrupted")

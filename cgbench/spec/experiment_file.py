@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -48,7 +49,13 @@ def load(name_or_path: str) -> Experiment:
             f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}; or give a file.",
         )
     source = resources.files("cgbench") / "experiments" / f"{name_or_path}.toml"
-    return parse(source.read_text(), f"{name_or_path}.toml")
+    return _built_in(source.read_text(), f"{name_or_path}.toml")
+
+
+@functools.lru_cache(maxsize=64)
+def _built_in(text: str, origin: str) -> Experiment:
+    """Parse the text of an experiment that comes along, once: it is frozen."""
+    return parse(text, origin)
 
 
 def parse(text: str, origin: str) -> Experiment:

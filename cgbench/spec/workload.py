@@ -6,6 +6,7 @@ Workloads are TOML files beside the Dockerfile of the image they share.
 from __future__ import annotations
 
 import difflib
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -90,7 +91,13 @@ def load(name: str, folder: Path | None = None) -> Workload:
         advice = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known) or 'none'}."
         raise WorkloadError(f"unknown workload: {name}", advice)
     path = folder / f"{name}.toml"
-    document = toml_file.parse(toml_file.read(path, WorkloadError), str(path), WorkloadError)
+    return _parsed(toml_file.read(path, WorkloadError), str(path))
+
+
+@functools.lru_cache(maxsize=64)
+def _parsed(text: str, path: str) -> Workload:
+    """Parse and check the text of a workload, once: it is frozen."""
+    document = toml_file.parse(text, path, WorkloadError)
     try:
         return Workload.model_validate(document)
     except ValidationError as error:

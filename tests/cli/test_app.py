@@ -64,7 +64,7 @@ def test_nobody_else_may_write_to_what_is_made_whatever_the_umask_was(
     def note() -> None:
         seen.append(os.umask(0o022))
 
-    monkeypatch.setattr(app, "app", note)
+    monkeypatch.setattr(app, "command", lambda: note)
     monkeypatch.setattr(interrupts, "install", lambda: None)
     before = os.umask(callers)
     try:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from cgbench.cli import exits, live, tables
-from cgbench.cli.app import app
+from cgbench.cli import app
 from cgbench.cli.console import Console
 from cgbench.errors import CgbenchError
 from cgbench.records import baseline, truth
@@ -128,7 +128,7 @@ def text(request: pytest.FixtureRequest) -> str:
 
 def command(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     """Run a command in this process and return what it printed, which is looked at."""
-    status = app([str(one) for one in arguments], standalone_mode=False)
+    status = app.command()([str(one) for one in arguments], standalone_mode=False)
     out, err = capsys.readouterr()
     check_text(out, "standard output")
     check_text(err, "standard error")

@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from cgbench.cli.app import app
+from cgbench.cli import app
 from cgbench.commands import clean, left_alone
 from cgbench.engine import base_image
 from cgbench.engine.engine import Engine, State
@@ -164,7 +164,7 @@ def test_the_command_names_each_thing_that_stays_and_what_it_leaves_alone(
     monkeypatch.setattr(clean, "Engine", Daemon)
     monkeypatch.setattr(commands, "require_root", lambda: None)
     monkeypatch.setattr(left_alone, "named", lambda engine: ("/dev/shm/cgbench-x: it is a link",))
-    assert app(["clean", "--force"], standalone_mode=False) == 2
+    assert app.command()(["clean", "--force"], standalone_mode=False) == 2
     out, err = capsys.readouterr()
     assert out.splitlines()[1:] == ["left alone: /dev/shm/cgbench-x: it is a link"]
     assert err == "cgbench: cannot remove stuck. Try `cgbench clean` later.\n"

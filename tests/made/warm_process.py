@@ -1,13 +1,17 @@
-"""A process that has imported all of cgbench and forks once per command: `python -m`, started once.
+"""A process that has loaded all that cgbench loads and forks once per command.
 
 It reads one command a line from stdin, as JSON, and answers with its exit status. A command is a
-process of its own, with its own arguments, environment, directory, files and exit status; only the
-half second that its imports take is spared. It ends when its stdin does.
+process of its own, as of `python -m cgbench`, with its own arguments, environment, directory, files
+and exit status; only what it would import and the experiments that come along, which it would
+parse, are there already. It ends when its stdin does.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -17,6 +21,10 @@ import traceback
 from typing import TypedDict
 
 import cgbench
+from cgbench.judging import change_points
+
+LATER = ("plotly.offline", "pyarrow.compute", "pyarrow.parquet", "scipy.special")
+"""What cgbench imports where it is needed."""
 
 
 class Command(TypedDict):
@@ -35,6 +43,24 @@ def import_everything() -> None:
     for module in pkgutil.walk_packages(cgbench.__path__, "cgbench."):
         if module.name != "cgbench.__main__":
             importlib.import_module(module.name)
+    for name in LATER:
+        importlib.import_module(name)
+
+
+def load_everything() -> None:
+    """Import, parse and build what commands need, none of which depends on how they are called."""
+    from cgbench.cli import app
+    from cgbench.spec import experiment_file
+
+    import_everything()
+    for name in experiment_file.builtin_names():
+        experiment_file.load(name)
+    with contextlib.redirect_stdout(io.StringIO()):
+        # Typer imports what it prints help by, and reads values by, as late as it can.
+        for arguments in (["--help"], ["show", "cpu-quota-sweep"]):
+            app.command()(arguments, standalone_mode=False)
+    # No child looks for garbage in what it shares with all others.
+    gc.freeze()
 
 
 def become(command: Command) -> int:
@@ -74,13 +100,17 @@ def _without_root() -> None:
 
 def serve() -> None:
     """Run commands until stdin ends."""
-    import_everything()
+    load_everything()
     for line in sys.stdin:
+        command: Command = json.loads(line)
+        if "history" in command["arguments"]:
+            # A second of imports that only this command needs.
+            change_points.require()
         child = os.fork()
         if child == 0:
             status = 1
             try:
-                status = become(json.loads(line))
+                status = become(command)
                 sys.stdout.flush()
                 sys.stderr.flush()
             finally:

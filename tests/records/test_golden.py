@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from cgbench.cli.app import app
+from cgbench.cli import app
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "v1"
 EXPERIMENTS = ("golden-memory", "golden-quota", "golden-storm")
@@ -29,7 +29,7 @@ def results(tmp_path: Path) -> Path:
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
     """Run a command in this process and return what it printed."""
-    app([str(one) for one in arguments], standalone_mode=False)
+    app.command()([str(one) for one in arguments], standalone_mode=False)
     return capsys.readouterr().out
 
 
