@@ -17,8 +17,7 @@ from typing import Any
 
 import pytest
 
-from cgbench.cli import exits, live, tables
-from cgbench.cli import app
+from cgbench.cli import app, exits, live, tables
 from cgbench.cli.console import Console
 from cgbench.errors import CgbenchError
 from cgbench.records import baseline, truth
