@@ -34,17 +34,20 @@
     const title = { ...given.title, font: { color: role("muted"), size }, standoff: 8 };
     return {
       gridcolor: role("grid"), linecolor: role("rule"), zerolinecolor: role("rule"),
-      tickcolor: role("rule"), ticks: "outside", ticklen: 4, automargin: true, ...given, title,
+      tickcolor: role("rule"), ticks: "outside", ticklen: 4, automargin: true,
+      // Margins make room for all labels; to hide what sticks out, each would be measured again.
+      ticklabeloverflow: "allow", ...given, title,
     };
   }
 
   function layout(given, width) {
     const narrow = width < NARROW;
-    const top = (given.annotations || []).length ? 22 : 10;
+    const top = (given.annotations || []).length ? 22 : 14;
     const full = {
       showlegend: false, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: narrow ? 11 : 12.5, color: role("ink") },
-      margin: narrow ? { l: 46, r: 10, t: top, b: 44 } : { l: 58, r: 16, t: top, b: 48 },
+      // Room for most axes: where one needs more, Plotly draws its plot a second time.
+      margin: narrow ? { l: 54, r: 10, t: top, b: 47 } : { l: 68, r: 16, t: top, b: 52 },
       hoverlabel: { bgcolor: role("panel"), bordercolor: role("rule"), font: { color: role("ink") } },
       hovermode: "closest",
       // A finger on a plot must be able to scroll the page.
