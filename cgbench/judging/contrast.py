@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations, product
 
 import numpy as np
@@ -151,7 +152,7 @@ def _corrected(seen: Floats, drawn: Floats) -> Floats:
 def _statistics(left: Floats, right: Floats, floor: Floats, seed: int) -> tuple[Floats, Floats]:
     """Return Welch's t of every column, and of every column in every permutation of the rows."""
     rows = np.vstack([left, right])
-    chosen = _assignments(len(left), len(right), seed)
+    chosen = _assignments(len(left), len(right), seed, PERMUTATIONS)
     known = np.isfinite(rows)
     # Centred: the variance is a difference of large sums otherwise.
     centre = np.where(known, rows, 0.0).sum(axis=0) / np.maximum(1, known.sum(axis=0))
@@ -178,22 +179,30 @@ def _moments(count: Floats, total: Floats, squares: Floats) -> tuple[Floats, Flo
     return np.where(enough, mean, math.nan), np.where(enough, error, math.nan)
 
 
-def _assignments(left: int, right: int, seed: int) -> Floats:
-    """Return which rows are called candidate: all ways if they are few, else a random lot.
+# Sides of one size need the same, whatever was measured.
+@lru_cache(maxsize=2)
+def _assignments(left: int, right: int, seed: int, most: int) -> Floats:
+    """Return which rows are called candidate: all ways if at most `most`, else so many at random.
 
     The first is the one measured, which counts among the random ones (Phipson and Smyth 2010).
     """
     total = left + right
-    if math.comb(total, right) <= PERMUTATIONS:
+    if math.comb(total, right) <= most:
         ways = list(combinations(range(total), right))
         chosen = np.zeros((len(ways), total))
         chosen[np.arange(len(ways))[:, None], np.array(ways)] = 1.0
-        return chosen[::-1]
+        return _frozen(chosen[::-1])
     measured = np.arange(total) >= left
-    chosen = np.tile(measured, (PERMUTATIONS, 1))
+    chosen = np.tile(measured, (most, 1))
     np.random.default_rng(seed).permuted(chosen, axis=1, out=chosen)
     chosen[0] = measured
-    return chosen.astype(float)
+    return _frozen(chosen.astype(float))
+
+
+def _frozen(array: Floats) -> Floats:
+    """Return an array that nobody can change, as others get the same one."""
+    array.flags.writeable = False
+    return array
 
 
 def _paired_statistics(differences: Floats, floor: Floats, seed: int) -> tuple[Floats, Floats]:
@@ -299,6 +308,7 @@ def _bounds(samples: Sequence[Floats], level: float, seed: int) -> tuple[Floats,
     return middle + below * wider, middle + above * wider
 
 
+@lru_cache(maxsize=4)
 def _resamples(count: int, seed: int) -> Floats:
     """Return how often each of `count` trials is drawn in each resample."""
     # Independent of the permutations, whose seeds have one number.
@@ -306,4 +316,4 @@ def _resamples(count: int, seed: int) -> Floats:
     drawn = rng.integers(0, count, (RESAMPLES, count))
     places = drawn + count * np.arange(RESAMPLES)[:, None]
     counts = np.bincount(places.ravel(), minlength=count * RESAMPLES)
-    return counts.reshape(RESAMPLES, count).astype(float)
+    return _frozen(counts.reshape(RESAMPLES, count).astype(float))
