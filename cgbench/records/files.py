@@ -134,11 +134,13 @@ def open_table(path: Path) -> pq.ParquetFile:
     import pyarrow.parquet as pq
 
     # pyarrow would wait for a pipe.
-    with regular_file.opened(path, MOST_TABLE_BYTES) as (same, size):
-        with pq.ParquetFile(same) as first:
-            _require_room(first.metadata, size)
-            texts = [one.name for one in first.schema_arrow if pa.types.is_string(one.type)]
-        file = pq.ParquetFile(same, read_dictionary=texts)
+    with (
+        regular_file.opened(path, MOST_TABLE_BYTES) as (same, size),
+        pq.ParquetFile(same) as first,
+    ):
+        _require_room(first.metadata, size)
+        texts = [one.name for one in first.schema_arrow if pa.types.is_string(one.type)]
+        file = pq.ParquetFile(same, metadata=first.metadata, read_dictionary=texts)
     try:
         schema = file.schema_arrow
         if len(set(schema.names)) < len(schema.names):

@@ -159,7 +159,8 @@ class _Table:
         return range(self._file.num_row_groups)
 
     def _group(self, group: int, name: str) -> pa.Table:
-        return self._file.read_row_group(group, columns=[name])
+        # One column has nothing that a second thread could do.
+        return self._file.read_row_group(group, columns=[name], use_threads=False)
 
     @staticmethod
     def _found(table: pa.Table, name: str) -> pa.ChunkedArray:
