@@ -23,13 +23,15 @@ from cgbench.units import format_duration
 _LONGEST_KEY = 60
 
 
-def builtin_names() -> list[str]:
+@functools.cache
+def builtin_names() -> tuple[str, ...]:
     """Return the names of the experiments that cgbench brings along, sorted."""
-    folder = resources.files("cgbench") / "experiments"
-    return sorted(
-        entry.name.removesuffix(".toml")
-        for entry in folder.iterdir()
-        if entry.name.endswith(".toml")
+    return tuple(
+        sorted(
+            entry.name.removesuffix(".toml")
+            for entry in (resources.files("cgbench") / "experiments").iterdir()
+            if entry.name.endswith(".toml")
+        )
     )
 
 
@@ -48,14 +50,14 @@ def load(name_or_path: str) -> Experiment:
             f"unknown experiment: {name_or_path}",
             f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}; or give a file.",
         )
-    source = resources.files("cgbench") / "experiments" / f"{name_or_path}.toml"
-    return _built_in(source.read_text(), f"{name_or_path}.toml")
+    return _built_in(name_or_path)
 
 
-@functools.lru_cache(maxsize=64)
-def _built_in(text: str, origin: str) -> Experiment:
-    """Parse the text of an experiment that comes along, once: it is frozen."""
-    return parse(text, origin)
+@functools.cache
+def _built_in(name: str) -> Experiment:
+    """Read and parse an experiment that comes along, once: it is frozen."""
+    source = resources.files("cgbench") / "experiments" / f"{name}.toml"
+    return parse(source.read_text(), f"{name}.toml")
 
 
 def parse(text: str, origin: str) -> Experiment:
