@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cgbench.records.versions import RUN, TABLE
+from tests.made import parquet
 from tests.made.command import cgbench
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "v1"
@@ -34,7 +35,7 @@ def newer_document(path: Path) -> None:
 
 def newer_table(path: Path) -> None:
     version = {b"cgbench.schema_version": str(TABLE.written + 1).encode()}
-    pq.write_table(pq.read_table(path).replace_schema_metadata(version), path)
+    pq.write_table(parquet.read(path).replace_schema_metadata(version), path)
 
 
 def no_utf8(path: Path) -> None:

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -48,12 +48,11 @@ def answer(one: Input, case: Case, scratch: Path) -> str:
         return calls.answer(one.kind, folder)
 
 
-def _work(pipe: Connection, seeds: range, scratch: Path) -> None:
+def _work(pipe: Connection, seeds: range, scratch: Path, known: Sequence[Input]) -> None:
     """Answer seed after seed, in a process of its own: damage may end it."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     # Ctrl-C reaches the whole group; the parent ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    known = inputs.prepare(Path(tempfile.mkdtemp(dir=scratch)))
     tempfile.tempdir = tempfile.mkdtemp(dir=scratch)
     for seed in seeds:
         one, case = inputs.draw(known, seed)
@@ -78,14 +77,20 @@ def _described(error: BaseException) -> str:
     return f"{type(error).__name__}: {said} at {' > '.join(ours[-3:])};"
 
 
-def answers(first: int, number: int, scratch: Path) -> Iterator[Answer]:
-    """Yield the answer to each seed, whatever becomes of the process that looks for it."""
+def answers(
+    first: int, number: int, scratch: Path, known: Sequence[Input] = ()
+) -> Iterator[Answer]:
+    """Yield the answer to each seed, whatever becomes of the process that looks for it.
+
+    What is damaged are copies of the inputs `known`, or of those that are prepared here.
+    """
     context = multiprocessing.get_context("fork")
+    known = known or inputs.prepare(Path(tempfile.mkdtemp(dir=scratch)))
     seed, end = first, first + number
     while seed < end:
         ours, theirs = context.Pipe()
         worker = context.Process(
-            target=_work, args=(theirs, range(seed, min(end, seed + IN_A_ROW)), scratch)
+            target=_work, args=(theirs, range(seed, min(end, seed + IN_A_ROW)), scratch, known)
         )
         worker.start()
         theirs.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def prepare(scratch: Path) -> list[Input]:
 _SHARES = {"experiment": 0.4, "run": 0.4, "baseline": 0.08, "truth": 0.12}
 
 
-def draw(inputs: list[Input], seed: int) -> tuple[Input, Case]:
+def draw(inputs: Sequence[Input], seed: int) -> tuple[Input, Case]:
     """Return what is damaged under a seed, and how."""
     rng = random.Random(seed)
     kind = rng.choices(list(_SHARES), list(_SHARES.values()))[0]

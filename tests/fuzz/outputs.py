@@ -105,8 +105,9 @@ def within(home: Path) -> Iterator[None]:
 
 
 def _names() -> set[str]:
-    folders = [Path(one) for one in _WATCHED if Path(one).is_dir()]
-    return {str(one) for folder in folders for one in folder.iterdir()}
+    folders = [one for one in _WATCHED if Path(one).is_dir()]
+    # Not Path.iterdir(): /tmp may hold thousands, each of which would become a Path.
+    return {entry.path for folder in folders for entry in os.scandir(folder)}
 
 
 def check_text(text: str, what: str) -> None:

@@ -11,10 +11,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 
 from cgbench.cli import app
+from tests.made import parquet
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "v1"
 EXPERIMENTS = ("golden-memory", "golden-quota", "golden-storm")
@@ -77,7 +77,7 @@ def test_the_samples_of_the_first_format_give_the_rows_stored_beside_them(
 ) -> None:
     (path,) = results.glob(f"{name}/*/phases.parquet")
     keys = ("trial", "phase", "role", "option", "via", "metric")
-    then = {place(row, *keys): row for row in pq.read_table(path).to_pylist()}
+    then = {place(row, *keys): row for row in parquet.read(path).to_pylist()}
     path.unlink()
     now = {place(row, *keys): row for row in shown(capsys, name, results)["rows"]}
     assert now.keys() == then.keys()

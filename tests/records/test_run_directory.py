@@ -29,6 +29,7 @@ from cgbench.records.samples import Column, ProbeLog, Samples, StatsPoint, Trial
 from cgbench.records.trial import TrialRecord
 from cgbench.records.trial_tables import Columns
 from cgbench.records.versions import RUN, TABLE
+from tests.made import parquet
 from tests.made.records import run, trial
 
 relaxed = settings(deadline=None)
@@ -277,7 +278,7 @@ def test_rows_come_back_as_they_were_written(directory: RunDirectory) -> None:
 
 def rewritten(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
     """Write a table anew with a change, its metadata kept unless that is what changes."""
-    table = change(pq.read_table(path))
+    table = change(parquet.read(path))
     pq.write_table(table, path)
 
 

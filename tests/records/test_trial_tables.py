@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.samples import Column, ProbeLog, Samples, TrialData
 from cgbench.records.trial_tables import TrialTables
+from tests.made import parquet
 from tests.made.records import trial
 
 
@@ -32,7 +33,7 @@ def kept(folder: Path, parts: list[Samples], probes: list[ProbeLog], group: int)
     directory = RunDirectory.create(folder, "mine", "run")
     directory.write_trial(trial(), TrialData(parts, probes, ()))
     for path in (directory.path / "samples").iterdir():
-        pq.write_table(pq.read_table(path), path, row_group_size=group)
+        pq.write_table(parquet.read(path), path, row_group_size=group)
     return directory.tables(1)
 
 
