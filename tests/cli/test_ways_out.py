@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import io
 import json
+import operator
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,21 +58,26 @@ def poisoned(document: Any, fits: Callable[[Any], object], text: str) -> tuple[A
     for place in leaves(document):
         key = ".".join("*" if isinstance(part, int) else part for part in place)
         places.setdefault(key, []).append(place)
+    document = copy.deepcopy(document)
     taken = set()
     for key, same in places.items():
-        changed = copy.deepcopy(document)
-        for *way, last in same:
-            parent = changed
-            for part in way:
-                parent = parent[part]
+        was = [(parent, last, parent[last]) for parent, last in holders(document, same)]
+        for parent, last, _ in was:
             parent[last] = text
         try:
-            fits(changed)
+            fits(document)
         except (ValueError, CgbenchError):
-            continue
-        document = changed
-        taken.add(key)
+            for parent, last, value in was:
+                parent[last] = value
+        else:
+            taken.add(key)
     return document, taken
+
+
+def holders(document: Any, places: list[tuple[Any, ...]]) -> Iterator[tuple[Any, Any]]:
+    """Yield the dict or list that holds each place, and its key there."""
+    for *way, last in places:
+        yield functools.reduce(operator.getitem, way, document), last
 
 
 def poisoned_run(results: Path, text: str) -> tuple[Path, set[str]]:

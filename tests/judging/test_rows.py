@@ -6,6 +6,7 @@ used up and stands still until the next one. Rewriting the quota begins a new pe
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -100,8 +101,9 @@ class Ideal:
                     found.append((rest, min(begin + PERIOD, until) - rest))
         return found
 
+    @functools.cached_property
     def counters(self) -> dict[str, Integers]:
-        """Return every counter of the kernel at every sample, in SI units."""
+        """Every counter of the kernel at every sample, in SI units."""
         times, stalls = self.times, self.stalls()
         stalled = np.zeros(len(times), dtype=np.int64)
         throttled = np.zeros(len(times), dtype=np.int64)
@@ -124,7 +126,7 @@ class Ideal:
         }
 
     def samples(self, role: str) -> Samples:
-        counters = self.counters()
+        counters = self.counters
         columns = [
             column(source.column, counters[name] // source.scale)
             for name, source in self.sources.items()
@@ -180,7 +182,7 @@ class Ideal:
     def stats(self, role: str) -> list[StatsPoint]:
         """One message a second, with the use of the second before it; some say nothing."""
         points = [StatsPoint(role, T0, None, None)]
-        usage = self.counters()["usage_ns"]
+        usage = self.counters["usage_ns"]
         for second in range(1, (self.end - T0) // SECOND):
             used = int(usage[1000 * second] - usage[1000 * (second - 1)])
             points.append(StatsPoint(role, int(self.times[1000 * second]), used / SECOND, 4096))
@@ -213,7 +215,7 @@ def column(name: str, values: Integers, read: npt.NDArray[np.bool_] | None = Non
     index = np.arange(len(values), dtype=np.int32)
     if read is not None:
         index[~read] = -1
-    return Column(name, index, tuple(int(value) for value in values))
+    return Column(name, index, tuple(values.tolist()))
 
 
 def run_record(workers: int = 1) -> RunRecord:
@@ -254,6 +256,12 @@ def loaded(directory: RunDirectory) -> ContainerData:
 def quarter(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     """A quarter of a CPU, then a half, then no limit."""
     return written(tmp_path_factory.mktemp("quarter"), Ideal([25_000, 50_000, None]))
+
+
+@pytest.fixture(scope="module")
+def read(quarter: RunDirectory) -> ContainerData:
+    """What the container of that run measured, read once."""
+    return loaded(quarter)
 
 
 @pytest.fixture(scope="module")
@@ -426,7 +434,7 @@ def test_what_could_never_be_read_is_absent_and_never_zero(tmp_path: Path, name:
 
 @pytest.mark.parametrize("name", DERIVED)
 def test_a_counter_that_goes_backwards_gives_no_rate(tmp_path: Path, name: str) -> None:
-    counters = Ideal([25_000]).counters()
+    counters = Ideal([25_000]).counters
     backwards = counters["waited_us" if name == "pressure" else name].copy()
     # Reset in mid-window, and beyond its old value again before the window ends.
     middle = len(backwards) // 2
@@ -714,10 +722,10 @@ def naive_running(logs: Sequence[tuple[Integers, Integers]], begin: int, end: in
 )
 @relaxed
 def test_running_time_is_all_time_outside_stalls(
-    quarter: RunDirectory, logs: list[tuple[Integers, Integers]], offsets: list[int]
+    read: ContainerData, logs: list[tuple[Integers, Integers]], offsets: list[int]
 ) -> None:
     moments = np.array(sorted(T0 + offset for offset in offsets), dtype=np.int64)
-    data = replace(loaded(quarter), stalls=logs)
+    data = replace(read, stalls=logs)
     naive = [naive_running(logs, int(moments[0]), int(moment)) for moment in moments]
     np.testing.assert_allclose(container_data.busy_ns(data, moments), naive, rtol=1e-9, atol=1e-3)
 
@@ -743,12 +751,11 @@ def naive_settling(
 @given(logs=stall_logs(until=600 * MS), period_ms=st.sampled_from([5, 20, 50]))
 @settings(deadline=None, max_examples=40)
 def test_settling_is_found_where_a_naive_search_finds_it(
-    quarter: RunDirectory, logs: list[tuple[Integers, Integers]], period_ms: int
+    read: ContainerData, logs: list[tuple[Integers, Integers]], period_ms: int
 ) -> None:
-    (one,) = quarter.trials()
-    phase = one.phases[0].model_copy(update={"t_end_ns": T0 + 600 * MS})
+    phase = Ideal([25_000])._phase(0, "worker").model_copy(update={"t_end_ns": T0 + 600 * MS})
     window = Window(T0 + 250 * MS, T0 + 600 * MS, 250, 600, False)
-    data = replace(loaded(quarter), stalls=logs)
+    data = replace(read, stalls=logs)
     found = settling.settle_ns(phase, data, window, period_ms * MS)
     assert found == naive_settling(logs, phase, window, period_ms * MS)
 

@@ -122,19 +122,19 @@ class _Stretch:
 
 
 def build(results: Path, made: MadeUp | None = None) -> RunDirectory:
-    """Return a whole run under `results`; with an obedient kernel it is made once, then copied."""
+    """Return a whole run under `results`, of which each that is alike is made once, then copied."""
     made = made or MadeUp()
-    if made.kernel is not obedient or made.file is not str:
-        return make(results, made)
-    if (key := repr(made)) not in _KEPT:
-        _KEPT[key] = make(Path(tempfile.mkdtemp(dir=_folder().name)), made)
-    kept = _KEPT[key].path
+    alike = [directory for one, directory in _KEPT if one == made]
+    if not alike:
+        alike = [make(Path(tempfile.mkdtemp(dir=_folder().name)), made)]
+        _KEPT.append((made, alike[0]))
+    kept = alike[0].path
     directory = RunDirectory.create(results, kept.parent.name, kept.name)
     shutil.copytree(kept, directory.path, dirs_exist_ok=True)
     return directory
 
 
-_KEPT: dict[str, RunDirectory] = {}
+_KEPT: list[tuple[MadeUp, RunDirectory]] = []
 
 
 @functools.cache
