@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -132,16 +131,7 @@ def test_a_remote_daemon_is_refused() -> None:
 def test_without_root_the_exit_status_is_4() -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root to give it up")
-    program = (
-        # Everything is imported first: a user without rights may not even read the package.
-        "import os, sys; from cgbench.cli import app, live; from cgbench.commands import run; "
-        "from cgbench.spec import experiment_file; "
-        "experiment_file.load('cpu-quota-sweep'); os.seteuid(65534); "
-        "sys.argv = ['cgbench', 'run', 'cpu-quota-sweep']; app.main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
+    done = cgbench("run", "cpu-quota-sweep", without_root=True)
     assert done.returncode == 4, done.stderr
     assert done.stderr.startswith("cgbench: cgbench must run as root")
 
@@ -151,10 +141,10 @@ def test_an_unknown_run_is_named_with_the_place_searched(tmp_path: Path) -> None
 
 
 def test_list_and_show_speak_json(tmp_path: Path) -> None:
-    listed = json.loads(anew("list", "--json", "--results", tmp_path).stdout)
+    listed = json.loads(cgbench("list", "--json", "--results", tmp_path).stdout)
     assert {"cpu-quota-sweep", "cpu-period-sweep"} <= {one["name"] for one in listed["experiments"]}
     assert (listed["runs"], listed["truth_tables"]) == ([], [])
-    shown = json.loads(anew("show", "cpu-period-sweep", "--json").stdout)
+    shown = json.loads(cgbench("show", "cpu-period-sweep", "--json").stdout)
     assert shown["option"] == "cpu-period"
 
 
