@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.browser.visit import THEMES, WIDTHS, Visit, Window
+from tests.browser.visit import OPENED, Visit, Window
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -43,14 +43,15 @@ def window(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     window.context.close()
 
 
-@pytest.fixture(scope="module", params=[(width, theme) for width in WIDTHS for theme in THEMES],
-                ids=lambda param: f"{param[0]}px {param[1]}")  # fmt: skip
+@pytest.fixture(scope="module", params=[(opened[0], *seen) for opened in OPENED for seen in opened],
+                ids=lambda param: f"{param[1]}px {param[2]}")  # fmt: skip
 def screen(request: pytest.FixtureRequest) -> Any:
-    """Width and theme in which a page is seen."""
+    """Width and theme in which a page is opened, then those in which it is seen."""
     return request.param
 
 
 @pytest.fixture
-def visit(window: Window, file: Path, screen: tuple[int, str]) -> Visit:
-    """A visit to the page that the module's `file` names."""
-    return window.show(file, *screen)
+def visit(window: Window, file: Path, screen: tuple[tuple[int, str], int, str]) -> Visit:
+    """A visit to the page that the module's `file` names, which the test leaves as it was."""
+    first, width, theme = screen
+    return window.show(file, width, theme, first=first)

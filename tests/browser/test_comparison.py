@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cgbench.reporting import render
-from tests.browser.visit import Visit
+from tests.browser.visit import THEMES, WIDTHS, Visit, Window
 from tests.made import sides
 
 pytestmark = pytest.mark.browser
@@ -19,6 +20,18 @@ METRICS = len(sides.STEADY)
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     many = [sides.mixed(), sides.forbidden(), sides.mixed(paired=True)]
     return render.write_comparisons(many, tmp_path_factory.mktemp("comparison") / "page.html")
+
+
+@pytest.fixture(scope="module", params=[(width, theme) for width in WIDTHS for theme in THEMES],
+                ids=lambda param: f"{param[0]}px {param[1]}")  # fmt: skip
+def screen(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def visit(window: Window, file: Path, screen: tuple[int, str]) -> Visit:
+    """Return a page opened in each width and theme: once unfolded, plots stay drawn."""
+    return window.show(file, *screen)
 
 
 def test_it_draws_without_a_complaint_or_a_request(visit: Visit) -> None:

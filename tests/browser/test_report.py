@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -37,16 +36,9 @@ def both(runs: list[RunDirectory], tmp_path_factory: pytest.TempPathFactory) -> 
     )
 
 
-@pytest.fixture(scope="module", params=[(opened[0], *seen) for opened in OPENED for seen in opened],
-                ids=lambda param: f"{param[1]}px {param[2]}")  # fmt: skip
-def screen(request: pytest.FixtureRequest) -> Any:
-    return request.param
-
-
-@pytest.fixture
-def visit(window: Window, both: Path, screen: tuple[tuple[int, str], int, str]) -> Visit:
-    first, width, theme = screen
-    return window.show(both, width, theme, first=first)
+@pytest.fixture(scope="module")
+def file(both: Path) -> Path:
+    return both
 
 
 def test_it_draws_every_plot_without_a_complaint_or_a_request(visit: Visit) -> None:
@@ -78,7 +70,7 @@ def test_legends_stand_beside_the_plots_and_cover_nothing(visit: Visit) -> None:
 
 
 def test_the_index_leads_to_each_run(window: Window, both: Path) -> None:
-    visit = window.show(both)
+    visit = window.show(both, first=OPENED[-1][0])
     visit.page.get_by_role("link", name="cpu-period-sweep").click()
     top = visit.page.evaluate("document.getElementById('run-2').getBoundingClientRect().top")
     assert abs(top) < 900
@@ -133,14 +125,14 @@ def test_paper_is_white_even_if_the_screen_is_dark(window: Window, one: Path) ->
     assert visit.charts()[0]["ink"] == dark
 
 
-def test_a_page_of_many_runs_unpacks_its_library(
+def test_a_page_that_would_be_too_large_unpacks_its_library(
     window: Window,
     runs: list[RunDirectory],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(render, "MAXIMUM_BYTES", 3_000_000)
-    visit = window.open(render.write([load(run) for run in runs], tmp_path / "packed.html"))
+    visit = window.open(render.write([load(runs[0])], tmp_path / "packed.html"))
     visit.page.wait_for_function(
         "[...document.querySelectorAll('.chart')].every((chart) => chart.calcdata)"
     )

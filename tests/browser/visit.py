@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 WIDTHS = (1400, 400)
 THEMES = ("light", "dark")
-OPENED = (((400, "dark"), (400, "light")), ((1400, "light"), (1400, "dark")))
-"""How a large page is seen: opened in the first width and theme of each, then changed."""
+OPENED = (((400, "light"), (400, "dark")), ((1400, "dark"), (1400, "light")))
+"""How a page is seen that tests leave as it was: opened in the first of each, then changed."""
 
 PATIENCE_MS = 120_000
 LIBRARY_LINE = 10_000
