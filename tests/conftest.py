@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import gc
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import pytest
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.errors import EngineError
+from tests.made.heeded_signals import heed
 
 CONTEXT = Path(__file__).parent.parent / "workloads"
 
@@ -26,10 +26,8 @@ CONTEXT = Path(__file__).parent.parent / "workloads"
 # in each worker, unless it may keep them in __pycache__, which git ignores.
 sys.dont_write_bytecode = False
 
-# A shell without job control starts what it puts in the background with Ctrl-C ignored, and all
-# that such a process starts ignores it too: nothing could be shown to end by it.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Nothing could be shown to end by a signal that it was made to ignore.
+heed()
 
 # Other load makes an example, and its drawing, as slow as it likes.
 hypothesis.settings.register_profile(

@@ -66,7 +66,9 @@ def begin(request: Request, engine: Engine, met: Mapping[str, bool]) -> RunDirec
 
 def _host(engine: Engine, image: str) -> Host:
     """Return this host, and what the image is made of here."""
-    made_of = engine.images.contents(image)
+    # It makes a container: an interrupt on the way would leave that behind.
+    with undisturbed():
+        made_of = engine.images.contents(image)
     return description.describe(engine.describe()).model_copy(
         update={"image_base": made_of.base, "image_packages": made_of.packages}
     )

@@ -28,6 +28,7 @@ from cgbench.spec import workload
 from tests.bench import decoys, world
 from tests.bench.left import differences, unreadable
 from tests.made import short_experiment
+from tests.made.heeded_signals import heed
 
 SIGNALS = (signal.SIGKILL, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 _SOONEST_S, _LATEST_S = 0.2, 14.0
@@ -181,6 +182,7 @@ def main() -> int:
     parser.add_argument("--signal", choices=[one.name for one in SIGNALS], default=None)
     asked = parser.parse_args()
     only = None if asked.signal is None else signal.Signals[asked.signal]
+    heed()
     print(f"seed {asked.seed}, {asked.number} rounds", flush=True)
     counted: Counter[str] = Counter()
     with (

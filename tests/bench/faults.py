@@ -31,6 +31,7 @@ from tests.bench.injections import Strike
 from tests.bench.left import differences, unreadable
 from tests.bench.measurement import Measurement, TooLate, notice
 from tests.made import short_experiment
+from tests.made.heeded_signals import heed
 
 TRIALS = 3
 # The whole command takes some 8 s, a trial's holds 1.6 s.
@@ -306,6 +307,7 @@ def main() -> int:
     table: list[Figure] = []
     faults, injections = chosen(asked.only, asked.without), 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    heed()
     with suppress(KeyboardInterrupt):
         for fault in faults:
             outcomes: list[Outcome] = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -15,6 +17,7 @@ from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.samples import TrialData
 from cgbench.records.trial import TrialRecord
+from cgbench.spec import experiment_file
 from cgbench.spec.schedule import TrialPlan
 from tests.made import records
 
@@ -65,6 +68,24 @@ def test_how_long_a_run_took_that_was_killed_is_not_known(
 ) -> None:
     final, _made = measured(tmp_path, monkeypatch, 1, elapsed_s=None)
     assert (final.status, final.elapsed_s) == ("finished", None)
+
+
+def test_an_interrupt_while_the_image_is_looked_into_leaves_no_container_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen by `make chaos`: its container was left, since the daemon's answer was not read."""
+    containers: list[str] = []
+
+    def contents(_image: str) -> None:
+        containers.append("made")
+        signal.raise_signal(signal.SIGINT)
+        containers.remove("made")
+
+    engine = cast(Engine, SimpleNamespace(images=SimpleNamespace(contents=contents)))
+    experiment = experiment_file.load("cpu-quota-sweep")
+    with pytest.raises(KeyboardInterrupt):
+        run.begin(run.Request(experiment, "image", tmp_path, seed=1), engine, {})
+    assert containers == []
 
 
 @pytest.mark.parametrize("image", ["evil:latest", "cgbench/workload:latest", "cgbench/workload"])
