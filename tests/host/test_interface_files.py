@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import string
 from pathlib import Path
 
 import pytest
@@ -184,7 +185,8 @@ def test_a_limit_is_kept_as_text(content: str) -> None:
     }
 
 
-names = st.from_regex(r"\A[a-z][a-z_.]{0,20}\Z")
+letters = string.ascii_lowercase
+names = st.builds(str.__add__, st.sampled_from(letters), st.text(f"{letters}_.", max_size=20))
 numbers = st.integers(-(2**63), 2**63 - 1)
 
 
