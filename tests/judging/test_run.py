@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import sys
 from collections import Counter
@@ -30,13 +31,17 @@ def _count(path: object) -> None:
             counter[Path(path).name] += 1
 
 
-sys.addaudithook(lambda event, arguments: _count(arguments[0]) if event == "open" else None)
+@functools.cache
+def _watch_opens() -> None:
+    """Begin to count, once: from then on every event of Python costs its call, so not sooner."""
+    sys.addaudithook(lambda event, arguments: _count(arguments[0]) if event == "open" else None)
 
 
 @contextmanager
 def counted_opens(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]]:
     """Count how often each file is opened, by Python or by Arrow, which opens them by itself."""
     opened: Counter[str] = Counter()
+    _watch_opens()
 
     def counted(original: Callable[..., Any]) -> Callable[..., Any]:
         def counting(path: Any, *arguments: Any, **named: Any) -> Any:
