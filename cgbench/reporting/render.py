@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import gzip
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -116,6 +117,7 @@ def _html(page: Page, template: str, points: int, packed: bool) -> str:
     )  # fmt: skip
 
 
+@functools.lru_cache(maxsize=1)
 def _packed(text: str) -> str:
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
