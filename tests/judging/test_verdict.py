@@ -34,6 +34,10 @@ def unlimited(_settings: Settings) -> tuple[int | None, int]:
     return None, 100_000
 
 
+def unchanged(_text: str) -> str:
+    return "-1"
+
+
 def rewritten(directory: RunDirectory, change: Callable[[Change], Change]) -> RunDirectory:
     """Replace every change of a run by what `change` makes of it."""
 
@@ -83,7 +87,7 @@ def test_a_workload_that_does_not_change_makes_it_ineffective(tmp_path: Path) ->
 
 
 def test_a_file_that_never_changes_makes_it_ignored(tmp_path: Path) -> None:
-    made = MadeUp(kernel=unlimited, file=lambda _text: "-1")
+    made = MadeUp(kernel=unlimited, file=unchanged)
     directory = rewritten(
         run_builder.build(tmp_path, made),
         lambda change: change.model_copy(
@@ -96,7 +100,7 @@ def test_a_file_that_never_changes_makes_it_ignored(tmp_path: Path) -> None:
 
 
 def test_the_same_with_a_warning_is_discarded(tmp_path: Path) -> None:
-    made = MadeUp(kernel=unlimited, file=lambda _text: "-1")
+    made = MadeUp(kernel=unlimited, file=unchanged)
     directory = rewritten(
         run_builder.build(tmp_path, made),
         lambda change: change.model_copy(
