@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from cgbench.spec.fields import Foreign, Label, MetricName, Name
 from cgbench.spec.model import Model
 from cgbench.spec.schedule import labelled
+from cgbench.units import NS_PER_MS
+
+_SHORTEST_MS = 0.1 / NS_PER_MS
 
 
 class Outcome(StrEnum):
@@ -64,12 +70,23 @@ class Point(Model):
         return labelled(self.requested, self.note)
 
 
+def _by_a_clock(value: float) -> float:
+    """Refuse a time that is none of a clock that counts nanoseconds: an axis begins at it."""
+    if 0 < value < _SHORTEST_MS:
+        raise ValueError("a time is shorter than a clock can show")
+    return value
+
+
+Milliseconds = Annotated[float, Field(ge=0, lt=2**63 / NS_PER_MS), AfterValidator(_by_a_clock)]
+"""Time after a request, 0 where nothing moved; a median may lie between two nanoseconds."""
+
+
 class TimeToEffect(Model):
     """Median milliseconds after the request; None where it was not seen."""
 
-    answer: float | None
-    enforced: float | None
-    experienced: float | None
+    answer: Milliseconds | None
+    enforced: Milliseconds | None
+    experienced: Milliseconds | None
 
 
 class Verdict(Model):
