@@ -169,12 +169,15 @@ def points(run: Run) -> list[Point]:
     for entry in run.summary:
         found.setdefault(entry.key, {})[entry.metric] = entry.estimate
         enforced.setdefault(entry.key, entry.enforced)
-    known = {phase.point(key.role) for key in found for trial in run.finished
-             for phase in trial.phases}  # fmt: skip
-    if not known.issuperset(found):
+    # Every container is measured during a phase: its point is known but for the role.
+    during: dict[tuple[str | None, ...], list[tuple[TrialRecord, Phase]]] = {}
+    for trial in run.finished:
+        for phase in trial.phases:
+            during.setdefault(phase.point()[1:], []).append((trial, phase))
+    if any(key[1:] not in during for key in found):
         rows = run.directory.path / "phases.parquet"
         raise StoreError(f"{rows}: names a point that no trial has", DAMAGED)
-    return [_point(key, estimates, enforced[key], run.finished)
+    return [_point(key, estimates, enforced[key], during[key[1:]])
             for key, estimates in found.items()]  # fmt: skip
 
 
@@ -205,11 +208,8 @@ def _point(
     key: PointKey,
     estimates: Mapping[str, Estimate],
     enforced: str | None,
-    trials: Sequence[TrialRecord],
+    same: Sequence[tuple[TrialRecord, Phase]],
 ) -> Point:
-    same = [
-        (trial, phase) for trial in trials for phase in trial.phases if phase.point(key.role) == key
-    ]
     # The role's own phases if it has any: another container may be measured during them.
     trial, phase = next(((t, p) for t, p in same if p.role == key.role), same[0])
     changed = phase.role == key.role

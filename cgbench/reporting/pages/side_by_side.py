@@ -68,6 +68,8 @@ def on_several_hosts(runs: Sequence[Run], names: Mapping[Identity, str]) -> list
     found = []
     for number, some in enumerate(by.values(), 1):
         latest = {identity(run.record.host): run for run in some}
+        if len(latest) < 2:
+            continue
         sides = [
             side for key, run in latest.items()
             if (side := side_of(run, names[key])) is not None
