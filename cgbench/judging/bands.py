@@ -11,7 +11,7 @@ from cgbench.spec import judged
 from cgbench.spec.metrics import METRICS, Conditions, tolerance
 from cgbench.units import NS_PER_MS
 
-# A container that ends this soon after the answer was above the limit before it was set.
+# A container that ends this soon after the change was above the limit before it was set.
 _AT_ONCE_NS = 250 * NS_PER_MS
 
 
@@ -76,5 +76,5 @@ def _grown(finished: Iterable[TrialRecord]) -> Iterable[PointKey]:
     for trial in finished:
         for phase in trial.phases:
             ending = phase.ending
-            if ending is not None and ending.t_ns - phase.change.t_answer_ns > _AT_ONCE_NS:
+            if ending is not None and ending.t_ns - phase.change.in_force_ns > _AT_ONCE_NS:
                 yield phase.point(ending.role)

@@ -122,12 +122,13 @@ def _columns(tables: TrialTables, role: str, source: Source | None) -> Iterator[
 def steady_window(phase: Phase, data: ContainerData, settings: Settings) -> Window | None:
     """Return the stretch of a phase that steady figures are taken from, None if it is too short.
 
-    It begins two periods (at least 200 ms, at most half the phase) after the answer, and where
-    throttling occurs both ends are moved to the last sample before a period begins: there the
-    group is at rest, so the usage counter holds all that was used, and whole periods lie between.
+    It begins two periods (at least 200 ms, at most half of what is left of the phase) after the
+    change was answered and in force. Where throttling occurs both ends are moved to the last sample
+    before a period begins: there the group is at rest, so the usage counter holds all that was
+    used, and whole periods lie between.
     """
     period_ns = bandwidth(settings)[1] * NS_PER_US
-    begin_ns, end_ns = phase.change.t_answer_ns, phase.t_end_ns
+    begin_ns, end_ns = phase.change.in_force_ns, phase.t_end_ns
     settling = max(SETTLING_PERIODS * period_ns, _MINIMUM_SETTLING_NS)
     begin_ns += min(settling, (end_ns - begin_ns) // 2)
     first, last = (int(n) for n in np.searchsorted(data.t_ns, (begin_ns, end_ns)))

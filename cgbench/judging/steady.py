@@ -62,7 +62,7 @@ def _wake_metrics(data: ContainerData, window: Window) -> dict[str, float | None
 
 def extremes(phase: Phase, data: ContainerData) -> dict[str, float | None]:
     """Return the highest gauges of a whole phase, and what ended in it; absent ones are None."""
-    first, last = np.searchsorted(data.t_ns, (phase.change.t_answer_ns, phase.t_end_ns))
+    first, last = np.searchsorted(data.t_ns, (phase.change.in_force_ns, phase.t_end_ns))
     found: dict[str, float | None] = {}
     for metric, counter in (
         ("memory_max_bytes", "memory_bytes"),

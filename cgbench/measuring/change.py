@@ -9,7 +9,7 @@ from cgbench.engine.connection import Answer
 from cgbench.engine.engine import Engine
 from cgbench.errors import UpdateRejected
 from cgbench.host import cgroups
-from cgbench.measuring.container import Running, interface_path, interface_paths, text
+from cgbench.measuring.container import Running, interface_paths, text
 from cgbench.records.trial import Change, FileChange
 from cgbench.spec.option import Settings
 from cgbench.spec.schedule import PlannedStep
@@ -54,10 +54,24 @@ def make_change(engine: Engine, container: Running, step: PlannedStep) -> Change
 
 
 def with_held(container: Running, change: Change) -> Change:
-    """Add what the files hold at the end of the phase: another update may have undone it."""
-    now = {path.name: text(path) for path in interface_paths(container.cgroup, change.settings)}
-    files = tuple(file.model_copy(update={"held": now.get(file.file)}) for file in change.files)
-    return change.model_copy(update={"files": files})
+    """Add what the files hold at the end of the phase: another update may have undone it.
+
+    Of two texts that are right it may be the other one than was known at the answer: a file that
+    changes after it shows only then which conversion the runtime has.
+    """
+    settings = container.settings | dict(change.settings)
+    found = {
+        path.name: (text(path), interface)
+        for path, interface in interface_paths(container.cgroup, change.settings).items()
+    }
+    files = []
+    for file in change.files:
+        held, interface = found.get(file.file, (None, None))
+        expected = file.expected
+        if interface is not None and held is not None and file.after != expected:
+            expected = interface.agreed(settings, held)
+        files.append(file.model_copy(update={"held": held, "expected": expected}))
+    return change.model_copy(update={"files": tuple(files)})
 
 
 def apply(engine: Engine, container: Running, step: PlannedStep) -> Answer:
@@ -77,10 +91,9 @@ def _write(cgroup: cgroups.Cgroup, settings: Settings, step: PlannedStep) -> Ans
     Raises UpdateRejected when the kernel refuses.
     """
     begin = time.monotonic_ns()
-    for path, interface in interface_paths(cgroup, settings).items():
+    for path, interface in interface_paths(cgroup, step.settings).items():
         expected = interface.expected(settings)
-        names = [name for name in step.settings if interface_path(cgroup, name) == path]
-        if names and expected is not None:
+        if expected is not None:
             try:
                 # Without O_CREAT: the file is the kernel's, or there is none.
                 descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)

@@ -20,6 +20,7 @@ from cgbench.records.samples import ProbeLog, Samples, StatsPoint, TrialData
 from cgbench.records.trial import (
     ContainerRecord,
     Event,
+    FileChange,
     Harness,
     Phase,
     ProbeFigures,
@@ -159,28 +160,28 @@ def events(progress: Harvest) -> Iterator[Event]:
             )
 
 
-def with_file_times(progress: Harvest) -> Iterator[Phase]:
-    """Add to each change when the sampler first saw each interface file changed."""
+def with_histories(progress: Harvest) -> Iterator[Phase]:
+    """Add to each change what the sampler saw in each interface file, and when it took hold."""
     for phase in progress.phases:
-        if progress.readings is None:
-            yield phase
-            continue
-        files = []
-        for file in phase.change.files:
-            paths = (
-                target.path
-                for target in progress.targets
-                if target.role == phase.role and target.path.name == file.file
-            )
-            path, seen = next(paths, None), None
-            if path is not None and file.after != file.before:
-                seen = progress.readings.first_change(
-                    path, phase.change.t_request_ns, phase.t_end_ns
-                )
-            files.append(file.model_copy(update={"t_changed_ns": seen}))
-        yield phase.model_copy(
-            update={"change": phase.change.model_copy(update={"files": tuple(files)})}
-        )
+        files = tuple(_with_history(file, phase, progress) for file in phase.change.files)
+        change = phase.change.model_copy(update={"files": files})
+        yield phase.model_copy(update={"change": change})
+
+
+def _with_history(file: FileChange, phase: Phase, progress: Harvest) -> FileChange:
+    paths = (
+        target.path
+        for target in progress.targets
+        if target.role == phase.role and target.path.name == file.file
+    )
+    path = next(paths, None)
+    if path is None or progress.readings is None:
+        return file
+    seen = progress.readings.history(path, phase.change.t_request_ns, phase.t_end_ns)
+    if seen is None:
+        return file
+    took_hold_ns = seen.took_hold_ns(file.expected)
+    return file.model_copy(update={"history": seen, "t_changed_ns": took_hold_ns})
 
 
 def harness(

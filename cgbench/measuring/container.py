@@ -188,10 +188,9 @@ def targets(container: Running, plan: TrialPlan) -> Iterator[Target]:
     seen: set[Path] = set()
     changed = [name for step in plan.steps if step.role == role for name in step.settings]
     controllers = {option(name).controller for name in changed}
-    for path in interface_paths(cgroup, dict.fromkeys(changed, 0) | container.settings):
-        if path not in seen and any(interface_path(cgroup, name) == path for name in changed):
-            seen.add(path)
-            yield Target(role, path, text=True)
+    for path in interface_paths(cgroup, dict.fromkeys(changed, 0)):
+        seen.add(path)
+        yield Target(role, path, text=True)
     for counter in cgroup.counters():
         path = cgroup.path(counter.controller, counter.file)
         if path not in seen:
@@ -232,22 +231,15 @@ def describe(container: Running) -> ContainerRecord:
     )
 
 
-def interface_path(cgroup: cgroups.Cgroup, name: str) -> Path | None:
-    """Return the interface file of an option, None where this kernel has none."""
-    try:
-        files = option(name).kept_in(cgroup)
-        return cgroup.path(files[0].controller, files[0].file) if files else None
-    except CgroupError:
-        return None
-
-
 def interface_paths(cgroup: cgroups.Cgroup, settings: Settings) -> dict[Path, Interface]:
-    """Return the interface files of the given options that this kernel has."""
+    """Return all interface files of the given options that this kernel has."""
     found: dict[Path, Interface] = {}
     for name in settings:
-        path = interface_path(cgroup, name)
-        if path is not None and path.exists():
-            found[path] = option(name).kept_in(cgroup)[0]
+        with contextlib.suppress(CgroupError):
+            for interface in option(name).kept_in(cgroup):
+                path = cgroup.path(interface.controller, interface.file)
+                if path.exists():
+                    found[path] = interface
     return found
 
 

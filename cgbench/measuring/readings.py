@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from cgbench.errors import SamplerError
 from cgbench.host import interface_files
+from cgbench.records.file_history import FileHistory, Stood
 from cgbench.records.samples import Column, Samples
 from cgbench.spec.experiment import Sampling
 from cgbench.units import NS_PER_S
@@ -66,16 +67,28 @@ class Readings:
                 columns += _columns(series, len(self.begin_ns))
         return Samples(role, self.begin_ns, self.begin_ns - self.deadline_ns, columns)
 
-    def first_change(self, path: Path, after_ns: int, before_ns: int) -> int | None:
-        """Return when the first reading of `path` after `after_ns` that differs from the one
-        before it began, None if there is none until `before_ns`.
+    def history(self, path: Path, begin_ns: int, end_ns: int) -> FileHistory | None:
+        """Return what `path` held in a stretch of time, None where it was not read until its end.
+
+        The first text is the one of the last reading that began before; it counts from `begin_ns`.
         """
         for series in self.series:
             if series.target.path == path:
-                times = self.begin_ns[series.rows[series.changes[1:]]]
-                inside = times[(times >= after_ns) & (times < before_ns)]
-                return int(inside[0]) if inside.size else None
+                times = self.begin_ns[series.rows[series.changes]]
+                first = max(0, int(np.searchsorted(times, begin_ns, side="right")) - 1)
+                last = int(np.searchsorted(times, end_ns))
+                readings = [
+                    Stood(t_ns=max(begin_ns, int(times[at])), text=_text(series, at))
+                    for at in range(first, last)
+                ]
+                return FileHistory.of(readings) if readings else None
         return None
+
+
+def _text(series: Series, at: int) -> str | None:
+    values = series.values[at]
+    found = None if values is None else values.get(series.target.path.name)
+    return None if found is None else str(found)
 
 
 def read_spool(

@@ -112,7 +112,7 @@ def run_trial(
         t_end_ns=time.monotonic_ns(),
         hold_ns=plan.hold_ns,
         containers=tuple(collect.containers(progress)),
-        phases=tuple(collect.with_file_times(progress)),
+        phases=tuple(collect.with_histories(progress)),
         sampler=progress.figures,
         probes=tuple(collect.probe_figures(progress)),
         events=tuple(collect.events(progress)),

@@ -11,14 +11,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from cgbench.records import first_format
+from cgbench.records.file_history import Count, FileHistory
 from cgbench.records.run import PointKey
 from cgbench.spec.fields import Foreign, Label, MetricName, Name, Via
 from cgbench.spec.model import Model
 from cgbench.spec.option import Value
 from cgbench.spec.schedule import labelled
-
-Count = Annotated[int, Field(ge=0, lt=2**63)]
-"""How many there were; also a time stamp, in ns."""
 
 Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 """A whole number as a kernel or a probe may state one."""
@@ -35,10 +33,12 @@ class Source(Model):
 
 
 class FileChange(Model):
-    """One interface file around a change: its text before, after, and as it should be.
+    """One interface file around a change: its text before, right after the answer, as it should be.
 
     `held` is its text when the phase ended. `t_changed_ns` is when the first reading that shows
-    `after` began; None if it never differed.
+    `expected` began, or another new text if that never stood; None if it never differed. `history`
+    is what the sampler saw from the request to the end, None where the file was not sampled, or by
+    an older cgbench.
     """
 
     file: Label
@@ -47,6 +47,7 @@ class FileChange(Model):
     expected: Foreign | None
     held: Foreign | None = None
     t_changed_ns: Count | None = None
+    history: FileHistory | None = None
 
 
 class Change(Model):
@@ -64,6 +65,24 @@ class Change(Model):
     warnings: tuple[Foreign, ...] = ()
     error: Foreign | None = None
     files: tuple[FileChange, ...] = ()
+
+    @property
+    def late(self) -> tuple[FileChange, ...]:
+        """The files that took hold only after the answer, which said too early that all is done."""
+        return tuple(
+            file
+            for file in self.files
+            if file.history is not None
+            and file.expected is not None
+            and file.after != file.expected
+            and file.expected in file.history.texts
+            and (file.t_changed_ns or 0) > self.t_answer_ns
+        )
+
+    @property
+    def in_force_ns(self) -> int:
+        """When it was answered and all of its files had taken hold that ever did."""
+        return max([self.t_answer_ns, *(file.t_changed_ns or 0 for file in self.late)])
 
     @model_validator(mode="before")
     @classmethod
@@ -119,7 +138,9 @@ class Phase(Model):
     @property
     def effective(self) -> str | None:
         """The text of the option's interface files after the change, None if there are none."""
-        texts = [change.after for change in self.change.files if change.after is not None]
+        late = self.change.late
+        found = [one.expected if one in late else one.after for one in self.change.files]
+        texts = [text for text in found if text is not None]
         return " ".join(dict.fromkeys(texts)) or None
 
 

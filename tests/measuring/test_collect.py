@@ -19,6 +19,7 @@ from cgbench.measuring.container import Running
 from cgbench.measuring.probe import ProbeFile
 from cgbench.measuring.readings import Readings, Target
 from cgbench.measuring.sampler import Sampler
+from cgbench.records.file_history import FileHistory, Stood
 from cgbench.records.samples import Column, Samples, TrialData
 from cgbench.records.trial import (
     Change,
@@ -234,10 +235,10 @@ def test_events_of_other_runs_containers_are_left_out_and_the_rest_put_in_order(
     ]  # fmt: skip
 
 
-def test_a_file_has_a_time_of_change_only_where_it_changed_and_was_sampled() -> None:
-    sampled, before = Path("/cg/cpu.max"), "max 100000"
+def test_a_file_has_a_history_only_where_it_was_sampled() -> None:
+    sampled, text = Path("/cg/cpu.max"), "50000 100000"
     files = (
-        FileChange(file="cpu.max", before=before, after="50000 100000", expected=None),
+        FileChange(file="cpu.max", before="max 100000", after="max 100000", expected=text),
         FileChange(file="cpu.weight", before="100", after="50", expected=None),
     )
     change = Change(
@@ -246,17 +247,23 @@ def test_a_file_has_a_time_of_change_only_where_it_changed_and_was_sampled() -> 
     phase = Phase(
         number=1, role="worker", option="cpu-quota", change=change, settings={}, t_end_ns=100
     )
+    seen = FileHistory.of([Stood(t_ns=5, text="max 100000"), Stood(t_ns=40, text=text)])
 
-    class Changed(Readings):
-        def first_change(self, path: Path, after_ns: int, before_ns: int) -> int | None:
-            assert (path, after_ns, before_ns) == (sampled, 5, 100)
-            return 7
+    class Seen(Readings):
+        def history(self, path: Path, begin_ns: int, end_ns: int) -> FileHistory | None:
+            assert (path, begin_ns, end_ns) == (sampled, 5, 100)
+            return seen
 
     progress = Harvest(0, phases=[phase], targets=[Target("worker", sampled, text=True)])
-    assert list(collect.with_file_times(progress)) == [phase]
-    progress.readings = Changed(NONE, NONE, NONE, ())
-    (found,) = collect.with_file_times(progress)
-    assert [file.t_changed_ns for file in found.change.files] == [7, None]
+    assert list(collect.with_histories(progress)) == [phase]
+    progress.readings = Seen(NONE, NONE, NONE, ())
+    (found,) = collect.with_histories(progress)
+    assert [file.history for file in found.change.files] == [seen, None]
+    assert [file.t_changed_ns for file in found.change.files] == [40, None]
+    # The answer came first, so the time to effect is that of the file.
+    assert found.change.late == found.change.files[:1]
+    assert found.change.in_force_ns == 40
+    assert found.effective == f"{text} 50"
 
 
 def test_a_stream_of_stats_that_broke_stands_in_the_record_of_its_container() -> None:

@@ -16,7 +16,7 @@ import pytest
 from cgbench.engine.container_spec import ContainerSpec
 from cgbench.engine.engine import Engine, State
 from cgbench.errors import TrialError
-from cgbench.host.cgroups import Cgroup
+from cgbench.host.cgroups import Cgroup, find
 from cgbench.measuring import container
 from cgbench.measuring.container import Birth, Counted, Running
 from cgbench.spec.experiment import Container
@@ -224,3 +224,15 @@ def test_a_counter_grows_only_between_two_readings() -> None:
     assert now.grown("a", before) == 2
     assert now.grown("b", before) is None
     assert now.grown("a", None) is None
+
+
+def test_every_file_that_a_value_needs_is_an_interface_file_of_it(tmp_path: Path) -> None:
+    tree = hybrid(tmp_path)
+    for file in ("cpu.cfs_quota_us", "cpu.cfs_period_us"):
+        tree.write(f"sys/fs/cgroup/cpu/docker/id/{file}", "1\n")
+    tree.write("proc/7/cgroup", "4:cpu:/docker/id\n")
+    cgroup = find(7, tree.root / "proc", tree.root)
+    found = container.interface_paths(cgroup, {"cpus": "0.5", "memory": "64m"})
+    assert {path.name: one.expected({"cpus": "0.5"}) for path, one in found.items()} == {
+        "cpu.cfs_quota_us": "50000", "cpu.cfs_period_us": "100000",
+    }  # fmt: skip

@@ -221,22 +221,33 @@ def at(number: int) -> int:
     return START + number * PERIOD + 30_000
 
 
-def test_the_first_change_is_the_first_reading_that_differs(tmp_path: Path) -> None:
+def held(readings: Readings, begin: int, end: int) -> list[tuple[int, str | None]]:
+    found = readings.history(LIMIT.path, begin, end)
+    return [] if found is None else [(one.t_ns, one.text) for one in found.readings]
+
+
+def test_a_history_begins_with_what_stood_at_the_request_and_has_each_text_once(
+    tmp_path: Path,
+) -> None:
     readings = walked(tmp_path)
-    assert readings.first_change(LIMIT.path, START, at(100)) == at(3)
-    assert readings.first_change(LIMIT.path, at(3), at(100)) == at(3)
-    assert readings.first_change(LIMIT.path, at(3) + 1, at(100)) == at(5)
+    assert held(readings, at(2), at(100)) == [
+        (at(2), "max"), (at(3), "5000"), (at(5), "7000"), (at(6), "max"),
+    ]  # fmt: skip
+    # A reading that began before the request shows what stood at it.
+    assert held(readings, at(4) + 1, at(6)) == [(at(4) + 1, "5000"), (at(5), "7000")]
 
 
-def test_a_change_after_the_stretch_asked_for_does_not_count(tmp_path: Path) -> None:
-    readings = walked(tmp_path)
-    assert readings.first_change(LIMIT.path, START, at(3)) is None
-    assert readings.first_change(LIMIT.path, at(6) + 1, at(100)) is None
+def test_what_comes_after_the_stretch_asked_for_does_not_count(tmp_path: Path) -> None:
+    assert held(walked(tmp_path), at(1), at(3)) == [(at(1), "max")]
+    assert held(walked(tmp_path), at(7), at(9)) == [(at(7), "max")]
 
 
-def test_the_first_reading_of_all_is_no_change(tmp_path: Path) -> None:
-    assert walked(tmp_path).first_change(LIMIT.path, 0, at(3)) is None
+def test_a_file_that_vanished_has_no_text_from_then_on(tmp_path: Path) -> None:
+    ticks = [Tick(1, [b"max"]), Tick(2, [None])]
+    readings = decoded(tmp_path, [LIMIT], encoded([LIMIT], ticks))
+    assert held(readings, at(1), at(9)) == [(at(1), "max"), (at(2), None)]
 
 
-def test_a_file_that_was_not_sampled_has_no_change(tmp_path: Path) -> None:
-    assert walked(tmp_path).first_change(Path("/cg/cpu.weight"), 0, at(100)) is None
+def test_a_file_that_was_not_sampled_has_no_history(tmp_path: Path) -> None:
+    assert walked(tmp_path).history(Path("/cg/cpu.weight"), 0, at(100)) is None
+    assert walked(tmp_path).history(LIMIT.path, 0, at(1)) is None

@@ -47,9 +47,10 @@ def test_a_run_of_the_sampler_gives_columns_and_figures(tmp_path: Path) -> None:
         file.write(b"5000 10000")
     time.sleep(0.3)
     readings, figures = running.stop()
-    changed = readings.first_change(limit, requested - PERIOD, time.monotonic_ns())
-    assert changed is not None
-    assert abs(changed - requested) < 250 * MS
+    history = readings.history(limit, requested - PERIOD, time.monotonic_ns())
+    assert history is not None
+    assert history.texts == ("max 100000", "5000 10000")
+    assert abs(history.readings[1].t_ns - requested) < 250 * MS
     texts = column(readings, "worker", "cpu.max")
     assert texts[0] == "max 100000"
     assert texts[-1] == "5000 10000"
