@@ -131,8 +131,8 @@ def verify(
 ) -> None:
     """Measure what every option of docker update really does: the truth table of this host.
 
-    Exit status 1 if a limit that Docker says it set is not in force, else 3 if an option is
-    inconclusive.
+    Exit status 1 if a limit that Docker says it set is not in force, or one that it refused is,
+    else 3 if an option is inconclusive.
     """
     if quick and disturb_daemon:
         raise typer.BadParameter("--quick leaves out survival, which --disturb-daemon is part of")

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
+from cgbench.judging import enforced
 from cgbench.judging.intervals import relative_spread_pct
 from cgbench.judging.run import Run
+from cgbench.records.trial import Harness
 from cgbench.spec.conversions import bandwidth
-from cgbench.spec.metrics import METRICS
 from cgbench.units import NS_PER_US
 from cgbench.wording import count
 
@@ -25,6 +26,11 @@ DRIFT_PCT = 10.0
 PERIODS_WANTED = 50
 DISAGREEMENT_PCT = 5.0
 TRIALS_WANTED = 5
+
+STOLEN = "the hypervisor took up to {:.1f} % of the CPU time away from this host"
+USED = "other processes of this host used up to {:.2f} CPUs during a trial"
+EMULATED = "this host's CPUs are emulated, and CPU time taken from the emulator is not visible"
+"""What may have moved a value besides its limit, in words."""
 
 DISTURBANCES = ("steal", "other tenants")
 """The checks that show that CPU time went elsewhere: a missing share is then no limit's fault."""
@@ -46,19 +52,14 @@ def examine(run: Run) -> list[Check]:
     return sorted(found, key=lambda check: check.severity != "warning")
 
 
-def doubt(run: Run, metric: str) -> str | None:
-    """Return what besides the limit may have moved a metric out of its band, None if nothing."""
-    if not METRICS[metric].taken_away:
-        return None
-    found = {
-        check.name: check.reason
-        for check in examine(run)
-        if check.name in (*DISTURBANCES, "emulated CPU")
-    }
-    # CPU time taken from an emulator is charged to whatever ran in it, and its ticks come late:
-    # with the outer host at a load of 5, quotas were missed by -50 to +39 %, without load by 1 %.
-    unseen = found.pop("emulated CPU", None)
-    return next(iter(found.values()), unseen)
+def steal_pct(account: Harness, cpus: int) -> float:
+    """Return the part of the host's CPU time that the hypervisor took in a trial."""
+    return 100 * account.steal_cpu_s / account.elapsed_s / cpus
+
+
+def others_cpus(account: Harness) -> float | None:
+    """Return how many CPUs other processes of the host used in a trial, None if not known."""
+    return None if account.other_cpu_s is None else account.other_cpu_s / account.elapsed_s
 
 
 def _completeness(run: Run) -> Iterator[Check]:
@@ -86,18 +87,15 @@ def _completeness(run: Run) -> Iterator[Check]:
 
 
 def _neighbours(run: Run) -> Iterator[Check]:
-    noisy = [trial for trial in run.finished if trial.harness is not None]
-    capacity = run.record.host.cpus
-    steal = [100 * t.harness.steal_cpu_s / t.harness.elapsed_s / capacity
-             for t in noisy if t.harness]  # fmt: skip
+    noisy = [trial.harness for trial in run.finished if trial.harness is not None]
+    steal = [steal_pct(one, run.record.host.cpus) for one in noisy]
     if steal and max(steal) > STEAL_PCT:
         yield Check(
             "steal", "warning",
-            f"the hypervisor took up to {max(steal):.1f} % of the CPU time away from this host",
+            STOLEN.format(max(steal)),
             "Repeat on a quieter machine, or trust CPU time and not throughput.",
         )  # fmt: skip
-    others = [t.harness.other_cpu_s / t.harness.elapsed_s for t in noisy
-              if t.harness and t.harness.other_cpu_s is not None]  # fmt: skip
+    others = [used for one in noisy if (used := others_cpus(one)) is not None]
     if len(others) < len(noisy):
         yield Check(
             "other tenants unknown", "note",
@@ -108,7 +106,7 @@ def _neighbours(run: Run) -> Iterator[Check]:
     if others and max(others) > OTHERS_CPUS:
         yield Check(
             "other tenants", "warning",
-            f"other processes of this host used up to {max(others):.2f} CPUs during a trial",
+            USED.format(max(others)),
             "Stop them: limits near the host's capacity read too low, stalls too long.",
         )  # fmt: skip
 
@@ -117,7 +115,7 @@ def _emulated(run: Run) -> Iterator[Check]:
     if run.record.host.emulated:
         yield Check(
             "emulated CPU", "note",
-            "this host's CPUs are emulated, and CPU time taken from the emulator is not visible",
+            EMULATED,
             "Trust limits and ratios; times to effect, stalls and speeds are the emulator's.",
         )  # fmt: skip
 
@@ -209,12 +207,9 @@ def _read_back(run: Run) -> Iterator[Check]:
     reasons: set[str] = set()
     for trial in run.finished:
         for phase in trial.phases:
-            for file in phase.change.files:
-                if file.expected is not None and file.after != file.expected:
-                    reasons.add(
-                        f"{file.file} held {file.after} where {phase.option} "
-                        f"{phase.label} should give {file.expected}"
-                    )
+            departed = enforced.departure(phase) if phase.change.error is None else None
+            if departed is not None:
+                reasons.add(departed.reason)
             reasons |= {f"Docker warned: {warning}" for warning in phase.change.warnings}
     for reason in sorted(reasons):
         yield Check(

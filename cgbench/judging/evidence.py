@@ -1,4 +1,4 @@
-"""What one run shows about one option: phases, figures, and what may have disturbed them."""
+"""What one run shows about one option: its phases and figures, by value."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from cgbench.judging import checks
+from cgbench.judging.excuse import excuse
+from cgbench.judging.rows import situations
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Entry
-from cgbench.records.run import PointKey
+from cgbench.judging.value import Tried
+from cgbench.records.run import PointKey, Row
 from cgbench.records.trial import Phase
 from cgbench.records.verdict import Declared, Enforced, Point, TimeToEffect
 from cgbench.spec.conversions import conversion
-from cgbench.spec.judged import judged_metric
+from cgbench.spec.judged import candidates, judged_metric
 from cgbench.spec.option import CPU_WEIGHT
+from cgbench.spec.schedule import steps
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Evidence:
     """One option in one run: its phases by way of setting, its figures, its judged metric.
 
     Only `updates` are judged: results of `docker run` are compared with them separately.
-    `control_arm` are values written past Docker. `doubt` is what else may have moved the metric.
+    `control_arm` are values written past Docker.
     """
 
     run: Run
@@ -31,7 +34,6 @@ class Evidence:
     control_arm: Sequence[Phase]
     entries: Mapping[tuple[PointKey, str], Entry]
     metric: str | None
-    doubt: str | None
 
     @property
     def accepted(self) -> list[Phase]:
@@ -47,6 +49,49 @@ class Evidence:
             if metric == self.metric and key in updated
         )
 
+    def tried(self) -> list[Tried]:
+        """Return every value of the schedule on its container, measured or not."""
+        record = self.run.record
+        planned = [
+            PointKey(step.role, step.option, step.via, step.requested, step.note)
+            for step in steps(record.experiment, record.host.cpus)
+            if step.option == self.option and step.via == "update" and not step.prepares
+        ]
+        phases: dict[PointKey, list[Phase]] = {key: [] for key in planned}
+        for phase in self.updates:
+            phases.setdefault(phase.point(), []).append(phase)
+        rows: dict[PointKey, list[Row]] = {}
+        for row in self.run.rows:
+            if row.metric == self.metric and row.option == self.option:
+                rows.setdefault(row.key, []).append(row)
+        return [self._tried(key, phases[key], rows.get(key, [])) for key in phases]
+
+    def _tried(self, key: PointKey, phases: Sequence[Phase], rows: Sequence[Row]) -> Tried:
+        entry = None if self.metric is None else self.entries.get((key, self.metric))
+        felt = None if entry is None else entry.estimate
+        return Tried(
+            key=key,
+            phases=phases,
+            metric=self.metric,
+            felt=felt,
+            awaited=felt is None and bool(phases) and self._awaited(key),
+            excuse=None if felt is None else excuse(self.run, rows, felt),
+        )
+
+    def _awaited(self, key: PointKey) -> bool:
+        """Say whether a workload should have shown this value."""
+        record = self.run.record
+        names = candidates(record.experiment, self.option)
+        return any(
+            situation.expected(name, key.role) is not None
+            # There is no share without a rival.
+            and (name != "cpu_share_pct" or len(situation.rivals(key.role)) > 1)
+            for trial in self.run.finished
+            for phase, situation in situations(record, trial)
+            if phase.point() == key
+            for name in names
+        )
+
     def declared(self) -> Declared:
         """Return what Docker answered."""
         changes = [phase.change for phase in self.updates]
@@ -57,9 +102,16 @@ class Evidence:
         )
 
     def enforced(self) -> dict[str, Enforced]:
-        """Return every interface file around the last accepted change."""
+        """Return every interface file around the last accepted change.
+
+        Where the answer came first it is what the file held once it changed.
+        """
         return {
-            file.file: Enforced(before=file.before, after=file.after, expected=file.expected)
+            file.file: Enforced(
+                before=file.before,
+                after=file.expected if file in phase.change.late else file.after,
+                expected=file.expected,
+            )
             for phase in self.accepted
             for file in phase.change.files
         }
@@ -104,6 +156,7 @@ class Evidence:
             enforced=enforced,
             # Without a reading of the new value no workload can have shown its effect.
             experienced=None if enforced is None else self._median("settle_ms"),
+            answered_first=sum(bool(phase.change.late) for phase in self.accepted),
         )
 
     def _median(self, metric: str) -> float | None:
@@ -130,7 +183,6 @@ def gather(run: Run, option: str) -> Evidence:
         control_arm=[phase for phase in phases if phase.change.via == "cgroupfs"],
         entries=entries,
         metric=metric,
-        doubt=None if metric is None else checks.doubt(run, metric),
     )
 
 

@@ -33,6 +33,18 @@ def of_trial(run: RunRecord, trial: TrialRecord, data: Measured) -> Iterator[Row
 
     Refused changes and phases that prepare others have none.
     """
+    for phase, situation in situations(run, trial):
+        settings = {role: load.settings for role, load in situation.loads.items()}
+        found = {role: _measured(phase, one, settings[role]) for role, one in data.items()}
+        _add_shares({role: metrics for role, (metrics, _) in found.items()}, situation)
+        for role, (metrics, n_samples) in found.items():
+            metrics |= _restarts(phase, trial, role)
+            place = _Place(run.experiment.name, trial.number, phase, role)
+            yield from _rows(place, metrics, situation, n_samples)
+
+
+def situations(run: RunRecord, trial: TrialRecord) -> Iterator[tuple[Phase, Situation]]:
+    """Yield every phase that is judged, with what all containers want and may get in it."""
     specs = {one.role: one for one in run.experiment.containers}
     in_force: dict[str, Settings] = {role: dict(one.options) for role, one in specs.items()}
     kinds = {one.role: one.probe for one in trial.containers}
@@ -43,20 +55,17 @@ def of_trial(run: RunRecord, trial: TrialRecord, data: Measured) -> Iterator[Row
         let_in[phase.role] = max(let_in.get(phase.role, 0), tasks)
         if phase.change.error is not None or phase.prepares:
             continue
-        situation = Situation(
-            {
-                role: _load(one, in_force[role], let_in.get(role, 0), kinds[role])
-                for role, one in specs.items()
-            },
-            run.host.cpu_numbers,
-            run.experiment.group,
+        yield (
+            phase,
+            Situation(
+                {
+                    role: _load(one, in_force[role], let_in.get(role, 0), kinds[role])
+                    for role, one in specs.items()
+                },
+                run.host.cpu_numbers,
+                run.experiment.group,
+            ),
         )
-        found = {role: _measured(phase, one, in_force[role]) for role, one in data.items()}
-        _add_shares({role: metrics for role, (metrics, _) in found.items()}, situation)
-        for role, (metrics, n_samples) in found.items():
-            metrics |= _restarts(phase, trial, role)
-            place = _Place(run.experiment.name, trial.number, phase, role)
-            yield from _rows(place, metrics, situation, n_samples)
 
 
 class _Place(NamedTuple):

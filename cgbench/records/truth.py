@@ -19,17 +19,10 @@ from cgbench.spec.metrics import METRICS
 from cgbench.spec.model import Model
 from cgbench.spec.options import OPTIONS
 
-NOT_IN_FORCE = (
-    Outcome.INEFFECTIVE,
-    Outcome.IGNORED,
-    Outcome.DISCARDED,
-    Outcome.REVERTED,
-)
-"""Verdicts on a limit that Docker says it set, and that is not there."""
-
 SIGNS = {
-    Outcome.EFFECTIVE: "✓", Outcome.IMPRECISE: "~", Outcome.INEFFECTIVE: "✗",
-    Outcome.IGNORED: "✗", Outcome.DISCARDED: "✗", Outcome.REJECTED: "!", Outcome.REVERTED: "✗",
+    Outcome.EFFECTIVE: "✓", Outcome.IMPRECISE: "~", Outcome.PARTIAL: "◐",
+    Outcome.WRONG: "✗", Outcome.INEFFECTIVE: "✗", Outcome.IGNORED: "✗", Outcome.DISCARDED: "✗",
+    Outcome.REJECTED: "!", Outcome.REVERTED: "✗",
     Outcome.UNSUPPORTED: "–", Outcome.INCONCLUSIVE: "?",
 }  # fmt: skip
 """A sign for each verdict, which distinguishes it without colour."""
@@ -98,8 +91,10 @@ class TruthTable(Model):
 
     @property
     def not_in_force(self) -> tuple[str, ...]:
-        """The options that Docker says it set and that are not in force."""
-        return tuple(row.verdict.option for row in self.rows if row.verdict.verdict in NOT_IN_FORCE)
+        """The options of which Docker says what is not so: set and not in force, or refused and
+        changed all the same.
+        """
+        return tuple(row.verdict.option for row in self.rows if row.verdict.fails)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data: the format of `cgbench verify --json`."""

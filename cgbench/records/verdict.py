@@ -21,6 +21,8 @@ class Outcome(StrEnum):
 
     EFFECTIVE = "effective"
     IMPRECISE = "imprecise"
+    PARTIAL = "partial"
+    WRONG = "wrong"
     INEFFECTIVE = "ineffective"
     IGNORED = "ignored"
     DISCARDED = "discarded"
@@ -28,6 +30,16 @@ class Outcome(StrEnum):
     REVERTED = "reverted"
     UNSUPPORTED = "unsupported"
     INCONCLUSIVE = "inconclusive"
+
+
+NOT_IN_FORCE = (
+    Outcome.WRONG,
+    Outcome.INEFFECTIVE,
+    Outcome.IGNORED,
+    Outcome.DISCARDED,
+    Outcome.REVERTED,
+)
+"""Verdicts on a limit that Docker says it set, and that is not there as it says."""
 
 
 class Declared(Model):
@@ -82,15 +94,38 @@ Milliseconds = Annotated[float, Field(ge=0, lt=2**63 / NS_PER_MS), AfterValidato
 
 
 class TimeToEffect(Model):
-    """Median milliseconds after the request; None where it was not seen."""
+    """Median milliseconds after the request; None where it was not seen.
+
+    `answered_first` counts the changes that were answered before they were in force.
+    """
 
     answer: Milliseconds | None
     enforced: Milliseconds | None
     experienced: Milliseconds | None
+    answered_first: int = 0
+
+
+class Value(Model):
+    """One value tried on one container, judged by all three layers."""
+
+    requested: Foreign
+    note: Foreign | None
+    role: Name
+    verdict: Outcome
+    reason: Foreign
+
+    @property
+    def label(self) -> str:
+        """The value asked for, with its note."""
+        return labelled(self.requested, self.note)
 
 
 class Verdict(Model):
-    """One option's verdict on one host, from one run."""
+    """One option's verdict on one host, from one run.
+
+    `values` are the single ones that it is made from, none in a table of an older cgbench.
+    `refused_yet_changed` says that Docker refused a value and the kernel's changed all the same.
+    """
 
     option: Name
     verdict: Outcome
@@ -99,6 +134,13 @@ class Verdict(Model):
     declared: Declared
     enforced: Mapping[Label, Enforced]
     experienced: tuple[Point, ...]
+    values: tuple[Value, ...] = ()
+    refused_yet_changed: bool = False
     control: Foreign | None
     time_to_effect_ms: TimeToEffect
     evidence: tuple[Foreign, ...]
+
+    @property
+    def fails(self) -> bool:
+        """Whether what Docker says is not so."""
+        return self.verdict in NOT_IN_FORCE or self.refused_yet_changed

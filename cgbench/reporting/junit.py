@@ -9,7 +9,7 @@ from typing import Literal
 
 from cgbench.foreign import printable
 from cgbench.records.comparison import Comparison, Finding, Judgement
-from cgbench.records.truth import NOT_IN_FORCE, Row, TruthTable
+from cgbench.records.truth import Row, TruthTable
 from cgbench.records.verdict import Outcome
 from cgbench.reporting.words.comparison import change, headline, regression, where
 from cgbench.spec.options import OPTIONS
@@ -49,7 +49,7 @@ def of_comparisons(many: Sequence[Comparison]) -> str:
 def _option(row: Row) -> _Case:
     one = row.verdict
     name, words = OPTIONS[one.option].flag, f"{one.verdict.value}: {one.reason}"
-    if one.verdict in NOT_IN_FORCE:
+    if one.fails:
         return _Case(name, "failure", one.reason, words, one.verdict.value, one.advice)
     undecided = one.verdict in (Outcome.UNSUPPORTED, Outcome.INCONCLUSIVE)
     return _Case(name, "skipped" if undecided else None, words, words)

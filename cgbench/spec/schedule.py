@@ -76,6 +76,14 @@ def planned(experiment: Experiment, cpus: int, seed: int) -> list[TrialPlan]:
     ]
 
 
+def steps(experiment: Experiment, cpus: int) -> list[PlannedStep]:
+    """Return every step that each repetition makes on a host with `cpus` CPUs.
+
+    Raises ExperimentError when one asks for more CPUs than there are.
+    """
+    return [step for walk in _walks(experiment, cpus) for step in walk]
+
+
 def _walks(experiment: Experiment, cpus: int) -> list[list[PlannedStep]]:
     """Return the steps of each life of the containers, without those that do not fit the host."""
     walks: list[list[PlannedStep]] = []

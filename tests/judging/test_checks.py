@@ -269,15 +269,3 @@ def test_warnings_stand_before_notes() -> None:
     severities = [check.severity for check in found]
     assert severities == sorted(severities, reverse=True)
     assert len(set(severities)) == 2
-
-
-@pytest.mark.parametrize("made", [lambda: steal(2.0), lambda: others(1.0)])
-def test_what_went_elsewhere_is_a_doubt_where_it_can_take_something_away(
-    made: Callable[[], Run],
-) -> None:
-    assert checks.doubt(made(), "cpus_used") == checks.examine(made())[0].reason
-    assert checks.doubt(made(), "memory_max_bytes") is None
-
-
-def test_on_a_quiet_host_there_is_no_doubt() -> None:
-    assert checks.doubt(run(), "cpus_used") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,9 +22,15 @@ from tests.made import records, run_builder
 from tests.made.run_builder import MadeUp, obedient
 
 
-def more_than_declared(settings: Settings) -> tuple[int | None, int]:
-    quota, period = bandwidth(settings)
-    return (None if quota is None else round(quota * 1.1)), period
+def scaled(factor: float) -> Callable[[Settings], tuple[int | None, int]]:
+    def kernel(settings: Settings) -> tuple[int | None, int]:
+        quota, period = bandwidth(settings)
+        return (None if quota is None else round(quota * factor)), period
+
+    return kernel
+
+
+more_than_declared, less_than_declared = scaled(1.08), scaled(0.92)
 
 
 def deaf(_settings: Settings) -> tuple[int | None, int]:
@@ -76,8 +83,16 @@ def test_a_value_outside_the_band_is_imprecise_and_the_reason_says_by_how_much(
     directory = run_builder.build(tmp_path, MadeUp(kernel=more_than_declared))
     found = verdict.judge(load(directory), "cpu-quota")
     assert found.verdict is Outcome.IMPRECISE
-    assert "+10." in found.reason or "+9." in found.reason
+    assert "+8." in found.reason or "+7." in found.reason
     assert found.advice
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.12])
+def test_a_value_far_outside_the_band_is_wrong(tmp_path: Path, factor: float) -> None:
+    run = load(run_builder.build(tmp_path, MadeUp(kernel=scaled(factor))))
+    found = verdict.judge(run, "cpu-quota")
+    assert found.verdict is Outcome.WRONG
+    assert re.search("(6 of 6 values|, 5) were wrong: at [0-9]+, cpus_used was", found.reason)
 
 
 def test_a_workload_that_does_not_change_makes_it_ineffective(tmp_path: Path) -> None:
@@ -140,10 +155,26 @@ def test_a_file_that_another_update_undid_is_reverted(tmp_path: Path) -> None:
 
 
 def test_a_disturbed_host_makes_a_miss_inconclusive_and_no_pass(tmp_path: Path) -> None:
-    made = MadeUp(kernel=more_than_declared, other_cpu_s=20.0)
+    made = MadeUp(kernel=less_than_declared, other_cpu_s=20.0)
     found = verdict.judge(load(run_builder.build(tmp_path, made)), "cpu-quota")
     assert found.verdict is Outcome.INCONCLUSIVE
     assert "other processes" in found.reason
+
+
+def test_a_disturbed_host_never_adds_to_what_a_container_gets(tmp_path: Path) -> None:
+    made = MadeUp(kernel=more_than_declared, other_cpu_s=20.0)
+    found = verdict.judge(load(run_builder.build(tmp_path, made)), "cpu-quota")
+    assert found.verdict is Outcome.IMPRECISE
+
+
+def test_what_was_taken_explains_no_more_than_itself(tmp_path: Path) -> None:
+    # 0.15 CPUs of others, and half of what was asked is missing.
+    made = MadeUp(kernel=scaled(0.5), other_cpu_s=0.15 * 25)
+    found = verdict.judge(load(run_builder.build(tmp_path, made)), "cpu-quota")
+    assert found.verdict is Outcome.WRONG
+    by = {one.requested: one.verdict for one in found.values}
+    assert by["10000"] is Outcome.INCONCLUSIVE
+    assert by["150000"] is Outcome.WRONG
 
 
 def test_a_disturbed_host_does_not_spoil_a_hit(tmp_path: Path) -> None:

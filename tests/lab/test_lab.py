@@ -44,7 +44,9 @@ SET = {
     "pids-limit": ("--pids-limit 77", "pids.max", {"77"}),
 }
 
-IN_FORCE = (Outcome.EFFECTIVE, Outcome.IMPRECISE, Outcome.INEFFECTIVE)
+IN_FORCE = (
+    Outcome.EFFECTIVE, Outcome.IMPRECISE, Outcome.PARTIAL, Outcome.WRONG, Outcome.INEFFECTIVE,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

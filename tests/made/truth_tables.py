@@ -14,7 +14,7 @@ from cgbench.records.idle_findings import (
     Survival,
 )
 from cgbench.records.truth import Row, TruthTable
-from cgbench.records.verdict import Declared, Enforced, Outcome, Point, TimeToEffect, Verdict
+from cgbench.records.verdict import Declared, Enforced, Outcome, Point, TimeToEffect, Value, Verdict
 from cgbench.spec.options import OPTIONS
 from tests.made import records
 from tests.made.records import RUN
@@ -43,8 +43,16 @@ def verdict(option: str, outcome: Outcome, *, error_pct: float = 0.5) -> Verdict
                 tolerance=524288.0, within=True,
             ),
         ),
+        values=(
+            Value(
+                requested="64m", note=None, role="worker", verdict=outcome,
+                reason=f"at 64m it was so because of {HOSTILE}",
+            ),
+        ),
         control="written past Docker: the kernel kept it",
-        time_to_effect_ms=TimeToEffect(answer=15.0, enforced=12.0, experienced=50.0),
+        time_to_effect_ms=TimeToEffect(
+            answer=15.0, enforced=12.0, experienced=50.0, answered_first=2
+        ),
         evidence=(RUN,),
     )  # fmt: skip
 
@@ -57,6 +65,7 @@ def unseen(option: str, outcome: Outcome) -> Verdict:
             "declared": Declared(accepted=0, refused=(), warnings=()),
             "enforced": {},
             "experienced": (),
+            "values": (),
             "control": None,
             "time_to_effect_ms": TimeToEffect(answer=None, enforced=None, experienced=None),
             "evidence": (),

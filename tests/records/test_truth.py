@@ -7,8 +7,8 @@ import json
 import pytest
 
 from cgbench.judging import verdict
-from cgbench.records.truth import NOT_IN_FORCE, Row, TruthTable
-from cgbench.records.verdict import Outcome, Verdict
+from cgbench.records.truth import Row, TruthTable
+from cgbench.records.verdict import NOT_IN_FORCE, Outcome, Verdict
 from cgbench.spec import experiment_file
 from cgbench.spec.options import OPTIONS
 from tests.made.records import HOST
@@ -40,8 +40,17 @@ def test_json_has_the_documented_keys() -> None:
         "time_to_effect_ms", "bounds", "born_vs_changed", "survival", "evidence",
     } <= set(document["options"][0])  # fmt: skip
     assert set(document["options"][0]["time_to_effect_ms"]) == {
-        "answer", "enforced", "experienced",
+        "answer", "answered_first", "enforced", "experienced",
     }  # fmt: skip
+
+
+def test_a_limit_that_changed_although_it_was_refused_fails() -> None:
+    (row,) = table(Outcome.REJECTED).rows
+    lying = row.verdict.model_copy(update={"refused_yet_changed": True})
+    one = table(Outcome.REJECTED)
+    assert one.not_in_force == ()
+    changed = one.model_copy(update={"rows": (row.model_copy(update={"verdict": lying}),)})
+    assert changed.not_in_force == (row.verdict.option,)
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgbench.records.comparison import Comparison, Judgement
-from cgbench.records.truth import NOT_IN_FORCE, Row, TruthTable
-from cgbench.records.verdict import Outcome
+from cgbench.records.truth import Row, TruthTable
+from cgbench.records.verdict import NOT_IN_FORCE, Outcome
 from cgbench.reporting import junit
 from cgbench.reporting.words import comparison
 from cgbench.spec.options import OPTIONS

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from cgbench.judging.checks import doubt
 from cgbench.judging.estimates import Point
+from cgbench.judging.excuse import explained
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Estimate
 from cgbench.judging.verdict import judge
@@ -146,7 +146,9 @@ def _worst(side: Side, metric: str | None) -> _Worst | None:
     if not known or metric is None:
         return None
     held, error, point = min(known, key=lambda entry: (entry[0], -entry[1]))
-    return _Worst(side.name, error, point, held, None if held else doubt(side.run, metric))
+    one = point.estimate(metric)
+    known_cause = None if held or one is None else explained(side.run, point.key, metric, one)
+    return _Worst(side.name, error, point, held, known_cause)
 
 
 def _headline(sides: Sequence[Side], metric: str | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cgbench.records.run import Host
 from cgbench.records.truth import SIGNS, Row, TruthTable
-from cgbench.records.verdict import Outcome, Point, TimeToEffect, Verdict
+from cgbench.records.verdict import Outcome, Point, TimeToEffect, Value, Verdict
 from cgbench.reporting.pages.interaction_grid import Grid, grid
 from cgbench.reporting.plots.host_times import STAGES, Lane, host_times
 from cgbench.reporting.plots.plot import Plot
@@ -23,14 +23,16 @@ from cgbench.spec.options import OPTIONS
 from cgbench.units import format_duration, format_size
 
 WORST_FIRST = (
-    Outcome.IGNORED, Outcome.DISCARDED, Outcome.INEFFECTIVE, Outcome.REVERTED, Outcome.IMPRECISE,
-    Outcome.REJECTED, Outcome.INCONCLUSIVE, Outcome.UNSUPPORTED, Outcome.EFFECTIVE,
+    Outcome.WRONG, Outcome.IGNORED, Outcome.DISCARDED, Outcome.INEFFECTIVE, Outcome.REVERTED,
+    Outcome.REJECTED, Outcome.PARTIAL, Outcome.IMPRECISE, Outcome.INCONCLUSIVE,
+    Outcome.UNSUPPORTED, Outcome.EFFECTIVE,
 )  # fmt: skip
 """Verdicts in the order of the page: accepted by Docker but not in force comes first."""
 
 _TONES = {
     Outcome.IMPRECISE: "imprecise",
     Outcome.REJECTED: "refused",
+    Outcome.PARTIAL: "refused",
     Outcome.INCONCLUSIVE: "undecided",
     Outcome.UNSUPPORTED: "undecided",
     Outcome.EFFECTIVE: "holds",
@@ -38,22 +40,24 @@ _TONES = {
 _TONE_WORDS = {
     "fiction": "not in force",
     "imprecise": "imprecise",
-    "refused": "refused",
+    "refused": "refused, or some values",
     "undecided": "undecided",
     "holds": "in force",
 }
 
 
 MEANINGS = {
+    Outcome.WRONG: "in force with another value or effect than asked",
     Outcome.IGNORED: "accepted, but the kernel's value never changed",
     Outcome.DISCARDED: "accepted with a warning that it was dropped",
     Outcome.INEFFECTIVE: "in the kernel's file, but the workload does not change",
     Outcome.REVERTED: "took hold, then was undone",
-    Outcome.IMPRECISE: "takes hold, but outside its band",
+    Outcome.IMPRECISE: "takes hold, a little outside its band",
     Outcome.REJECTED: "refused with an error",
-    Outcome.INCONCLUSIVE: "the host was too noisy, or nothing was measured: never a pass",
+    Outcome.PARTIAL: "some values hold, others are refused",
+    Outcome.INCONCLUSIVE: "disturbed, or not measured: never a pass",
     Outcome.UNSUPPORTED: "this host cannot do it; the unmet precondition is named",
-    Outcome.EFFECTIVE: "declared, enforced and experienced agree",
+    Outcome.EFFECTIVE: "accepted, held to the end, felt within its band",
 }
 """Each verdict as the page's legend explains it."""
 
@@ -98,6 +102,17 @@ class Cell:
         one = self.row.verdict
         words = (*one.declared.warnings, *one.declared.refused)
         return next((text for text in words if text not in one.reason), None)
+
+    @property
+    def departing(self) -> tuple[Value, ...]:
+        """The values that are not effective, each with a reason of its own."""
+        values = self.row.verdict.values
+        return tuple(one for one in values if one.verdict is not Outcome.EFFECTIVE)
+
+    @property
+    def roles(self) -> int:
+        """How many containers the values were tried on."""
+        return len({one.role for one in self.row.verdict.values})
 
     @property
     def verdict(self) -> Verdict:
@@ -277,7 +292,7 @@ def _cell(row: Row) -> Cell:
     one = row.verdict
     return Cell(
         row=row,
-        tone=_tone(one.verdict),
+        tone="fiction" if one.fails else _tone(one.verdict),
         sign=SIGNS[one.verdict],
         declared=truth_cells.declared(one.declared),
         files=tuple(_file_cell(one, name) for name in one.enforced),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cgbench.judging import checks, verdict
+from cgbench.judging import excuse, verdict
 from cgbench.judging.estimates import Point, judged, points, same_throughput
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Estimate
@@ -141,9 +141,10 @@ def _limits(run: Run, many: Sequence[Point], metric: str | None) -> tuple[str | 
         return f"Nothing is expected of the workload, so no figure judges `--{name}`.", True
     outside = [entry for entry in known if entry[1].within is False]
     if outside and metric is not None:
-        # A metric that does not follow the requested values at all is no effect of other load.
-        certain = verdict.judge(run, name).verdict is Outcome.INEFFECTIVE
-        doubt = None if certain else checks.doubt(run, metric)
+        # A departure that nothing else explains is certain, whatever may explain the others.
+        open_still = verdict.judge(run, name).verdict is Outcome.INCONCLUSIVE
+        reasons = [excuse.explained(run, point.key, metric, one) for point, one, _ in outside]
+        doubt = next((one for one in reasons if one is not None), None) if open_still else None
         return _not_held(name, known, outside, doubt), False
     within = f"within {percent_bound(max(abs(error) for _, _, error in known))}"
     if same_throughput([point for point, _, _ in known]):

@@ -8,7 +8,7 @@ from statistics import median
 
 from cgbench.records.idle_findings import Meeting
 from cgbench.records.truth import TruthTable
-from cgbench.records.verdict import Outcome
+from cgbench.records.verdict import NOT_IN_FORCE, Outcome
 from cgbench.reporting.words.truth_cells import flags, listed, surprises, times, worst_point
 from cgbench.spec.options import OPTIONS
 from cgbench.wording import capitalised, count, milliseconds, signed_percent
@@ -17,6 +17,8 @@ UNDECIDED = (Outcome.INCONCLUSIVE, Outcome.UNSUPPORTED)
 """Verdicts that say nothing about the option."""
 
 _WRONGS = (
+    ((Outcome.WRONG,), "is in force with another value than was asked",
+     "are in force with other values than were asked"),
     ((Outcome.IGNORED, Outcome.DISCARDED), "is accepted and never reaches the kernel",
      "are accepted and never reach the kernel"),
     ((Outcome.INEFFECTIVE,), "is set in the kernel without an effect",
@@ -30,15 +32,25 @@ def _having(table: TruthTable, *outcomes: Outcome) -> list[str]:
     return [row.verdict.option for row in table.rows if row.verdict.verdict in outcomes]
 
 
+def _yet_changed(table: TruthTable) -> list[str]:
+    """Return the options that change although Docker refuses, and that have no worse fault."""
+    return [
+        row.verdict.option
+        for row in table.rows
+        if row.verdict.refused_yet_changed and row.verdict.verdict not in NOT_IN_FORCE
+    ]
+
+
 def headline(table: TruthTable) -> str:
     """Return how many options are not what they say on this host, and which."""
     total = len(table.rows)
     wrong = len(table.not_in_force) + len(_having(table, Outcome.IMPRECISE))
     if wrong:
+        by = [(_having(table, *outcomes), one, many) for outcomes, one, many in _WRONGS]
+        by.append((_yet_changed(table), "is refused and changes all the same",
+                   "are refused and change all the same"))  # fmt: skip
         clauses = [
-            f"{flags(names)} {one if len(names) == 1 else many}"
-            for outcomes, one, many in _WRONGS
-            if (names := _having(table, *outcomes))
+            f"{flags(names)} {one if len(names) == 1 else many}" for names, one, many in by if names
         ]
         says = "is not what it says" if wrong == 1 else "are not what they say"
         which = "; ".join(clauses)
@@ -100,9 +112,12 @@ def _holding(table: TruthTable) -> str | None:
 
 def _undecided(table: TruthTable) -> str | None:
     refused, undecided = _having(table, Outcome.REJECTED), _having(table, *UNDECIDED)
+    partly = _having(table, Outcome.PARTIAL)
     clauses = []
     if refused:
         clauses.append(f"every update of {flags(refused)} is refused")
+    if partly:
+        clauses.append(f"some updates of {flags(partly)} are refused")
     if undecided:
         clauses.append(f"{flags(undecided)} {'is' if len(undecided) == 1 else 'are'} undecided")
     return f"{capitalised('; '.join(clauses))}." if clauses else None

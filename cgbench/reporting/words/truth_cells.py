@@ -6,8 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from cgbench.records.idle_findings import Attempt, BornVsChanged, Difference, Stage
-from cgbench.records.truth import NOT_IN_FORCE, Row
-from cgbench.records.verdict import Declared, Enforced, Outcome, Point, TimeToEffect, Verdict
+from cgbench.records.truth import Row
+from cgbench.records.verdict import (
+    NOT_IN_FORCE,
+    Declared,
+    Enforced,
+    Outcome,
+    Point,
+    TimeToEffect,
+    Verdict,
+)
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.options import OPTIONS
 from cgbench.units import format_size
@@ -162,6 +170,9 @@ def times(one: Verdict) -> TimeToEffect:
 def surprises(row: Row) -> list[str]:
     """Return what else a user of the option would not expect, one clause each."""
     found = []
+    first = row.verdict.time_to_effect_ms.answered_first
+    if first:
+        found.append(f"the answer came before the effect, in {count(first, 'change')}")
     for stage in row.survival.stages if row.survival else ():
         if not stage.running:
             found.append(f"a container with it does not come back from a {stage.stage}")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from cgbench.records.comparison import SIGNS as JUDGEMENT_SIGNS
 from cgbench.records.comparison import Judgement
-from cgbench.records.truth import NOT_IN_FORCE, SIGNS
-from cgbench.records.verdict import Outcome
+from cgbench.records.truth import SIGNS
+from cgbench.records.verdict import NOT_IN_FORCE, Outcome
 from cgbench.reporting.pages import comparison as comparison_page
 from cgbench.reporting.pages import truth as truth_page
 from cgbench.spec import judged
@@ -59,6 +59,8 @@ def bands() -> str:
 def _status(one: Outcome) -> str:
     if one is Outcome.INCONCLUSIVE:
         return "3"
+    if one is Outcome.REJECTED:
+        return "0; 1 if the kernel's value changed"
     return "1" if one in NOT_IN_FORCE else "0"
 
 

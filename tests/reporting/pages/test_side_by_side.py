@@ -82,7 +82,7 @@ def test_where_no_share_of_a_cpu_judges_the_verdicts_are_reported(tmp_path: Path
     good = unfelt(build(tmp_path / "a", MadeUp(trials=1)))
     deaf = unfelt(build(tmp_path / "b", MadeUp(trials=1, host=V2, file=lambda _: "-1")))
     (one,) = compared([good, deaf])
-    assert one.headline == "`--cpu-quota` is inconclusive on made-up and imprecise on lab."
+    assert one.headline == "`--cpu-quota` is inconclusive on made-up and wrong on lab."
     assert "no workload could show the effect" in one.findings[0]
     (same,) = compared([good, unfelt(build(tmp_path / "c", MadeUp(trials=1, host=V2)))])
     assert same.headline == "`--cpu-quota` is inconclusive on made-up and lab."

@@ -62,10 +62,33 @@ def written(tmp_path: Path, *tables: TruthTable) -> str:
             "2 of 2 options of `docker update` are not what they say on this host: "
             "`--cpus` and `--cpu-quota` take hold and do not last.",
         ),
+        (
+            (EFFECTIVE, Outcome.WRONG),
+            "1 of 2 options of `docker update` is not what it says on this host: "
+            "`--cpu-quota` is in force with another value than was asked.",
+        ),
+        (
+            (EFFECTIVE, Outcome.PARTIAL),
+            "1 of 2 options of `docker update` does what it says on this host, and none was seen "
+            "to do anything else.",
+        ),
     ],
 )
 def test_the_headline_counts_what_the_table_holds(outcomes: tuple[Outcome, ...], text: str) -> None:
     assert truth_words.headline(table(*outcomes)) == text
+
+
+def test_a_refusal_that_changes_the_kernel_all_the_same_is_in_the_headline() -> None:
+    one = table(EFFECTIVE, Outcome.REJECTED)
+    lying = one.rows[1].verdict.model_copy(update={"refused_yet_changed": True})
+    found = one.model_copy(
+        update={"rows": (one.rows[0], one.rows[1].model_copy(update={"verdict": lying}))}
+    )
+    assert truth_words.headline(found) == (
+        "1 of 2 options of `docker update` is not what it says on this host: "
+        "`--cpu-quota` is refused and changes all the same."
+    )
+    assert [line.tone for line in truth_page([found]).lines] == ["fiction", "holds"]
 
 
 def test_hosts_are_compared_by_verdict() -> None:
@@ -91,7 +114,20 @@ def test_findings_tell_holds_open_questions_times_surprises_and_pairs() -> None:
     assert "a container with it does not come back from a restart" in text
     assert "`1`: refused, and yet something changed" in text
     assert "no update that was tried lifts it again" in text
+    assert "the answer came before the effect, in 2 changes" in text
     assert "1 of 5 ordered pairs of options disturb what was set first, and 1 are refused" in text
+
+
+def test_options_of_which_some_updates_are_refused_are_found() -> None:
+    text = "\n".join(truth_words.findings(table(EFFECTIVE, Outcome.PARTIAL)))
+    assert "Some updates of `--cpu-quota` are refused." in text
+
+
+def test_each_value_that_departs_has_its_reason_on_the_page() -> None:
+    one = truth_page([table(EFFECTIVE, Outcome.WRONG)])
+    departing = {line.option: line.cells[0].departing for line in one.lines if line.cells[0]}
+    assert departing["cpus"] == ()
+    assert [value.label for value in departing["cpu-quota"]] == ["64m"]
 
 
 def test_nothing_is_found_where_nothing_was_measured() -> None:
@@ -176,7 +212,7 @@ def test_the_worst_come_first_and_filters_count_all() -> None:
     found = [cell.verdict.verdict for line in page.lines for cell in line.cells if cell]
     assert tuple(found) == WORST_FIRST
     assert sum(number for _tone, _words, number in page.filters) == len(ALL)
-    assert page.filters[0] == ("fiction", "not in force", 4)
+    assert page.filters[0] == ("fiction", "not in force", 5)
 
 
 def test_equal_verdicts_keep_the_order_of_the_registry() -> None:

@@ -178,6 +178,6 @@ def test_a_figure_is_missing_and_so_is_its_sentence(tmp_path: Path) -> None:
     assert stored is not None
     directory.write_phases([row for row in stored if row.metric == "stalls_per_s"])
     assert headline.sentences(load(directory)) == [
-        "`--cpu-quota` is inconclusive: the file holds the requested value, but no workload could "
-        "show the effect."
+        "`--cpu-quota` is inconclusive: 6 of 6 values had no reading: at 10000 there is no reading "
+        "of the workload."
     ]

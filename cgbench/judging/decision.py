@@ -1,0 +1,129 @@
+"""An option's verdict from what became of each of its values."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from cgbench.judging.value import Judged, described, distance
+from cgbench.records.verdict import Outcome
+from cgbench.wording import quantity
+
+RESPONSE_WANTED = 0.25
+"""A metric that moves by less than this part of the expected change shows no effect."""
+
+_NOT_CHANGED = (Outcome.IGNORED, Outcome.DISCARDED)
+# What decides where values differ, the worst first.
+_DECIDING = (
+    Outcome.WRONG, Outcome.REVERTED, Outcome.INCONCLUSIVE, Outcome.PARTIAL, Outcome.IMPRECISE,
+)  # fmt: skip
+# The order in which a reason counts values.
+_COUNTED = (
+    "held", "imprecise", "not judged by a workload", "refused", "partly refused", "wrong",
+    "reverted", "discarded", "ignored", "disturbed", "not reached", "without a reading",
+    "never measured",
+)  # fmt: skip
+_VERBS = {"held": ("held", "held"), "without a reading": ("had no reading", "had no reading")}
+
+
+def decide(values: Sequence[Judged], unmet: Sequence[str]) -> tuple[Outcome, str]:
+    """Return the verdict and its reason; `unmet` are preconditions that a workload would need."""
+    if not any(one.tried.phases for one in values):
+        return Outcome.INCONCLUSIVE, "no trial reached this option"
+    outcome, detail = _decided(values, unmet)
+    return outcome, f"{_counted(values)}: {detail}"
+
+
+def _decided(values: Sequence[Judged], unmet: Sequence[str]) -> tuple[Outcome, str]:
+    alike = _alike(values)
+    if alike is not None:
+        return alike.outcome, alike.reason
+    deaf = _deaf(values)
+    if deaf is not None:
+        return Outcome.INEFFECTIVE, deaf
+    by = {outcome: [one for one in values if one.outcome is outcome] for outcome in Outcome}
+    if any(by[one] for one in _NOT_CHANGED):
+        by[Outcome.WRONG] += [one for kind in _NOT_CHANGED for one in by[kind]]
+    by[Outcome.PARTIAL] += by[Outcome.REJECTED]
+    shown = [one for one in values if one.shown]
+    for outcome in _DECIDING:
+        # That others hold is not known where no workload shows it.
+        if by[outcome] and (shown or outcome is not Outcome.PARTIAL):
+            return outcome, max(by[outcome], key=_weight).reason
+    if not shown:
+        return _by_files(unmet)
+    return Outcome.EFFECTIVE, f"the worst: {described(max(shown, key=_weight).tried)}"
+
+
+def _weight(one: Judged) -> tuple[bool, bool, float]:
+    """Order values: what the kernel does not hold, then what it holds though it was refused."""
+    return one.departed, one.yet_changed is not None, distance(one.tried)
+
+
+def _alike(values: Sequence[Judged]) -> Judged | None:
+    """Return one value where the same became of all, as far as anything can be said of them.
+
+    A value that the file held before it was asked for does not show whether updates arrive.
+    """
+    known = [one for one in values if one.due and one.outcome is not Outcome.INCONCLUSIVE]
+    if known and all(one.outcome in _NOT_CHANGED for one in known):
+        warned = [one for one in known if one.outcome is Outcome.DISCARDED]
+        return (warned or known)[-1]
+    if known and all(one.outcome is Outcome.REVERTED for one in known):
+        return known[0]
+    if all(one.outcome is Outcome.REJECTED for one in values):
+        return max(values, key=_weight)
+    return None
+
+
+def _deaf(values: Sequence[Judged]) -> str | None:
+    """Say that the workload does not change with values that the kernel holds, None if it does.
+
+    What may be explained otherwise does not say that it is deaf.
+    """
+    held = [one for one in values if one.shown and not one.departed]
+    wrong = any(one.outcome is Outcome.WRONG for one in held)
+    if not wrong or any(one.departed for one in values) or _response(held) >= RESPONSE_WANTED:
+        return None
+    felt = [one.tried.felt for one in held if one.tried.felt is not None]
+    medians = [one.median for one in felt]
+    return (
+        f"the file was set each time, and {held[0].tried.metric} stayed between "
+        f"{quantity(min(medians), felt[0].unit)} and {quantity(max(medians), felt[0].unit)}"
+    )
+
+
+def _response(values: Sequence[Judged]) -> float:
+    """Return the metric's movement as a share of the expected one; 1 if none was expected."""
+    felt = [one.tried.felt for one in values if one.tried.felt is not None]
+    pairs = [(one.expected, one.median) for one in felt if one.expected is not None]
+    low, high = min(pairs, key=lambda pair: pair[0]), max(pairs, key=lambda pair: pair[0])
+    span = high[0] - low[0]
+    return 1.0 if span <= 0 else (high[1] - low[1]) / span
+
+
+def _by_files(unmet: Sequence[str]) -> tuple[Outcome, str]:
+    """Judge by the interface files alone, where no workload can show the effect."""
+    if unmet:
+        return (
+            Outcome.UNSUPPORTED,
+            "the file holds the requested value, but no workload can show the effect: "
+            f"this host lacks {unmet[0]}",
+        )
+    return (
+        Outcome.INCONCLUSIVE,
+        "the file holds the requested value, but no workload could show the effect",
+    )
+
+
+def _counted(values: Sequence[Judged]) -> str:
+    """Say of how many values the verdict speaks, and what became of them."""
+    by = Counter(one.became for one in values)
+    clauses = []
+    for became in _COUNTED:
+        if by[became]:
+            verbs = _VERBS.get(became, (f"was {became}", f"were {became}"))
+            clauses.append((by[became], verbs[by[became] > 1]))
+    if len(clauses) == 1:
+        return f"{len(values)} of {len(values)} values {clauses[0][1]}"
+    return f"of {len(values)} values {', '.join(f'{number} {verb}' for number, verb in clauses)}"

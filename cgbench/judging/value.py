@@ -1,0 +1,174 @@
+"""One value that was tried: what Docker, the kernel and the workload say of it together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from cgbench.judging import enforced
+from cgbench.judging.enforced import IMPRECISE_PCT, Departure
+from cgbench.judging.excuse import Excuse
+from cgbench.judging.summary import Estimate
+from cgbench.records.run import PointKey
+from cgbench.records.trial import Phase
+from cgbench.records.verdict import Outcome
+from cgbench.spec.options import option
+from cgbench.units import format_size
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Everything known of one value on one container.
+
+    `phases` are those in which it was asked for. `felt` is the estimate of the judged `metric`,
+    None where it was not read: though it should have been, if it was `awaited`.
+    """
+
+    key: PointKey
+    phases: Sequence[Phase]
+    metric: str | None
+    felt: Estimate | None
+    awaited: bool
+    excuse: Excuse | None
+
+    @property
+    def accepted(self) -> list[Phase]:
+        """The phases that began with an update that Docker accepted."""
+        return [phase for phase in self.phases if phase.change.error is None]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of one value; `became` says it in the words by which values are counted.
+
+    `shown` says that a workload showed it, `due` that any file had to change for it, and
+    `departed` that the kernel held something else.
+    """
+
+    tried: Tried
+    outcome: Outcome
+    became: str
+    reason: str
+    shown: bool = False
+    due: bool = True
+    departed: bool = False
+    yet_changed: str | None = None
+
+
+def judge(tried: Tried) -> Judged:
+    """Judge one value by all three layers, the first that departs deciding."""
+    accepted, refused = tried.accepted, [one for one in tried.phases if one.change.error]
+    if not tried.phases:
+        reason = f"{tried.key.label} was never measured"
+        return Judged(tried, Outcome.INCONCLUSIVE, "never measured", reason)
+    if not refused:
+        return _accepted(tried, accepted)
+    changed = next((found for one in refused if (found := enforced.yet_changed(one))), None)
+    reason = f"{refused[0].change.error}{f'; yet {changed}' if changed else ''}"
+    if not accepted:
+        return Judged(tried, Outcome.REJECTED, "refused", reason, yet_changed=changed)
+    judged = replace(_accepted(tried, accepted), yet_changed=changed)
+    if judged.outcome in (Outcome.EFFECTIVE, Outcome.IMPRECISE):
+        reason = f"in {len(refused)} of {len(tried.phases)} phases {reason}"
+        return replace(judged, outcome=Outcome.PARTIAL, became="partly refused", reason=reason)
+    return judged
+
+
+def _accepted(tried: Tried, accepted: Sequence[Phase]) -> Judged:
+    """Judge a value by the phases in which Docker accepted it."""
+    departed, felt = _departed(tried, accepted), _felt(tried)
+    if departed is None:
+        return replace(felt, due=any(map(enforced.due, accepted)))
+    outcome = departed.outcome
+    if outcome is Outcome.IMPRECISE and felt.outcome is Outcome.WRONG:
+        # The kernel nearly holds it, and the workload follows neither.
+        return replace(felt, departed=True)
+    became = "without a reading" if outcome is Outcome.INCONCLUSIVE else outcome.value
+    shown = outcome is Outcome.IMPRECISE and felt.shown
+    return Judged(tried, outcome, became, departed.reason, shown=shown, departed=True)
+
+
+def described(tried: Tried) -> str:
+    """Return the figures that the workload shows at a value."""
+    one = tried.felt
+    assert one is not None
+    expected = one.expected or 0.0
+    off = "" if one.error_pct is None else f" ({one.error_pct:+.2f} %)"
+    if one.unit == "bytes":
+        figures = f"{format_size(one.median)} of {format_size(expected)}"
+    else:
+        figures = f"{one.median:.5g} {one.unit} of {expected:.5g}"
+    return f"at {tried.key.label}, {tried.metric} was {figures}{off}"
+
+
+def distance(tried: Tried) -> float:
+    """Return how far the workload is from what is expected: in percent, if that can be said."""
+    one = tried.felt
+    if one is None or one.expected is None:
+        return 0.0
+    return abs(one.median - one.expected if one.error_pct is None else one.error_pct)
+
+
+def _departed(tried: Tried, accepted: Sequence[Phase]) -> Departure | None:
+    """Return how the kernel departs: the worst of all phases, with in how many of them."""
+    found = [one for phase in accepted if (one := enforced.departure(phase)) is not None]
+    if not found:
+        return _nowhere(tried, accepted)
+    worst = enforced.worst(found)
+    if len(found) == len(accepted):
+        return worst
+    # Dropped now and then is neither ignored nor held.
+    now_and_then = worst.outcome in (Outcome.IGNORED, Outcome.DISCARDED)
+    outcome = Outcome.WRONG if now_and_then else worst.outcome
+    return Departure(outcome, f"in {len(found)} of {len(accepted)} phases {worst.reason}")
+
+
+def _nowhere(tried: Tried, accepted: Sequence[Phase]) -> Departure | None:
+    """Say that the kernel has no interface file for an accepted value, None if it has one.
+
+    Options that no kernel has a file for are Docker's to obey: only a workload can show them.
+    """
+    shown = tried.felt is not None and tried.felt.within is not None
+    known = any(phase.change.files for phase in accepted)
+    if shown or known or not accepted or not option(tried.key.option).in_kernel:
+        return None
+    warned = sorted({text for phase in accepted for text in phase.change.warnings})
+    nowhere = "this kernel has no interface file for the option"
+    if warned:
+        return Departure(
+            Outcome.DISCARDED, f"accepted with the warning {warned[0]!r}; {nowhere}"
+        )  # fmt: skip
+    return Departure(Outcome.IGNORED, f"Docker answered ok; {nowhere}")
+
+
+def _felt(tried: Tried) -> Judged:
+    """Judge a value that the kernel holds by what the workload shows."""
+    one = tried.felt
+    ended = any(phase.ending is not None for phase in tried.accepted)
+    if one is None or one.within is None:
+        if one is None and tried.awaited and not ended:
+            reason = f"at {tried.key.label} there is no reading of the workload"
+            return Judged(tried, Outcome.INCONCLUSIVE, "without a reading", reason)
+        if one is not None and one.expected is not None and not ended:
+            reason = f"{described(tried)}: the workload had not reached it when the phase ended"
+            return Judged(tried, Outcome.INCONCLUSIVE, "not reached", reason)
+        return Judged(tried, Outcome.EFFECTIVE, "not judged by a workload", "the file holds it")
+    if one.within:
+        return Judged(tried, Outcome.EFFECTIVE, "held", described(tried), shown=True)
+    return _outside(tried, one)
+
+
+def _outside(tried: Tried, one: Estimate) -> Judged:
+    """Judge a value outside its band by what remains after the largest excuse."""
+    expected, allowed = one.expected or 0.0, one.tolerance or 0.0
+    excuse = tried.excuse
+    remains = abs(one.median - expected) if excuse is None else excuse.remains(one)
+    what = described(tried)
+    if excuse is not None and excuse.explains(one):
+        reason = f"{what}, but {excuse.reason}"
+        return Judged(tried, Outcome.INCONCLUSIVE, "disturbed", reason, shown=True)
+    if excuse is not None:
+        what = f"{what}, more than can be explained though {excuse.reason}"
+    if remains <= max(IMPRECISE_PCT / 100 * abs(expected), 2 * allowed):
+        return Judged(tried, Outcome.IMPRECISE, "imprecise", what, shown=True)
+    return Judged(tried, Outcome.WRONG, "wrong", what, shown=True)

@@ -1,0 +1,153 @@
+"""What the kernel held: at once, late, undone, twice, something else, nothing new."""
+
+from __future__ import annotations
+
+import pytest
+
+from cgbench.judging import enforced
+from cgbench.records.file_history import FileHistory, Stood
+from cgbench.records.trial import FileChange, Phase
+from cgbench.records.verdict import Outcome
+from tests.made import records
+
+REQUEST, ANSWER, END = 1_000, 2_000, 3_000
+OLD, NEW, ELSE = "-1", "50000", "25000"
+
+
+def file(*stood: tuple[int, str | None], after: str | None = None, **more: object) -> FileChange:
+    """Return the file of a quota that held these texts, the first of them at the request."""
+    readings = [Stood(t_ns=t_ns, text=text) for t_ns, text in stood]
+    at_answer = [one.text for one in readings if one.t_ns <= ANSWER][-1] if readings else OLD
+    history = FileHistory.of(readings)
+    made = FileChange(
+        file="cpu.cfs_quota_us", before=OLD, after=after or at_answer, expected=NEW,
+        held=None if not readings else readings[-1].text, history=history,
+        t_changed_ns=history.took_hold_ns(NEW),
+    )  # fmt: skip
+    return made.model_copy(update=more)
+
+
+def outcome(*files: FileChange, warnings: tuple[str, ...] = ()) -> Outcome | None:
+    found = enforced.departure(phase(*files, warnings=warnings))
+    return None if found is None else found.outcome
+
+
+def phase(*files: FileChange, warnings: tuple[str, ...] = ()) -> Phase:
+    made = records.phase(*files)
+    change = made.change.model_copy(update={"warnings": warnings})
+    return made.model_copy(update={"change": change})
+
+
+HELD = ((REQUEST, OLD), (1_500, NEW))
+LATE = ((REQUEST, OLD), (2_600, NEW))
+
+
+@pytest.mark.parametrize(
+    "stood",
+    [
+        HELD,
+        LATE,
+        # It held the value before, and nothing changed.
+        ((REQUEST, NEW),),
+        # A runtime writes twice before Docker answers.
+        ((REQUEST, OLD), (1_100, NEW), (1_200, ELSE), (1_300, NEW)),
+        # A transition on the way there.
+        ((REQUEST, OLD), (1_100, ELSE), (2_300, NEW)),
+        # The group went with its container.
+        (*HELD, (2_900, None)),
+    ],
+)
+def test_what_stands_to_the_end_once_it_stood_is_held(
+    stood: tuple[tuple[int, str | None], ...],
+) -> None:
+    assert outcome(file(*stood)) is None
+
+
+@pytest.mark.parametrize(
+    ("stood", "expected"),
+    [
+        (((REQUEST, OLD),), Outcome.IGNORED),
+        ((*HELD, (2_500, OLD)), Outcome.REVERTED),
+        ((*LATE, (2_800, ELSE)), Outcome.REVERTED),
+        ((*HELD, (2_500, OLD), (2_600, NEW)), Outcome.REVERTED),
+        (((REQUEST, OLD), (1_500, ELSE)), Outcome.WRONG),
+        (((REQUEST, OLD), (1_500, "51000")), Outcome.IMPRECISE),
+        (((REQUEST, OLD), (1_500, "55001")), Outcome.WRONG),
+        (((REQUEST, OLD), (1_500, "max")), Outcome.WRONG),
+        # It changed and went back, and never was what was asked for.
+        (((REQUEST, OLD), (1_500, ELSE), (1_600, OLD)), Outcome.WRONG),
+    ],
+)
+def test_what_does_not_is_called_what_it_is(
+    stood: tuple[tuple[int, str | None], ...], expected: Outcome
+) -> None:
+    assert outcome(file(*stood)) is expected
+
+
+def test_a_value_that_was_there_between_two_samples_was_undone() -> None:
+    assert outcome(file((REQUEST, OLD), after=NEW)) is Outcome.REVERTED
+
+
+def test_a_value_that_is_gone_when_the_phase_ends_was_undone() -> None:
+    assert outcome(file(*HELD, held=OLD)) is Outcome.REVERTED
+
+
+def test_a_file_that_is_rewritten_all_the_time_was_undone_at_least_so_often() -> None:
+    restless = [(REQUEST, OLD)] + [(2_000 + at, (NEW, ELSE)[at % 2]) for at in range(1, 200)]
+    found = enforced.departure(phase(file(*restless, (2_900, NEW))))
+    assert found is not None
+    assert found.outcome is Outcome.REVERTED
+    assert "at least" in found.reason
+
+
+def test_a_drop_that_docker_warns_of_is_discarded() -> None:
+    assert outcome(file((REQUEST, OLD)), warnings=("dropped",)) is Outcome.DISCARDED
+
+
+def test_lists_of_cpus_are_right_or_wrong() -> None:
+    cpus = file((REQUEST, "0-9"), (1_500, "10"), file="cpuset.cpus", before="0-9", expected="11")
+    assert outcome(cpus) is Outcome.WRONG
+
+
+def test_the_worst_of_several_files_counts() -> None:
+    assert outcome(file(*HELD), file((REQUEST, OLD), (1_500, ELSE))) is Outcome.WRONG
+    assert outcome(file(*HELD), file(*LATE)) is None
+
+
+def test_a_file_that_could_not_be_read_shows_nothing() -> None:
+    gone = file((REQUEST, None), before=None, after=None)
+    assert outcome(gone) is Outcome.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ((OLD, NEW, NEW), None),
+        ((OLD, NEW, None), None),
+        ((OLD, NEW, OLD), Outcome.REVERTED),
+        ((OLD, OLD, OLD), Outcome.IGNORED),
+        ((OLD, ELSE, ELSE), Outcome.WRONG),
+    ],
+)
+def test_older_runs_are_judged_by_three_readings(
+    texts: tuple[str, str, str | None], expected: Outcome | None
+) -> None:
+    before, after, held = texts
+    older = FileChange(
+        file="cpu.cfs_quota_us", before=before, after=after, expected=NEW, held=held
+    )  # fmt: skip
+    assert outcome(older) is expected
+
+
+def test_a_value_is_due_where_a_file_had_to_change() -> None:
+    assert enforced.due(phase(file(*HELD)))
+    assert not enforced.due(phase(file((REQUEST, NEW))))
+    assert enforced.due(phase())
+
+
+def test_what_was_refused_and_changed_all_the_same_is_said() -> None:
+    said = enforced.yet_changed(phase(file(*HELD)))
+    assert said == "cpu.cfs_quota_us went from -1 to 50000 all the same"
+    assert enforced.yet_changed(phase(file((REQUEST, OLD)))) is None
+    # A runtime that fails half-way puts back what it had written.
+    assert enforced.yet_changed(phase(file(*HELD, (2_500, OLD)))) is None

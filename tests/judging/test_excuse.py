@@ -1,0 +1,109 @@
+"""What disturbed a trial excuses what it can explain: in direction, in size, and in that trial."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cgbench.judging.excuse import Excuse, excuse, explained, taken_cpus
+from cgbench.judging.run import Run
+from cgbench.judging.summary import Estimate
+from cgbench.records.run import Row
+from cgbench.records.run_directory import RunDirectory
+from cgbench.records.trial import Harness
+from tests.made import records
+
+ELAPSED_S, CPUS = 100.0, records.HOST.cpus
+
+
+def account(steal: float = 0.0, others: float | None = 0.0) -> Harness:
+    """Return the account of a trial in which so many CPUs went elsewhere."""
+    return Harness(
+        cgbench_cpu_s=0.1, daemon_cpu_s=0.1, elapsed_s=ELAPSED_S, steal_cpu_s=steal * ELAPSED_S,
+        other_cpu_s=None if others is None else others * ELAPSED_S,
+    )  # fmt: skip
+
+
+def row(trial: int, value: float, metric: str = "cpus_used", unit: str = "CPUs") -> Row:
+    return Row("x", trial, 1, "worker", "cpu-quota", "update", "50000", None, "50000", metric, unit,
+               0.5, value, 0.0, 2001)  # fmt: skip
+
+
+def estimate(median: float, expected: float = 0.5) -> Estimate:
+    return Estimate("CPUs", expected, median, None, None, None, 1, 0.0, tolerance=0.01)
+
+
+def run(*accounts: Harness, rows: tuple[Row, ...], model: str = "Model 1") -> Run:
+    trials = tuple(
+        records.trial(number).model_copy(update={"harness": one})
+        for number, one in enumerate(accounts, 1)
+    )
+    record = records.run(host=records.host(cpu_model=model))
+    made = Run(RunDirectory(Path("in-memory")), record, trials)
+    vars(made)["rows"] = rows
+    return made
+
+
+def found(*accounts: Harness, values: tuple[float, ...], model: str = "Model 1") -> Excuse | None:
+    rows = tuple(row(number, value) for number, value in enumerate(values, 1))
+    middle = sorted(values)[len(values) // 2]
+    return excuse(run(*accounts, rows=rows, model=model), rows, estimate(middle))
+
+
+def test_what_was_taken_may_have_been_this_containers_and_nothing_is_added() -> None:
+    one = found(account(steal=0.1, others=0.2), values=(0.3,))
+    assert one is not None
+    assert [one.low, one.high] == pytest.approx([0.3, 0.6])
+    assert "the hypervisor took up to 5.0 %" in one.reason
+
+
+def test_a_quiet_host_explains_nothing() -> None:
+    assert found(account(steal=0.02, others=0.1), values=(0.3,)) is None
+    assert found(account(others=None), values=(0.3,)) is None
+
+
+def test_one_disturbed_trial_of_three_does_not_move_the_median_beyond_the_others() -> None:
+    quiet = account()
+    one = found(quiet, account(others=1.0), quiet, values=(0.3, 0.1, 0.31))
+    assert one is not None
+    assert one.high == pytest.approx(0.31)
+
+
+def test_an_emulated_cpu_explains_both_directions_within_what_was_seen() -> None:
+    one = found(account(), values=(0.3,), model="QEMU TCG CPU version 2.5+")
+    assert one is not None
+    assert [one.low, one.high] == pytest.approx([0.3 - 0.195, 0.55])
+    assert "emulated" in one.reason
+
+
+def test_a_share_loses_no_more_than_the_hosts_cpus_lost() -> None:
+    rows = (row(1, 30.0, "io_share_pct", "%"),)
+    one = excuse(run(account(others=0.5), rows=rows), rows, estimate(30.0, 50.0))
+    assert one is not None
+    assert one.high == pytest.approx(30.0 + 25.0)
+
+
+def test_load_explains_nothing_of_what_it_cannot_take() -> None:
+    rows = (row(1, 30.0, "memory_max_bytes", "bytes"),)
+    assert excuse(run(account(others=1.0), rows=rows), rows, estimate(30.0, 50.0)) is None
+
+
+@pytest.mark.parametrize(("value", "remains"), [(0.3, 0.1), (0.45, 0.0), (0.6, 0.1)])
+def test_what_remains_is_what_the_excuse_leaves(value: float, remains: float) -> None:
+    assert Excuse(value, value + 0.1, "x").remains(estimate(value)) == pytest.approx(remains)
+
+
+def test_a_value_is_explained_only_where_nothing_remains() -> None:
+    busy = account(others=0.2)
+    near, far = (row(1, 0.31),), (row(1, 0.28),)
+    key = near[0].key
+    assert explained(run(busy, rows=near), key, "cpus_used", estimate(0.31)) is not None
+    assert explained(run(busy, rows=far), key, "cpus_used", estimate(0.28)) is None
+    assert explained(run(account(), rows=near), key, "cpus_used", estimate(0.31)) is None
+
+
+def test_accounts_below_the_thresholds_are_no_disturbance() -> None:
+    assert taken_cpus(None, CPUS) == 0
+    assert taken_cpus(account(steal=0.02, others=0.1), CPUS) == 0
+    assert taken_cpus(account(steal=0.03, others=0.11), CPUS) == pytest.approx(0.14)

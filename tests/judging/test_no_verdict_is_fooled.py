@@ -1,0 +1,47 @@
+"""Whatever was done to a limit, no departure is called effective, and nothing else is."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cgbench.judging import decision, enforced, value, verdict
+from cgbench.judging.excuse import Excuse
+from tests.made.drawn_runs import drawn
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(0, 2**32))
+def test_a_drawn_run_gets_the_verdict_of_what_was_done(seed: int) -> None:
+    one = drawn(Random(seed))
+    found = verdict.judge(one.run, "cpu-quota")
+    assert one.mistake(found) is None, (one.done, found.reason)
+
+
+def blind(*_arguments: object) -> None:
+    """See nothing."""
+
+
+MUTATIONS = {
+    "a value that was undone and came back is held": (enforced, "_undone", lambda *_: ()),
+    "any other value is nearly right": (enforced, "nearly", lambda *_: True),
+    "a refused change is not looked at": (enforced, "yet_changed", blind),
+    "the kernel's files are not looked at": (enforced, "departure", blind),
+    "a doubt excuses all": (Excuse, "remains", lambda *_: 0.0),
+    "a doubt excuses nothing": (Excuse, "explains", lambda *_: False),
+    "nothing is far off": (value, "IMPRECISE_PCT", 1e9),
+    "a value that was dropped now and then does not count": (decision, "_NOT_CHANGED", ()),
+}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_the_drawn_runs_find_a_judge_that_was_made_worse(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, attribute, worse = MUTATIONS[name]
+    monkeypatch.setattr(place, attribute, worse)
+    runs = (drawn(Random(seed)) for seed in range(500))
+    assert any(one.mistake(verdict.judge(one.run, "cpu-quota")) for one in runs)
