@@ -63,9 +63,11 @@ def _weight(one: Judged) -> tuple[bool, bool, float]:
 def _alike(values: Sequence[Judged]) -> Judged | None:
     """Return one value where the same became of all, as far as anything can be said of them.
 
-    A value that the file held before it was asked for does not show whether updates arrive.
+    What Docker refused says nothing of what it accepts, and a value that the file held before it
+    was asked for does not show whether updates arrive.
     """
-    known = [one for one in values if one.due and one.outcome is not Outcome.INCONCLUSIVE]
+    unknown = (Outcome.INCONCLUSIVE, Outcome.REJECTED)
+    known = [one for one in values if one.due and one.outcome not in unknown]
     if known and all(one.outcome in _NOT_CHANGED for one in known):
         warned = [one for one in known if one.outcome is Outcome.DISCARDED]
         return (warned or known)[-1]

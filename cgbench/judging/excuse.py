@@ -85,8 +85,12 @@ def taken_cpus(account: Harness | None, cpus: int) -> float:
 
 
 def _words(accounts: Sequence[Harness], cpus: int) -> str:
-    steal = max((checks.steal_pct(one, cpus) for one in accounts), default=0.0)
-    if steal > checks.STEAL_PCT:
-        return checks.STOLEN.format(steal)
-    known = [found for one in accounts if (found := checks.others_cpus(one)) is not None]
-    return checks.USED.format(max(known)) if known else ""
+    """Say all that took CPU time away in these trials."""
+    stolen = max((checks.steal_pct(one, cpus) for one in accounts), default=0.0)
+    used = max((checks.others_cpus(one) or 0.0 for one in accounts), default=0.0)
+    found = []
+    if stolen > checks.STEAL_PCT:
+        found.append(checks.STOLEN.format(stolen))
+    if used > checks.OTHERS_CPUS:
+        found.append(checks.USED.format(used))
+    return ", and ".join(found)

@@ -1,0 +1,97 @@
+"""The verdict on an option from what became of its values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cgbench.judging.decision import decide
+from cgbench.judging.summary import Estimate
+from cgbench.judging.value import Judged, Tried
+from cgbench.records.run import PointKey
+from cgbench.records.verdict import Outcome
+from tests.made import records
+
+
+def one(outcome: Outcome, became: str, *, value: float = 1.0, asked: float = 1.0,
+        **changes: Any) -> Judged:  # fmt: skip
+    """Return a value of which something became; it was measured unless it says otherwise."""
+    key = PointKey("worker", "cpu-quota", "update", f"{asked:g}")
+    error = 100 * (value / asked - 1)
+    felt = Estimate("CPUs", asked, value, None, None, None, 1, error, 0.02, within=not error)
+    phases = () if became == "never measured" else (records.phase(),)
+    tried = Tried(key, phases, "cpus_used", felt, awaited=False, excuse=None)
+    return Judged(tried, outcome, became, f"why {became}", **changes)
+
+
+HELD = one(Outcome.EFFECTIVE, "held", shown=True)
+UNSEEN = one(Outcome.EFFECTIVE, "not judged by a workload")
+REFUSED = one(Outcome.REJECTED, "refused")
+WRONG = one(Outcome.WRONG, "wrong", departed=True)
+IGNORED = one(Outcome.IGNORED, "ignored", departed=True)
+DISCARDED = one(Outcome.DISCARDED, "discarded", departed=True)
+REVERTED = one(Outcome.REVERTED, "reverted", departed=True)
+IMPRECISE = one(Outcome.IMPRECISE, "imprecise", shown=True)
+DISTURBED = one(Outcome.INCONCLUSIVE, "disturbed", shown=True)
+MISSING = one(Outcome.INCONCLUSIVE, "never measured")
+NOT_DUE = one(Outcome.EFFECTIVE, "held", shown=True, due=False)
+
+
+@pytest.mark.parametrize(
+    ("values", "outcome"),
+    [
+        ((HELD, HELD), Outcome.EFFECTIVE),
+        ((HELD, UNSEEN), Outcome.EFFECTIVE),
+        ((HELD, IMPRECISE), Outcome.IMPRECISE),
+        ((HELD, REFUSED, IMPRECISE), Outcome.PARTIAL),
+        ((REFUSED, REFUSED), Outcome.REJECTED),
+        ((HELD, DISTURBED, REFUSED), Outcome.INCONCLUSIVE),
+        ((HELD, MISSING), Outcome.INCONCLUSIVE),
+        ((REFUSED, MISSING), Outcome.INCONCLUSIVE),
+        ((MISSING,), Outcome.INCONCLUSIVE),
+        ((UNSEEN, UNSEEN), Outcome.INCONCLUSIVE),
+        ((UNSEEN, REFUSED), Outcome.INCONCLUSIVE),
+        ((HELD, WRONG, DISTURBED), Outcome.WRONG),
+        ((HELD, REVERTED, DISTURBED), Outcome.REVERTED),
+        ((WRONG, REVERTED), Outcome.WRONG),
+        # What the file held already does not show whether updates arrive.
+        ((IGNORED, IGNORED, NOT_DUE), Outcome.IGNORED),
+        ((IGNORED, DISCARDED), Outcome.DISCARDED),
+        ((IGNORED, DISTURBED), Outcome.IGNORED),
+        ((IGNORED, HELD), Outcome.WRONG),
+        ((IGNORED, REFUSED), Outcome.IGNORED),
+        ((), Outcome.INCONCLUSIVE),
+    ],
+)
+def test_the_worst_decides_and_some_together_are_something_else(
+    values: tuple[Judged, ...], outcome: Outcome
+) -> None:
+    assert decide(values, ())[0] is outcome
+
+
+def test_the_reason_says_of_how_many_values_the_verdict_speaks() -> None:
+    _, reason = decide((HELD, REFUSED, REFUSED), ())
+    assert reason == "of 3 values 1 held, 2 were refused: why refused"
+    _, reason = decide((HELD, DISTURBED, MISSING), ())
+    assert reason.startswith("of 3 values 1 held, 1 was disturbed, 1 was never measured: ")
+
+
+def test_a_workload_that_heeds_nothing_is_deaf_and_not_merely_wrong() -> None:
+    deaf = [
+        one(Outcome.WRONG, "wrong", asked=asked, value=0.4, shown=True) for asked in (0.1, 0.8)
+    ]  # fmt: skip
+    outcome, reason = decide(deaf, ())
+    assert outcome is Outcome.INEFFECTIVE
+    assert "cpus_used stayed between 0.400 CPUs and 0.400 CPUs" in reason
+    halved = [
+        one(Outcome.WRONG, "wrong", asked=asked, value=asked / 2, shown=True)
+        for asked in (0.1, 0.8)
+    ]
+    assert decide(halved, ())[0] is Outcome.WRONG
+
+
+def test_where_nothing_can_be_shown_an_unmet_precondition_is_named() -> None:
+    outcome, reason = decide((UNSEEN,), ("two-nodes",))
+    assert outcome is Outcome.UNSUPPORTED
+    assert "two-nodes" in reason

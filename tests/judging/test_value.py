@@ -1,0 +1,132 @@
+"""One value: Docker, the kernel and the workload are heard in that order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cgbench.judging import value
+from cgbench.judging.excuse import Excuse
+from cgbench.judging.summary import Estimate
+from cgbench.judging.value import Judged, Tried
+from cgbench.records.run import PointKey
+from cgbench.records.trial import Ending, FileChange, Phase
+from cgbench.records.verdict import Outcome
+from tests.made import records
+
+KEY = PointKey("worker", "cpu-quota", "update", "50000")
+HELD = FileChange(file="cpu.cfs_quota_us", before="-1", after="50000", expected="50000")
+DROPPED = HELD.model_copy(update={"after": "-1"})
+NEARLY = HELD.model_copy(update={"after": "51000"})
+ENDING = Ending(role="worker", t_ns=2_500, exit_code=137, oom_killed=True, reason="killed")
+
+
+def phase(*files: FileChange, error: str | None = None, ending: Ending | None = None) -> Phase:
+    made = records.phase(*files)
+    change = made.change.model_copy(update={"error": error, "warnings": ()})
+    return made.model_copy(update={"change": change, "ending": ending})
+
+
+def felt(cpus: float, **changes: Any) -> Estimate:
+    """Return what was felt of half a CPU, with a band of 0.02 CPUs."""
+    within = abs(cpus - 0.5) <= 0.02
+    found = {"expected": 0.5, "within": within, **changes}
+    return Estimate("CPUs", found["expected"], cpus, None, None, None, 1, 200 * (cpus - 0.5),
+                    tolerance=0.02, within=found["within"])  # fmt: skip
+
+
+def judged(
+    *phases: Phase, felt: Estimate | None = None, awaited: bool = False,
+    excuse: Excuse | None = None, key: PointKey = KEY,
+) -> Judged:  # fmt: skip
+    return value.judge(Tried(key, phases, "cpus_used", felt, awaited, excuse))
+
+
+def test_what_was_never_measured_is_inconclusive() -> None:
+    one = judged()
+    assert (one.outcome, one.became) == (Outcome.INCONCLUSIVE, "never measured")
+
+
+@pytest.mark.parametrize(
+    ("cpus", "outcome"),
+    [
+        (0.51, Outcome.EFFECTIVE),
+        (0.54, Outcome.IMPRECISE),
+        (0.46, Outcome.IMPRECISE),
+        (0.56, Outcome.WRONG),
+        (0.25, Outcome.WRONG),
+    ],
+)
+def test_what_the_kernel_holds_is_judged_by_what_is_felt(cpus: float, outcome: Outcome) -> None:
+    assert judged(phase(HELD), felt=felt(cpus)).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("high", "outcome"),
+    [(0.3, Outcome.WRONG), (0.46, Outcome.IMPRECISE), (0.49, Outcome.INCONCLUSIVE)],
+)
+def test_what_remains_after_the_largest_excuse_is_judged(high: float, outcome: Outcome) -> None:
+    one = judged(phase(HELD), felt=felt(0.25), excuse=Excuse(0.25, high, "a hog ran"))
+    assert one.outcome is outcome
+    assert "a hog ran" in one.reason
+
+
+def test_nothing_excuses_a_file_with_another_value() -> None:
+    excuse = Excuse(0.0, 1.0, "a hog ran")
+    assert judged(phase(DROPPED), felt=felt(0.1), excuse=excuse).outcome is Outcome.IGNORED
+    assert judged(phase(NEARLY), felt=felt(0.1), excuse=excuse).outcome is Outcome.IMPRECISE
+
+
+def test_a_file_that_is_nearly_right_excuses_no_workload_that_is_not() -> None:
+    assert judged(phase(NEARLY), felt=felt(0.51)).outcome is Outcome.IMPRECISE
+    assert judged(phase(NEARLY), felt=felt(0.1)).outcome is Outcome.WRONG
+
+
+def test_what_docker_drops_now_and_then_is_wrong() -> None:
+    one = judged(phase(HELD), phase(DROPPED), felt=felt(0.5))
+    assert one.outcome is Outcome.WRONG
+    assert one.reason.startswith("in 1 of 2 phases Docker answered ok")
+
+
+def test_a_refused_value_says_what_changed_all_the_same() -> None:
+    one = judged(phase(HELD, error="no"))
+    assert one.outcome is Outcome.REJECTED
+    assert one.reason == "no; yet cpu.cfs_quota_us went from -1 to 50000 all the same"
+    assert judged(phase(DROPPED, error="no")).yet_changed is None
+
+
+def test_a_value_that_is_refused_now_and_then_is_partial_unless_it_fails() -> None:
+    refused = phase(DROPPED, error="no")
+    assert judged(refused, phase(HELD), felt=felt(0.5)).outcome is Outcome.PARTIAL
+    assert judged(refused, phase(HELD), felt=felt(0.1)).outcome is Outcome.WRONG
+    lying = judged(phase(HELD, error="no"), phase(HELD), felt=felt(0.1))
+    assert lying.outcome is Outcome.WRONG
+    assert lying.yet_changed
+
+
+def test_a_value_without_a_reading_is_inconclusive_where_one_should_be() -> None:
+    one = judged(phase(HELD), awaited=True)
+    assert (one.outcome, one.became) == (Outcome.INCONCLUSIVE, "without a reading")
+    silent = judged(phase(HELD))
+    assert (silent.outcome, silent.shown) == (Outcome.EFFECTIVE, False)
+
+
+def test_a_value_that_the_workload_did_not_reach_is_inconclusive() -> None:
+    below = felt(0.3, within=None)
+    assert judged(phase(HELD), felt=below).became == "not reached"
+
+
+def test_a_container_that_ended_at_the_limit_has_shown_it() -> None:
+    below = felt(0.3, within=None)
+    for one in (judged(phase(HELD, ending=ENDING), felt=below),
+                judged(phase(HELD, ending=ENDING), awaited=True)):  # fmt: skip
+        assert (one.outcome, one.shown) == (Outcome.EFFECTIVE, False)
+
+
+def test_a_value_that_no_kernel_holds_is_dockers_to_obey() -> None:
+    restart = KEY._replace(option="restart", requested="always")
+    assert judged(phase(), felt=felt(0.5), key=restart).outcome is Outcome.EFFECTIVE
+    assert judged(phase(), key=restart).shown is False
+    # This one has a file in every kernel that knows it.
+    assert judged(phase()).outcome is Outcome.IGNORED
