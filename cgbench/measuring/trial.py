@@ -47,12 +47,13 @@ from cgbench.records.samples import TrialData
 from cgbench.records.trial import Change, Ending, Phase, TrialRecord
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.schedule import PlannedStep, TrialPlan
-from cgbench.units import NS_PER_S
+from cgbench.units import NS_PER_MS, NS_PER_S
 
 # Beyond the schedule: starting, warming up and slow answers on a loaded host; on an emulated one
 # Docker takes seconds for each.
 _DEADLINE_MARGIN_S = 30
 _DEADLINE_MARGIN_PER_CHANGE_S = 3
+_REFUSED_HOLD_NS = 200 * NS_PER_MS
 # What goes wrong in one trial and need not in the next; all else ends the run.
 _FAILURES = (TrialError, ProbeError, SamplerError, CgroupError, UpdateRejected)
 
@@ -263,7 +264,9 @@ def _hold(
     """Hold a phase, making its change again and again if it says so; return its ending if any."""
     until_ns = change.t_answer_ns + step.hold_ns
     if change.error is not None:
-        return None, 0
+        # What is refused and applied all the same may come after the answer.
+        until_ns = min(until_ns, change.t_answer_ns + _REFUSED_HOLD_NS)
+        return look.hold_until(until_ns, may_end=step.may_end), 0
     rewrites, due_ns = 0, change.t_answer_ns
     while step.rewrite_ns is not None:
         # A pace that the daemon cannot keep is not made up for later.
