@@ -18,6 +18,7 @@ from cgbench.spec import experiment_file
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.option import Settings
+from cgbench.units import NS_PER_MS
 from tests.made import records, run_builder
 from tests.made.run_builder import MadeUp, obedient
 
@@ -129,6 +130,21 @@ def test_the_same_with_a_warning_is_discarded(tmp_path: Path) -> None:
     assert found.verdict is Outcome.DISCARDED
     assert "Limit discarded." in found.reason
     assert found.declared.warnings == ("Limit discarded.",)
+
+
+@pytest.mark.parametrize("late_ms", [50, 200, 600])
+def test_an_answer_that_comes_before_the_effect_is_marked_and_the_effect_is_timed(
+    tmp_path: Path, late_ms: int
+) -> None:
+    made = MadeUp(late_ns=late_ms * NS_PER_MS, trials=1)
+    found = verdict.judge(load(run_builder.build(tmp_path, made)), "cpu-quota")
+    assert found.verdict is Outcome.EFFECTIVE, found.reason
+    times = found.time_to_effect_ms
+    assert times.answered_first == found.declared.accepted
+    assert times.enforced == pytest.approx(15 + late_ms)
+    assert times.experienced is not None
+    assert times.experienced >= late_ms
+    assert found.enforced["cpu.cfs_quota_us"].after == "10000"
 
 
 def test_refusals_alone_are_rejected_with_the_daemons_words(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cgbench.judging.run import load
+from cgbench.records.file_history import FileHistory, Stood
 from cgbench.records.run import Host
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.samples import Column, ProbeLog, Samples, StatsPoint, TrialData
@@ -67,6 +68,7 @@ class MadeUp:
 
     `file` turns the text an interface file should hold into the text it does; `failed` maps
     trials to the reasons they failed for; `noise` is how far single trials stray, as a share.
+    `late_ns` is how long after the answer the kernel changes, which otherwise is before it.
     """
 
     name: str = "cpu-quota-sweep"
@@ -82,6 +84,12 @@ class MadeUp:
     status: str = "finished"
     finished: int | None = None
     host: Host = HOST
+    late_ns: int = 0
+
+    @property
+    def file_ns(self) -> int:
+        """How long after the request the kernel changes."""
+        return ANSWER_NS + self.late_ns if self.late_ns else FILE_NS
 
 
 @dataclass(frozen=True)
@@ -237,13 +245,23 @@ def _change(step: PlannedStep, before: Settings, after: Settings, now: int, made
     files = tuple(
         FileChange(
             file="cpu.cfs_quota_us" if name == "cpu-quota" else "cpu.cfs_period_us",
-            before=old[name], after=made.file(new[name]), expected=new[name],
-            t_changed_ns=None if old[name] == made.file(new[name]) else now + FILE_NS,
+            before=old[name], after=old[name] if made.late_ns else made.file(new[name]),
+            expected=new[name],
+            t_changed_ns=None if old[name] == made.file(new[name]) else now + made.file_ns,
+            history=_history(old[name], made.file(new[name]), now, made),
         )
         for name in step.settings
     )  # fmt: skip
     return Change(requested=step.requested, note=step.note, settings=step.settings, via="update",
                   t_request_ns=now, t_answer_ns=now + ANSWER_NS, files=files)  # fmt: skip
+
+
+def _history(before: str, after: str, now: int, made: MadeUp) -> FileHistory | None:
+    """Return what was sampled of a file that changed late; older runs have no such thing."""
+    if not made.late_ns:
+        return None
+    stood = [Stood(t_ns=now, text=before), Stood(t_ns=now + made.file_ns, text=after)]
+    return FileHistory.of(stood[: 1 if before == after else 2])
 
 
 def _stretches(
@@ -255,7 +273,7 @@ def _stretches(
     rng: np.random.Generator,
 ) -> list[_Stretch]:
     edges = [(begin, (None, 100_000))] + [
-        (phase.change.t_request_ns + FILE_NS, made.kernel(phase.settings)) for phase in phases
+        (phase.change.t_request_ns + made.file_ns, made.kernel(phase.settings)) for phase in phases
     ]
     ends = [edge for edge, _ in edges[1:]] + [end]
     stretches = []
