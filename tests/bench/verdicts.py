@@ -25,7 +25,7 @@ def main() -> int:
     said: Counter[str] = Counter()
     for seed in range(given.seed, given.seed + given.number):
         one = drawn(Random(seed))
-        found = verdict.judge(one.run, "cpu-quota")
+        found = verdict.judge(one.run, one.option)
         said[found.verdict.value] += 1
         mistake = one.mistake(found)
         if mistake is not None:

@@ -17,7 +17,7 @@ from tests.made.drawn_runs import drawn
 @given(st.integers(0, 2**32))
 def test_a_drawn_run_gets_the_verdict_of_what_was_done(seed: int) -> None:
     one = drawn(Random(seed))
-    found = verdict.judge(one.run, "cpu-quota")
+    found = verdict.judge(one.run, one.option)
     assert one.mistake(found) is None, (one.done, found.reason)
 
 
@@ -44,4 +44,4 @@ def test_the_drawn_runs_find_a_judge_that_was_made_worse(
     place, attribute, worse = MUTATIONS[name]
     monkeypatch.setattr(place, attribute, worse)
     runs = (drawn(Random(seed)) for seed in range(500))
-    assert any(one.mistake(verdict.judge(one.run, "cpu-quota")) for one in runs)
+    assert any(one.mistake(verdict.judge(one.run, one.option)) for one in runs)

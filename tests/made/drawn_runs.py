@@ -1,11 +1,12 @@
 """Runs drawn at random of which it is known what was done, and hence what must be said of them.
 
-Each value of a quota is answered, enforced over time and felt in a way that is drawn by itself.
+Each value of a limit is answered, enforced over time and felt in a way that is drawn by itself.
 What must be said is worked out here from what was done, by nothing of the code that judges.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,20 +25,54 @@ from tests.made import records
 PERIOD_US = 100_000
 HOLD_NS, ANSWER_NS, SETTLING_NS = 2 * NS_PER_S, 15 * NS_PER_MS, 200 * NS_PER_MS
 HZ = 1000.0
-FILE = "cpu.cfs_quota_us"
 FAIL = frozenset(
     {Outcome.WRONG, Outcome.INEFFECTIVE, Outcome.IGNORED, Outcome.DISCARDED, Outcome.REVERTED}
 )
 ACCEPTED = ("at once",) * 12 + ("late", "undone", "twice", "scaled", "dropped", "warned")
-QUOTAS = (10_000, 15_000, 25_000, 36_500, 41_700, 50_000, 75_000, 100_000, 150_000)
 FACTORS = (0.5, 0.88, 0.94, 0.99, 1.01, 1.06, 1.12, 2.0)
 TICK_S, WORKERS = 1 / 250, 2
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A limit as its kernel documents describe it: `per` of its file's unit are one of its metric.
+
+    A workload that no limit holds gets `most`. `exact` ones count things, of which load takes none.
+    """
+
+    option: str
+    file: str
+    experiment: str
+    metric: str
+    unit: str
+    role: str
+    values: tuple[int, ...]
+    per: int
+    most: float
+    lifted: str
+    exact: bool
+
+    def band(self, asked: float, window_s: float) -> float:
+        """Return how far a value may lie from what was asked."""
+        return 0.0 if self.exact else 0.02 * asked + WORKERS * TICK_S / window_s
+
+
+QUOTA = Limit(
+    "cpu-quota", "cpu.cfs_quota_us", "cpu-quota-sweep", "cpus_used", "CPUs", "worker",
+    (10_000, 15_000, 25_000, 36_500, 41_700, 50_000, 75_000, 100_000, 150_000),
+    per=PERIOD_US, most=float(WORKERS), lifted="-1", exact=False,
+)  # fmt: skip
+TASKS = Limit(
+    "pids-limit", "pids.max", "pids-limit-sweep", "tasks_max", "tasks", "forker",
+    (8, 12, 16, 20, 24, 40, 48, 55), per=1, most=61.0, lifted="max", exact=True,
+)  # fmt: skip
 
 
 @dataclass
 class Drawn:
     """A run, what was done, and the verdicts one of which must be given of it."""
 
+    option: str
     done: list[str]
     run: Run
     allowed: frozenset[Outcome]
@@ -60,7 +95,8 @@ class _Value:
     `off` is how far the workload is from what is asked besides what the kernel's file explains.
     """
 
-    quota: int
+    limit: Limit
+    number: int
     off: float
     kinds: list[str] = field(default_factory=list)
     rows: list[float] = field(default_factory=list)
@@ -71,8 +107,8 @@ class _Value:
     applied: bool = False
 
     @property
-    def cpus(self) -> float:
-        return self.quota / PERIOD_US
+    def asked(self) -> float:
+        return self.number / self.limit.per
 
 
 @dataclass(frozen=True)
@@ -88,51 +124,58 @@ class _World:
 
 
 def drawn(rng: Random) -> Drawn:
-    """Draw a run."""
+    """Draw a run of one of the limits."""
+    limit = rng.choice((QUOTA, QUOTA, TASKS))
     world = _World(
         taken=rng.choice((0.0, 0.0, rng.uniform(0.11, 0.6))),
         stolen=rng.random() < 0.5,
         emulated=rng.random() < 0.1,
-        deaf=rng.choice(QUOTAS) / PERIOD_US if rng.random() < 0.05 else None,
+        deaf=rng.choice(limit.values) / limit.per if rng.random() < 0.05 else None,
     )
-    chosen = rng.sample(QUOTAS, rng.randint(1, 5))
-    values = [_Value(quota, _felt(rng, quota / PERIOD_US, world)) for quota in chosen]
+    chosen = rng.sample(limit.values, rng.randint(1, 5))
+    values = [_Value(limit, one, _felt(rng, one / limit.per, world, limit)) for one in chosen]
     trials = rng.randint(1, 3)
     calm = rng.random() < 0.5
     records_, rows = [], []
     for number in range(1, trials + 1):
-        trial, measured = _trial(rng, number, values, world, calm=calm)
+        trial, measured = _trial(rng, limit, number, values, world, calm=calm)
         records_.append(trial)
         rows += measured
-    run = _run(chosen, records_, rows, world)
+    run = _run(limit, chosen, records_, rows, world)
     return Drawn(
-        [f"{one.quota}: {', '.join(one.kinds)}, felt {one.rows}" for one in values] + [str(world)],
+        limit.option,
+        [f"{one.number}: {', '.join(one.kinds)}, felt {one.rows}" for one in values] + [str(world)],
         run,
         *_said(values, world),
     )
 
 
-def _felt(rng: Random, cpus: float, world: _World) -> float:
+def _felt(rng: Random, asked: float, world: _World, limit: Limit) -> float:
     """Draw how far the workload is from what the kernel holds."""
+    off = _off(rng, asked, world)
+    return float(round(off)) if limit.exact else off
+
+
+def _off(rng: Random, asked: float, world: _World) -> float:
     kind = rng.choice(("as enforced",) * 15 + ("short by what was taken", "short", "more"))
     if kind == "short by what was taken":
-        return -min(world.taken, cpus) * rng.uniform(0.3, 0.95)
+        return -min(world.taken, asked) * rng.uniform(0.3, 0.95)
     if kind == "short":
-        return -cpus * rng.uniform(0.05, 0.95)
-    return cpus * rng.uniform(0.05, 1.5) if kind == "more" else 0.0
+        return -asked * rng.uniform(0.05, 0.95)
+    return asked * rng.uniform(0.05, 1.5) if kind == "more" else 0.0
 
 
 def _trial(
-    rng: Random, number: int, values: Sequence[_Value], world: _World, *, calm: bool
+    rng: Random, limit: Limit, number: int, values: Sequence[_Value], world: _World, *, calm: bool
 ) -> tuple[TrialRecord, list[Row]]:
-    now, held = NS_PER_S, "-1"
+    now, held = NS_PER_S, limit.lifted
     phases, rows = [], []
     for place, value in enumerate(values, 1):
         kind = "at once" if calm else rng.choice((*ACCEPTED, "refused", "applied"))
         value.kinds.append(kind)
         refused = kind in ("refused", "applied")
         end = now + ANSWER_NS + (NS_PER_MS if refused else HOLD_NS)
-        timeline = _timeline(rng, kind, now, end, held, value.quota)
+        timeline = _timeline(rng, kind, now, held, value.number)
         phase = _phase(place, value, kind, now, end, timeline)
         phases.append(phase)
         _count(value, kind, timeline)
@@ -141,32 +184,32 @@ def _trial(
         now, held = end, timeline[-1][1]
     elapsed_s = now / NS_PER_S
     whole = records.trial(number)
+    containers = tuple(one.model_copy(update={"role": limit.role}) for one in whole.containers)
     account = Harness(
         cgbench_cpu_s=0.1, daemon_cpu_s=0.1, elapsed_s=elapsed_s,
         steal_cpu_s=world.taken * elapsed_s if world.stolen else 0.0,
         other_cpu_s=0.0 if world.stolen else world.taken * elapsed_s,
     )  # fmt: skip
     sampler = records.figures(1000, 0).model_copy(update={"achieved_hz": HZ})
-    made = {"phases": tuple(phases), "harness": account, "sampler": sampler, "t_end_ns": now}
+    made = {"phases": tuple(phases), "harness": account, "sampler": sampler, "t_end_ns": now,
+            "containers": containers}  # fmt: skip
     return whole.model_copy(update=made), rows
 
 
-def _timeline(
-    rng: Random, kind: str, begin: int, end: int, held: str, quota: int
-) -> list[tuple[int, str]]:
+def _timeline(rng: Random, kind: str, begin: int, held: str, number: int) -> list[tuple[int, str]]:
     """Return what the file holds, from which moment on."""
-    answer, asked = begin + ANSWER_NS, str(quota)
+    answer, asked = begin + ANSWER_NS, str(number)
     found = [(begin, held)]
     early = begin + rng.randint(1, 12) * NS_PER_MS
     if kind in ("dropped", "refused", "warned"):
         return found
     if kind == "scaled":
-        return [*found, (early, str(round(quota * rng.choice(FACTORS))))]
+        return [*found, (early, str(round(number * rng.choice(FACTORS))))]
     if kind == "late":
         return [*found, (answer + rng.randint(5, 1200) * NS_PER_MS, asked)]
     found.append((early, asked))
     if kind in ("undone", "twice"):
-        other = held if held != asked else str(2 * quota)
+        other = held if held != asked else str(2 * number)
         undone = answer + rng.randint(5, 1000) * NS_PER_MS
         found.append((undone, other))
         if kind == "twice":
@@ -177,38 +220,39 @@ def _timeline(
 def _phase(
     place: int, value: _Value, kind: str, begin: int, end: int, timeline: list[tuple[int, str]]
 ) -> Phase:
-    answer, asked = begin + ANSWER_NS, str(value.quota)
+    answer, asked, limit = begin + ANSWER_NS, str(value.number), value.limit
     seen = [one for at, one in enumerate(timeline) if not at or one[1] != timeline[at - 1][1]]
     history = FileHistory.of([Stood(t_ns=t_ns, text=text) for t_ns, text in seen])
     file = FileChange(
-        file=FILE, before=timeline[0][1], expected=asked, held=timeline[-1][1], history=history,
+        file=limit.file, before=timeline[0][1], expected=asked, held=timeline[-1][1],
+        history=history,
         after=[text for t_ns, text in timeline if t_ns <= answer][-1],
         t_changed_ns=history.took_hold_ns(asked),
     )  # fmt: skip
     refused = kind in ("refused", "applied")
     change = Change(
-        requested=asked, settings={"cpu-quota": value.quota}, via="update", t_request_ns=begin,
+        requested=asked, settings={limit.option: value.number}, via="update", t_request_ns=begin,
         t_answer_ns=answer, files=(file,), error="the daemon said no" if refused else None,
         warnings=("it was dropped",) if kind == "warned" else (),
     )  # fmt: skip
     return Phase(
-        number=place, role="worker", option="cpu-quota", change=change, settings=change.settings,
+        number=place, role=limit.role, option=limit.option, change=change, settings=change.settings,
         t_end_ns=end,
     )  # fmt: skip
 
 
 def _count(value: _Value, kind: str, timeline: list[tuple[int, str]]) -> None:
     """Note by hand what was done wrong."""
-    before, after, asked = timeline[0][1], timeline[-1][1], str(value.quota)
+    before, after, asked = timeline[0][1], timeline[-1][1], str(value.number)
     if kind in ("refused", "applied"):
         value.refused += 1
         value.applied |= before != after
     elif kind in ("undone", "twice"):
         value.broken = True
     elif kind == "scaled" and after != asked and before != asked:
-        off = abs(int(after) / value.quota - 1)
-        value.nearly |= off <= 0.1
-        value.broken |= off > 0.1
+        near = 10 * abs(int(after) - value.number) <= value.number
+        value.nearly |= near
+        value.broken |= not near
     elif kind == "scaled" and after != asked:
         # It held what was asked for until it was asked for.
         value.broken = True
@@ -225,39 +269,44 @@ def _row(
     world: _World,
 ) -> Row:
     """Return what the workload got in the steady window: the mean of what was in force."""
+    limit = value.limit
     begin = max(phase.change.t_answer_ns, *(t_ns for t_ns, text in timeline
-                                            if text == str(value.quota)), 0)  # fmt: skip
+                                            if text == str(value.number)), 0)  # fmt: skip
     if len(timeline) > 2:
         begin = phase.change.t_answer_ns
     begin += min(SETTLING_NS, (phase.t_end_ns - begin) // 2)
     edges = [max(begin, t_ns) for t_ns, _ in timeline[1:]] + [phase.t_end_ns]
     got, since = 0.0, begin
     for (_, text), until in zip(timeline, edges, strict=True):
-        quota = WORKERS if text == "-1" else min(WORKERS, int(text) / PERIOD_US)
-        got += quota * (until - since)
+        held = limit.most if text == limit.lifted else min(limit.most, int(text) / limit.per)
+        got += held * (until - since)
         since = until
     window_s = (phase.t_end_ns - begin) / NS_PER_S
     samples = int(window_s * HZ) + 1
-    band = 0.02 * value.cpus + WORKERS * TICK_S / window_s
+    band = limit.band(value.asked, window_s)
     felt = got / (phase.t_end_ns - begin) + value.off + 0.3 * band * rng.uniform(-1, 1)
     felt = max(0.0, felt if world.deaf is None else world.deaf)
     value.rows.append(felt)
     value.windows.append((samples - 1) / HZ)
     return Row(
-        "cpu-quota-sweep", number, phase.number, "worker", "cpu-quota", "update",
-        phase.requested, None, phase.effective, "cpus_used", "CPUs", value.cpus, felt,
-        100 * (felt / value.cpus - 1), samples,
+        limit.experiment, number, phase.number, limit.role, limit.option, "update",
+        phase.requested, None, phase.effective, limit.metric, limit.unit, value.asked, felt,
+        100 * (felt / value.asked - 1), samples,
     )  # fmt: skip
 
 
 def _run(
-    chosen: Sequence[int], trials: Sequence[TrialRecord], rows: Sequence[Row], world: _World
+    limit: Limit,
+    chosen: Sequence[int],
+    trials: Sequence[TrialRecord],
+    rows: Sequence[Row],
+    world: _World,
 ) -> Run:
-    loaded = experiment_file.load("cpu-quota-sweep")
-    (step,) = loaded.steps
+    loaded = _loaded(limit.experiment)
+    step = next(one for one in loaded.steps if one.via == "update")
     shaped = loaded.model_copy(
         update={
-            "steps": (step.model_copy(update={"set": {"cpu-quota": tuple(chosen)}}),),
+            "steps": (step.model_copy(update={"set": {limit.option: tuple(chosen)}}),),
             "trials": len(trials),
         }
     )
@@ -269,6 +318,9 @@ def _run(
     made = Run(RunDirectory(Path("in-memory")), record, tuple(trials))
     vars(made)["rows"] = tuple(rows)
     return made
+
+
+_loaded = functools.cache(experiment_file.load)
 
 
 def _said(values: Sequence[_Value], world: _World) -> tuple[frozenset[Outcome], bool, bool]:
@@ -300,15 +352,16 @@ def _kind(value: _Value, world: _World) -> str:
 
 def _by_workload(value: _Value, world: _World) -> str:
     """Say what the median over trials shows."""
-    middle, asked = sorted(value.rows), value.cpus
+    middle, asked = sorted(value.rows), value.asked
     felt = (middle[(len(middle) - 1) // 2] + middle[len(middle) // 2]) / 2
-    band = 0.02 * asked + WORKERS * TICK_S / min(value.windows)
+    band = value.limit.band(asked, min(value.windows))
     short = asked - felt
     if abs(short) <= band:
         return "held"
     # Load takes away and never adds; an emulated CPU was seen to do both.
-    less = world.taken + 0.50 * asked * world.emulated
-    more = 0.39 * asked * world.emulated
+    takes = not value.limit.exact
+    less = takes * (world.taken + 0.50 * asked * world.emulated)
+    more = takes * 0.39 * asked * world.emulated
     remains = short - less if short > 0 else -short - more
     if remains <= band and (less if short > 0 else more):
         return "disturbed"
