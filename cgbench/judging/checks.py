@@ -207,8 +207,11 @@ def _read_back(run: Run) -> Iterator[Check]:
     reasons: set[str] = set()
     for trial in run.finished:
         for phase in trial.phases:
-            departed = enforced.departure(phase) if phase.change.error is None else None
-            if departed is not None:
+            if phase.change.error is not None:
+                changed = enforced.yet_changed(phase)
+                if changed is not None:
+                    reasons.add(f"{phase.option} {phase.label} was refused; {changed}")
+            elif (departed := enforced.departure(phase)) is not None:
                 reasons.add(departed.reason)
             reasons |= {f"Docker warned: {warning}" for warning in phase.change.warnings}
     for reason in sorted(reasons):

@@ -269,3 +269,21 @@ def test_warnings_stand_before_notes() -> None:
     severities = [check.severity for check in found]
     assert severities == sorted(severities, reverse=True)
     assert len(set(severities)) == 2
+
+
+@pytest.mark.parametrize(("text", "changed"), [("-1", False), ("50000", True)])
+def test_a_refused_change_is_a_doubt_only_where_the_kernel_changed(
+    text: str, *, changed: bool
+) -> None:
+    one = phase(50_000, 10_000, records.quota_file(text))
+    refused = one.model_copy(update={"change": one.change.model_copy(update={"error": "no"})})
+    reasons = [check.reason for check in examined(refused)]
+    assert (
+        reasons
+        == ["cpu-quota 50000 was refused; cpu.cfs_quota_us went from -1 to 50000 all the same"]
+        * changed
+    )
+
+
+def examined(one: Phase) -> list[checks.Check]:
+    return named("read-back", checks.examine(run(*many(phases=(one,)))))
