@@ -102,7 +102,7 @@ class TimeToEffect(Model):
     answer: Milliseconds | None
     enforced: Milliseconds | None
     experienced: Milliseconds | None
-    answered_first: int = 0
+    answered_first: Annotated[int, Field(ge=0)] = 0
 
 
 class Value(Model):
