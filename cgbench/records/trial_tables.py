@@ -159,8 +159,13 @@ class _Table:
         return range(self._file.num_row_groups)
 
     def _group(self, group: int, name: str) -> pa.Table:
+        import pyarrow as pa
+
         # One column has nothing that a second thread could do.
-        return self._file.read_row_group(group, columns=[name], use_threads=False)
+        found = self._file.read_row_group(group, columns=[name], use_threads=False)
+        if name in found.column_names and found.num_rows != self._count(group, None):
+            raise pa.ArrowInvalid(f"column {name} has fewer or more rows than its table")
+        return found
 
     @staticmethod
     def _found(table: pa.Table, name: str) -> pa.ChunkedArray:
