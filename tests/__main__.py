@@ -1,29 +1,53 @@
 """Run every test: those without containers on all CPUs, then those on real containers alone.
 
-What measures a container must run beside nothing else; everything else may share the CPUs. pytest
-gets the arguments both times. The exit status is pytest's worst.
+What measures a container must run beside nothing else; everything else may share the CPUs. Each
+pytest gets the arguments. The exit status is the worst of all.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
+from contextlib import ExitStack
 
-PARTS = (
-    ("-n", "auto", "--dist", "worksteal", "-m", "not docker and not lab"),
-    ("-m", "docker and not lab"),
-)
+from tests import shared_out
+
 NOTHING_CHOSEN = 5
 """pytest's exit status where no test fits the arguments (pytest: ExitCode.NO_TESTS_COLLECTED)."""
+
+_PYTEST = (sys.executable, "-m", "pytest")
 
 
 def main(arguments: list[str]) -> int:
     """Run both parts, the second also after failures in the first."""
     statuses = [
-        subprocess.run([sys.executable, "-m", "pytest", *part, *arguments], check=False).returncode
-        for part in PARTS
+        *_on_all_cpus(["-m", "not docker and not lab", *arguments]),
+        subprocess.run([*_PYTEST, "-m", "docker and not lab", *arguments], check=False).returncode,
     ]
     return max((status for status in statuses if status != NOTHING_CHOSEN), default=NOTHING_CHOSEN)
+
+
+def _on_all_cpus(arguments: list[str]) -> list[int]:
+    """Share tests out among a process for each CPU; what the second and later print comes last."""
+    with tempfile.TemporaryDirectory(prefix="taken-") as folder, ExitStack() as stack:
+        command = [*_PYTEST, "-p", shared_out.__name__, *arguments]
+        environment = os.environ | {shared_out.FOLDER: folder}
+        outputs = [
+            None if number == 0 else stack.enter_context(tempfile.TemporaryFile())
+            for number in range(len(os.sched_getaffinity(0)))
+        ]
+        processes = [
+            subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+            for output in outputs
+        ]
+        statuses = [process.wait() for process in processes]
+        for output in filter(None, outputs):
+            output.seek(0)
+            sys.stdout.buffer.write(output.read())
+            sys.stdout.flush()
+    return statuses
 
 
 if __name__ == "__main__":

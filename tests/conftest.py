@@ -23,7 +23,7 @@ from tests.made.heeded_signals import heed
 CONTEXT = Path(__file__).parent.parent / "workloads"
 
 # Whatever PYTHONDONTWRITEBYTECODE says: pytest rewrites the asserts of all modules, 4 s of CPU time
-# in each worker, unless it may keep them in __pycache__, which git ignores.
+# in each process, unless it may keep them in __pycache__, which git ignores.
 sys.dont_write_bytecode = False
 
 # Nothing could be shown to end by a signal that it was made to ignore.

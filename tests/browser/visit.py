@@ -91,7 +91,7 @@ class Visit:
 
 
 class Window:
-    """The one window of a worker, in which all pages are opened one after the other.
+    """The one window of a process, in which all pages are opened one after the other.
 
     A window of its own for each page costs a process each. All pages come from one address, with
     Plotly at one line, so that only the first has it to compile: 1 to 3 s of CPU time, not 4 to 8.

@@ -1,0 +1,70 @@
+"""Tests that are shared out: each runs once, in one process, and a failure in any fails all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import shared_out
+
+FIXTURE = """
+import pytest
+@pytest.fixture(scope="session")
+def number():
+    with open({told!r}, "a") as file:
+        file.write("made\\n")
+"""
+TESTS = """
+import pytest, time
+@pytest.mark.parametrize("n", range(3))
+def test_one(number, n):
+    with open({told!r}, "a") as file:
+        file.write(f"{name} {{n}}\\n")
+    time.sleep(0.05)
+    {also}
+"""
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Path:
+    return tmp_path / "told"
+
+
+def run(folder: Path, told: Path, **files: str) -> list[int]:
+    """Run files of three tests each in two processes; return their exit statuses."""
+    (folder / "conftest.py").write_text(FIXTURE.format(told=str(told)))
+    for name, also in files.items():
+        text = TESTS.format(told=str(told), name=name, also=also or "pass")
+        (folder / f"test_{name}.py").write_text(text)
+    (folder / "taken").mkdir()
+    command = [sys.executable, "-m", "pytest", "-p", shared_out.__name__, "-p", "no:cacheprovider",
+               "-c", "/dev/null", "--rootdir", str(folder), str(folder)]  # fmt: skip
+    environment = {shared_out.FOLDER: str(folder / "taken"), "PATH": "/usr/bin:/bin",
+                   "PYTHONPATH": str(Path(__file__).parents[1])}  # fmt: skip
+    processes = [
+        subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL)
+        for _ in range(2)
+    ]
+    return [process.wait(60) for process in processes]
+
+
+def test_every_test_runs_once(tmp_path: Path, told: Path) -> None:
+    assert run(tmp_path, told, a="", b="", c="", d="") == [0, 0]
+    lines = told.read_text().splitlines()
+    ran = [line for line in lines if line != "made"]
+    assert sorted(ran) == [f"{name} {n}" for name in "abcd" for n in range(3)]
+    assert lines.count("made") <= 2, "a fixture of the session is made once in a process"
+
+
+def test_a_failure_in_either_process_is_a_failure(tmp_path: Path, told: Path) -> None:
+    assert sorted(run(tmp_path, told, a="", b="assert n != 1", c="")) == [0, 1]
+    assert len(told.read_text().splitlines()) >= 9
+
+
+def test_a_file_that_cannot_be_collected_fails_each(tmp_path: Path, told: Path) -> None:
+    (tmp_path / "test_bad.py").write_text("import nothing_of_that_name")
+    assert run(tmp_path, told, a="") == [2, 2]
+    assert not told.exists()
