@@ -15,6 +15,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from tests.bench import places
 from tests.bench.measurement import Measurement, descendants, first_process
 from tests.bench.places import Place
@@ -156,11 +158,11 @@ def restarted_daemon(strike: Strike) -> None:
     """Kill the daemon, or end it in order, and start it as .ci/setup does."""
     pid = _daemon()
     command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
-    number = strike.random.choice([signal.SIGKILL, signal.SIGTERM])
-    os.kill(pid, number)
+    daemon = psutil.Process(pid)
+    os.kill(pid, strike.random.choice([signal.SIGKILL, signal.SIGTERM]))
     limit = time.monotonic() + 60
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < limit:
-        time.sleep(0.05)
+    # One that an earlier strike started is this process's child, and must be waited for.
+    daemon.wait(60)
     Path("/var/run/docker.pid").unlink(missing_ok=True)
     with _LOG.open("ab") as log:
         subprocess.Popen(
