@@ -13,6 +13,7 @@ from cgbench.records import arrow
 from cgbench.records.run import PHASE_COLUMNS, Row
 from cgbench.spec.fields import Via
 from cgbench.spec.metrics import METRICS
+from cgbench.units import NS_PER_MS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +24,8 @@ _NAMES = ("experiment", "role", "option", "via", "metric")
 _NUMBERS = ("expected", "value", "error_pct")
 _WHOLE = ("trial", "phase", "n_samples")
 _MAY_LACK = ("note", "effective", "expected", "error_pct")
+_TIMES = frozenset(metric.name for metric in METRICS.values() if metric.unit == "ms")
+_LONGEST_MS = 2**63 / NS_PER_MS
 
 
 def row_table(rows: Sequence[Row]) -> pa.Table:
@@ -54,7 +57,11 @@ def rows_of(table: pa.Table) -> list[Row]:
     unknown = set(columns[PHASE_COLUMNS.index("metric")]) - set(METRICS)
     if unknown:
         raise pa.ArrowInvalid(f"column metric names the unknown {min(unknown)}")
-    return list(map(Row._make, zip(*columns, strict=True)))
+    rows = list(map(Row._make, zip(*columns, strict=True)))
+    for row in rows:
+        if row.metric in _TIMES and not 0 <= row.value < _LONGEST_MS:
+            raise pa.ArrowInvalid(f"column value holds a time that no clock shows: {row.metric}")
+    return rows
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:

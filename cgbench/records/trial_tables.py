@@ -199,8 +199,19 @@ class _Table:
         """Return the least and the greatest of a column as its file states them, if it does."""
         if name not in self.names:
             return None
+        self._begin(group, name)
         column = self._file.metadata.row_group(group).column(self.names.index(name))
         known = column.statistics
         if known is None or not known.has_min_max or known.null_count:
             return None
         return known.min, known.max
+
+    def _begin(self, group: int, name: str) -> None:
+        """Begin to read a column, which raises ArrowException or OSError where it is damaged.
+
+        Asked for the statistics of such a column, pyarrow (26.0) ends the process instead.
+        """
+        begun = self._file.iter_batches(
+            batch_size=1, row_groups=[group], columns=[name], use_threads=False
+        )
+        next(begun, None)

@@ -83,10 +83,8 @@ class Point(Model):
 
 
 def _by_a_clock(value: float) -> float:
-    """Refuse a time that is none of a clock that counts nanoseconds: an axis begins at it."""
-    if 0 < value < _SHORTEST_MS:
-        raise ValueError("a time is shorter than a clock can show")
-    return value
+    """Return a time as a clock that counts nanoseconds shows it: an axis begins at the least."""
+    return 0.0 if value < _SHORTEST_MS else value
 
 
 Milliseconds = Annotated[float, Field(ge=0, lt=2**63 / NS_PER_MS), AfterValidator(_by_a_clock)]

@@ -159,10 +159,13 @@ def restarted_daemon(strike: Strike) -> None:
     pid = _daemon()
     command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
     daemon = psutil.Process(pid)
+    containerd = daemon.children()
     os.kill(pid, strike.random.choice([signal.SIGKILL, signal.SIGTERM]))
     limit = time.monotonic() + 60
-    # One that an earlier strike started is this process's child, and must be waited for.
+    # One that an earlier strike started is this process's child, and must be waited for. Its
+    # containerd ends with it: a dockerd that still meets that waits for it in vain.
     daemon.wait(60)
+    psutil.wait_procs(containerd, timeout=30)
     Path("/var/run/docker.pid").unlink(missing_ok=True)
     with _LOG.open("ab") as log:
         subprocess.Popen(
