@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -42,7 +44,7 @@ def run(folder: Path, told: Path, **files: str) -> list[int]:
     (folder / "taken").mkdir()
     command = [sys.executable, "-m", "pytest", "-p", shared_out.__name__, "-p", "no:cacheprovider",
                "-c", "/dev/null", "--rootdir", str(folder), str(folder)]  # fmt: skip
-    environment = {shared_out.FOLDER: str(folder / "taken"), "PATH": "/usr/bin:/bin",
+    environment = {shared_out.FOLDER: str(folder / "taken"), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
                    "PYTHONPATH": str(Path(__file__).parents[1])}  # fmt: skip
     processes = [
         subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL)
@@ -51,20 +53,16 @@ def run(folder: Path, told: Path, **files: str) -> list[int]:
     return [process.wait(60) for process in processes]
 
 
-def test_every_test_runs_once(tmp_path: Path, told: Path) -> None:
-    assert run(tmp_path, told, a="", b="", c="", d="") == [0, 0]
+def test_every_test_runs_once_and_a_failure_fails_its_process(tmp_path: Path, told: Path) -> None:
+    assert sorted(run(tmp_path, told, a="", b="assert n != 1", c="", d="")) == [0, 1]
     lines = told.read_text().splitlines()
     ran = [line for line in lines if line != "made"]
     assert sorted(ran) == [f"{name} {n}" for name in "abcd" for n in range(3)]
     assert lines.count("made") <= 2, "a fixture of the session is made once in a process"
 
 
-def test_a_failure_in_either_process_is_a_failure(tmp_path: Path, told: Path) -> None:
-    assert sorted(run(tmp_path, told, a="", b="assert n != 1", c="")) == [0, 1]
-    assert len(told.read_text().splitlines()) >= 9
-
-
-def test_a_file_that_cannot_be_collected_fails_each(tmp_path: Path, told: Path) -> None:
-    (tmp_path / "test_bad.py").write_text("import nothing_of_that_name")
-    assert run(tmp_path, told, a="") == [2, 2]
-    assert not told.exists()
+@pytest.mark.parametrize(("failed", "asked"), [(1, False), (0, True)])
+def test_where_nothing_is_to_run_nothing_is_taken(failed: int, asked: bool) -> None:
+    option = SimpleNamespace(collectonly=asked)
+    session = SimpleNamespace(testsfailed=failed, config=SimpleNamespace(option=option))
+    assert shared_out.pytest_runtestloop(cast(pytest.Session, session)) is None

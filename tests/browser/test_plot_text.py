@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from plotly.offline import get_plotlyjs
 
 import cgbench.reporting
 from cgbench.reporting.plots.plotly_text import drawable, in_template, tagged
 from tests.browser.visit import Window
+
+pytestmark = pytest.mark.browser
 
 NAME = "<b>x</b> <a href='http://x'>&amp;</a> %{y}"
 
