@@ -128,13 +128,8 @@ def execute(
     before_s = record.elapsed_s if before else record.elapsed_s or 0.0
 
     def ended(status: str) -> RunRecord:
-        update = {
-            "status": status,
-            "ended": _now(),
-            "elapsed_s": None
-            if before_s is None
-            else round(before_s + time.monotonic() - begin_s, 3),
-        }
+        took_s = None if before_s is None else round(before_s + time.monotonic() - begin_s, 3)
+        update = {"status": status, "ended": _now(), "elapsed_s": took_s}
         final = record.model_copy(update=update)
         directory.write_run(final)
         return final

@@ -77,24 +77,16 @@ def run_trial(
     daemons = cpu_time.daemon_processes()
     before, asleep_ns = cpu_time.cpu_times(daemons), interference.asleep_ns()
     progress = Harvest(before.t_ns)
-    reason: str | None = None
     name = f"{lock.SCRATCH_PREFIX}{site.run}-{plan.number:04}"
     with UndisturbedExit() as stack:
         with undisturbed():
             folder = stack.enter_context(lock.scratch_folder(name, site.scratch))
         try:
-            _measure(plan, experiment, site, watcher, progress, folder)
-        except ImageError:
-            raise
-        except _FAILURES as error:
-            reason = error.message
+            reason = _failure(plan, experiment, site, watcher, progress, folder)
         except PreconditionError as error:
             if not measured:
                 raise
             reason = error.message
-        except EngineError as error:
-            outage.wait_out(site, error, begun=bool(progress.containers))
-            reason = outage.first_reason(error)
     if reason is None and progress.lost is not None:
         reason = progress.lost
     # It explains whatever else went wrong.
@@ -127,6 +119,27 @@ def deadline_s(plan: TrialPlan, experiment: Experiment) -> int:
     """Return after how many seconds a trial's containers end by themselves."""
     margin_s = _DEADLINE_MARGIN_S + _DEADLINE_MARGIN_PER_CHANGE_S * len(plan.steps)
     return math.ceil((plan.hold_ns + experiment.warmup) * 1.1 / NS_PER_S) + margin_s
+
+
+def _failure(
+    plan: TrialPlan,
+    experiment: Experiment,
+    site: Site,
+    watcher: Watcher,
+    progress: Harvest,
+    folder: Path,
+) -> str | None:
+    """Measure, and return why the trial failed, None if it did not."""
+    try:
+        _measure(plan, experiment, site, watcher, progress, folder)
+    except ImageError:
+        raise
+    except _FAILURES as error:
+        return error.message
+    except EngineError as error:
+        outage.wait_out(site, error, begun=bool(progress.containers))
+        return outage.first_reason(error)
+    return None
 
 
 def _measure(
