@@ -217,7 +217,8 @@ def harness(
 
 
 def _grown(before: int | None, after: int | None) -> int | None:
-    return None if before is None or after is None else after - before
+    """Return how far a counter went, None if it went back: that of a CPU that is gone is lost."""
+    return None if before is None or after is None or after < before else after - before
 
 
 def _used_by_containers(measured: TrialData, progress: Harvest) -> float | None:

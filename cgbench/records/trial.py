@@ -228,7 +228,7 @@ class Harness(Model):
     other_cpu_s: float | None
     elapsed_s: Annotated[float, Field(gt=0)]
     mhz: float | None = None
-    thermal_throttles: Number | None = None
+    thermal_throttles: Count | None = None
     waited_s: float | None = None
 
 

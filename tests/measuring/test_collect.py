@@ -137,6 +137,10 @@ def test_counters_of_the_cpus_are_taken_over_the_trial_and_none_stays_none() -> 
         samples(4.0), before=times(0, 0, 0, state=first), after=times(1, 9, 0, state=last)
     )
     assert (found.mhz, found.thermal_throttles, found.waited_s) == (2400, 2, 2.5)
+    gone = harness(
+        samples(4.0), before=times(0, 0, 0, state=last), after=times(1, 9, 0, state=first)
+    )
+    assert (gone.thermal_throttles, gone.waited_s) == (None, None), "that of a CPU is gone"
     unknown = harness(samples(4.0))
     assert (unknown.mhz, unknown.thermal_throttles, unknown.waited_s) == (None, None, None)
 
