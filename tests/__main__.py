@@ -1,21 +1,28 @@
 """Run every test: those without containers on all CPUs, then those on real containers alone.
 
-What measures a container must run beside nothing else; everything else may share the CPUs. Each
-pytest gets the arguments. The exit status is the worst of all.
+What measures a container must run beside nothing else; everything else may share the CPUs, and
+keeps its files in memory where there is room. Each pytest gets the arguments. The exit status is
+the worst of all.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
+from pathlib import Path
 
 from tests import shared_out
 
 NOTHING_CHOSEN = 5
 """pytest's exit status where no test fits the arguments (pytest: ExitCode.NO_TESTS_COLLECTED)."""
+
+MEMORY = Path("/dev/shm")
+ROOM = 4 * 2**30
+"""More than all files of the tests without containers together."""
 
 _PYTEST = (sys.executable, "-m", "pytest")
 
@@ -29,11 +36,26 @@ def main(arguments: list[str]) -> int:
     return max((status for status in statuses if status != NOTHING_CHOSEN), default=NOTHING_CHOSEN)
 
 
+def quick_place() -> Path | None:
+    """Return where files lie in memory, or None where that has too little room.
+
+    Tests write thousands of small files, wait for each to be on the disk, and remove them.
+    """
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM
+    return MEMORY if roomy else None
+
+
 def _on_all_cpus(arguments: list[str]) -> list[int]:
     """Share tests out among a process for each CPU; what the second and later print comes last."""
-    with tempfile.TemporaryDirectory(prefix="taken-") as folder, ExitStack() as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="tests-", dir=quick_place()) as folder,
+        ExitStack() as stack,
+    ):
+        taken, temporary = Path(folder, "taken"), Path(folder, "tmp")
+        taken.mkdir()
+        temporary.mkdir()
         command = [*_PYTEST, "-p", shared_out.__name__, *arguments]
-        environment = os.environ | {shared_out.FOLDER: folder}
+        environment = os.environ | {shared_out.FOLDER: str(taken), "TMPDIR": str(temporary)}
         outputs = [
             None if number == 0 else stack.enter_context(tempfile.TemporaryFile())
             for number in range(len(os.sched_getaffinity(0)))

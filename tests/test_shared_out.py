@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import cast
 
 import pytest
 
+import tests.__main__
 from tests import shared_out
 
 FIXTURE = """
@@ -66,3 +68,15 @@ def test_where_nothing_is_to_run_nothing_is_taken(failed: int, asked: bool) -> N
     option = SimpleNamespace(collectonly=asked)
     session = SimpleNamespace(testsfailed=failed, config=SimpleNamespace(option=option))
     assert shared_out.pytest_runtestloop(cast(pytest.Session, session)) is None
+
+
+@pytest.mark.parametrize(("room", "place"), [(0, True), (-1, False)])
+def test_files_lie_in_memory_where_there_is_room(
+    room: int, place: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = SimpleNamespace(free=tests.__main__.ROOM + room)
+    monkeypatch.setattr(tests.__main__, "MEMORY", tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: free)
+    assert tests.__main__.quick_place() == (tmp_path if place else None)
+    monkeypatch.setattr(tests.__main__, "MEMORY", tmp_path / "absent")
+    assert tests.__main__.quick_place() is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,14 @@ CASES = [json.loads(line) for line in FOUND.read_text().splitlines()]
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Input]:
     return {one.name: one for one in inputs.prepare(tmp_path_factory.mktemp("inputs"))}
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Let no temporary file that a command left be taken for one of the tests."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
