@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from cgbench.judging.comparison import compare
@@ -69,16 +71,21 @@ def test_a_change_without_an_interval_is_a_dash(mixed: Comparison) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "text"),
+    ("made", "text"),
     [
-        (sides.forbidden(), "--allow hostname"),
-        (sides.mixed(), None),
-        (compare(sides.side(trials=2), sides.side("few", trials=2)), "about 1 more trials a side"),
-        (compare(STEADY, STEADY), None),
+        (sides.forbidden, "--allow hostname"),
+        (sides.mixed, None),
+        (
+            lambda: compare(sides.side(trials=2), sides.side("few", trials=2)),
+            "about 1 more trials a side",
+        ),
+        (lambda: compare(STEADY, STEADY), None),
     ],
 )
-def test_advice_is_the_next_move_or_nothing(found: Comparison, text: str | None) -> None:
-    advice = comparison.advice(found)
+def test_advice_is_the_next_move_or_nothing(
+    made: Callable[[], Comparison], text: str | None
+) -> None:
+    advice = comparison.advice(made())
     assert advice is None if text is None else text in (advice or "")
 
 
