@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.option import Settings
-from cgbench.units import parse_cpu_list, parse_size
+from cgbench.spec.reach import REACHED, Reach, in_bytes
+from cgbench.units import parse_cpu_list
 
 DEFAULT_SHARES = 1024
 DEFAULT_BLKIO_WEIGHT = 100
@@ -34,6 +35,11 @@ class Load:
     exit_status: int = 0
     grouped: bool = False
 
+    @property
+    def reach(self) -> Reach:
+        """What it comes up to in time."""
+        return Reach(self.settings, self.size, self.tasks, self.tasks_let_in, self.exit_status)
+
 
 @dataclass(frozen=True)
 class Situation:
@@ -55,19 +61,10 @@ class Situation:
             return 100 * shares[role] / total if role in shares and total else None
         if metric in ("off_mask_cpu_ms", "off_mask_pct"):
             return 0.0 if settings.get("cpuset-cpus") else None
-        if metric == "memory_max_bytes":
-            limit = _bytes(settings.get("memory"))
-            return None if limit is None or load.size < limit else float(limit)
-        if metric == "memory_swap_max_bytes":
-            both = _bytes(settings.get("memory-swap"))
-            return None if both is None or load.size < both else float(both)
-        if metric == "tasks_max":
-            limit = max(int(settings.get("pids-limit", 0)), load.tasks_let_in)
-            return float(limit) if 0 < limit <= load.tasks else None
+        if metric in REACHED:
+            return load.reach.of(metric)
         if metric == "memory_bytes":
             return self._kept(load)
-        if metric == "restarts":
-            return _restarts(str(settings.get("restart", "no")), load.exit_status)
         if metric == "io_share_pct":
             return self._io_share_pct(role)
         return None
@@ -86,7 +83,7 @@ class Situation:
         Each gets an equal part, unless its reservation is larger; what others need to live on,
         some MiB, is left out.
         """
-        reserved = _bytes(load.settings.get("memory-reservation"))
+        reserved = in_bytes(load.settings.get("memory-reservation"))
         if self.group is None or not load.grouped or reserved is None:
             return None
         part = self.group / sum(one.grouped for one in self.loads.values())
@@ -148,18 +145,3 @@ class Situation:
         quota, period = bandwidth(load.settings)
         limit = capacity if quota is None else quota / period
         return min(float(load.workers), limit, capacity)
-
-
-def _restarts(policy: str, exit_status: int) -> float | None:
-    """Return how often a policy starts a container again that ends at once; None if for ever."""
-    name, _, most = policy.partition(":")
-    if name == "no" or (name == "on-failure" and exit_status == 0):
-        return 0.0
-    return float(most) if name == "on-failure" and most else None
-
-
-def _bytes(value: object) -> int | None:
-    if value is None:
-        return None
-    size = parse_size(value) if isinstance(value, str) else int(str(value))
-    return size if size > 0 else None

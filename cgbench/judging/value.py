@@ -150,7 +150,7 @@ def _felt(tried: Tried) -> Judged:
             reason = f"at {tried.key.label} there is no reading of the workload"
             return Judged(tried, Outcome.INCONCLUSIVE, "without a reading", reason)
         if one is not None and one.expected is not None and not ended:
-            reason = f"{described(tried)}: the workload had not reached it when the phase ended"
+            reason = f"{described(tried)}: it had not come when the phase ended"
             return Judged(tried, Outcome.INCONCLUSIVE, "not reached", reason)
         return Judged(tried, Outcome.EFFECTIVE, "not judged by a workload", "the file holds it")
     if one.within:

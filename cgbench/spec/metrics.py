@@ -295,7 +295,7 @@ _ALL = (
     Metric(
         "restarts", "restarts", "restarts",
         "Starts after an end in the phase, by Docker's events.",
-        "either", shows="exact",
+        "either", shows="ceiling",
     ),
     Metric(
         "backoff_ms", "ms", "pause before a restart",

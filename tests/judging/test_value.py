@@ -13,6 +13,7 @@ from cgbench.judging.value import Judged, Tried
 from cgbench.records.run import PointKey
 from cgbench.records.trial import Ending, FileChange, Phase
 from cgbench.records.verdict import Outcome
+from cgbench.spec.metrics import METRICS
 from tests.made import records
 
 KEY = PointKey("worker", "cpu-quota", "update", "50000")
@@ -130,3 +131,24 @@ def test_a_value_that_no_kernel_holds_is_dockers_to_obey() -> None:
     assert judged(phase(), key=restart).shown is False
     # This one has a file in every kernel that knows it.
     assert judged(phase()).outcome is Outcome.IGNORED
+
+
+def restarts(found: float, *, expected: float = 2.0) -> Judged:
+    """Judge how often a container was restarted, by the metric's own band."""
+    holds = METRICS["restarts"].holds(found, expected, 0.0, grown=False)
+    estimate = Estimate("restarts", expected, found, None, None, None, 1, None, 0.0, holds)
+    key = PointKey("worker", "restart", "update", "on-failure:2")
+    return value.judge(Tried(key, [phase()], "restarts", estimate, False, None))
+
+
+def test_too_few_restarts_are_no_verdict_since_a_slow_host_has_them_too() -> None:
+    for found in (0.0, 1.0):
+        one = restarts(found)
+        assert (one.outcome, one.became) == (Outcome.INCONCLUSIVE, "not reached")
+        assert "had not come when the phase ended" in one.reason
+
+
+def test_too_many_restarts_are_wrong() -> None:
+    assert restarts(3.0).outcome is Outcome.WRONG
+    assert restarts(1.0, expected=0.0).outcome is Outcome.WRONG
+    assert restarts(2.0).outcome is Outcome.EFFECTIVE
