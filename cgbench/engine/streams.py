@@ -127,6 +127,10 @@ class EventStream:
             exit_code=None if status is None else int(status),
         )
 
+    def so_far(self) -> tuple[Event, ...]:
+        """Return what has happened by now."""
+        return tuple(self._events)
+
     def finish(self) -> tuple[Event, ...]:
         """Stop, and return what happened."""
         self._closing = True

@@ -10,10 +10,10 @@ from cgbench.judging.enforced import IMPRECISE_PCT, Departure
 from cgbench.judging.excuse import Excuse
 from cgbench.judging.summary import Estimate
 from cgbench.records.run import PointKey
-from cgbench.records.trial import Phase
+from cgbench.records.trial import Awaited, Phase
 from cgbench.records.verdict import Outcome
 from cgbench.spec.options import option
-from cgbench.units import format_size
+from cgbench.units import format_duration, format_size
 
 
 @dataclass(frozen=True)
@@ -150,12 +150,36 @@ def _felt(tried: Tried) -> Judged:
             reason = f"at {tried.key.label} there is no reading of the workload"
             return Judged(tried, Outcome.INCONCLUSIVE, "without a reading", reason)
         if one is not None and one.expected is not None and not ended:
-            reason = f"{described(tried)}: it had not come when the phase ended"
-            return Judged(tried, Outcome.INCONCLUSIVE, "not reached", reason)
+            return _not_come(tried)
         return Judged(tried, Outcome.EFFECTIVE, "not judged by a workload", "the file holds it")
+    if (one.within or one.median < (one.expected or 0.0)) and _waited_in_vain(tried):
+        return _not_come(tried)
     if one.within:
         return Judged(tried, Outcome.EFFECTIVE, "held", described(tried), shown=True)
     return _outside(tried, one)
+
+
+def _waited(tried: Tried) -> list[Awaited]:
+    """Return what the phases of a value were held on for, where it is judged by that."""
+    found = [phase.awaited for phase in tried.accepted]
+    return [one for one in found if one is not None and one.metric == tried.metric]
+
+
+def _waited_in_vain(tried: Tried) -> bool:
+    """Say whether too many phases ended before what is judged had come for a median to show it."""
+    waited = _waited(tried)
+    return bool(waited) and 2 * sum(one.state == "coming" for one in waited) >= len(waited)
+
+
+def _not_come(tried: Tried) -> Judged:
+    """Leave a value open that may only be late."""
+    reason = f"{described(tried)}: it had not come when the phase ended"
+    waited = _waited(tried)
+    if waited:
+        longest = format_duration(max(one.held_on_ns for one in waited))
+        stood = any(one.state == "standing" for one in waited)
+        reason += f", which was held on for it by {longest}{' until it stood still' * stood}"
+    return Judged(tried, Outcome.INCONCLUSIVE, "not reached", reason)
 
 
 def _outside(tried: Tried, one: Estimate) -> Judged:

@@ -286,7 +286,7 @@ def why_ended(engine: Engine, role: str, container_id: str) -> str:
 
 def snapshot(container: Running) -> Snapshot:
     """Read a container's counters now and compare them with those of the last call."""
-    now = Counted(time.monotonic_ns(), _counted(container.cgroup))
+    now = Counted(time.monotonic_ns(), counted(container.cgroup))
     before, container.last = container.last, now
     throttled, periods = now.grown("throttled_periods", before), now.grown("periods", before)
     used = now.grown("usage_ns", before)
@@ -298,7 +298,7 @@ def snapshot(container: Running) -> Snapshot:
     )
 
 
-def _counted(cgroup: cgroups.Cgroup) -> dict[str, int]:
+def counted(cgroup: cgroups.Cgroup) -> dict[str, int]:
     """Return the counters that can be read now, in SI units."""
     values = {}
     for counter in cgroup.counters():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from cgbench.host.scratch import headroom, ownership
 from cgbench.measuring import probe
+from cgbench.measuring.awaiting import patience_s
 from cgbench.measuring.site import Site
 from cgbench.spec import workload as workloads
 from cgbench.spec.experiment import Container, Experiment
@@ -113,7 +114,7 @@ def _cap(container: Container, plan: TrialPlan) -> int:
 def _spool(plan: TrialPlan, experiment: Experiment) -> int:
     """Return about how many bytes the sampler writes: files of changed roles differ most."""
     seconds = (plan.hold_ns + experiment.warmup) / NS_PER_S
-    seconds += _SPARE_S + _SPARE_PER_CHANGE_S * len(plan.steps)
+    seconds += patience_s(experiment) + _SPARE_S + _SPARE_PER_CHANGE_S * len(plan.steps)
     changed = len({step.role for step in plan.steps})
     sampling, others = experiment.sampling, len(experiment.containers) - changed
     fast = sampling.fast_hz * (_TICK_BYTES + changed * _CHANGED_BYTES)

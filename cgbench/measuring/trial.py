@@ -27,6 +27,7 @@ from cgbench.host import cpu_time, lock
 from cgbench.host.scratch import leftovers
 from cgbench.host.scratch.commands import undisturbed
 from cgbench.measuring import collect, demand, interference, outage
+from cgbench.measuring.awaiting import Patience, patience_s
 from cgbench.measuring.change import apply, make_change, with_held
 from cgbench.measuring.collect import Harvest
 from cgbench.measuring.container import (
@@ -118,6 +119,7 @@ def run_trial(
 def deadline_s(plan: TrialPlan, experiment: Experiment) -> int:
     """Return after how many seconds a trial's containers end by themselves."""
     margin_s = _DEADLINE_MARGIN_S + _DEADLINE_MARGIN_PER_CHANGE_S * len(plan.steps)
+    margin_s += patience_s(experiment)
     return math.ceil((plan.hold_ns + experiment.warmup) * 1.1 / NS_PER_S) + margin_s
 
 
@@ -202,7 +204,8 @@ def _measure_in(
     stack.callback(sampler.close)
     sampler.start()
     try:
-        _walk(plan, experiment, site, watcher, running, progress, birth.device)
+        patience = Patience(experiment, events)
+        _walk(plan, experiment, site, watcher, running, progress, birth.device, patience)
     except BaseException:
         # A failure or Ctrl-C on its way keeps its reason; what was sampled until then is
         # worth keeping, as far as it can be had.
@@ -236,6 +239,7 @@ def _walk(
     running: Sequence[Running],
     progress: Harvest,
     device: leftovers.BlockDevice | None,
+    patience: Patience,
 ) -> None:
     by_role = {container.spec.role: container for container in running}
     # Where a restart policy is measured, containers are meant to end.
@@ -249,9 +253,11 @@ def _walk(
             leftovers.set_scheduler(device, step.scheduler, favour)
         change = make_change(site.engine, container, step)
         watcher.phase_started(step, number, len(plan.steps))
-        ending, rewrites = None, 0
+        ending, rewrites, awaited = None, 0, None
         try:
             ending, rewrites = _hold(site.engine, look, container, step, change)
+            if ending is None:
+                ending, awaited = patience.hold_on(look, container, step, change)
         finally:
             progress.phases.append(
                 Phase(
@@ -264,6 +270,7 @@ def _walk(
                     ending=ending,
                     rewrites=rewrites,
                     prepares=step.prepares,
+                    awaited=awaited,
                 )
             )
         if ending is not None:

@@ -102,11 +102,24 @@ class Ending(Model):
     reason: Foreign
 
 
+AwaitedState = Literal["came", "coming", "standing"]
+"""Whether what is judged came: not yet, or it stands still where it should not."""
+
+
+class Awaited(Model):
+    """What a phase was held on for, by how long after its time, and whether that had come then."""
+
+    metric: MetricName
+    state: AwaitedState
+    held_on_ns: Count
+
+
 class Phase(Model):
     """A stretch under constant limits, from the answer to `change` until `t_end_ns`.
 
     `settings` are all options declared on the container of role `role` by then. `ending` describes
     a container that was allowed to end and did; `rewrites` is how often the change was made again.
+    `awaited` is None where nothing that is judged comes in time, and in runs of an older cgbench.
     A phase that `prepares` the next is not judged.
     """
 
@@ -119,6 +132,7 @@ class Phase(Model):
     ending: Ending | None = None
     rewrites: Count = 0
     prepares: bool = False
+    awaited: Awaited | None = None
 
     @property
     def requested(self) -> str:

@@ -123,7 +123,7 @@ def sleep(engine: Engine) -> Slept:
             Path("/proc", str(pid), "timerslack_ns").read_text().strip()
             for pid in one.cgroup().processes()
         }
-        used_s = container._counted(one.cgroup())["usage_ns"] / 1e9
+        used_s = container.counted(one.cgroup())["usage_ns"] / 1e9
     # The default would be 50 µs.
     assert "1" in slacks
     return Slept(log, most, taken(before, cpu_times(daemons), used_s))

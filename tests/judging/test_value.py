@@ -11,9 +11,10 @@ from cgbench.judging.excuse import Excuse
 from cgbench.judging.summary import Estimate
 from cgbench.judging.value import Judged, Tried
 from cgbench.records.run import PointKey
-from cgbench.records.trial import Ending, FileChange, Phase
+from cgbench.records.trial import Awaited, AwaitedState, Ending, FileChange, Phase
 from cgbench.records.verdict import Outcome
 from cgbench.spec.metrics import METRICS
+from cgbench.units import NS_PER_S
 from tests.made import records
 
 KEY = PointKey("worker", "cpu-quota", "update", "50000")
@@ -152,3 +153,40 @@ def test_too_many_restarts_are_wrong() -> None:
     assert restarts(3.0).outcome is Outcome.WRONG
     assert restarts(1.0, expected=0.0).outcome is Outcome.WRONG
     assert restarts(2.0).outcome is Outcome.EFFECTIVE
+
+
+def tasks(found: float, *states: AwaitedState, held_on_s: float = 20.0) -> Judged:
+    """Judge the most of 24 tasks, of phases that were held on for them and ended so."""
+    phases = [
+        phase().model_copy(
+            update={
+                "awaited": Awaited(
+                    metric="tasks_max", state=state, held_on_ns=int(held_on_s * NS_PER_S)
+                )
+            }
+        )
+        for state in states
+    ]
+    holds = METRICS["tasks_max"].holds(found, 24.0, 0.0, grown=False)
+    estimate = Estimate("tasks", 24.0, found, None, None, None, 1, None, 0.0, holds)
+    key = PointKey("forker", "pids-limit", "update", "24")
+    return value.judge(Tried(key, phases, "tasks_max", estimate, False, None))
+
+
+def test_tasks_that_were_still_growing_when_patience_ended_are_no_verdict() -> None:
+    one = tasks(20.0, "coming")
+    assert one.outcome is Outcome.INCONCLUSIVE
+    assert one.reason.endswith("when the phase ended, which was held on for it by 20 s")
+
+
+def test_tasks_that_stand_still_below_their_limit_are_wrong() -> None:
+    assert tasks(20.0, "standing").outcome is Outcome.WRONG
+
+
+def test_too_many_tasks_are_wrong_however_long_was_waited() -> None:
+    assert tasks(27.0, "coming").outcome is Outcome.WRONG
+
+
+def test_what_came_in_most_trials_is_judged_by_them() -> None:
+    assert tasks(24.0, "came", "came", "coming").outcome is Outcome.EFFECTIVE
+    assert tasks(24.0, "came", "coming").outcome is Outcome.INCONCLUSIVE

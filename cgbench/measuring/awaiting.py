@@ -1,0 +1,185 @@
+"""Holding a phase on for what is judged, where it has not come when the phase would end.
+
+A slow host is late with restarts, growth and forks, and that says nothing about a limit.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from cgbench.engine.streams import Event, EventStream
+from cgbench.host import description
+from cgbench.measuring.container import Running, counted
+from cgbench.measuring.hold import Lookout
+from cgbench.records.trial import Awaited, AwaitedState, Change, Ending
+from cgbench.spec import judged
+from cgbench.spec.experiment import Experiment
+from cgbench.spec.metrics import METRICS, Conditions, tolerance
+from cgbench.spec.reach import REACHED, Reach
+from cgbench.spec.schedule import PlannedStep
+from cgbench.units import NS_PER_MS, NS_PER_S
+
+PATIENCE_NS = 20 * NS_PER_S
+"""For how long the phases of one trial are held on, all together."""
+
+STILL_NS = 3 * NS_PER_S
+"""What has not grown for so long has come to stand: it is not slow."""
+
+_LOOK_EVERY_NS = 20 * NS_PER_MS
+# Whoever looks as late as this was kept from running, and so may have been what it looks at.
+_KEPT_NS = 10 * _LOOK_EVERY_NS
+# Docker waits 100 ms before a restart, and twice as long before each next one; and some more.
+_FIRST_PAUSE_NS, _SLACK_NS = 100 * NS_PER_MS, 500 * NS_PER_MS
+
+
+def patience_s(experiment: Experiment) -> int:
+    """Return by how many seconds a trial of an experiment may take longer, at most."""
+    options = {
+        experiment.judged_option(one) for step in experiment.steps for one in step.unrolled()
+    }
+    awaited = any(
+        name in REACHED for option in options for name in judged.candidates(experiment, option)
+    )
+    return PATIENCE_NS // NS_PER_S if awaited else 0
+
+
+class Patience:
+    """How much longer the phases of one trial may be held on, and what for."""
+
+    def __init__(self, experiment: Experiment, events: EventStream) -> None:
+        self._experiment = experiment
+        self._events = events
+        self._left_ns = PATIENCE_NS
+        self._let_in: dict[str, int] = {}
+
+    def hold_on(
+        self, look: Lookout, container: Running, step: PlannedStep, change: Change
+    ) -> tuple[Ending | None, Awaited | None]:
+        """Hold a phase on until what is judged has come, stands still, or patience is at an end.
+
+        Returns how a container ended meanwhile if it may, and what was waited for if anything.
+        """
+        tasks = int(container.settings.get("pids-limit", 0))
+        let_in = self._let_in[step.role] = max(self._let_in.get(step.role, 0), tasks)
+        if step.prepares or change.error is not None:
+            return None, None
+        spec = container.spec
+        reach = Reach(container.settings, spec.size, spec.count, let_in, spec.count)
+        goal = self._goal(step.option, reach)
+        if goal is None:
+            return None, None
+        gauge = (
+            _Restarts(self._events, container.container_id, change.t_request_ns, goal)
+            if goal.metric == "restarts"
+            else _Growth(container, goal)
+        )
+        begin_ns = time.monotonic_ns()
+        ending, state = None, gauge.state(begin_ns)
+        while state == "coming" and ending is None:
+            now_ns = time.monotonic_ns()
+            if now_ns - begin_ns >= self._left_ns:
+                break
+            ending = look.hold_until(now_ns + _LOOK_EVERY_NS, may_end=step.may_end)
+            # One that was allowed to grow until it was ended has come to its limit.
+            state = "came" if ending is not None else gauge.state(time.monotonic_ns())
+        held_on_ns = time.monotonic_ns() - begin_ns
+        self._left_ns = max(0, self._left_ns - held_on_ns)
+        return ending, Awaited(metric=goal.metric, state=state, held_on_ns=held_on_ns)
+
+    def _goal(self, option: str, reach: Reach) -> _Goal | None:
+        """Return what an option is judged by, where it is something that comes in time."""
+        for metric in judged.candidates(self._experiment, option):
+            comes_to = reach.of(metric)
+            if comes_to is None:
+                continue
+            under = Conditions(
+                workers=1, cpus=description.cpus(), timer_hz=None,
+                page_bytes=os.sysconf("SC_PAGE_SIZE"), window_s=None,
+            )  # fmt: skip
+            band = judged.band(self._experiment, option, metric)
+            return _Goal(metric, comes_to, tolerance(METRICS[metric], band, comes_to, under) or 0)
+        return None
+
+
+@dataclass(frozen=True)
+class _Goal:
+    """What a metric comes up to, if not short of it by more than `slack`."""
+
+    metric: str
+    comes_to: float
+    slack: float
+
+
+class _Growth:
+    """A counter of the kernel that grows until it is at its limit."""
+
+    def __init__(self, container: Running, goal: _Goal) -> None:
+        self._container = container
+        self._goal = goal
+        self._most = -1.0
+        self._grown_ns = self._looked_ns = time.monotonic_ns()
+
+    def state(self, now_ns: int) -> AwaitedState:
+        """Read it."""
+        found = reading(self._goal.metric, counted(self._container.cgroup))
+        if now_ns - self._looked_ns > _KEPT_NS:
+            self._grown_ns = now_ns
+        self._looked_ns = now_ns
+        if found is not None and found > self._most:
+            self._most, self._grown_ns = found, now_ns
+        if self._most >= self._goal.comes_to - self._goal.slack:
+            return "came"
+        return "standing" if now_ns - self._grown_ns >= STILL_NS else "coming"
+
+
+def reading(metric: str, values: Mapping[str, int]) -> float | None:
+    """Return what a metric is by the present values of a container's counters."""
+    if metric == "tasks_max":
+        return values.get("tasks")
+    held, swapped = values.get("memory_bytes"), values.get("swap_bytes")
+    if metric == "memory_max_bytes":
+        return held
+    both = values.get("memory_swap_bytes")
+    return held + swapped if both is None and held is not None and swapped is not None else both
+
+
+class _Restarts:
+    """How often Docker started a container again."""
+
+    def __init__(self, stream: EventStream, container_id: str, since_ns: int, goal: _Goal) -> None:
+        self._stream = stream
+        self._container_id = container_id
+        self._since_ns = since_ns
+        self._goal = goal
+
+    def state(self, now_ns: int) -> AwaitedState:
+        """Say whether as many came as should, and after the last end no other one is due."""
+        events = [one for one in self._stream.so_far() if one.container_id == self._container_id]
+        return restarts(events, self._goal.comes_to, self._since_ns, now_ns)
+
+
+def restarts(
+    events: Iterable[Event], comes_to: float, since_ns: int, now_ns: int
+) -> AwaitedState:  # fmt: skip
+    """Say whether all restarts have come that should, and no other one is due.
+
+    One is due until twice the longest pause so far has passed since the last end.
+    """
+    seen = [one for one in events if one.action in ("start", "die")]
+    pauses = [
+        (after.t_ns, after.t_ns - before.t_ns)
+        for before, after in pairwise(seen)
+        if (before.action, after.action) == ("die", "start")
+    ]
+    came = sum(t_ns >= since_ns for t_ns, _pause in pauses)
+    if came > comes_to:
+        # No waiting makes it fewer.
+        return "came"
+    if came < comes_to or not seen or seen[-1].action != "die":
+        return "coming"
+    longest = max((pause for _t_ns, pause in pauses), default=_FIRST_PAUSE_NS)
+    return "came" if now_ns - seen[-1].t_ns >= 2 * longest + _SLACK_NS else "coming"
