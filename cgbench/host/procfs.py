@@ -70,6 +70,12 @@ def process(pid: int, proc: Path = PROC) -> ProcessStat | None:
     return parse_stat(_text(proc / str(pid) / "stat"))
 
 
+def allowed_cpus(pid: int, proc: Path = PROC) -> str | None:
+    """Return the list of CPUs that process `pid` may use, None if there is no such process."""
+    line = re.search(r"^Cpus_allowed_list:[ \t]*(\S+)$", _text(proc / str(pid) / "status"), re.M)
+    return line[1] if line else None
+
+
 def lines(path: Path) -> list[str]:
     """Return the lines of a file with names in it, which may hold all other ends of lines.
 

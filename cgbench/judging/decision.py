@@ -85,6 +85,9 @@ def _deaf(values: Sequence[Judged]) -> str | None:
     """
     held = [one for one in values if one.shown and not one.departed]
     wrong = any(one.outcome is Outcome.WRONG for one in held)
+    if len({one.tried.metric for one in held}) > 1:
+        # Figures of several metrics do not follow one another.
+        return None
     if not wrong or any(one.departed for one in values) or _response(held) >= RESPONSE_WANTED:
         return None
     felt = [one.tried.felt for one in held if one.tried.felt is not None]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from cgbench.records.confines import cpu_list
 from cgbench.records.trial import FileChange, Phase
 from cgbench.records.verdict import Outcome
+from cgbench.units import format_cpu_list
 from cgbench.wording import count
 
 IMPRECISE_PCT = 10.0
@@ -39,7 +41,22 @@ class _Text:
 def departure(phase: Phase) -> Departure | None:
     """Return how the kernel departs from an accepted change, None if it held all to the end."""
     found = [one for file in phase.change.files if (one := _of_file(file, phase)) is not None]
-    return worst(found) if found else None
+    return worst(found) if found else _confined(phase)
+
+
+def _confined(phase: Phase) -> Departure | None:
+    """Say which CPUs of a set that the file holds cannot be used, None if all can."""
+    wanted = cpu_list(str(phase.settings.get("cpuset-cpus") or ""))
+    if phase.confines is None or phase.option != "cpuset-cpus" or not wanted:
+        return None
+    binding = phase.confines.binding(wanted)
+    if binding is None:
+        return None
+    usable = sorted(set(wanted) & set(phase.confines.usable or ()))
+    only = f"only CPU {format_cpu_list(usable)}" if usable else "no CPU"
+    return Departure(
+        Outcome.WRONG, f"of the set {format_cpu_list(wanted)} {only} can be used: {binding}"
+    )
 
 
 def worst(found: Sequence[Departure]) -> Departure:

@@ -10,11 +10,12 @@ from cgbench.judging.excuse import excuse
 from cgbench.judging.rows import situations
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Entry
-from cgbench.judging.value import Tried
+from cgbench.judging.value import Shown, Tried
 from cgbench.records.run import PointKey, Row
 from cgbench.records.trial import Phase
 from cgbench.records.verdict import Declared, Enforced, Point, TimeToEffect
 from cgbench.spec.conversions import conversion
+from cgbench.spec.judged import besides as judged_besides
 from cgbench.spec.judged import candidates, judged_metric
 from cgbench.spec.option import CPU_WEIGHT
 from cgbench.spec.schedule import steps
@@ -60,15 +61,26 @@ class Evidence:
         phases: dict[PointKey, list[Phase]] = {key: [] for key in planned}
         for phase in self.updates:
             phases.setdefault(phase.point(), []).append(phase)
-        rows: dict[PointKey, list[Row]] = {}
+        rows: dict[tuple[PointKey, str], list[Row]] = {}
         for row in self.run.rows:
-            if row.metric == self.metric and row.option == self.option:
-                rows.setdefault(row.key, []).append(row)
-        return [self._tried(key, phases[key], rows.get(key, [])) for key in phases]
+            if row.option == self.option:
+                rows.setdefault((row.key, row.metric), []).append(row)
+        return [self._tried(key, phases[key], rows) for key in phases]
 
-    def _tried(self, key: PointKey, phases: Sequence[Phase], rows: Sequence[Row]) -> Tried:
+    def _tried(
+        self,
+        key: PointKey,
+        phases: Sequence[Phase],
+        by_metric: Mapping[tuple[PointKey, str], Sequence[Row]],
+    ) -> Tried:
+        rows = [] if self.metric is None else by_metric.get((key, self.metric), [])
         entry = None if self.metric is None else self.entries.get((key, self.metric))
         felt = None if entry is None else entry.estimate
+        besides = [
+            Shown(metric, found.estimate, excuse(self.run, by_metric[key, metric], found.estimate))
+            for metric in judged_besides(self.run.record.experiment, self.option)
+            if (found := self.entries.get((key, metric))) is not None
+        ]
         return Tried(
             key=key,
             phases=phases,
@@ -76,6 +88,7 @@ class Evidence:
             felt=felt,
             awaited=felt is None and bool(phases) and self._awaited(key),
             excuse=None if felt is None else excuse(self.run, rows, felt),
+            besides=tuple(besides),
         )
 
     def _awaited(self, key: PointKey) -> bool:

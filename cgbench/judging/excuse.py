@@ -11,7 +11,7 @@ from cgbench.judging.run import Run
 from cgbench.judging.summary import Estimate
 from cgbench.records.run import PointKey, Row
 from cgbench.records.trial import Harness
-from cgbench.spec.metrics import METRICS
+from cgbench.spec.metrics import METRICS, SET_USED_PCT
 
 # CPU time taken from an emulator is charged to whatever ran in it, and its ticks come late: with
 # the outer host at a load of 5, quotas were missed by this much of what is expected, without load
@@ -60,6 +60,9 @@ def excuse(run: Run, rows: Sequence[Row], estimate: Estimate) -> Excuse | None:
     cpus = run.record.host.cpus
     # Of a share of some other resource, no larger part than of the CPU time of the host.
     scale = 100 / cpus if rows[0].unit == "%" else 1.0
+    if rows[0].metric == "set_cpus_used":
+        # What takes a CPU almost wholly leaves too little of it to count as used.
+        scale = 1 / (1 - SET_USED_PCT / 100)
     taken = {number: taken_cpus(accounts.get(number), cpus) for number in by_trial}
     low = high = estimate.median
     if any(taken.values()):

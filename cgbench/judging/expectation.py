@@ -24,7 +24,7 @@ class Load:
     `workers` is None where how much CPU it would use is not known.
     `tasks_let_in` is the highest limit on tasks since it began: a lower one kills nobody.
     `exit_status` is that of a container that ends by itself. `grouped` ones share a parent's
-    memory.
+    memory. `usable` are the CPUs that its processes were seen to be let on, None if not known.
     """
 
     settings: Settings
@@ -34,6 +34,7 @@ class Load:
     tasks_let_in: int = 0
     exit_status: int = 0
     grouped: bool = False
+    usable: tuple[int, ...] | None = None
 
     @property
     def reach(self) -> Reach:
@@ -61,6 +62,8 @@ class Situation:
             return 100 * shares[role] / total if role in shares and total else None
         if metric in ("off_mask_cpu_ms", "off_mask_pct"):
             return 0.0 if settings.get("cpuset-cpus") else None
+        if metric == "set_cpus_used":
+            return self._set_used(load)
         if metric in REACHED:
             return load.reach.of(metric)
         if metric == "memory_bytes":
@@ -74,8 +77,20 @@ class Situation:
         return tuple(name for name in self.loads if self._mask(name) == self._mask(role))
 
     def _mask(self, role: str) -> tuple[int, ...]:
-        text = str(self.loads[role].settings.get("cpuset-cpus") or "")
-        return parse_cpu_list(text) if text else self.cpus
+        """Return the CPUs that a container may use, as far as they are offered if that is known."""
+        load = self.loads[role]
+        declared = _declared(load) or self.cpus
+        offered = tuple(cpu for cpu in declared if load.usable is None or cpu in load.usable)
+        return offered or declared
+
+    def _set_used(self, load: Load) -> float | None:
+        """Return how many CPUs of its set a workload uses, None where it would not use each."""
+        declared = _declared(load)
+        if declared is None or load.workers is None or len(self.loads) > 1:
+            return None
+        quota, period = bandwidth(load.settings)
+        wanted = load.workers if quota is None else min(load.workers, quota / period)
+        return float(len(declared)) if wanted >= len(declared) else None
 
     def _kept(self, load: Load) -> float | None:
         """Return the memory of a container whose rivals also want all of their parent's memory.
@@ -145,3 +160,9 @@ class Situation:
         quota, period = bandwidth(load.settings)
         limit = capacity if quota is None else quota / period
         return min(float(load.workers), limit, capacity)
+
+
+def _declared(load: Load) -> tuple[int, ...] | None:
+    """Return the set of CPUs that is declared on a container, None if none is."""
+    text = str(load.settings.get("cpuset-cpus") or "")
+    return parse_cpu_list(text) if text else None

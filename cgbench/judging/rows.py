@@ -7,6 +7,7 @@ The formulas are in docs/reference/metrics.md.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -16,12 +17,13 @@ from cgbench.judging.container_data import ContainerData, steady_window
 from cgbench.judging.expectation import Load, Situation
 from cgbench.judging.intervals import error_pct
 from cgbench.judging.settling import time_to_effect
-from cgbench.judging.steady import extremes, off_mask_ms, off_mask_pct, steady
+from cgbench.judging.steady import extremes, off_mask_ms, off_mask_pct, set_cpus_used, steady
 from cgbench.records.run import Row, RunRecord
 from cgbench.records.trial import Phase, TrialRecord
 from cgbench.spec.experiment import Container
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.option import Settings
+from cgbench.spec.options import option
 from cgbench.units import NS_PER_MS
 
 Measured = Mapping[str, ContainerData]
@@ -49,8 +51,11 @@ def situations(run: RunRecord, trial: TrialRecord) -> Iterator[tuple[Phase, Situ
     in_force: dict[str, Settings] = {role: dict(one.options) for role, one in specs.items()}
     kinds = {one.role: one.probe for one in trial.containers}
     let_in: dict[str, int] = {}
+    usable = {one.role: one.confines.usable for one in trial.containers if one.confines}
     for phase in trial.phases:
         in_force[phase.role] = phase.settings
+        if option(phase.option).controller == "cpuset":
+            usable[phase.role] = None if phase.confines is None else phase.confines.usable
         tasks = int(phase.settings.get("pids-limit", 0))
         let_in[phase.role] = max(let_in.get(phase.role, 0), tasks)
         if phase.change.error is not None or phase.prepares:
@@ -59,7 +64,10 @@ def situations(run: RunRecord, trial: TrialRecord) -> Iterator[tuple[Phase, Situ
             phase,
             Situation(
                 {
-                    role: _load(one, in_force[role], let_in.get(role, 0), kinds[role])
+                    role: replace(
+                        _load(one, in_force[role], let_in.get(role, 0), kinds[role]),
+                        usable=usable.get(role),
+                    )
                     for role, one in specs.items()
                 },
                 run.host.cpu_numbers,
@@ -129,6 +137,7 @@ def _measured(
     found |= steady(data, window)
     found["off_mask_cpu_ms"] = off_mask_ms(data, window, settings)
     found["off_mask_pct"] = off_mask_pct(data, window, settings)
+    found["set_cpus_used"] = set_cpus_used(data, window, settings)
     return found, window.last - window.first + 1
 
 

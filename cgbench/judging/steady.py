@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from cgbench.judging.container_data import ContainerData, Window, busy_ns
 from cgbench.records.trial import Phase
+from cgbench.spec.metrics import SET_USED_PCT
 from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US, parse_cpu_list
 
@@ -113,6 +114,29 @@ def off_mask_pct(data: ContainerData, window: Window, settings: Settings) -> flo
     if not seen.size:
         return None
     return 100 * float(np.mean(~np.isin(seen, parse_cpu_list(text))))
+
+
+def set_cpus_used(data: ContainerData, window: Window, settings: Settings) -> float | None:
+    """Return on how many CPUs of the declared set a workload ran for its part of a window.
+
+    None where no set is declared, or it is not known where the workload ran.
+    """
+    text = str(settings.get("cpuset-cpus") or "")
+    if not text:
+        return None
+    mask, least = parse_cpu_list(text), SET_USED_PCT / 100
+    if data.per_cpu:
+        used = [_difference(data.per_cpu.get(cpu), window) for cpu in mask]
+        known = [one for one in used if one is not None]
+        whole_ns = window.t_end_ns - window.t_begin_ns
+        complete = len(known) == len(mask)
+        return float(sum(one >= least * whole_ns for one in known)) if complete else None
+    if not data.running_on:
+        return None
+    seen = np.array([one[window.first : window.last + 1] for one in data.running_on])
+    if np.isnan(seen).all():
+        return None
+    return float(sum(np.mean((seen == cpu).any(axis=0)) >= least for cpu in mask))
 
 
 def _stall_metrics(data: ContainerData, window: Window) -> dict[str, float | None]:

@@ -12,8 +12,20 @@ from cgbench.judging.summary import Estimate
 from cgbench.records.run import PointKey
 from cgbench.records.trial import Awaited, Phase
 from cgbench.records.verdict import Outcome
+from cgbench.spec.metrics import METRICS
 from cgbench.spec.options import option
 from cgbench.units import format_duration, format_size
+
+_WORST_FIRST = (Outcome.WRONG, Outcome.INCONCLUSIVE, Outcome.IMPRECISE, Outcome.EFFECTIVE)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The estimate of another metric by which a value is judged as well."""
+
+    metric: str
+    felt: Estimate
+    excuse: Excuse | None
 
 
 @dataclass(frozen=True)
@@ -21,7 +33,8 @@ class Tried:
     """Everything known of one value on one container.
 
     `phases` are those in which it was asked for. `felt` is the estimate of the judged `metric`,
-    None where it was not read: though it should have been, if it was `awaited`.
+    None where it was not read: though it should have been, if it was `awaited`. What is shown
+    `besides` must hold, too.
     """
 
     key: PointKey
@@ -30,6 +43,7 @@ class Tried:
     felt: Estimate | None
     awaited: bool
     excuse: Excuse | None
+    besides: tuple[Shown, ...] = ()
 
     @property
     def accepted(self) -> list[Phase]:
@@ -76,7 +90,7 @@ def judge(tried: Tried) -> Judged:
 
 def _accepted(tried: Tried, accepted: Sequence[Phase]) -> Judged:
     """Judge a value by the phases in which Docker accepted it."""
-    departed, felt = _departed(tried, accepted), _felt(tried)
+    departed, felt = _departed(tried, accepted), _by_all(tried)
     if departed is None:
         return replace(felt, due=any(map(enforced.due, accepted)))
     outcome = departed.outcome
@@ -141,6 +155,17 @@ def _nowhere(tried: Tried, accepted: Sequence[Phase]) -> Departure | None:
     return Departure(Outcome.IGNORED, f"Docker answered ok; {nowhere}")
 
 
+def _by_all(tried: Tried) -> Judged:
+    """Judge a value by all that is shown, of which the worst counts; of equals the first."""
+    others = [
+        replace(tried, metric=one.metric, felt=one.felt, excuse=one.excuse)
+        for one in tried.besides
+        if one.felt.within is not None
+    ]
+    found = [_felt(one) for one in (tried, *others)]
+    return min(found, key=lambda one: _WORST_FIRST.index(one.outcome))
+
+
 def _felt(tried: Tried) -> Judged:
     """Judge a value that the kernel holds by what the workload shows."""
     one = tried.felt
@@ -193,6 +218,8 @@ def _outside(tried: Tried, one: Estimate) -> Judged:
         return Judged(tried, Outcome.INCONCLUSIVE, "disturbed", reason, shown=True)
     if excuse is not None:
         what = f"{what}, more than can be explained though {excuse.reason}"
-    if remains <= max(IMPRECISE_PCT / 100 * abs(expected), 2 * allowed):
+    metric = METRICS.get(tried.metric or "")
+    graded = metric is None or metric.graded
+    if graded and remains <= max(IMPRECISE_PCT / 100 * abs(expected), 2 * allowed):
         return Judged(tried, Outcome.IMPRECISE, "imprecise", what, shown=True)
     return Judged(tried, Outcome.WRONG, "wrong", what, shown=True)

@@ -16,7 +16,7 @@ from cgbench.engine.container_spec import PROBE_PATH, SCRATCH_PATH, ContainerSpe
 from cgbench.engine.engine import Engine
 from cgbench.engine.streams import StatsStream
 from cgbench.errors import CgroupError, TrialError
-from cgbench.host import cgroups, interface_files
+from cgbench.host import cgroups, confines, interface_files
 from cgbench.host.scratch import ownership
 from cgbench.host.scratch.commands import undisturbed
 from cgbench.host.scratch.loop_device import BlockDevice
@@ -228,6 +228,7 @@ def describe(container: Running) -> ContainerRecord:
             for counter in container.cgroup.counters()
         }
         | ({counters.RUNNING_ON: running_on} if _seen_running(container) else {}),
+        confines=confines.read(container.cgroup),
     )
 
 

@@ -23,7 +23,7 @@ from cgbench.errors import (
     TrialError,
     UpdateRejected,
 )
-from cgbench.host import cpu_time, lock
+from cgbench.host import confines, cpu_time, lock
 from cgbench.host.scratch import leftovers
 from cgbench.host.scratch.commands import undisturbed
 from cgbench.measuring import collect, demand, interference, outage
@@ -44,9 +44,11 @@ from cgbench.measuring.progress import Watcher
 from cgbench.measuring.sampler import Sampler
 from cgbench.measuring.site import Site
 from cgbench.measuring.unwinding import UndisturbedExit
+from cgbench.records.confines import Confines
 from cgbench.records.samples import TrialData
 from cgbench.records.trial import Change, Ending, Phase, TrialRecord
 from cgbench.spec.experiment import Experiment
+from cgbench.spec.options import option
 from cgbench.spec.schedule import PlannedStep, TrialPlan
 from cgbench.units import NS_PER_MS, NS_PER_S
 
@@ -271,11 +273,17 @@ def _walk(
                     rewrites=rewrites,
                     prepares=step.prepares,
                     awaited=awaited,
+                    confines=_confines(container, step),
                 )
             )
         if ending is not None:
             return
     look.require_going()
+
+
+def _confines(container: Running, step: PlannedStep) -> Confines | None:
+    """Return what confines a container at the end of a phase that says which CPUs it may use."""
+    return confines.read(container.cgroup) if option(step.option).controller == "cpuset" else None
 
 
 def _hold(

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from cgbench.records import first_format
+from cgbench.records.confines import Confines
 from cgbench.records.file_history import Count, FileHistory
 from cgbench.records.run import PointKey
 from cgbench.spec.fields import Foreign, Label, MetricName, Name, Via
@@ -120,7 +121,8 @@ class Phase(Model):
     `settings` are all options declared on the container of role `role` by then. `ending` describes
     a container that was allowed to end and did; `rewrites` is how often the change was made again.
     `awaited` is None where nothing that is judged comes in time, and in runs of an older cgbench.
-    A phase that `prepares` the next is not judged.
+    A phase that `prepares` the next is not judged. `confines` are those at its end, if its option
+    says which CPUs may be used.
     """
 
     number: Count
@@ -133,6 +135,7 @@ class Phase(Model):
     rewrites: Count = 0
     prepares: bool = False
     awaited: Awaited | None = None
+    confines: Confines | None = None
 
     @property
     def requested(self) -> str:
@@ -162,7 +165,7 @@ class ContainerRecord(Model):
     """One container of a trial: `sources` maps quantities to columns of the samples.
 
     `docker_stats_broke` says why messages of `docker stats` are missing at its end, None where none
-    are.
+    are. `confines` are those when the trial began, None in runs of an older cgbench.
     """
 
     role: Name
@@ -172,6 +175,7 @@ class ContainerRecord(Model):
     probe: Label | None = None
     sources: Mapping[MetricName, Source]
     docker_stats_broke: Foreign | None = None
+    confines: Confines | None = None
 
 
 class SamplerFigures(Model):

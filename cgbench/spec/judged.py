@@ -30,6 +30,9 @@ JUDGED_BY: Mapping[str, tuple[str, ...]] = {
 The first that was measured counts; where there is none, only the interface file can be judged.
 """
 
+ALSO_BY: Mapping[str, tuple[str, ...]] = {"cpuset-cpus": ("set_cpus_used",)}
+"""What must hold besides, where no experiment names its own metric: all of it can be used."""
+
 _LONGEST_NAME = 60
 
 
@@ -39,6 +42,13 @@ def candidates(experiment: Experiment, option: str) -> tuple[str, ...]:
     if verify is None or verify.metric is None or option not in verify.options:
         return JUDGED_BY.get(option, ())
     return (verify.metric,) if verify.otherwise is None else (verify.metric, verify.otherwise)
+
+
+def besides(experiment: Experiment, option: str) -> tuple[str, ...]:
+    """Return the metrics by which an option is judged as well, unless its experiment names one."""
+    verify = experiment.verify
+    own = verify is not None and verify.metric is not None and option in verify.options
+    return () if own else ALSO_BY.get(option, ())
 
 
 def judged_metric(experiment: Experiment, option: str, measured: Collection[str]) -> str | None:

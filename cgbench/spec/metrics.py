@@ -61,7 +61,8 @@ class Metric:
     Differences below `resolution`, in the metric's unit, and `resolution_pages` memory pages mean
     nothing: a tick, a sampling interval, one event in a window. `taken_away` says that other load
     on the host lowers it: such load takes from both sides of a share, and nothing from bytes or
-    counts. `band` is used where an experiment names no other.
+    counts. Where it is not `graded` no wrong value is nearly right. `band` is used where an
+    experiment names no other.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Metric:
     resolution_pages: int = 0
     shows: Shows = "none"
     taken_away: bool = False
+    graded: bool = True
     band: Band = _EXACTLY
 
     def known_to(self, page_bytes: int) -> float:
@@ -128,6 +130,9 @@ _SLICE_MS = 5.0
 _OVERRUN_PCT = 1.0
 # The kernel charges memory in batches of this many pages per CPU (mm/memcontrol.c).
 _BATCH_PAGES = 64
+
+SET_USED_PCT = 5.0
+"""A CPU of a set counts as used if the workload ran there for this part of the time."""
 
 _CPU_BAND = Band(pct=2, ticks_per_worker=1)
 
@@ -224,6 +229,12 @@ _ALL = (
         "Readings of a running worker on a CPU outside the declared set, in percent of all "
         "readings of running workers (cgroup v2).",
         "higher", 1.0, shows="exact",
+    ),
+    Metric(
+        "set_cpus_used", "CPUs", "CPUs of the set used",
+        f"CPUs of the declared set on which the workload ran for at least {SET_USED_PCT:g} % of "
+        "the steady window: by usage per CPU (cgroup v1) or readings of running workers (v2).",
+        "lower", shows="exact", taken_away=True, graded=False,
     ),
     Metric(
         "work_per_s", "units/s", "work per second",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -95,3 +96,9 @@ def test_where_nothing_can_be_shown_an_unmet_precondition_is_named() -> None:
     outcome, reason = decide((UNSEEN,), ("two-nodes",))
     assert outcome is Outcome.UNSUPPORTED
     assert "two-nodes" in reason
+
+
+def test_figures_of_several_metrics_do_not_show_that_a_workload_is_deaf() -> None:
+    wrong = one(Outcome.WRONG, "wrong", value=1.0, asked=8.0, shown=True)
+    other = replace(HELD, tried=replace(HELD.tried, metric="off_mask_cpu_ms"))
+    assert decide([wrong, other], ())[0] is Outcome.WRONG

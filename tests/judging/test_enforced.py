@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cgbench.judging import enforced
+from cgbench.records.confines import Confines, Group
 from cgbench.records.file_history import FileHistory, Stood
 from cgbench.records.trial import FileChange, Phase
 from cgbench.records.verdict import Outcome
@@ -151,3 +152,47 @@ def test_what_was_refused_and_changed_all_the_same_is_said() -> None:
     assert enforced.yet_changed(phase(file((REQUEST, OLD)))) is None
     # A runtime that fails half-way puts back what it had written.
     assert enforced.yet_changed(phase(file(*HELD, (2_500, OLD)))) is None
+
+
+def moved(affinity: str, *groups: str, cpus: str = "0-1", option: str = "cpuset-cpus") -> Phase:
+    """Return a phase on a set of CPUs, with what confined the container when it ended."""
+    made = phase()
+    paths = ("/docker/1", "/docker", "/")
+    confines = Confines(
+        affinity=(affinity,),
+        groups=tuple(
+            Group(path=path, files={"cpuset.cpus.effective": text})
+            for path, text in zip(paths, groups, strict=False)
+        ),
+    )
+    return made.model_copy(
+        update={"option": option, "settings": {"cpuset-cpus": cpus}, "confines": confines}
+    )
+
+
+def test_a_set_of_which_every_cpu_can_be_used_is_held() -> None:
+    assert enforced.departure(moved("0-1", "0-1", "0-3", "0-3")) is None
+    assert enforced.departure(moved("0-1", "0-1", "0-1", cpus="0")) is None
+
+
+def test_an_inherited_affinity_makes_a_set_wrong_and_is_named() -> None:
+    """facts.md, 8: dockerd was started under `taskset -c 0`."""
+    found = enforced.departure(moved("0", "0-1", "0-1"))
+    assert found is not None
+    assert found.outcome is Outcome.WRONG
+    assert found.reason == (
+        "of the set 0-1 only CPU 0 can be used: Cpus_allowed_list of its processes is 0"
+    )
+
+
+def test_a_narrower_group_above_is_named() -> None:
+    found = enforced.departure(moved("0", "0", "0", "0-3"))
+    assert found is not None
+    assert found.reason.endswith("only CPU 0 can be used: cpuset.cpus.effective of /docker is 0")
+    found = enforced.departure(moved("0", "0", "0", "0-3", cpus="2"))
+    assert found is not None
+    assert "of the set 2 no CPU can be used" in found.reason
+
+
+def test_confines_say_nothing_of_other_options() -> None:
+    assert enforced.departure(moved("0", "0-1", option="cpu-quota")) is None

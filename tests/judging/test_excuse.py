@@ -108,3 +108,14 @@ def test_accounts_below_the_thresholds_are_no_disturbance() -> None:
     assert taken_cpus(None, CPUS) == 0
     assert taken_cpus(account(steal=0.02, others=0.1), CPUS) == 0
     assert taken_cpus(account(steal=0.03, others=0.11), CPUS) == pytest.approx(0.14)
+
+
+def test_a_cpu_of_a_set_is_excused_where_almost_all_of_it_was_taken() -> None:
+    def excused(taken: float) -> bool:
+        rows = (row(1, 1.0, "set_cpus_used"),)
+        felt = Estimate("CPUs", 2.0, 1.0, None, None, None, 1, -50.0, tolerance=0.0)
+        one = excuse(run(account(others=taken), rows=rows), rows, felt)
+        return one is not None and one.explains(felt)
+
+    assert excused(0.96)
+    assert not excused(0.9)

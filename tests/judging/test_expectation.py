@@ -147,3 +147,23 @@ def test_a_reservation_larger_than_an_equal_part_is_kept() -> None:
 
 def test_nothing_is_said_of_a_metric_that_no_limit_bounds() -> None:
     assert load({}).expected("stall_p99_ms", "a") is None
+
+
+def test_a_workload_with_enough_workers_uses_every_cpu_of_its_set() -> None:
+    def used(settings: Settings, workers: int | None) -> float | None:
+        return situation(a=(settings, workers)).expected("set_cpus_used", "a")
+
+    assert used({"cpuset-cpus": "0-1"}, 2) == 2
+    assert used({"cpuset-cpus": "0"}, 2) == 1
+    assert used({"cpuset-cpus": "0-1"}, 1) is None
+    assert used({"cpuset-cpus": "0-1"}, None) is None
+    assert used({"cpuset-cpus": "0-1", "cpus": "1.5"}, 2) is None
+    assert used({}, 2) is None
+
+
+def test_cpus_that_are_not_offered_are_not_shared_out() -> None:
+    load = Load({}, 2, usable=(0,))
+    assert Situation({"a": load}, (0, 1)).expected("cpus_used", "a") == pytest.approx(1)
+    both = Load({"cpuset-cpus": "0-1"}, 2, usable=(0,))
+    assert Situation({"a": both}, (0, 1)).expected("cpus_used", "a") == pytest.approx(1)
+    assert Situation({"a": both}, (0, 1)).expected("set_cpus_used", "a") == 2

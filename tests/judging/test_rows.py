@@ -561,6 +561,10 @@ def test_usage_by_cpu_that_could_not_be_read_is_absent_and_never_zero(tmp_path: 
     directory.write_run(run_record())
     directory.write_trial(*moving(usage, "1"))
     assert not {"settle_ms", "off_mask_cpu_ms"} & set(values(directory))
+    wider = RunDirectory.create(tmp_path, "mine", "wider")
+    wider.write_run(run_record())
+    wider.write_trial(*moving(usage, "0-1"))
+    assert "set_cpus_used" not in values(wider)
 
 
 def seen_on(
@@ -584,10 +588,27 @@ def test_readings_off_the_mask_are_a_share_of_those_in_the_steady_window(tmp_pat
     assert half["off_mask_pct"] == pytest.approx(50, abs=1)
 
 
+def test_the_cpus_of_a_set_that_were_used_are_counted_by_usage(tmp_path: Path) -> None:
+    one = moved_after(tmp_path / "one", 40 * MS, cpuset="0-1")
+    assert one["set_cpus_used"] == 1
+    both = moved_after(tmp_path / "both", 500 * MS, cpuset="0-1")
+    assert both["set_cpus_used"] == 2
+
+
+def test_the_cpus_of_a_set_that_were_used_are_counted_by_readings(tmp_path: Path) -> None:
+    elapsed = Ideal([None]).times - T0
+    for name, seen, cpus in (
+        ("other", np.zeros_like(elapsed), 0), ("own", np.ones_like(elapsed), 1),
+        # A reading now and then does not make a CPU a used one.
+        ("seldom", (np.arange(len(elapsed)) % 40 == 0).astype(np.int64), 0),
+    ):  # fmt: skip
+        assert seen_on(tmp_path / name, seen)["set_cpus_used"] == cpus
+
+
 def test_a_worker_that_was_never_seen_running_was_on_no_cpu(tmp_path: Path) -> None:
     times = Ideal([None]).times
     found = seen_on(tmp_path, np.zeros_like(times), np.zeros(len(times), dtype=np.bool_))
-    assert "off_mask_pct" not in found
+    assert not {"off_mask_pct", "set_cpus_used"} & set(found)
 
 
 def with_memory(folder: Path, kills: Sequence[int | None]) -> dict[str, float]:

@@ -9,7 +9,7 @@ import pytest
 from cgbench.judging import value
 from cgbench.judging.excuse import Excuse
 from cgbench.judging.summary import Estimate
-from cgbench.judging.value import Judged, Tried
+from cgbench.judging.value import Judged, Shown, Tried
 from cgbench.records.run import PointKey
 from cgbench.records.trial import Awaited, AwaitedState, Ending, FileChange, Phase
 from cgbench.records.verdict import Outcome
@@ -190,3 +190,32 @@ def test_too_many_tasks_are_wrong_however_long_was_waited() -> None:
 def test_what_came_in_most_trials_is_judged_by_them() -> None:
     assert tasks(24.0, "came", "came", "coming").outcome is Outcome.EFFECTIVE
     assert tasks(24.0, "came", "coming").outcome is Outcome.INCONCLUSIVE
+
+
+def set_used(cpus: float, *, off_ms: float = 0.0, excuse: Excuse | None = None) -> Judged:
+    """Judge a set of two CPUs by the time off it, and by how many of them were used."""
+    off = Estimate("ms", 0.0, off_ms, None, None, None, 1, None, 0.0, off_ms == 0)
+    used = Estimate("CPUs", 2.0, cpus, None, None, None, 1, 50 * cpus - 100, 0.0, cpus == 2)
+    besides = (Shown("set_cpus_used", used, excuse),)
+    key = PointKey("worker", "cpuset-cpus", "update", "0-1")
+    return value.judge(Tried(key, [phase()], "off_mask_cpu_ms", off, False, None, besides))
+
+
+def test_a_set_is_judged_by_both_nothing_off_it_and_each_cpu_of_it_used() -> None:
+    assert set_used(2.0).outcome is Outcome.EFFECTIVE
+    assert set_used(2.0, off_ms=900.0).outcome is Outcome.WRONG
+    one = set_used(1.0)
+    assert one.outcome is Outcome.WRONG
+    assert "set_cpus_used was 1 CPUs of 2" in one.reason
+
+
+def test_a_cpu_that_others_took_almost_wholly_is_not_missed() -> None:
+    assert set_used(1.0, excuse=Excuse(1.0, 2.0, "a hog ran")).outcome is Outcome.INCONCLUSIVE
+    assert set_used(1.0, excuse=Excuse(1.0, 1.5, "a hog ran")).outcome is Outcome.WRONG
+
+
+def test_nine_of_ten_cpus_are_not_nearly_ten() -> None:
+    used = Estimate("CPUs", 10.0, 9.0, None, None, None, 1, -10.0, 0.0, within=False)
+    key = PointKey("worker", "cpuset-cpus", "update", "0-9")
+    one = value.judge(Tried(key, [phase()], "set_cpus_used", used, False, None))
+    assert one.outcome is Outcome.WRONG

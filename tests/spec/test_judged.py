@@ -56,6 +56,13 @@ def test_the_first_candidate_that_was_measured_counts() -> None:
     assert judged.judged_metric(moves, "cpuset-mems", {"cpus_used"}) is None
 
 
+def test_a_set_is_judged_also_by_whether_all_of_it_is_used_unless_its_file_names_a_metric() -> None:
+    assert judged.besides(parsed(""), "cpuset-cpus") == ("set_cpus_used",)
+    assert judged.besides(parsed(""), "cpu-quota") == ()
+    own = parsed('[verify]\noptions = ["cpuset-cpus"]\nmetric = "cpus_used"')
+    assert judged.besides(own, "cpuset-cpus") == ()
+
+
 def test_a_file_names_a_metric_and_a_band_of_its_own_for_its_options_only() -> None:
     own = parsed('[verify]\noptions = ["cpu-quota"]\nmetric = "probe_cpus"\nband = { pct = 7 }')
     assert judged.candidates(own, "cpu-quota") == ("probe_cpus",)

@@ -65,7 +65,10 @@ def _status(one: Outcome) -> str:
 
 
 def _metric(one: Experiment) -> str:
-    return ", else ".join(code(name) for name in _names(one)) or "the interface file"
+    first = ", else ".join(code(name) for name in _names(one)) or "the interface file"
+    assert one.verify is not None
+    besides = judged.besides(one, one.verify.options[0])
+    return "; and ".join([first, *(code(name) for name in besides)])
 
 
 def _band(one: Experiment) -> str:

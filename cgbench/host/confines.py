@@ -1,0 +1,68 @@
+"""What confines the processes of a group besides its own limits, as the kernel says it now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from cgbench.host import procfs
+from cgbench.host.cgroups import Cgroup
+from cgbench.records.confines import EFFECTIVE, MOST_AFFINITIES, MOST_GROUPS, Confines, Group
+
+_FILES = (
+    *EFFECTIVE,
+    "cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us",
+    "memory.max", "memory.limit_in_bytes", "memory.swap.max", "memory.memsw.limit_in_bytes",
+    "pids.max",
+)  # fmt: skip
+_LONGEST = 4096
+_SYS_CPU = "sys/devices/system/cpu"
+
+
+def read(cgroup: Cgroup, proc: Path = procfs.PROC, root: Path = Path("/")) -> Confines:
+    """Return what confines the processes of a group; what cannot be read is left out."""
+    found = (procfs.allowed_cpus(pid, proc) for pid in cgroup.processes())
+    affinity = dict.fromkeys(text for text in found if text is not None)
+    return Confines(
+        affinity=tuple(affinity)[:MOST_AFFINITIES],
+        groups=tuple(_groups(cgroup))[:MOST_GROUPS],
+        isolated=_text(root / _SYS_CPU / "isolated"),
+        offline=_text(root / _SYS_CPU / "offline"),
+    )
+
+
+def _groups(cgroup: Cgroup) -> Iterator[Group]:
+    """Yield a group and those above it; on v1 each level has directories in many hierarchies."""
+    levels: dict[int, tuple[str, dict[str, str]]] = {}
+    for folder in cgroup.everywhere():
+        line = list(_upwards(folder))
+        for level, place in enumerate(line):
+            path = f"/{place.relative_to(line[-1])}" if place != line[-1] else "/"
+            _path, files = levels.setdefault(level, (path, {}))
+            for name in _FILES:
+                if (text := _text(place / name)) is not None:
+                    files[name] = text
+    for level in sorted(levels):
+        path, files = levels[level]
+        yield Group(path=path, files=files)
+
+
+def _upwards(folder: Path) -> Iterator[Path]:
+    """Yield a group's directory and those above it, up to the one where its hierarchy is mounted.
+
+    Above that no directory is a group.
+    """
+    yield folder
+    for place in folder.parents:
+        if not (place / "cgroup.procs").exists():
+            return
+        yield place
+
+
+def _text(path: Path) -> str | None:
+    """Return a file's text on one line, None where nothing is in it or it cannot be read."""
+    try:
+        with path.open(errors="replace") as file:
+            return file.read(_LONGEST).strip() or None
+    except OSError:
+        return None

@@ -1,0 +1,78 @@
+"""What confines a container is read from its processes and from all groups up to the root."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cgbench.host import cgroups, confines, procfs
+from cgbench.host.cgroups import Cgroup
+
+STATUS = "Name:\tspin\nCpus_allowed:\t1\nCpus_allowed_list:\t{}\nMems_allowed:\t1\n"
+
+
+def written(path: Path, **files: str) -> Path:
+    """Write files into a directory, with a point for each double underscore."""
+    path.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (path / name.replace("__", ".")).write_text(f"{text}\n")
+    return path
+
+
+def process(proc: Path, pid: int, allowed: str) -> None:
+    written(proc / str(pid), status=STATUS.format(allowed))
+
+
+def test_on_v2_each_group_up_to_the_root_is_read(tmp_path: Path) -> None:
+    top = written(tmp_path / "cgroup", cgroup__procs="", cpuset__cpus__effective="0-3")
+    slice_ = written(
+        top / "docker.slice", cgroup__procs="", cpuset__cpus__effective="0", cpu__max="50000 100000"
+    )
+    own = written(slice_ / "one", cgroup__procs="41\n42\n43", cpuset__cpus__effective="0",
+                  memory__max="max", pids__max="12")  # fmt: skip
+    process(tmp_path / "proc", 41, "0")
+    process(tmp_path / "proc", 42, "0")
+    written(tmp_path / "sys/devices/system/cpu", offline="4-7", isolated="")
+    found = confines.read(Cgroup({}, own), tmp_path / "proc", tmp_path)
+    assert found.affinity == ("0",)
+    assert [one.path for one in found.groups] == ["/docker.slice/one", "/docker.slice", "/"]
+    assert found.groups[0].files == {
+        "cpuset.cpus.effective": "0", "memory.max": "max", "pids.max": "12",
+    }  # fmt: skip
+    assert found.groups[1].files["cpu.max"] == "50000 100000"
+    assert (found.isolated, found.offline) == (None, "4-7")
+    assert found.binding((0, 1)) == "cpuset.cpus.effective of /docker.slice is 0"
+
+
+def test_on_v1_the_hierarchies_are_read_level_by_level(tmp_path: Path) -> None:
+    folders = {}
+    for controller, file in (("cpu", "cpu__cfs_quota_us"), ("cpuset", "cpuset__effective_cpus")):
+        for place in ("", "docker", "docker/one"):
+            text = "0-1" if controller == "cpuset" else "-1"
+            files = {"cgroup__procs": "", file: text}
+            folders[controller] = written(tmp_path / controller / place, **files)
+    found = confines.read(Cgroup(folders, None), tmp_path / "proc", tmp_path)
+    assert [one.path for one in found.groups] == ["/docker/one", "/docker", "/"]
+    assert found.groups[1].files == {"cpu.cfs_quota_us": "-1", "cpuset.effective_cpus": "0-1"}
+    assert found.usable == (0, 1)
+
+
+def test_a_group_that_is_gone_confines_nothing(tmp_path: Path) -> None:
+    found = confines.read(Cgroup({}, tmp_path / "gone"), tmp_path, tmp_path)
+    assert found.usable is None
+
+
+def test_a_process_without_a_status_has_no_affinity(tmp_path: Path) -> None:
+    process(tmp_path, 1, "0-3,8")
+    assert procfs.allowed_cpus(1, tmp_path) == "0-3,8"
+    assert procfs.allowed_cpus(2, tmp_path) is None
+    written(tmp_path / "3", status="Name:\tx")
+    assert procfs.allowed_cpus(3, tmp_path) is None
+
+
+def test_this_very_process_may_use_what_the_kernel_says() -> None:
+    allowed = procfs.allowed_cpus(os.getpid())
+    assert allowed is not None
+    found = confines.read(cgroups.find(os.getpid()))
+    assert found.groups
+    assert found.groups[-1].path == "/"

@@ -1,0 +1,62 @@
+"""Which CPUs a container may use, and what keeps it from others, follows from its confines."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cgbench.records.confines import Confines, Group, cpu_list
+
+OPEN = ("0-3", "0-3", "0-3")
+PATHS = ("/docker/1", "/docker", "/")
+
+
+def confines(
+    *affinity: str, groups: tuple[str, ...] = OPEN, offline: str | None = None,
+    file: str = "cpuset.cpus.effective",
+) -> Confines:  # fmt: skip
+    levels = zip(PATHS, groups, strict=False)
+    return Confines(
+        affinity=affinity,
+        groups=tuple(Group(path=path, files={file: text}) for path, text in levels),
+        offline=offline,
+    )
+
+
+def test_what_is_open_everywhere_binds_nothing() -> None:
+    assert confines("0-3").binding((0, 1)) is None
+    assert confines("0-1").binding((0, 1)) is None
+    assert confines("0", "1").binding((0, 1)) is None
+
+
+def test_an_affinity_that_leaves_out_a_cpu_is_named() -> None:
+    found = confines("0", groups=("0-1", "0-3", "0-3"))
+    assert found.usable == (0,)
+    assert found.binding((0, 1)) == "Cpus_allowed_list of its processes is 0"
+
+
+@pytest.mark.parametrize("file", ["cpuset.cpus.effective", "cpuset.effective_cpus"])
+def test_the_highest_group_that_lacks_a_cpu_is_named(file: str) -> None:
+    found = confines("0", groups=("0", "0", "0-3"), file=file)
+    assert found.binding((0, 1)) == f"{file} of /docker is 0"
+
+
+def test_a_cpu_that_is_offline_is_named() -> None:
+    found = confines("0", groups=("0", "0", "0"), offline="1-3")
+    assert found.binding((0, 1)) == "CPU 1 is offline"
+
+
+def test_nothing_is_said_where_nothing_was_read() -> None:
+    assert Confines().usable is None
+    assert Confines().binding((0, 1)) is None
+    assert confines("0", groups=()).usable == (0,)
+    assert confines(groups=("2", "0-3", "0-3")).usable == (2,)
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_list_or_none(text: str) -> None:
+    cpu_list(text)
+    assert Confines(affinity=(text,)).binding((0,)) in (
+        None, f"Cpus_allowed_list of its processes is {Confines(affinity=(text,)).affinity[0]}",
+    )  # fmt: skip
