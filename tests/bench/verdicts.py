@@ -12,7 +12,7 @@ from random import Random
 
 from cgbench.judging import verdict
 from tests.bench.figure import at_most
-from tests.made.drawn_runs import drawn
+from tests.made.drawn import drawn
 
 
 def main() -> int:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cgbench.judging import decision, enforced, value, verdict
+from cgbench.judging import decision, enforced, evidence, value, verdict
 from cgbench.judging.excuse import Excuse
-from tests.made.drawn_runs import drawn
+from cgbench.spec.metrics import Metric
+from tests.made.drawn import drawn
 
 
 @settings(deadline=None, max_examples=150)
@@ -25,6 +26,13 @@ def blind(*_arguments: object) -> None:
     """See nothing."""
 
 
+def exactly(
+    _metric: Metric, value: float, expected: float, tolerance: float, *, grown: bool
+) -> bool:  # fmt: skip
+    """Hold what is as expected, and nothing else."""
+    return grown or abs(value - expected) <= tolerance
+
+
 MUTATIONS = {
     "a value that was undone and came back is held": (enforced, "_undone", lambda *_: ()),
     "any other value is nearly right": (enforced, "nearly", lambda *_: True),
@@ -34,6 +42,10 @@ MUTATIONS = {
     "a doubt excuses nothing": (Excuse, "explains", lambda *_: False),
     "nothing is far off": (value, "IMPRECISE_PCT", 1e9),
     "a value that was dropped now and then does not count": (decision, "_NOT_CHANGED", ()),
+    "what did not come is judged all the same": (value, "_waited_in_vain", lambda *_: False),
+    "what is late is wrong": (Metric, "holds", exactly),
+    "it does not matter whether a set can be used": (enforced, "_confined", blind),
+    "it does not matter whether a set is used": (evidence, "judged_besides", lambda *_: ()),
 }
 
 

@@ -14,11 +14,12 @@ from random import Random
 
 from cgbench.judging.run import Run
 from cgbench.records.file_history import FileHistory, Stood
-from cgbench.records.run import Row
+from cgbench.records.run import Host, Row
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import Change, FileChange, Harness, Phase, TrialRecord
 from cgbench.records.verdict import Outcome, Verdict
 from cgbench.spec import experiment_file
+from cgbench.spec.option import Value
 from cgbench.units import NS_PER_MS, NS_PER_S
 from tests.made import records
 
@@ -302,19 +303,31 @@ def _run(
     rows: Sequence[Row],
     world: _World,
 ) -> Run:
-    loaded = _loaded(limit.experiment)
-    step = next(one for one in loaded.steps if one.via == "update")
+    model = "QEMU TCG CPU version 2.5+" if world.emulated else "Model 1"
+    host = records.host(cpu_model=model)
+    return run_of(limit.experiment, limit.option, chosen, trials, rows, host)
+
+
+def run_of(
+    name: str, option: str, values: Sequence[Value], trials: Sequence[TrialRecord],
+    rows: Sequence[Row], host: Host,
+) -> Run:  # fmt: skip
+    """Return the run of an experiment that sets an option to these values, one after the other."""
+    loaded = _loaded(name)
+    step = next(
+        one
+        for one in loaded.steps
+        if one.via == "update" and not one.prepares and one.note is None and option in one.set
+    )
     shaped = loaded.model_copy(
         update={
-            "steps": (step.model_copy(update={"set": {limit.option: tuple(chosen)}}),),
+            "steps": (step.model_copy(update={"set": {option: tuple(values)}}),),
             "trials": len(trials),
         }
     )
-    model = "QEMU TCG CPU version 2.5+" if world.emulated else "Model 1"
     record = records.run(
-        experiment=shaped, trials_planned=len(trials), status="finished",
-        host=records.host(cpu_model=model),
-    )  # fmt: skip
+        experiment=shaped, trials_planned=len(trials), status="finished", host=host
+    )
     made = Run(RunDirectory(Path("in-memory")), record, tuple(trials))
     vars(made)["rows"] = tuple(rows)
     return made

@@ -1,0 +1,15 @@
+"""Any run whose truth is known: of a limit, of a restart policy, or of a set of CPUs."""
+
+from __future__ import annotations
+
+from random import Random
+
+from tests.made import drawn_counts, drawn_runs
+from tests.made.drawn_runs import Drawn
+
+_KINDS = (drawn_runs.drawn,) * 3 + (drawn_counts.restarts, drawn_counts.sets)
+
+
+def drawn(rng: Random) -> Drawn:
+    """Draw a run."""
+    return rng.choice(_KINDS)(rng)
