@@ -9,7 +9,7 @@ ARGS ?=
 
 # `lint` and `test` in one call share the set-up; apt and pip want it one at a time.
 .NOTPARALLEL:
-.PHONY: help setup run test test-beside lint bench bench-gate chaos faults fuzz bench-house docs rooms lab lab-stop test-v2 constraints audit-deps clean
+.PHONY: help setup run test test-beside lint bench bench-gate bench-verdicts chaos faults fuzz bench-house docs rooms lab lab-stop test-v2 constraints audit-deps clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ bench: ## Measure cgbench itself and compare with its bars
 bench-gate: ## Measure how the regression gate judges, and compare with its bars
 	@.ci/setup bench
 	$(BIN)/python -m tests.bench.gates $(ARGS)
+
+bench-verdicts: ## Judge runs drawn at random of which the truth is known: N=10000 SEED=1
+	@.ci/setup lint
+	$(BIN)/python -m tests.bench.verdicts --number $(or $(N),10000) --seed $(or $(SEED),1) $(ARGS)
 
 bench-house: ## Count lines, layers, untyped borders and opened files, beside their bars
 	@.ci/setup lint
