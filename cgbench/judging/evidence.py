@@ -9,7 +9,7 @@ from statistics import median
 from cgbench.judging.excuse import excuse
 from cgbench.judging.rows import situations
 from cgbench.judging.run import Run
-from cgbench.judging.summary import Entry
+from cgbench.judging.summary import Entry, Estimate
 from cgbench.judging.value import Shown, Tried
 from cgbench.records.run import PointKey, Row
 from cgbench.records.trial import Phase
@@ -89,7 +89,21 @@ class Evidence:
             awaited=felt is None and bool(phases) and self._awaited(key),
             excuse=None if felt is None else excuse(self.run, rows, felt),
             besides=tuple(besides),
+            above=None if felt is None else self._above(key.role, felt),
         )
+
+    def _above(self, role: str, felt: Estimate) -> str | None:
+        """Say which group above a container allowed less than is expected in every trial."""
+        wanted = None if felt.expected is None else felt.expected - (felt.tolerance or 0.0)
+        if wanted is None or self.metric is None:
+            return None
+        said = [
+            None if one.confines is None else one.confines.above(self.metric, wanted)
+            for trial in self.run.finished
+            for one in trial.containers
+            if one.role == role
+        ]
+        return said[0] if said and None not in said else None
 
     def _awaited(self, key: PointKey) -> bool:
         """Say whether a workload should have shown this value."""

@@ -34,7 +34,7 @@ class Tried:
 
     `phases` are those in which it was asked for. `felt` is the estimate of the judged `metric`,
     None where it was not read: though it should have been, if it was `awaited`. What is shown
-    `besides` must hold, too.
+    `besides` must hold, too. `above` names a group above the container's that allows less.
     """
 
     key: PointKey
@@ -44,6 +44,7 @@ class Tried:
     awaited: bool
     excuse: Excuse | None
     besides: tuple[Shown, ...] = ()
+    above: str | None = None
 
     @property
     def accepted(self) -> list[Phase]:
@@ -158,7 +159,7 @@ def _nowhere(tried: Tried, accepted: Sequence[Phase]) -> Departure | None:
 def _by_all(tried: Tried) -> Judged:
     """Judge a value by all that is shown, of which the worst counts; of equals the first."""
     others = [
-        replace(tried, metric=one.metric, felt=one.felt, excuse=one.excuse)
+        replace(tried, metric=one.metric, felt=one.felt, excuse=one.excuse, above=None)
         for one in tried.besides
         if one.felt.within is not None
     ]
@@ -170,6 +171,9 @@ def _felt(tried: Tried) -> Judged:
     """Judge a value that the kernel holds by what the workload shows."""
     one = tried.felt
     ended = any(phase.ending is not None for phase in tried.accepted)
+    if one is not None and not one.within and _kept_below(tried, one):
+        reason = f"{described(tried)}: {tried.above}"
+        return Judged(tried, Outcome.WRONG, "wrong", reason, shown=True)
     if one is None or one.within is None:
         if one is None and tried.awaited and not ended:
             reason = f"at {tried.key.label} there is no reading of the workload"
@@ -182,6 +186,11 @@ def _felt(tried: Tried) -> Judged:
     if one.within:
         return Judged(tried, Outcome.EFFECTIVE, "held", described(tried), shown=True)
     return _outside(tried, one)
+
+
+def _kept_below(tried: Tried, one: Estimate) -> bool:
+    """Say whether a value is short where a group above allows less, which explains it alone."""
+    return tried.above is not None and one.expected is not None and one.median < one.expected
 
 
 def _waited(tried: Tried) -> list[Awaited]:

@@ -17,6 +17,14 @@ EFFECTIVE = ("cpuset.cpus.effective", "cpuset.effective_cpus")
 """The file that says which CPUs a group can use: of v2, of v1."""
 
 
+_KEPT_BELOW: Mapping[str, tuple[str, ...]] = {
+    "memory_max_bytes": ("memory.max", "memory.limit_in_bytes"),
+    "memory_swap_max_bytes": ("memory.memsw.limit_in_bytes",),
+    "tasks_max": ("pids.max",),
+}
+"""The files, v2's and v1's, that keep a metric of all containers in a group below a number."""
+
+
 class Group(Model):
     """One cgroup by its path from the top: the texts of those of its files that limit anything."""
 
@@ -29,6 +37,27 @@ class Group(Model):
             cpus = cpu_list(self.files.get(file))
             if cpus:
                 return file, cpus
+        return None
+
+    def allows(self, metric: str) -> tuple[str, float] | None:
+        """Return what keeps a metric low and how low, None where nothing does.
+
+        The words name the file and what is in it.
+        """
+        for file in _KEPT_BELOW.get(metric, ()):
+            text = self.files.get(file, "")
+            if text.isdecimal():
+                return f"{file} of {self.path} is {text}", float(text)
+        if metric != "cpus_used":
+            return None
+        both = (self.files.get("cpu.cfs_quota_us", ""), self.files.get("cpu.cfs_period_us", ""))
+        for file, words in (
+            ("cpu.max", self.files.get("cpu.max", "").split()),
+            ("cpu.cfs_quota_us", list(both)),
+        ):
+            if len(words) == 2 and all(word.isdecimal() for word in words) and float(words[1]):
+                said = f"{file} of {self.path} is {words[0]} per {words[1]} µs"
+                return said, float(words[0]) / float(words[1])
         return None
 
 
@@ -70,6 +99,15 @@ class Confines(Model):
             if found is not None and lacking - set(found[1]):
                 return f"{found[0]} of {group.path} is {format_cpu_list(found[1])}"
         return f"Cpus_allowed_list of its processes is {', '.join(self.affinity)}"
+
+    def above(self, metric: str, wanted: float) -> str | None:
+        """Say which group above allows less of what a metric counts than is wanted, None if none.
+
+        The lowest limit of all is named.
+        """
+        found = [one for group in self.groups[1:] if (one := group.allows(metric)) is not None]
+        said, least = min(found, key=lambda one: one[1], default=("", wanted))
+        return said if least < wanted else None
 
     def _allowed(self) -> tuple[int, ...] | None:
         """Return the CPUs that are in any affinity, None where none was read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -219,3 +220,19 @@ def test_nine_of_ten_cpus_are_not_nearly_ten() -> None:
     key = PointKey("worker", "cpuset-cpus", "update", "0-9")
     one = value.judge(Tried(key, [phase()], "set_cpus_used", used, False, None))
     assert one.outcome is Outcome.WRONG
+
+
+def test_a_group_above_that_allows_less_makes_a_short_value_wrong_and_is_named() -> None:
+    above = "cpu.max of /docker is 25000 per 100000 µs"
+    one = Tried(KEY, [phase(HELD)], "cpus_used", felt(0.25), False, Excuse(0.25, 0.6, "a hog ran"))
+    found = value.judge(replace(one, above=above))
+    assert found.outcome is Outcome.WRONG
+    assert found.reason == f"at 50000, cpus_used was 0.25 CPUs of 0.5 (-50.00 %): {above}"
+    assert value.judge(one).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_group_above_is_no_matter_where_the_value_is_as_expected() -> None:
+    one = Tried(KEY, [phase(HELD)], "cpus_used", felt(0.5), False, None, above="x")
+    assert value.judge(one).outcome is Outcome.EFFECTIVE
+    more = Tried(KEY, [phase(HELD)], "cpus_used", felt(0.7), False, None, above="x")
+    assert value.judge(more).reason.endswith("(+40.00 %)")

@@ -60,3 +60,41 @@ def test_any_text_is_a_list_or_none(text: str) -> None:
     assert Confines(affinity=(text,)).binding((0,)) in (
         None, f"Cpus_allowed_list of its processes is {Confines(affinity=(text,)).affinity[0]}",
     )  # fmt: skip
+
+
+def limited(*levels: dict[str, str]) -> Confines:
+    groups = tuple(
+        Group(path=path, files=files) for path, files in zip(PATHS, levels, strict=False)
+    )
+    return Confines(groups=groups)
+
+
+@pytest.mark.parametrize(
+    ("metric", "wanted", "above", "said"),
+    [
+        ("cpus_used", 1.0, {"cpu.max": "50000 100000"},
+         "cpu.max of /docker is 50000 per 100000 µs"),
+        ("cpus_used", 1.0, {"cpu.cfs_quota_us": "50000", "cpu.cfs_period_us": "100000"},
+         "cpu.cfs_quota_us of /docker is 50000 per 100000 µs"),
+        ("cpus_used", 0.4, {"cpu.max": "50000 100000"}, None),
+        ("cpus_used", 1.0, {"cpu.max": "max 100000"}, None),
+        ("cpus_used", 1.0, {"cpu.max": "5 0"}, None),
+        ("cpus_used", 1.0, {"cpu.max": "9" * 5000 + " 1"}, None),
+        ("cpus_used", 1.0, {"cpu.cfs_quota_us": "-1", "cpu.cfs_period_us": "100000"}, None),
+        ("memory_max_bytes", 64.0, {"memory.max": "32"}, "memory.max of /docker is 32"),
+        ("memory_max_bytes", 64.0, {"memory.limit_in_bytes": "9223372036854771712"}, None),
+        ("tasks_max", 24.0, {"pids.max": "12"}, "pids.max of /docker is 12"),
+        ("tasks_max", 24.0, {"pids.max": "max"}, None),
+        ("restarts", 2.0, {"pids.max": "1"}, None),
+    ],
+)  # fmt: skip
+def test_a_group_above_that_allows_less_is_named(
+    metric: str, wanted: float, above: dict[str, str], said: str | None
+) -> None:
+    assert limited({"pids.max": "1"}, above, {}).above(metric, wanted) == said
+
+
+def test_the_lowest_limit_above_is_named_and_never_the_containers_own() -> None:
+    found = limited({"pids.max": "1"}, {"pids.max": "20"}, {"pids.max": "12"})
+    assert found.above("tasks_max", 24) == "pids.max of / is 12"
+    assert limited({"pids.max": "1"}).above("tasks_max", 24) is None
