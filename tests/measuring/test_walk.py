@@ -1,0 +1,75 @@
+"""Each step of a schedule is held, and its phase keeps what was waited for and what confined."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from cgbench.engine.engine import Engine
+from cgbench.engine.streams import EventStream
+from cgbench.measuring import trial
+from cgbench.measuring.awaiting import Patience
+from cgbench.measuring.collect import Harvest
+from cgbench.measuring.container import Running
+from cgbench.measuring.progress import Silent
+from cgbench.measuring.site import Site
+from cgbench.records.trial import Change, Phase
+from cgbench.spec import experiment_file
+from cgbench.spec.schedule import PlannedStep, TrialPlan, steps
+from cgbench.units import NS_PER_MS
+from tests.made.processes import MadeUpEngine, living
+
+
+def made(_engine: Engine, container: Running, step: PlannedStep) -> Change:
+    """Make a change at once that every kernel accepts."""
+    container.settings |= step.settings
+    now = time.monotonic_ns()
+    return Change(
+        requested=step.requested, settings=step.settings, via="update", t_request_ns=now,
+        t_answer_ns=now,
+    )  # fmt: skip
+
+
+def walked(name: str, group: Path, monkeypatch: pytest.MonkeyPatch) -> Phase:
+    """Walk one step of an experiment on a made-up container."""
+    monkeypatch.setattr(trial, "make_change", made)
+    experiment = experiment_file.load(name).model_copy(update={"warmup": 0})
+    step = next(one for one in steps(experiment, 2) if one.via == "update")
+    step = step.model_copy(update={"hold_ns": 60 * NS_PER_MS})
+    plan = TrialPlan(number=1, repetition=1, walk=1, steps=(step,))
+    engine = cast(Engine, MadeUpEngine())
+    progress = Harvest(0)
+    with living(step.role, cgroup=group) as (container, _process):
+        container.spec = next(one for one in experiment.containers if one.role == step.role)
+        patience = Patience(experiment, cast(EventStream, SimpleNamespace(so_far=lambda: ())))
+        trial._walk(
+            plan, experiment, Site(engine, "image", "x", group), Silent(), [container], progress,
+            None, patience,
+        )  # fmt: skip
+    (phase,) = progress.phases
+    assert phase.t_end_ns - phase.change.t_answer_ns >= 60 * NS_PER_MS
+    return phase
+
+
+def test_a_phase_keeps_what_it_was_held_on_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pids.current").write_text("24\n")
+    phase = walked("pids-limit-sweep", tmp_path, monkeypatch)
+    assert phase.awaited is not None
+    assert (phase.awaited.metric, phase.awaited.state) == ("tasks_max", "came")
+    assert phase.confines is None
+
+
+def test_a_phase_on_a_set_of_cpus_keeps_what_confined_its_container(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuset.cpus.effective").write_text("0\n")
+    phase = walked("cpuset-cpus-moves", tmp_path, monkeypatch)
+    assert phase.awaited is None
+    assert phase.confines is not None
+    assert phase.confines.groups[0].files == {"cpuset.cpus.effective": "0"}
