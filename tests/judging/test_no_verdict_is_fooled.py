@@ -44,6 +44,7 @@ MUTATIONS = {
     "a value that was dropped now and then does not count": (decision, "_NOT_CHANGED", ()),
     "what did not come is judged all the same": (value, "_waited_in_vain", lambda *_: False),
     "what is late is wrong": (Metric, "holds", exactly),
+    "it does not matter what a group above allows": (value, "_kept_below", lambda *_: False),
     "it does not matter whether a set can be used": (enforced, "_confined", blind),
     "it does not matter whether a set is used": (evidence, "judged_besides", lambda *_: ()),
 }

@@ -1,4 +1,4 @@
-"""Runs drawn at random whose values are counts: restarts that are late, and sets of CPUs.
+"""Runs drawn at random whose values are counts: of restarts, of tasks, of the CPUs of a set.
 
 As in drawn_runs, what must be said is worked out here from what was done.
 """
@@ -29,6 +29,7 @@ from tests.made import drawn_runs, records
 from tests.made.drawn_runs import ANSWER_NS, FAIL, HOLD_NS, HZ, Drawn
 
 RESTARTS = ("in time",) * 8 + ("late", "one more due", "missing", "none", "too many", "refused")
+TASKS = ("in time",) * 8 + ("growing", "standing", "too many", "refused")
 SETS = ("held",) * 12 + (
     "by affinity", "by a group above", "unused", "off the set", "dropped", "undone", "refused",
 )  # fmt: skip
@@ -98,6 +99,79 @@ def _of_restarts(value: _Value, asked: int, recorded: bool) -> str:
         return "broken"
     if felt < asked or vain:
         return "open"
+    return "partly refused" if "refused" in value.kinds else "held"
+
+
+def tasks(rng: Random) -> Drawn:
+    """Draw a run of limits on tasks which forks reach, or do not reach yet, or pass by.
+
+    A group above may allow fewer.
+    """
+    numbers = rng.sample((8, 16, 24, 40, 56), rng.randint(1, 4))
+    values = {number: _Value(str(number)) for number in numbers}
+    above, calm = rng.choice((None, None, 12)), rng.random() < 0.4
+    taken = rng.choice((0.0, 0.9))
+    trials, rows = [], []
+    for number in range(1, rng.randint(1, 3) + 1):
+        now, held, phases = NS_PER_S, "max", []
+        for place, (asked, value) in enumerate(values.items(), 1):
+            kind = "in time" if calm else rng.choice(TASKS)
+            if above is not None and above < asked and kind != "refused":
+                kind = "kept below"
+            value.kinds.append(kind)
+            end = now + ANSWER_NS + HOLD_NS
+            stood = [Stood(t_ns=now, text=held)]
+            if kind != "refused":
+                stood.append(Stood(t_ns=now + 5 * NS_PER_MS, text=value.asked))
+            phase = _phase("pids-limit", "forker", value, place, (now, end), stood,
+                           refused=kind == "refused")  # fmt: skip
+            now, held = end, stood[-1].text or held
+            if kind != "refused":
+                found, state = _forked(rng, kind, asked, above or asked)
+                value.seen.append(found)
+                value.states.append(state)
+                awaited = Awaited(metric="tasks_max", state=state, held_on_ns=3 * NS_PER_S)
+                phase = phase.model_copy(update={"awaited": awaited})
+                rows.append(_row("tasks_max", "tasks", number, phase, asked, found))
+            phases.append(phase)
+        trials.append(_below(_trial(number, ("forker",), phases, taken), above))
+    run = _run("pids-limit-sweep", "pids-limit", list(values.values()), trials, rows)
+    kinds = [_of_tasks(value, asked, above) for asked, value in values.items()]
+    return Drawn("pids-limit", _done(list(values.values()), above), run, *_said(kinds))
+
+
+def _forked(rng: Random, kind: str, asked: int, least: int) -> tuple[float, AwaitedState]:
+    """Return how many tasks there were at most, and what became of the waiting for more."""
+    if kind == "kept below":
+        return float(least), rng.choice(("standing", "coming"))
+    if kind in ("growing", "standing"):
+        return asked / 2, "standing" if kind == "standing" else "coming"
+    return (2.0 if kind == "too many" else 1.0) * asked, "came"
+
+
+def _below(trial: TrialRecord, most: int | None) -> TrialRecord:
+    """Let the containers of a trial be in a group that allows so many tasks."""
+    groups = (
+        Group(path="/docker/1", files={"pids.max": "56"}),
+        Group(path="/docker", files={"pids.max": "max" if most is None else str(most)}),
+    )
+    containers = tuple(
+        one.model_copy(update={"confines": Confines(groups=groups)}) for one in trial.containers
+    )
+    return trial.model_copy(update={"containers": containers})
+
+
+def _of_tasks(value: _Value, asked: int, above: int | None) -> str:
+    if not value.seen:
+        return "refused"
+    felt = median(value.seen)
+    vain = 2 * value.states.count("coming") >= len(value.states)
+    if felt > asked or (felt < asked and above is not None and above < asked):
+        return "broken"
+    if vain:
+        return "open"
+    if felt < asked:
+        return "broken"
     return "partly refused" if "refused" in value.kinds else "held"
 
 
@@ -194,7 +268,8 @@ def _phase(
         history = FileHistory.of(stood)
         files = (
             FileChange(
-                file="cpuset.cpus", before=stood[0].text, expected=value.asked,
+                file="cpuset.cpus" if option == "cpuset-cpus" else "pids.max",
+                before=stood[0].text, expected=value.asked,
                 after=[one.text for one in stood if one.t_ns <= answer][-1],
                 held=stood[-1].text, history=history,
                 t_changed_ns=history.took_hold_ns(value.asked),
