@@ -12,7 +12,7 @@ from cgbench.judging.intervals import relative_spread_pct
 from cgbench.judging.run import Run
 from cgbench.records.trial import Harness
 from cgbench.spec.conversions import bandwidth
-from cgbench.units import NS_PER_US
+from cgbench.units import NS_PER_S, NS_PER_US
 from cgbench.wording import count
 
 Severity = Literal["note", "warning"]
@@ -26,6 +26,7 @@ DRIFT_PCT = 10.0
 PERIODS_WANTED = 50
 DISAGREEMENT_PCT = 5.0
 TRIALS_WANTED = 5
+HELD_ON_S = 1.0
 
 STOLEN = "the hypervisor took up to {:.1f} % of the CPU time away from this host"
 USED = "other processes of this host used up to {:.2f} CPUs during a trial"
@@ -160,6 +161,23 @@ def _sampler(run: Run) -> Iterator[Check]:
         )  # fmt: skip
 
 
+def _held_on(run: Run) -> Iterator[Check]:
+    waited = [
+        phase.awaited
+        for trial in run.finished
+        for phase in trial.phases
+        # What stands still has another reason than a slow host.
+        if phase.awaited is not None and phase.awaited.state != "standing"
+    ]
+    longest_s = max((one.held_on_ns for one in waited), default=0) / NS_PER_S
+    if longest_s > HELD_ON_S:
+        yield Check(
+            "held on", "note",
+            f"what is judged came late: phases were held on for it by up to {longest_s:.1f} s",
+            "Lengthen `hold`, or quieten the host: it was slower than the schedule allows for.",
+        )  # fmt: skip
+
+
 def _docker_stats(run: Run) -> Iterator[Check]:
     broke = [
         one.docker_stats_broke
@@ -250,6 +268,7 @@ _LOOKS: tuple[Callable[[Run], Iterator[Check]], ...] = (
     _completeness,
     _neighbours,
     _sampler,
+    _held_on,
     _docker_stats,
     _read_back,
     _agreement,

@@ -16,8 +16,16 @@ from cgbench.judging import checks
 from cgbench.judging.run import Run
 from cgbench.records.run import Row
 from cgbench.records.run_directory import RunDirectory
-from cgbench.records.trial import FileChange, Harness, Phase, ProbeFigures, TrialRecord
-from cgbench.units import NS_PER_MS
+from cgbench.records.trial import (
+    Awaited,
+    AwaitedState,
+    FileChange,
+    Harness,
+    Phase,
+    ProbeFigures,
+    TrialRecord,
+)
+from cgbench.units import NS_PER_MS, NS_PER_S
 from tests.made import records
 
 ELAPSED_S = 100.0
@@ -82,6 +90,11 @@ def missed(of_a_thousand: int) -> Run:
 
 def late(p99_us: float) -> Run:
     return run(*many(sampler=records.figures(1000, 0).model_copy(update={"late_p99_us": p99_us})))
+
+
+def held_on(seconds: float, state: AwaitedState = "came") -> Run:
+    awaited = Awaited(metric="tasks_max", state=state, held_on_ns=round(seconds * NS_PER_S))
+    return run(*many(phases=(phase().model_copy(update={"awaited": awaited}),)))
 
 
 def scheduled(name: str) -> Run:
@@ -162,6 +175,7 @@ RULES = (
     Rule("missed samples", "warning", missed, 2, 3, "up to 0.30 %"),
     Rule("late samples", "note", late, 150.0, 151.0, "over 151 µs late"),
     Rule("sampler priority", "warning", scheduled, "SCHED_FIFO 1", "SCHED_OTHER", "SCHED_OTHER"),
+    Rule("held on", "note", held_on, 1.0, 1.1, "held on for it by up to 1.1 s"),
     Rule("docker stats incomplete", "warning", broke, None, "why", "end of 1 container: why"),
     Rule("few periods", "note", periods, 50, 49.99, "fewer than 50 periods per phase at 1"),
     Rule("quota below a tick", "note", quota, 4000, 3999, "a quota of 3999 µs"),
@@ -207,6 +221,11 @@ def test_steal_is_a_doubt_exactly_beyond_its_threshold(pct: float) -> None:
     (used,) = [one.harness.steal_cpu_s for one in found.trials[-1:] if one.harness is not None]
     share = 100 * used / ELAPSED_S / records.HOST.cpus
     assert bool(named("steal", checks.examine(found))) == (share > checks.STEAL_PCT)
+
+
+def test_what_stands_still_is_no_sign_of_a_slow_host() -> None:
+    assert checks.examine(held_on(3.0, "standing")) == []
+    assert named("held on", checks.examine(held_on(20.0, "coming")))
 
 
 def test_the_worst_trial_decides() -> None:
