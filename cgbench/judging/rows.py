@@ -54,7 +54,7 @@ def situations(run: RunRecord, trial: TrialRecord) -> Iterator[tuple[Phase, Situ
     usable = {one.role: one.confines.usable for one in trial.containers if one.confines}
     for phase in trial.phases:
         in_force[phase.role] = phase.settings
-        if option(phase.option).controller == "cpuset":
+        if any(option(name).controller == "cpuset" for name in phase.change.settings):
             usable[phase.role] = None if phase.confines is None else phase.confines.usable
         tasks = int(phase.settings.get("pids-limit", 0))
         let_in[phase.role] = max(let_in.get(phase.role, 0), tasks)

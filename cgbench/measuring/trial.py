@@ -283,7 +283,8 @@ def _walk(
 
 def _confines(container: Running, step: PlannedStep) -> Confines | None:
     """Return what confines a container at the end of a phase that says which CPUs it may use."""
-    return confines.read(container.cgroup) if option(step.option).controller == "cpuset" else None
+    moves = any(option(name).controller == "cpuset" for name in step.settings)
+    return confines.read(container.cgroup) if moves else None
 
 
 def _hold(

@@ -121,8 +121,8 @@ class Phase(Model):
     `settings` are all options declared on the container of role `role` by then. `ending` describes
     a container that was allowed to end and did; `rewrites` is how often the change was made again.
     `awaited` is None where nothing that is judged comes in time, and in runs of an older cgbench.
-    A phase that `prepares` the next is not judged. `confines` are those at its end, if its option
-    says which CPUs may be used.
+    A phase that `prepares` the next is not judged. `confines` are those at its end, if it set
+    which CPUs may be used.
     """
 
     number: Count

@@ -22,6 +22,7 @@ from cgbench.judging import container_data, rows, settling
 from cgbench.judging.container_data import ContainerData, Window
 from cgbench.judging.expectation import Load, Situation
 from cgbench.judging.run import load
+from cgbench.records.confines import Confines
 from cgbench.records.run import PHASE_COLUMNS, RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.samples import Column, ProbeLog, Samples, StatsPoint, TrialData
@@ -930,3 +931,25 @@ def test_a_rival_that_used_nothing_leaves_all_to_the_other() -> None:
 
 def test_a_container_alone_has_no_share() -> None:
     assert "cpu_share_pct" not in shared({"a": {"cpus_used": 0.5}}, "a")["a"]
+
+
+# What confines containers
+
+
+def usable_in(*phases: Phase) -> list[tuple[int, ...] | None]:
+    """Return the CPUs that are known to be usable in each phase, by a worker that was let on 0."""
+    whole = records.trial()
+    (one,) = whole.containers
+    begun = one.model_copy(update={"confines": Confines(affinity=("0",))})
+    trial = whole.model_copy(update={"phases": phases, "containers": (begun,)})
+    return [found.loads["worker"].usable for _phase, found in rows.situations(records.run(), trial)]
+
+
+def test_a_container_may_use_what_confined_it_last() -> None:
+    plain = records.phase()
+    change = plain.change.model_copy(update={"settings": {"cpus": "1", "cpuset-cpus": "0-1"}})
+    moved = plain.model_copy(update={"change": change, "settings": change.settings})
+    wider = moved.model_copy(update={"confines": Confines(affinity=("0-1",))})
+    assert usable_in(plain, wider, plain) == [(0,), (0, 1), (0, 1)]
+    # Where a set was changed and nothing read, what was read before does not hold any more.
+    assert usable_in(plain, moved) == [(0,), None]
