@@ -11,6 +11,7 @@ from cgbench.judging.rows import situations
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Entry, Estimate
 from cgbench.judging.value import Shown, Tried
+from cgbench.records.confines import cpu_list
 from cgbench.records.run import PointKey, Row
 from cgbench.records.trial import Phase
 from cgbench.records.verdict import Declared, Enforced, Point, TimeToEffect
@@ -77,7 +78,12 @@ class Evidence:
         entry = None if self.metric is None else self.entries.get((key, self.metric))
         felt = None if entry is None else entry.estimate
         besides = [
-            Shown(metric, found.estimate, excuse(self.run, by_metric[key, metric], found.estimate))
+            Shown(
+                metric,
+                found.estimate,
+                excuse(self.run, by_metric[key, metric], found.estimate),
+                _isolated(phases),
+            )
             for metric in judged_besides(self.run.record.experiment, self.option)
             if (found := self.entries.get((key, metric))) is not None
         ]
@@ -211,6 +217,16 @@ def gather(run: Run, option: str) -> Evidence:
         entries=entries,
         metric=metric,
     )
+
+
+def _isolated(phases: Sequence[Phase]) -> str | None:
+    """Say which CPUs of a set were isolated, None if none were, or it is not known."""
+    found = (
+        phase.confines.isolates(cpu_list(str(phase.settings.get("cpuset-cpus") or "")) or ())
+        for phase in phases
+        if phase.confines is not None
+    )
+    return next((one for one in found if one is not None), None)
 
 
 def _point(entry: Entry) -> Point:

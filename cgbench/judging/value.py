@@ -21,11 +21,15 @@ _WORST_FIRST = (Outcome.WRONG, Outcome.INCONCLUSIVE, Outcome.IMPRECISE, Outcome.
 
 @dataclass(frozen=True)
 class Shown:
-    """The estimate of another metric by which a value is judged as well."""
+    """The estimate of another metric by which a value is judged as well.
+
+    `above` names what keeps it from more.
+    """
 
     metric: str
     felt: Estimate
     excuse: Excuse | None
+    above: str | None = None
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,7 @@ def _nowhere(tried: Tried, accepted: Sequence[Phase]) -> Departure | None:
 def _by_all(tried: Tried) -> Judged:
     """Judge a value by all that is shown, of which the worst counts; of equals the first."""
     others = [
-        replace(tried, metric=one.metric, felt=one.felt, excuse=one.excuse, above=None)
+        replace(tried, metric=one.metric, felt=one.felt, excuse=one.excuse, above=one.above)
         for one in tried.besides
         if one.felt.within is not None
     ]

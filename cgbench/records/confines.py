@@ -100,6 +100,12 @@ class Confines(Model):
                 return f"{found[0]} of {group.path} is {format_cpu_list(found[1])}"
         return f"Cpus_allowed_list of its processes is {', '.join(self.affinity)}"
 
+    def isolates(self, wanted: tuple[int, ...]) -> str | None:
+        """Say which CPUs that should be used the scheduler balances no load onto, None if none."""
+        alone = set(wanted) & set(cpu_list(self.isolated) or ())
+        cpus = format_cpu_list(alone)
+        return f"CPU {cpus} is isolated, and gets no task by itself" if alone else None
+
     def above(self, metric: str, wanted: float) -> str | None:
         """Say which group above allows less of what a metric counts than is wanted, None if none.
 

@@ -193,11 +193,13 @@ def test_what_came_in_most_trials_is_judged_by_them() -> None:
     assert tasks(24.0, "came", "coming").outcome is Outcome.INCONCLUSIVE
 
 
-def set_used(cpus: float, *, off_ms: float = 0.0, excuse: Excuse | None = None) -> Judged:
+def set_used(
+    cpus: float, *, off_ms: float = 0.0, excuse: Excuse | None = None, above: str | None = None
+) -> Judged:
     """Judge a set of two CPUs by the time off it, and by how many of them were used."""
     off = Estimate("ms", 0.0, off_ms, None, None, None, 1, None, 0.0, off_ms == 0)
     used = Estimate("CPUs", 2.0, cpus, None, None, None, 1, 50 * cpus - 100, 0.0, cpus == 2)
-    besides = (Shown("set_cpus_used", used, excuse),)
+    besides = (Shown("set_cpus_used", used, excuse, above),)
     key = PointKey("worker", "cpuset-cpus", "update", "0-1")
     return value.judge(Tried(key, [phase()], "off_mask_cpu_ms", off, False, None, besides))
 
@@ -213,6 +215,13 @@ def test_a_set_is_judged_by_both_nothing_off_it_and_each_cpu_of_it_used() -> Non
 def test_a_cpu_that_others_took_almost_wholly_is_not_missed() -> None:
     assert set_used(1.0, excuse=Excuse(1.0, 2.0, "a hog ran")).outcome is Outcome.INCONCLUSIVE
     assert set_used(1.0, excuse=Excuse(1.0, 1.5, "a hog ran")).outcome is Outcome.WRONG
+
+
+def test_what_keeps_a_workload_from_a_cpu_of_its_set_is_named() -> None:
+    one = set_used(1.0, above="CPU 1 is isolated")
+    assert one.outcome is Outcome.WRONG
+    assert one.reason.endswith("set_cpus_used was 1 CPUs of 2 (-50.00 %): CPU 1 is isolated")
+    assert set_used(2.0, above="CPU 1 is isolated").outcome is Outcome.EFFECTIVE
 
 
 def test_nine_of_ten_cpus_are_not_nearly_ten() -> None:

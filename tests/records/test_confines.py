@@ -62,6 +62,13 @@ def test_any_text_is_a_list_or_none(text: str) -> None:
     )  # fmt: skip
 
 
+def test_cpus_of_a_set_that_are_isolated_are_named() -> None:
+    found = Confines(isolated="2-3")
+    assert found.isolates((1, 3)) == "CPU 3 is isolated, and gets no task by itself"
+    assert found.isolates((0, 1)) is None
+    assert Confines().isolates((0, 1)) is None
+
+
 def limited(*levels: dict[str, str]) -> Confines:
     groups = tuple(
         Group(path=path, files=files) for path, files in zip(PATHS, levels, strict=False)
