@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import time
@@ -87,7 +88,11 @@ def test_a_daemon_that_hung_once_is_waited_for_less_until_it_answers(
         assert 1 <= waited(engine) < 30
         # The quickest: other load may hold up any of them.
         assert 0.1 <= min(waited(engine) for _ in range(3)) < 1
-        engine.describe()
+        # Beside other load an answer may take longer than that.
+        for _ in range(50):
+            with contextlib.suppress(NoAnswer):
+                engine.describe()
+                break
         assert 1 <= waited(engine) < 30
 
 
