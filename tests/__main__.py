@@ -1,8 +1,8 @@
 """Run every test: those without containers on all CPUs, then those on real containers alone.
 
-What measures a container must run beside nothing else; everything else may share the CPUs, and
-keeps its files in memory where there is room. Each pytest gets the arguments. The exit status is
-the worst of all.
+What measures a container must run beside nothing else; everything else may share the CPUs, in one
+process more than there are CPUs, which runs while another waits. Its files lie in memory where
+there is room. Each pytest gets the arguments. The exit status is the worst of all.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def quick_place() -> Path | None:
 
 
 def _on_all_cpus(arguments: list[str]) -> list[int]:
-    """Share tests out among a process for each CPU; what the second and later print comes last."""
+    """Share tests out among processes; what the second and later print comes last."""
     with (
         tempfile.TemporaryDirectory(prefix="tests-", dir=quick_place()) as folder,
         ExitStack() as stack,
@@ -58,7 +58,7 @@ def _on_all_cpus(arguments: list[str]) -> list[int]:
         environment = os.environ | {shared_out.FOLDER: str(taken), "TMPDIR": str(temporary)}
         outputs = [
             None if number == 0 else stack.enter_context(tempfile.TemporaryFile())
-            for number in range(len(os.sched_getaffinity(0)))
+            for number in range(len(os.sched_getaffinity(0)) + 1)
         ]
         processes = [
             subprocess.Popen(command, env=environment, stdout=output, stderr=output)
