@@ -24,7 +24,7 @@ def read(cgroup: Cgroup, proc: Path = procfs.PROC, root: Path = Path("/")) -> Co
     found = (procfs.allowed_cpus(pid, proc) for pid in cgroup.processes())
     affinity = dict.fromkeys(text for text in found if text is not None)
     return Confines(
-        affinity=tuple(affinity)[:MOST_AFFINITIES],
+        affinity=tuple(affinity) if len(affinity) <= MOST_AFFINITIES else (),
         groups=tuple(_groups(cgroup))[:MOST_GROUPS],
         isolated=_text(root / _SYS_CPU / "isolated"),
         offline=_text(root / _SYS_CPU / "offline"),

@@ -64,7 +64,8 @@ class Group(Model):
 class Confines(Model):
     """What processes of a container may use at one moment.
 
-    `affinity` are the different texts of Cpus_allowed_list of its processes. `groups` are its own
+    `affinity` are the different texts of Cpus_allowed_list of its processes, none where there are
+    more than are kept: a part of them would say too little. `groups` are its own
     and all above up to the root, its own first. `isolated` and `offline` are CPUs of the host.
     """
 
@@ -116,9 +117,11 @@ class Confines(Model):
         return said if least < wanted else None
 
     def _allowed(self) -> tuple[int, ...] | None:
-        """Return the CPUs that are in any affinity, None where none was read."""
-        lists = [found for text in self.affinity if (found := cpu_list(text))]
-        return tuple(sorted({cpu for one in lists for cpu in one})) or None
+        """Return the CPUs that are in any affinity, None where one was not read or is odd."""
+        lists = [cpu_list(text) for text in self.affinity]
+        if not all(lists):
+            return None
+        return tuple(sorted({cpu for one in lists for cpu in one or ()})) or None
 
 
 def cpu_list(text: str | None) -> tuple[int, ...] | None:

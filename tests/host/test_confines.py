@@ -62,6 +62,15 @@ def test_a_group_that_is_gone_confines_nothing(tmp_path: Path) -> None:
     assert found.usable is None
 
 
+def test_more_affinities_than_are_kept_are_not_known(tmp_path: Path) -> None:
+    pids = range(1, 18)
+    own = written(tmp_path / "one", cgroup__procs="\n".join(map(str, pids)))
+    for pid in pids:
+        process(tmp_path / "proc", pid, str(pid))
+    found = confines.read(Cgroup({}, own), tmp_path / "proc", tmp_path)
+    assert (found.affinity, found.usable) == ((), None)
+
+
 def test_a_process_without_a_status_has_no_affinity(tmp_path: Path) -> None:
     process(tmp_path, 1, "0-3,8")
     assert procfs.allowed_cpus(1, tmp_path) == "0-3,8"

@@ -54,6 +54,14 @@ def test_nothing_is_said_where_nothing_was_read() -> None:
     assert confines(groups=("2", "0-3", "0-3")).usable == (2,)
 
 
+def test_an_affinity_that_is_known_in_part_keeps_nothing_from_a_cpu() -> None:
+    many = ",".join(str(cpu) for cpu in range(0, 4096, 2))
+    found = confines("0", many, groups=("0-1", "0-3", "0-3"))
+    assert found.affinity[1] != many, "too long a text lacks its middle"
+    assert found.usable == (0, 1)
+    assert found.binding((0, 1)) is None
+
+
 @given(st.text(max_size=30))
 def test_any_text_is_a_list_or_none(text: str) -> None:
     cpu_list(text)
