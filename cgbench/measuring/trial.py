@@ -61,6 +61,17 @@ _REFUSED_HOLD_NS = 200 * NS_PER_MS
 _FAILURES = (TrialError, ProbeError, SamplerError, CgroupError, UpdateRejected)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Course:
+    """What one trial is of, where it runs, who watches it, and what it has brought in so far."""
+
+    plan: TrialPlan
+    experiment: Experiment
+    site: Site
+    watcher: Watcher
+    progress: Harvest
+
+
 def run_trial(
     plan: TrialPlan,
     experiment: Experiment,
@@ -80,12 +91,13 @@ def run_trial(
     daemons = cpu_time.daemon_processes()
     before, asleep_ns = cpu_time.cpu_times(daemons), interference.asleep_ns()
     progress = Harvest(before.t_ns)
+    course = _Course(plan, experiment, site, watcher, progress)
     name = f"{lock.SCRATCH_PREFIX}{site.run}-{plan.number:04}"
     with UndisturbedExit() as stack:
         with undisturbed():
             folder = stack.enter_context(lock.scratch_folder(name, site.scratch))
         try:
-            reason = _failure(plan, experiment, site, watcher, progress, folder)
+            reason = _failure(course, folder)
         except PreconditionError as error:
             if not measured:
                 raise
@@ -125,60 +137,40 @@ def deadline_s(plan: TrialPlan, experiment: Experiment) -> int:
     return math.ceil((plan.hold_ns + experiment.warmup) * 1.1 / NS_PER_S) + margin_s
 
 
-def _failure(
-    plan: TrialPlan,
-    experiment: Experiment,
-    site: Site,
-    watcher: Watcher,
-    progress: Harvest,
-    folder: Path,
-) -> str | None:
+def _failure(course: _Course, folder: Path) -> str | None:
     """Measure, and return why the trial failed, None if it did not."""
     try:
-        _measure(plan, experiment, site, watcher, progress, folder)
+        _measure(course, folder)
     except ImageError:
         raise
     except _FAILURES as error:
         return error.message
     except EngineError as error:
-        outage.wait_out(site, error, begun=bool(progress.containers))
+        outage.wait_out(course.site, error, begun=bool(course.progress.containers))
         return outage.first_reason(error)
     return None
 
 
-def _measure(
-    plan: TrialPlan,
-    experiment: Experiment,
-    site: Site,
-    watcher: Watcher,
-    progress: Harvest,
-    folder: Path,
-) -> None:
+def _measure(course: _Course, folder: Path) -> None:
     shown = False
     try:
         with UndisturbedExit() as stack:
             try:
-                _measure_in(stack, plan, experiment, site, watcher, progress, folder)
+                _measure_in(stack, course, folder)
             except NoAnswer as error:
                 # Said before the taking down, which asks the daemon, too.
-                watcher.waiting(error.message)
+                course.watcher.waiting(error.message)
                 shown = True
                 raise
     except NoAnswer as error:
         if not shown:
-            watcher.waiting(error.message)
+            course.watcher.waiting(error.message)
         raise
 
 
-def _measure_in(
-    stack: ExitStack,
-    plan: TrialPlan,
-    experiment: Experiment,
-    site: Site,
-    watcher: Watcher,
-    progress: Harvest,
-    folder: Path,
-) -> None:
+def _measure_in(stack: ExitStack, course: _Course, folder: Path) -> None:
+    plan, experiment, site = course.plan, course.experiment, course.site
+    progress = course.progress
     limit_s = deadline_s(plan, experiment)
     stack.enter_context(demand.granted(demand.of(plan, experiment, limit_s), plan, site))
     birth = Birth(
@@ -206,8 +198,7 @@ def _measure_in(
     stack.callback(sampler.close)
     sampler.start()
     try:
-        patience = Patience(experiment, events)
-        _walk(plan, experiment, site, watcher, running, progress, birth.device, patience)
+        _walk(course, running, birth.device, Patience(experiment, events))
     except BaseException:
         # A failure or Ctrl-C on its way keeps its reason; what was sampled until then is
         # worth keeping, as far as it can be had.
@@ -234,34 +225,31 @@ def _prepared(stack: ExitStack, experiment: Experiment, site: Site, birth: Birth
 
 
 def _walk(
-    plan: TrialPlan,
-    experiment: Experiment,
-    site: Site,
-    watcher: Watcher,
+    course: _Course,
     running: Sequence[Running],
-    progress: Harvest,
     device: leftovers.BlockDevice | None,
     patience: Patience,
 ) -> None:
+    experiment, engine, watcher = course.experiment, course.site.engine, course.watcher
     by_role = {container.spec.role: container for container in running}
     # Where a restart policy is measured, containers are meant to end.
     restarting = experiment.option == "restart"
-    look = Lookout(site.engine, running, watcher, forgiving=restarting)
+    look = Lookout(engine, running, watcher, forgiving=restarting)
     look.hold_until(time.monotonic_ns() + experiment.warmup)
-    for number, step in enumerate(plan.steps, 1):
+    for number, step in enumerate(course.plan.steps, 1):
         container = by_role[step.role]
         if step.scheduler is not None and device is not None:
             favour = experiment.scheduler_attributes if step.scheduler == "bfq" else {}
             leftovers.set_scheduler(device, step.scheduler, favour)
-        change = make_change(site.engine, container, step)
-        watcher.phase_started(step, number, len(plan.steps))
+        change = make_change(engine, container, step)
+        watcher.phase_started(step, number, len(course.plan.steps))
         ending, rewrites, awaited = None, 0, None
         try:
-            ending, rewrites = _hold(site.engine, look, container, step, change)
+            ending, rewrites = _hold(engine, look, container, step, change)
             if ending is None:
                 ending, awaited = patience.hold_on(look, container, step, change)
         finally:
-            progress.phases.append(
+            course.progress.phases.append(
                 Phase(
                     number=number,
                     role=step.role,

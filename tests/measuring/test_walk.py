@@ -46,10 +46,9 @@ def walked(name: str, group: Path, monkeypatch: pytest.MonkeyPatch) -> Phase:
     with living(step.role, cgroup=group) as (container, _process):
         container.spec = next(one for one in experiment.containers if one.role == step.role)
         patience = Patience(experiment, cast(EventStream, SimpleNamespace(so_far=lambda: ())))
-        trial._walk(
-            plan, experiment, Site(engine, "image", "x", group), Silent(), [container], progress,
-            None, patience,
-        )  # fmt: skip
+        site = Site(engine, "image", "x", group)
+        course = trial._Course(plan, experiment, site, Silent(), progress)
+        trial._walk(course, [container], None, patience)
     (phase,) = progress.phases
     assert phase.t_end_ns - phase.change.t_answer_ns >= 60 * NS_PER_MS
     return phase
