@@ -81,6 +81,7 @@ class Evidence:
             Shown(
                 metric,
                 found.estimate,
+                max(row.value for row in by_metric[key, metric]),
                 excuse(self.run, by_metric[key, metric], found.estimate),
                 _isolated(phases),
             )

@@ -23,11 +23,12 @@ _WORST_FIRST = (Outcome.WRONG, Outcome.INCONCLUSIVE, Outcome.IMPRECISE, Outcome.
 class Shown:
     """The estimate of another metric by which a value is judged as well.
 
-    `above` names what keeps it from more.
+    `most` is the greatest of what it rests on. `above` names what keeps it from more.
     """
 
     metric: str
     felt: Estimate
+    most: float
     excuse: Excuse | None
     above: str | None = None
 
@@ -162,13 +163,23 @@ def _nowhere(tried: Tried, accepted: Sequence[Phase]) -> Departure | None:
 
 def _by_all(tried: Tried) -> Judged:
     """Judge a value by all that is shown, of which the worst counts; of equals the first."""
-    others = [
-        replace(tried, metric=one.metric, felt=one.felt, excuse=one.excuse, above=one.above)
-        for one in tried.besides
-        if one.felt.within is not None
-    ]
-    found = [_felt(one) for one in (tried, *others)]
+    others = [_besides(tried, one) for one in tried.besides if one.felt.within is not None]
+    found = [_felt(tried), *others]
     return min(found, key=lambda one: _WORST_FIRST.index(one.outcome))
+
+
+def _besides(tried: Tried, one: Shown) -> Judged:
+    """Judge a value by what else is shown.
+
+    What came once can be had. What never came and nothing keeps away may be late: the scheduler
+    leaves tasks together on one CPU of a set for a second and more, though both may be used.
+    """
+    by_it = replace(tried, metric=one.metric, felt=one.felt, excuse=one.excuse, above=one.above)
+    if one.most >= (one.felt.expected or 0.0):
+        return Judged(by_it, Outcome.EFFECTIVE, "held", described(by_it), shown=True)
+    judged = _felt(by_it)
+    late = judged.outcome is Outcome.WRONG and one.above is None
+    return _not_come(by_it) if late else judged
 
 
 def _felt(tried: Tried) -> Judged:
