@@ -46,7 +46,7 @@ class Evidence:
         """Return one point per value of each container: the metric's median over trials."""
         updated = {phase.point() for phase in self.accepted}
         return tuple(
-            _point(entry)
+            point(key, metric, entry.estimate)
             for (key, metric), entry in self.entries.items()
             if metric == self.metric and key in updated
         )
@@ -97,6 +97,7 @@ class Evidence:
             excuse=None if felt is None else excuse(self.run, rows, felt),
             besides=tuple(besides),
             above=None if felt is None else self._above(key.role, felt),
+            most=max((row.value for row in rows), default=None),
         )
 
     def _above(self, role: str, felt: Estimate) -> str | None:
@@ -230,13 +231,13 @@ def _isolated(phases: Sequence[Phase]) -> str | None:
     return next((one for one in found if one is not None), None)
 
 
-def _point(entry: Entry) -> Point:
-    one = entry.estimate
+def point(key: PointKey, metric: str, one: Estimate) -> Point:
+    """Return an estimate as a verdict shows it."""
     return Point(
-        requested=entry.key.requested,
-        note=entry.key.note,
-        role=entry.key.role,
-        metric=entry.metric,
+        requested=key.requested,
+        note=key.note,
+        role=key.role,
+        metric=metric,
         unit=one.unit,
         expected=one.expected,
         value=one.median,

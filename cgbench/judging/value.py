@@ -15,6 +15,7 @@ from cgbench.records.verdict import Outcome
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.options import option
 from cgbench.units import format_duration, format_size
+from cgbench.wording import quantity
 
 _WORST_FIRST = (Outcome.WRONG, Outcome.INCONCLUSIVE, Outcome.IMPRECISE, Outcome.EFFECTIVE)
 
@@ -38,8 +39,9 @@ class Tried:
     """Everything known of one value on one container.
 
     `phases` are those in which it was asked for. `felt` is the estimate of the judged `metric`,
-    None where it was not read: though it should have been, if it was `awaited`. What is shown
-    `besides` must hold, too. `above` names a group above the container's that allows less.
+    None where it was not read: though it should have been, if it was `awaited`. `most` is the
+    greatest of what it rests on. What is shown `besides` must hold, too. `above` names a group
+    above the container's that allows less.
     """
 
     key: PointKey
@@ -50,6 +52,7 @@ class Tried:
     excuse: Excuse | None
     besides: tuple[Shown, ...] = ()
     above: str | None = None
+    most: float | None = None
 
     @property
     def accepted(self) -> list[Phase]:
@@ -174,7 +177,9 @@ def _besides(tried: Tried, one: Shown) -> Judged:
     What came once can be had. What never came and nothing keeps away may be late: the scheduler
     leaves tasks together on one CPU of a set for a second and more, though both may be used.
     """
-    by_it = replace(tried, metric=one.metric, felt=one.felt, excuse=one.excuse, above=one.above)
+    by_it = replace(
+        tried, metric=one.metric, felt=one.felt, excuse=one.excuse, above=one.above, most=one.most
+    )
     if one.most >= (one.felt.expected or 0.0):
         return Judged(by_it, Outcome.EFFECTIVE, "held", described(by_it), shown=True)
     judged = _felt(by_it)
@@ -189,6 +194,9 @@ def _felt(tried: Tried) -> Judged:
     if one is not None and not one.within and _kept_below(tried, one):
         reason = f"{described(tried)}: {tried.above}"
         return Judged(tried, Outcome.WRONG, "wrong", reason, shown=True)
+    if one is not None and _once_too_much(tried, one):
+        once = f"{described(tried)}, and once {quantity(tried.most or 0.0, one.unit)}"
+        return Judged(tried, Outcome.WRONG, "wrong", once, shown=True)
     if one is None or one.within is None:
         if one is None and tried.awaited and not ended:
             reason = f"at {tried.key.label} there is no reading of the workload"
@@ -201,6 +209,14 @@ def _felt(tried: Tried) -> Judged:
     if one.within:
         return Judged(tried, Outcome.EFFECTIVE, "held", described(tried), shown=True)
     return _outside(tried, one)
+
+
+def _once_too_much(tried: Tried, one: Estimate) -> bool:
+    """Say whether more than may be came once, of what is right or wrong and never nearly right."""
+    metric = METRICS.get(tried.metric or "")
+    if metric is None or metric.graded or tried.most is None or one.expected is None:
+        return False
+    return one.median <= one.expected < tried.most
 
 
 def _kept_below(tried: Tried, one: Estimate) -> bool:

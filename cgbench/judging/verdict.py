@@ -6,11 +6,13 @@ experiment declares what should happen and the band around it, the rows show wha
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from cgbench.judging import decision, value
-from cgbench.judging.evidence import gather
+from cgbench.judging.evidence import gather, point
 from cgbench.judging.run import Run
 from cgbench.judging.value import Judged
-from cgbench.records.verdict import Declared, Outcome, TimeToEffect, Value, Verdict
+from cgbench.records.verdict import Declared, Outcome, Point, TimeToEffect, Value, Verdict
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.option import CPU_WEIGHT
 
@@ -38,7 +40,7 @@ def judge(run: Run, option: str) -> Verdict:
         advice=None if outcome is Outcome.EFFECTIVE else _advice(experiment, outcome),
         declared=evidence.declared(),
         enforced=evidence.enforced(),
-        experienced=evidence.points(),
+        experienced=(*evidence.points(), *_otherwise_judged(values, evidence.metric)),
         values=tuple(map(_value, values)),
         refused_yet_changed=changed is not None,
         control=evidence.control(),
@@ -61,6 +63,15 @@ def unsupported(experiment: Experiment, option: str, reason: str) -> Verdict:
         time_to_effect_ms=TimeToEffect(answer=None, enforced=None, experienced=None),
         evidence=(),
     )
+
+
+def _otherwise_judged(values: Sequence[Judged], metric: str | None) -> Iterator[Point]:
+    """Yield what decided on a value by another metric than the option's first."""
+    for one in values:
+        tried = one.tried
+        decided = one.outcome is not Outcome.EFFECTIVE and tried.metric != metric
+        if decided and tried.metric is not None and tried.felt is not None:
+            yield point(tried.key, tried.metric, tried.felt)
 
 
 def _value(one: Judged) -> Value:

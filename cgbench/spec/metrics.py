@@ -61,8 +61,8 @@ class Metric:
     Differences below `resolution`, in the metric's unit, and `resolution_pages` memory pages mean
     nothing: a tick, a sampling interval, one event in a window. `taken_away` says that other load
     on the host lowers it: such load takes from both sides of a share, and nothing from bytes or
-    counts. Where it is not `graded` no wrong value is nearly right. `band` is used where an
-    experiment names no other.
+    counts. Where it is not `graded` no wrong value is nearly right, and a median hides none that is
+    too much. `band` is used where an experiment names no other.
     """
 
     name: str
@@ -222,13 +222,13 @@ _ALL = (
     Metric(
         "off_mask_cpu_ms", "ms", "CPU time off the set",
         "CPU time used on CPUs outside the declared set, in the steady window (cgroup v1).",
-        "higher", 1.0, shows="exact", taken_away=True,
+        "higher", 1.0, shows="exact", taken_away=True, graded=False,
     ),
     Metric(
         "off_mask_pct", "%", "readings off the set",
         "Readings of a running worker on a CPU outside the declared set, in percent of all "
         "readings of running workers (cgroup v2).",
-        "higher", 1.0, shows="exact",
+        "higher", 1.0, shows="exact", graded=False,
     ),
     Metric(
         "set_cpus_used", "CPUs", "CPUs of the set used",
@@ -266,7 +266,7 @@ _ALL = (
     Metric(
         "tasks_max", "tasks", "most tasks",
         "Highest reading of the number of tasks in the phase.",
-        "either", shows="exact",
+        "either", shows="exact", graded=False,
     ),
     Metric(
         "oom_kills", "kills", "OOM kills",
@@ -306,7 +306,7 @@ _ALL = (
     Metric(
         "restarts", "restarts", "restarts",
         "Starts after an end in the phase, by Docker's events.",
-        "either", shows="ceiling",
+        "either", shows="ceiling", graded=False,
     ),
     Metric(
         "backoff_ms", "ms", "pause before a restart",

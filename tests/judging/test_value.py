@@ -193,6 +193,21 @@ def test_what_came_in_most_trials_is_judged_by_them() -> None:
     assert tasks(24.0, "came", "coming").outcome is Outcome.INCONCLUSIVE
 
 
+@pytest.mark.parametrize("found", [23.0, 25.0])
+def test_one_task_more_or_less_than_the_limit_is_not_nearly_right(found: float) -> None:
+    assert tasks(found, "standing").outcome is Outcome.WRONG
+
+
+def test_a_median_hides_no_task_that_was_one_too_many_once() -> None:
+    estimate = Estimate("tasks", 24.0, 24.0, None, None, None, 3, 0.0, 0.0, within=True)
+    key = PointKey("forker", "pids-limit", "update", "24")
+    tried = Tried(key, [phase()], "tasks_max", estimate, False, None, most=24.0)
+    assert value.judge(tried).outcome is Outcome.EFFECTIVE
+    one = value.judge(replace(tried, most=25.0))
+    assert one.outcome is Outcome.WRONG
+    assert one.reason == "at 24, tasks_max was 24 tasks of 24 (+0.00 %), and once 25.0 tasks"
+
+
 def set_used(
     cpus: float, *, off_ms: float = 0.0, excuse: Excuse | None = None, above: str | None = None,
     most: float | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -19,7 +20,7 @@ from cgbench.spec.conversions import bandwidth
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_MS
-from tests.made import records, run_builder
+from tests.made import drawn_counts, records, run_builder
 from tests.made.run_builder import MadeUp, obedient
 
 
@@ -369,3 +370,18 @@ def test_the_value_at_a_point_is_the_median_over_trials_and_not_over_phases(
     (entry,) = run.summary
     assert point.value == entry.estimate.median == 50.0
     assert point.within
+
+
+def test_a_value_judged_by_another_metric_shows_its_figure_beside_the_verdict() -> None:
+    """Where a CPU of a set cannot be used, `0 ms off the set` alone would look right."""
+    found = 0
+    for seed in range(60):
+        made = drawn_counts.sets(Random(seed))
+        one = verdict.judge(made.run, made.option)
+        decided = [each for each in one.values if "set_cpus_used was" in each.reason
+                   and each.verdict is not Outcome.EFFECTIVE]  # fmt: skip
+        shown = [each for each in one.experienced if each.metric == "set_cpus_used"]
+        assert [each.label for each in decided] == [each.label for each in shown]
+        assert all(each.value < (each.expected or 0) and not each.within for each in shown)
+        found += len(shown)
+    assert found

@@ -95,7 +95,7 @@ def _of_restarts(value: _Value, asked: int, recorded: bool) -> str:
         return "refused"
     felt = median(value.seen)
     vain = recorded and 2 * value.states.count("coming") >= len(value.states)
-    if felt > asked:
+    if max(value.seen) > asked:
         return "broken"
     if felt < asked or vain:
         return "open"
@@ -166,7 +166,7 @@ def _of_tasks(value: _Value, asked: int, above: int | None) -> str:
         return "refused"
     felt = median(value.seen)
     vain = 2 * value.states.count("coming") >= len(value.states)
-    if felt > asked or (felt < asked and above is not None and above < asked):
+    if max(value.seen) > asked or (felt < asked and above is not None and above < asked):
         return "broken"
     if vain:
         return "open"
@@ -248,7 +248,7 @@ def _of_set(value: _Value) -> str:
     if not value.seen:
         return "refused"
     cpus = len(HOLDS[value.asked])
-    if value.broken or median(value.off) > 0:
+    if value.broken or max(value.off) > 0:
         return "broken"
     # One that was used once can be used, and one that never was may be only late.
     if cpus <= WORKERS and max(value.seen) < cpus:

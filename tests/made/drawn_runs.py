@@ -364,8 +364,10 @@ def _kind(value: _Value, world: _World) -> str:
 
 
 def _by_workload(value: _Value, world: _World) -> str:
-    """Say what the median over trials shows."""
+    """Say what the median over trials shows; of tasks none is too many, not even once."""
     middle, asked = sorted(value.rows), value.asked
+    if value.limit.exact and (middle[-1] > asked or middle[(len(middle) - 1) // 2] < asked):
+        return "broken"
     felt = (middle[(len(middle) - 1) // 2] + middle[len(middle) // 2]) / 2
     band = value.limit.band(asked, min(value.windows))
     short = asked - felt

@@ -249,8 +249,8 @@ def _outcome(case: Case) -> Outcome:
         return Outcome.EFFECTIVE
     if case.within is None or case.excused:
         return Outcome.INCONCLUSIVE
-    # One restart, or CPU time off a set, is more than a tenth of what is expected.
-    exactly = METRICS[case.metric].unit in ("restarts", "ms")
+    # A restart or a task more, or anything off a set, is not nearly right.
+    exactly = case.metric in ("restarts", "tasks_max", "off_mask_cpu_ms", "off_mask_pct")
     return Outcome.WRONG if exactly else Outcome.IMPRECISE
 
 
