@@ -1,0 +1,98 @@
+"""Let a daemon lie about updates in every way, crossed with every option, and see what is said.
+
+A proxy stands before Docker's socket and spoils each update; real containers are measured and
+judged as `cgbench verify` does. What must be said is stated by hand, from what was done. Exit
+status 1 if a verdict is not right. It needs root, the image and an idle Docker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cgbench.host import lock
+from cgbench.records.verdict import Outcome
+from tests.bench.figure import Figure, at_most
+from tests.bench.lie_list import KINDS
+from tests.bench.short_options import shorts
+from tests.bench.spoiled import Case, Found, Kind, folder
+
+
+def cases(kinds: Sequence[Kind], options: Sequence[str]) -> Iterator[Case | str]:
+    """Yield every case, or in its place why a kind cannot meet an option."""
+    for kind in kinds:
+        for name, short in shorts().items():
+            if options and name not in options:
+                continue
+            unmet = kind.unmet(short)
+            if unmet is not None:
+                yield f"{kind.name} × {name}: {unmet}"
+            else:
+                yield Case(kind, short)
+
+
+def figures(found: Sequence[tuple[Case, Found]]) -> list[Figure]:
+    """Return how many verdicts were right."""
+    wrong = [(case, one) for case, one in found if case.wrong(one) is not None]
+    said = [one.verdict.verdict for _case, one in wrong]
+    return [
+        at_most(f"spoiled, {len(found)} cases: wrong verdicts", 0, len(wrong), digits=0),
+        at_most("of them false effective", 0, said.count(Outcome.EFFECTIVE), digits=0),
+        at_most("of them false ignored", 0, said.count(Outcome.IGNORED), digits=0),
+    ]
+
+
+def measured(chosen: Sequence[Case | str]) -> list[tuple[Case, Found]]:
+    """Measure cases one after the other, and print each as it ends."""
+    found = []
+    with folder() as results:
+        for case in chosen:
+            if isinstance(case, str):
+                print(f"      -- {case}", flush=True)
+                continue
+            begin = time.monotonic()
+            one = case.measured(Path(results))
+            found.append((case, one))
+            wrong = case.wrong(one)
+            again = f", {one.again} times again" if one.again else ""
+            took = f"{time.monotonic() - begin:.0f} s{again}"
+            print(
+                f"{'ok ' if wrong is None else 'BAD'} {case.name:<34} {case.expected.words:<24} "
+                f"{one.verdict.verdict:<12} {took}\n        {one.verdict.reason}",
+                flush=True,
+            )
+            if wrong is not None:
+                print(f"        BAD: {wrong}", flush=True)
+    return found
+
+
+def main() -> int:
+    """Measure the cases asked for and print their figures."""
+    parser = argparse.ArgumentParser(prog="tests.bench.lies", description=__doc__)
+    parser.add_argument("--kind", action="append", choices=[one.name for one in KINDS])
+    parser.add_argument("--option", action="append", choices=list(shorts()), default=[])
+    parser.add_argument("--number", type=int, default=None, help="how many cases at most")
+    parser.add_argument("--skip", type=int, default=0, help="how many cases to leave out first")
+    parser.add_argument("--list", action="store_true", help="print the cases and measure none")
+    given = parser.parse_args()
+    kinds = [one for one in KINDS if given.kind is None or one.name in given.kind]
+    chosen = list(cases(kinds, given.option))
+    end = None if given.number is None else given.skip + given.number
+    chosen = chosen[given.skip : end]
+    if given.list:
+        for case in chosen:
+            print(f"-- {case}" if isinstance(case, str) else f"{case.name}: {case.expected.words}")
+        return 0
+    with lock.exclusively():
+        found = measured(chosen)
+    made = figures(found)
+    for figure in made:
+        print(figure.line())
+    return int(any(one.met is False for one in made))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,139 @@
+"""One case: a spoiler crossed with an option, measured and judged as `cgbench verify` does.
+
+What must be said is stated by hand with each kind of spoiler, from what it does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cgbench.engine import image
+from cgbench.engine.connection import TIMEOUT_S
+from cgbench.engine.engine import Engine
+from cgbench.host import preconditions
+from cgbench.judging import verdict
+from cgbench.judging.run import Run, load
+from cgbench.measuring import run as runner
+from cgbench.measuring.progress import Silent
+from cgbench.records.verdict import Outcome, Verdict
+from cgbench.spec import workload
+from tests.bench.short_options import Short
+from tests.made.relay import Relay, Spoiler, listening
+
+TRIES = 3
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The verdicts one of which must be given, whether it fails, and words that the reason has.
+
+    Words are a pattern. `open` says that an inconclusive verdict is right: nothing was measured.
+    """
+
+    outcomes: frozenset[Outcome]
+    fails: bool
+    says: str = ""
+
+    @property
+    def words(self) -> str:
+        """It as a table shows it."""
+        status = f", exit {int(self.fails)}" if Outcome.REJECTED in self.outcomes else ""
+        return " or ".join(sorted(self.outcomes)) + status
+
+
+def must(*outcomes: Outcome, says: str = "", fails: bool | None = None) -> Expected:
+    """Return what must be said; whether it fails follows from the verdicts unless it is given."""
+    failing = {Outcome.WRONG, Outcome.INEFFECTIVE, Outcome.IGNORED, Outcome.DISCARDED,
+               Outcome.REVERTED}  # fmt: skip
+    alike = {one in failing for one in outcomes}
+    assert fails is not None or len(alike) == 1, "some of these fail, and some do not"
+    return Expected(frozenset(outcomes), alike.pop() if fails is None else fails, says)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of spoiler: how it is made for an option, what must then be said, and what it meets.
+
+    `unmet` returns why it cannot meet an option, None if it can. `timeout_s` is how long cgbench
+    waits for the daemon.
+    """
+
+    name: str
+    does: str
+    spoiler: Callable[[Short], Spoiler]
+    expected: Callable[[Short], Expected]
+    unmet: Callable[[Short], str | None] = lambda _short: None
+    timeout_s: float = TIMEOUT_S
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was said in a case, and what was done: the run, and the updates that the relay saw."""
+
+    verdict: Verdict
+    run: Run
+    relay: Relay
+    again: int = 0
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kind of spoiler and the option that it meets."""
+
+    kind: Kind
+    short: Short
+    expected: Expected = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "expected", self.kind.expected(self.short))
+
+    @property
+    def name(self) -> str:
+        """It as a table shows it."""
+        return f"{self.kind.name} × {self.short.name}"
+
+    def measured(self, results: Path) -> Found:
+        """Run the case; again, a few times and no more, where a disturbed host leaves it open."""
+        for again in range(TRIES):
+            found = self._measured(results, again)
+            if found.verdict.verdict is not Outcome.INCONCLUSIVE or self.wrong(found) is None:
+                break
+        return found
+
+    def wrong(self, found: Found) -> str | None:
+        """Say what is wrong with what was said, None if it is right."""
+        said = found.verdict
+        if found.relay.faults:
+            return f"the spoiler failed: {found.relay.faults[0]!r}"
+        if said.verdict not in self.expected.outcomes:
+            return f"{said.verdict}, not {self.expected.words}"
+        if said.fails != self.expected.fails:
+            return f"exit status {int(said.fails)}, not {int(self.expected.fails)}"
+        if re.search(self.expected.says, said.reason) is None:
+            return f"the reason does not say {self.expected.says!r}"
+        return None
+
+    def _measured(self, results: Path, again: int) -> Found:
+        loaded = self.short.experiment
+        met = preconditions.require(loaded.requires)
+        with listening(self.kind.spoiler(self.short)) as relay:
+            engine = Engine({**os.environ, **relay.environment}, self.kind.timeout_s)
+            try:
+                tag = image.tag(workload.directory())
+                begun = runner.begin(runner.Request(loaded, tag, results, seed=1), engine, met)
+                runner.execute(begun, begun.run(), engine, Silent())
+            finally:
+                engine.close()
+        run = load(begun)
+        run.keep_rows()
+        return Found(verdict.judge(run, self.short.name), run, relay, again)
+
+
+def folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder for the results of cases."""
+    return tempfile.TemporaryDirectory(prefix="cgbench-spoiled-")
