@@ -187,6 +187,17 @@ def paths_of(pid: int, proc: Path = Path("/proc")) -> tuple[str, ...]:
     return tuple(inside for _controllers, inside in _memberships(pid, proc))
 
 
+def home(pid: int, proc: Path = Path("/proc")) -> dict[str, str]:
+    """Return in which group of each hierarchy that can limit it a process is.
+
+    A key has the controllers of a hierarchy of v1; it is empty for v2, which counts where no other
+    does. Raises CgroupError when there is no such process.
+    """
+    found = dict(_memberships(pid, proc))
+    limiting = {key: path for key, path in found.items() if key and not key.startswith("name=")}
+    return limiting or {key: path for key, path in found.items() if not key}
+
+
 def _memberships(pid: int, proc: Path) -> list[tuple[str, str]]:
     """Return the controllers and the path of each line of /proc/PID/cgroup, see cgroups(7)."""
     try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from cgbench.host import procfs
+from cgbench.errors import CgroupError
+from cgbench.host import cgroups, procfs
 from cgbench.host.cgroups import Cgroup
 from cgbench.records.confines import EFFECTIVE, MOST_AFFINITIES, MOST_GROUPS, Confines, Group
 
@@ -19,8 +21,18 @@ _LONGEST = 4096
 _SYS_CPU = "sys/devices/system/cpu"
 
 
-def read(cgroup: Cgroup, proc: Path = procfs.PROC, root: Path = Path("/")) -> Confines:
-    """Return what confines the processes of a group; what cannot be read is left out."""
+def read(
+    cgroup: Cgroup,
+    proc: Path = procfs.PROC,
+    root: Path = Path("/"),
+    *,
+    first: int | None = None,
+    home: Mapping[str, str] | None = None,
+) -> Confines:
+    """Return what confines the processes of a group; what cannot be read is left out.
+
+    `home` says in which groups the `first` process and all that descend from it should be.
+    """
     found = (procfs.allowed_cpus(pid, proc) for pid in cgroup.processes())
     affinity = dict.fromkeys(text for text in found if text is not None)
     return Confines(
@@ -28,7 +40,19 @@ def read(cgroup: Cgroup, proc: Path = procfs.PROC, root: Path = Path("/")) -> Co
         groups=tuple(_groups(cgroup))[:MOST_GROUPS],
         isolated=_text(root / _SYS_CPU / "isolated"),
         offline=_text(root / _SYS_CPU / "offline"),
+        astray={} if first is None or not home else _astray(first, home, proc),
     )
+
+
+def _astray(first: int, home: Mapping[str, str], proc: Path) -> dict[str, str]:
+    """Return in which other groups processes are, by the controllers of the hierarchy."""
+    found: dict[str, str] = {}
+    for pid in procfs.family(first, proc):
+        # A process that has ended is in no group.
+        with contextlib.suppress(CgroupError):
+            now = cgroups.home(pid, proc)
+            found |= {key: now[key] for key in home if now.get(key, home[key]) != home[key]}
+    return found
 
 
 def _groups(cgroup: Cgroup) -> Iterator[Group]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +68,22 @@ def parse_stat(text: str) -> ProcessStat | None:
 def process(pid: int, proc: Path = PROC) -> ProcessStat | None:
     """Return what the kernel says of process `pid`, None if there is no such process."""
     return parse_stat(_text(proc / str(pid) / "stat"))
+
+
+def held(pidfd: int) -> int | None:
+    """Return the number of the process that one of our descriptors holds, None if it has ended."""
+    line = re.search(r"^Pid:[ \t]*([0-9]+)$", _text(PROC / "self" / "fdinfo" / str(pidfd)), re.M)
+    return int(line[1]) if line and int(line[1]) > 0 else None
+
+
+def family(pid: int, proc: Path = PROC) -> Iterator[int]:
+    """Yield a process and all that descend from it; those that end meanwhile are left out."""
+    found = [pid]
+    while found:
+        one = found.pop()
+        yield one
+        for task in sorted((proc / str(one) / "task").glob("*")):
+            found += [int(word) for word in _text(task / "children").split() if word.isdecimal()]
 
 
 def allowed_cpus(pid: int, proc: Path = PROC) -> str | None:

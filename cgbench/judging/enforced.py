@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cgbench.records.confines import cpu_list
 from cgbench.records.trial import FileChange, Phase
 from cgbench.records.verdict import Outcome
+from cgbench.spec.options import option
 from cgbench.units import format_cpu_list
 from cgbench.wording import count
 
@@ -41,7 +42,15 @@ class _Text:
 def departure(phase: Phase) -> Departure | None:
     """Return how the kernel departs from an accepted change, None if it held all to the end."""
     found = [one for file in phase.change.files if (one := _of_file(file, phase)) is not None]
-    return worst(found) if found else _confined(phase)
+    return worst(found) if found else _astray(phase) or _confined(phase)
+
+
+def _astray(phase: Phase) -> Departure | None:
+    """Say where processes are that the group of a held value does not limit, None if nowhere."""
+    lost = None if phase.confines is None else phase.confines.lost(option(phase.option).controller)
+    if lost is None:
+        return None
+    return Departure(Outcome.WRONG, f"the file holds {phase.option} {phase.label}, but {lost}")
 
 
 def _confined(phase: Phase) -> Departure | None:

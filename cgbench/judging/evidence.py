@@ -96,22 +96,26 @@ class Evidence:
             awaited=felt is None and bool(phases) and self._awaited(key),
             excuse=None if felt is None else excuse(self.run, rows, felt),
             besides=tuple(besides),
-            above=None if felt is None else self._above(key.role, felt),
+            above=None if felt is None else self._above(key, felt),
             most=max((row.value for row in rows), default=None),
         )
 
-    def _above(self, role: str, felt: Estimate) -> str | None:
-        """Say which group above a container allowed less than is expected in every trial."""
+    def _above(self, key: PointKey, felt: Estimate) -> str | None:
+        """Say which group above a container allowed less than is expected in every phase.
+
+        Where a phase keeps nothing of that, it was as when its trial began.
+        """
         wanted = None if felt.expected is None else felt.expected - (felt.tolerance or 0.0)
         if wanted is None or self.metric is None:
             return None
-        said = [
-            None if one.confines is None else one.confines.above(self.metric, wanted)
-            for trial in self.run.finished
-            for one in trial.containers
-            if one.role == role
-        ]
-        return said[0] if said and None not in said else None
+        said = []
+        for trial in self.run.finished:
+            begun = next((one.confines for one in trial.containers if one.role == key.role), None)
+            for phase in trial.phases:
+                confines = phase.confines or begun
+                if phase.change.error is None and not phase.prepares and phase.point() == key:
+                    said.append(None if confines is None else confines.above(self.metric, wanted))
+        return said[-1] if said and None not in said else None
 
     def _awaited(self, key: PointKey) -> bool:
         """Say whether a workload should have shown this value."""

@@ -54,8 +54,10 @@ def situations(run: RunRecord, trial: TrialRecord) -> Iterator[tuple[Phase, Situ
     usable = {one.role: one.confines.usable for one in trial.containers if one.confines}
     for phase in trial.phases:
         in_force[phase.role] = phase.settings
-        if any(option(name).controller == "cpuset" for name in phase.change.settings):
-            usable[phase.role] = None if phase.confines is None else phase.confines.usable
+        if phase.confines is not None:
+            usable[phase.role] = phase.confines.usable
+        elif any(option(name).controller == "cpuset" for name in phase.change.settings):
+            usable[phase.role] = None
         tasks = int(phase.settings.get("pids-limit", 0))
         let_in[phase.role] = max(let_in.get(phase.role, 0), tasks)
         if phase.change.error is not None or phase.prepares:

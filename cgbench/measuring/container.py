@@ -9,14 +9,14 @@ import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cgbench.engine.container_spec import PROBE_PATH, SCRATCH_PATH, ContainerSpec
 from cgbench.engine.engine import Engine
 from cgbench.engine.streams import StatsStream
 from cgbench.errors import CgroupError, TrialError
-from cgbench.host import cgroups, confines, interface_files
+from cgbench.host import cgroups, confines, interface_files, procfs
 from cgbench.host.scratch import ownership
 from cgbench.host.scratch.commands import undisturbed
 from cgbench.host.scratch.loop_device import BlockDevice
@@ -25,6 +25,7 @@ from cgbench.measuring.heartbeat import beating, followed
 from cgbench.measuring.probe import ProbeFile, Task
 from cgbench.measuring.progress import Snapshot
 from cgbench.measuring.readings import Target
+from cgbench.records.confines import Confines
 from cgbench.records.trial import ContainerRecord, Source
 from cgbench.spec import counters
 from cgbench.spec.experiment import Container
@@ -70,7 +71,10 @@ class Counted:
 
 @dataclass
 class Running:
-    """One container while its trial lasts; `settings` are the options declared on it by now."""
+    """One container while its trial lasts; `settings` are the options declared on it by now.
+
+    `home` are the groups in which its processes should be.
+    """
 
     spec: Container
     workload: Workload
@@ -81,6 +85,12 @@ class Running:
     stats: StatsStream
     settings: dict[str, Value]
     last: Counted | None = None
+    home: Mapping[str, str] = field(default_factory=dict)
+
+    def confines(self, proc: Path = procfs.PROC, root: Path = Path("/")) -> Confines:
+        """Return what confines it now, besides its own limits."""
+        first = procfs.held(self.pidfd)
+        return confines.read(self.cgroup, proc, root, first=first, home=self.home)
 
 
 def start(
@@ -131,15 +141,15 @@ def start(
     # Interrupted in between, a container might be there whose id nobody knows.
     with undisturbed():
         container_id = stack.enter_context(engine.container(wanted))
-    pidfd, cgroup = _held(stack, spec.role, container_id, engine, birth)
+    pidfd, cgroup, home = _held(stack, spec.role, container_id, engine, birth)
     stats = engine.stats(container_id)
-    return Running(spec, workload, container_id, pidfd, cgroup, probe, stats, settings)
+    return Running(spec, workload, container_id, pidfd, cgroup, probe, stats, settings, home=home)
 
 
 def _held(
     stack: ExitStack, role: str, container_id: str, engine: Engine, birth: Birth
-) -> tuple[int, cgroups.Cgroup]:
-    """Return a descriptor of a container's first process, and its cgroup.
+) -> tuple[int, cgroups.Cgroup, Mapping[str, str]]:
+    """Return a descriptor of a container's first process, its cgroup, and that in each hierarchy.
 
     Raises TrialError when it has ended, DockerUnavailable where it is not this host's.
     """
@@ -152,13 +162,14 @@ def _held(
         # With the process held by its descriptor, its number is no other's meanwhile.
         own = own_process.is_own(state.pid, container_id, birth.proc)
         cgroup = cgroups.find(state.pid, birth.proc, birth.root)
+        home = cgroups.home(state.pid, birth.proc)
     except (OSError, CgroupError) as error:
         raise TrialError(f"{why_ended(engine, role, container_id)} ({error})") from error
     if not own:
         if _ended(pidfd, 0) or engine.state(container_id) != state:
             raise TrialError(why_ended(engine, role, container_id))
         raise own_process.foreign(state.pid, container_id)
-    return pidfd, cgroup
+    return pidfd, cgroup, home
 
 
 def kill(containers: Sequence[Running]) -> None:
@@ -228,7 +239,7 @@ def describe(container: Running) -> ContainerRecord:
             for counter in container.cgroup.counters()
         }
         | ({counters.RUNNING_ON: running_on} if _seen_running(container) else {}),
-        confines=confines.read(container.cgroup),
+        confines=container.confines(),
     )
 
 

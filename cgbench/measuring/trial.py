@@ -23,7 +23,7 @@ from cgbench.errors import (
     TrialError,
     UpdateRejected,
 )
-from cgbench.host import confines, cpu_time, lock
+from cgbench.host import cpu_time, lock, procfs
 from cgbench.host.scratch import leftovers
 from cgbench.host.scratch.commands import undisturbed
 from cgbench.measuring import collect, demand, interference, outage
@@ -261,7 +261,7 @@ def _walk(
                     rewrites=rewrites,
                     prepares=step.prepares,
                     awaited=awaited,
-                    confines=_confines(container, step),
+                    confines=_confines(course, container, step),
                 )
             )
         if ending is not None:
@@ -269,10 +269,19 @@ def _walk(
     look.require_going()
 
 
-def _confines(container: Running, step: PlannedStep) -> Confines | None:
-    """Return what confines a container at the end of a phase that says which CPUs it may use."""
+def _confines(course: _Course, container: Running, step: PlannedStep) -> Confines | None:
+    """Return what confines a container at the end of a phase, if that is worth its place.
+
+    It is where the phase says which CPUs may be used, or something is not as at the beginning.
+    """
     moves = any(option(name).controller == "cpuset" for name in step.settings)
-    return confines.read(container.cgroup) if moves else None
+    if procfs.held(container.pidfd) is None:
+        return None
+    now = container.confines()
+    begun = next(
+        (one.confines for one in course.progress.containers if one.role == step.role), None
+    )
+    return None if not moves and (begun is None or now.alike(begun)) else now
 
 
 def _hold(

@@ -67,12 +67,34 @@ class Confines(Model):
     `affinity` are the different texts of Cpus_allowed_list of its processes, none where there are
     more than are kept: a part of them would say too little. `groups` are its own
     and all above up to the root, its own first. `isolated` and `offline` are CPUs of the host.
+    `astray` are groups in which some of its processes are instead, by the controllers of the
+    hierarchy, which has none on v2.
     """
 
     affinity: Annotated[tuple[Label, ...], Field(max_length=MOST_AFFINITIES)] = ()
     groups: Annotated[tuple[Group, ...], Field(max_length=MOST_GROUPS)] = ()
     isolated: Label | None = None
     offline: Label | None = None
+    astray: Annotated[Mapping[Label, Foreign], Field(max_length=32)] = {}
+
+    def alike(self, other: Confines) -> bool:
+        """Say whether both confine alike, whatever the limits of the group itself are."""
+        mine, others = (
+            (set(one.affinity), one.groups[1:], [group.effective() for group in one.groups[:1]])
+            for one in (self, other)
+        )
+        same = (self.isolated, self.offline, self.astray) == (
+            other.isolated, other.offline, other.astray
+        )  # fmt: skip
+        return same and mine == others
+
+    def lost(self, controller: str) -> str | None:
+        """Say where processes are that a controller should limit here, None if nowhere else."""
+        named = {controller, "blkio"} if controller == "io" else {controller}
+        for controllers, path in self.astray.items():
+            if not controllers or named & set(controllers.split(",")):
+                return f"some of its processes are in the group {path}, where it does not count"
+        return None
 
     @property
     def usable(self) -> tuple[int, ...] | None:

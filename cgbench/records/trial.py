@@ -122,7 +122,7 @@ class Phase(Model):
     a container that was allowed to end and did; `rewrites` is how often the change was made again.
     `awaited` is None where nothing that is judged comes in time, and in runs of an older cgbench.
     A phase that `prepares` the next is not judged. `confines` are those at its end, if it set
-    which CPUs may be used.
+    which CPUs may be used or they are not those of the trial's beginning.
     """
 
     number: Count

@@ -85,3 +85,32 @@ def test_this_very_process_may_use_what_the_kernel_says() -> None:
     found = confines.read(cgroups.find(os.getpid()))
     assert found.groups
     assert found.groups[-1].path == "/"
+
+
+V1_HOME = {"cpu,cpuacct": "/docker/one", "memory": "/docker/one"}
+
+
+def member(proc: Path, pid: int, *lines: str, children: str = "") -> None:
+    written(proc / str(pid), cgroup="\n".join(lines))
+    written(proc / str(pid) / "task" / str(pid), children=children)
+
+
+def test_processes_in_another_group_are_astray_in_that_hierarchy(tmp_path: Path) -> None:
+    at_home = ("3:memory:/docker/one", "2:cpu,cpuacct:/docker/one", "0::/")
+    member(tmp_path, 41, *at_home, children="42 43 44")
+    member(tmp_path, 42, *at_home)
+    member(tmp_path, 43, "3:memory:/docker/one", "2:cpu,cpuacct:/else: where", "0::/moved")
+    # The last one has ended.
+    found = confines.read(Cgroup({}, tmp_path / "x"), tmp_path, tmp_path, first=41, home=V1_HOME)
+    assert found.astray == {"cpu,cpuacct": "/else: where"}
+    at_ease = confines.read(Cgroup({}, tmp_path / "x"), tmp_path, tmp_path, first=42, home=V1_HOME)
+    assert at_ease.astray == {}
+
+
+def test_nothing_is_astray_where_no_home_is_known(tmp_path: Path) -> None:
+    member(tmp_path, 41, "0::/elsewhere")
+    own = Cgroup({}, tmp_path / "x")
+    assert confines.read(own, tmp_path, tmp_path, first=41, home={}).astray == {}
+    assert confines.read(own, tmp_path, tmp_path, home={"": "/docker/one"}).astray == {}
+    found = confines.read(own, tmp_path, tmp_path, first=41, home={"": "/docker/one"})
+    assert found.astray == {"": "/elsewhere"}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -154,3 +157,21 @@ def test_the_time_waited_is_the_total_of_some(tree: HostTree) -> None:
     assert procfs.waited_us("cpu", tree.root / "proc") == 1234
     assert procfs.waited_us("io", tree.root / "proc") is None
     assert procfs.waited_us("memory", tree.root / "proc") is None
+
+
+def test_the_family_of_a_process_are_all_that_descend_from_it() -> None:
+    nested = "import subprocess; subprocess.run(['sleep', '60'])"
+    with subprocess.Popen([sys.executable, "-c", nested]) as process:
+        pidfd = os.pidfd_open(process.pid)
+        try:
+            found: list[int] = []
+            while len(found) < 2:
+                found = list(procfs.family(process.pid))
+            assert found[0] == process.pid == procfs.held(pidfd)
+        finally:
+            for pid in reversed(found):
+                os.kill(pid, signal.SIGKILL)
+            process.wait()
+        assert procfs.held(pidfd) is None
+        os.close(pidfd)
+        assert list(procfs.family(process.pid)) == [process.pid]

@@ -196,3 +196,17 @@ def test_a_narrower_group_above_is_named() -> None:
 
 def test_confines_say_nothing_of_other_options() -> None:
     assert enforced.departure(moved("0", "0-1", option="cpu-quota")) is None
+
+
+def test_a_held_value_is_wrong_where_processes_are_in_another_group() -> None:
+    confines = Confines(astray={"cpu,cpuacct": "/else"})
+    found = enforced.departure(phase(file(*HELD)).model_copy(update={"confines": confines}))
+    assert found is not None
+    assert found.outcome is Outcome.WRONG
+    assert found.reason == (
+        "the file holds cpu-quota 50000, but some of its processes are in the group /else, where "
+        "it does not count"
+    )
+    elsewhere = Confines(astray={"memory": "/else"})
+    held = phase(file(*HELD)).model_copy(update={"confines": elsewhere})
+    assert enforced.departure(held) is None

@@ -134,7 +134,8 @@ def tasks(rng: Random) -> Drawn:
                 phase = phase.model_copy(update={"awaited": awaited})
                 rows.append(_row("tasks_max", "tasks", number, phase, asked, found))
             phases.append(phase)
-        trials.append(_below(_trial(number, ("forker",), phases, taken), above))
+        trial = _trial(number, ("forker",), phases, taken)
+        trials.append(_below(trial, above, lowered=rng.random() < 0.5))
     run = _run("pids-limit-sweep", "pids-limit", list(values.values()), trials, rows)
     kinds = [_of_tasks(value, asked, above) for asked, value in values.items()]
     return Drawn("pids-limit", _done(list(values.values()), above), run, *_said(kinds))
@@ -149,16 +150,25 @@ def _forked(rng: Random, kind: str, asked: int, least: int) -> tuple[float, Awai
     return (2.0 if kind == "too many" else 1.0) * asked, "came"
 
 
-def _below(trial: TrialRecord, most: int | None) -> TrialRecord:
-    """Let the containers of a trial be in a group that allows so many tasks."""
-    groups = (
-        Group(path="/docker/1", files={"pids.max": "56"}),
-        Group(path="/docker", files={"pids.max": "max" if most is None else str(most)}),
+def _below(trial: TrialRecord, most: int | None, *, lowered: bool) -> TrialRecord:
+    """Let the containers of a trial be in a group that allows so many tasks.
+
+    Where it was `lowered` meanwhile, that is only seen when a phase ends.
+    """
+
+    def confines(text: str) -> Confines:
+        own = Group(path="/docker/1", files={"pids.max": "56"})
+        return Confines(groups=(own, Group(path="/docker", files={"pids.max": text})))
+
+    least = "max" if most is None else str(most)
+    begun = {"confines": confines("max" if lowered else least)}
+    ended = {"confines": confines(least) if lowered else None}
+    return trial.model_copy(
+        update={
+            "containers": tuple(one.model_copy(update=begun) for one in trial.containers),
+            "phases": tuple(one.model_copy(update=ended) for one in trial.phases),
+        }
     )
-    containers = tuple(
-        one.model_copy(update={"confines": Confines(groups=groups)}) for one in trial.containers
-    )
-    return trial.model_copy(update={"containers": containers})
 
 
 def _of_tasks(value: _Value, asked: int, above: int | None) -> str:

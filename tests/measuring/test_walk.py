@@ -17,10 +17,12 @@ from cgbench.measuring.collect import Harvest
 from cgbench.measuring.container import Running
 from cgbench.measuring.progress import Silent
 from cgbench.measuring.site import Site
+from cgbench.records.confines import Confines
 from cgbench.records.trial import Change, Phase
 from cgbench.spec import experiment_file
 from cgbench.spec.schedule import PlannedStep, TrialPlan, steps
 from cgbench.units import NS_PER_MS
+from tests.made import records
 from tests.made.processes import MadeUpEngine, living
 
 
@@ -34,8 +36,10 @@ def made(_engine: Engine, container: Running, step: PlannedStep) -> Change:
     )  # fmt: skip
 
 
-def walked(name: str, group: Path, monkeypatch: pytest.MonkeyPatch) -> Phase:
-    """Walk one step of an experiment on a made-up container."""
+def walked(
+    name: str, group: Path, monkeypatch: pytest.MonkeyPatch, begun: Confines | None = None
+) -> Phase:
+    """Walk one step of an experiment on a made-up container, with what confined it at first."""
     monkeypatch.setattr(trial, "make_change", made)
     experiment = experiment_file.load(name).model_copy(update={"warmup": 0})
     step = next(one for one in steps(experiment, 2) if one.via == "update")
@@ -46,6 +50,9 @@ def walked(name: str, group: Path, monkeypatch: pytest.MonkeyPatch) -> Phase:
     with living(step.role, cgroup=group) as (container, _process):
         container.spec = next(one for one in experiment.containers if one.role == step.role)
         patience = Patience(experiment, cast(EventStream, SimpleNamespace(so_far=lambda: ())))
+        if begun is not None:
+            (one,) = records.trial().containers
+            progress.containers = [one.model_copy(update={"role": step.role, "confines": begun})]
         site = Site(engine, "image", "x", group)
         course = trial._Course(plan, experiment, site, Silent(), progress)
         trial._walk(course, [container], None, patience)
@@ -72,3 +79,14 @@ def test_a_phase_on_a_set_of_cpus_keeps_what_confined_its_container(
     assert phase.awaited is None
     assert phase.confines is not None
     assert phase.confines.groups[0].files == {"cpuset.cpus.effective": "0"}
+
+
+def test_a_phase_keeps_that_its_processes_are_in_another_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pids.current").write_text("24\n")
+    astray = Confines(astray={"pids": "/else"})
+    for begun, kept in ((Confines(), astray), (astray, None)):
+        now = astray.model_copy()
+        monkeypatch.setattr(Running, "confines", lambda _self, now=now: now)
+        assert walked("pids-limit-sweep", tmp_path, monkeypatch, begun).confines == kept

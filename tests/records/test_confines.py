@@ -113,3 +113,29 @@ def test_the_lowest_limit_above_is_named_and_never_the_containers_own() -> None:
     found = limited({"pids.max": "1"}, {"pids.max": "20"}, {"pids.max": "12"})
     assert found.above("tasks_max", 24) == "pids.max of / is 12"
     assert limited({"pids.max": "1"}).above("tasks_max", 24) is None
+
+
+def test_only_what_a_controller_should_limit_can_be_lost_to_it() -> None:
+    found = Confines(astray={"cpu,cpuacct": "/else", "blkio": "/far"})
+    assert found.lost("cpu") == (
+        "some of its processes are in the group /else, where it does not count"
+    )
+    assert found.lost("memory") is None
+    assert "/far" in (found.lost("io") or "")
+    assert "/moved" in (Confines(astray={"": "/moved"}).lost("memory") or "")
+    assert Confines().lost("cpu") is None
+
+
+def test_confines_are_alike_whatever_the_limits_of_the_group_itself() -> None:
+    def with_own(text: str, above: str = "-1") -> Confines:
+        groups = (Group(path="/docker/1", files={"cpu.cfs_quota_us": text}),
+                  Group(path="/docker", files={"cpu.cfs_quota_us": above}))  # fmt: skip
+        return Confines(affinity=("0", "1"), groups=groups)
+
+    one = with_own("1000")
+    assert one.alike(with_own("2000"))
+    assert one.alike(one.model_copy(update={"affinity": ("1", "0")}))
+    assert not one.alike(with_own("1000", above="5000"))
+    for changed in ({"affinity": ("0",)}, {"astray": {"cpu": "/x"}}, {"offline": "1"}):
+        assert not one.alike(one.model_copy(update=changed))
+    assert not confines("0-1").alike(confines("0-1", groups=("0", "0-3", "0-3")))
