@@ -12,7 +12,7 @@ from pathlib import Path
 from cgbench.commands.session import Session
 from cgbench.engine import endpoint
 from cgbench.host import description, preconditions
-from cgbench.judging import verdict
+from cgbench.judging import undone, verdict
 from cgbench.judging.run import load
 from cgbench.measuring import run
 from cgbench.measuring.idle import born, bounds, daemon_restart, interactions, survival
@@ -105,17 +105,21 @@ def verify(
     with Supply(session.site(), progress=session.detail) as supply:
         for one in () if quick else chosen:
             session.progress(f"{one.flag}: bounds, born against changed, survival")
+            bounded, births = bounds.measure(one, supply), born.born_vs_changed(one, supply)
+            survived, *further = survival.measure(one, supply)
             rows[one.name] = Row(
                 verdict=verdicts[one.name],
-                bounds=bounds.measure(one, supply),
-                born_vs_changed=born.born_vs_changed(one, supply),
-                survival=survival.measure(one, supply),
+                bounds=bounded,
+                born_vs_changed=births,
+                survival=survived,
+                further_survival=tuple(further),
             )
     if disturb_daemon:
         stages = daemon_restart.across_daemon_restart(
             chosen, session.site(), progress=session.detail, stop_containers=stop_containers
         )
         rows = {name: _with_stages(row, stages.get(name, ())) for name, row in rows.items()}
+    rows = {name: undone.by_survival(row) for name, row in rows.items()}
     return TruthTable(
         host=description.describe(session.engine.describe()),
         started=started,
@@ -130,14 +134,19 @@ def with_interactions(table: TruthTable, session: Session) -> TruthTable:
     with Supply(session.site(), progress=session.detail) as supply:
         found = interactions.matrix([OPTIONS[row.verdict.option] for row in table.rows], supply)
     elapsed_s = round(table.elapsed_s + time.monotonic() - begin, 1)
-    return table.model_copy(update={"interactions": found, "elapsed_s": elapsed_s})
+    met = table.model_copy(update={"interactions": found, "elapsed_s": elapsed_s})
+    return undone.by_interactions(met)
 
 
-def _with_stages(row: Row, stages: Sequence[Stage]) -> Row:
+def _with_stages(row: Row, stages: Sequence[Sequence[Stage]]) -> Row:
+    """Add what each value of an option went through with the daemon."""
     if not stages or row.survival is None:
         return row
-    survived = row.survival.model_copy(update={"stages": (*row.survival.stages, *stages)})
-    return row.model_copy(update={"survival": survived})
+    survived, *further = (
+        one.model_copy(update={"stages": (*one.stages, *more)})
+        for one, more in zip(row.survivals, stages, strict=True)
+    )
+    return row.model_copy(update={"survival": survived, "further_survival": tuple(further)})
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ from cgbench.errors import DockerUnavailable, EngineError, ImageError, UpdateRej
 from cgbench.spec.option import Settings
 from cgbench.spec.options import update_body
 
+Command = Literal["start", "stop", "pause", "unpause", "restart"]
+"""What a container can be told to do."""
+
 _REMOVE_TIMEOUT_S = 30
 # A name that no container has.
 _NOBODY = "cgbench-nobody"
@@ -140,11 +143,9 @@ class Engine:
         )
         return Creation(created, answer)
 
-    def command(
-        self, container_id: str, what: Literal["start", "pause", "unpause", "restart"]
-    ) -> Answer:
-        """Start, pause, unpause or restart a container; a restart kills it at once."""
-        query = "?t=0" if what == "restart" else ""
+    def command(self, container_id: str, what: Command) -> Answer:
+        """Start, stop, pause, unpause or restart a container; a stop kills it at once."""
+        query = "?t=0" if what in ("stop", "restart") else ""
         return self._connection.ask(f"/containers/{container_id}/{what}{query}", None)[1]
 
     def update(self, container_id: str, settings: Settings) -> Answer:

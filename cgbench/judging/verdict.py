@@ -87,8 +87,11 @@ def _value(one: Judged) -> Value:
 
 def _advice(experiment: Experiment, outcome: Outcome) -> str:
     own = experiment.verify.advice if experiment.verify else None
-    if own is not None:
-        return own
+    return advice_on(outcome) if own is None else own
+
+
+def advice_on(outcome: Outcome) -> str:
+    """Return the next move after a verdict, where the experiment names none."""
     return {
         Outcome.IMPRECISE: "Leave a margin, or measure your own value with `cgbench run`.",
         Outcome.PARTIAL: "Read the daemon's message; the other values can be relied on.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from cgbench.spec.fields import Foreign, Name
+from cgbench.spec.fields import Foreign, Label, MetricName, Name
 from cgbench.spec.model import Model
 
 Outcome = Literal["accepted", "warned", "rejected"]
@@ -86,32 +86,44 @@ class Attempt(Model):
     lifted: bool | None
 
 
+StageName = Literal[
+    "another update", "another container", "pause", "restart",
+    "daemon reload", "another container after a reload", "daemon restart",
+]  # fmt: skip
+"""What a container may live through: an update of an option that has nothing to do with it,
+another container started and stopped, and so on."""
+
+
 class Stage(Model):
     """One thing that a container lived through, and its option before and after.
 
     `survived` is None where the value had not taken hold before, so that there was nothing to
     survive; `took_hold` says that it did so only now. `running` is False where the container did
-    not come back; `message` is what the daemon said then.
+    not come back; `message` is what the daemon said then. `changes` are all that changed in the
+    fields and files of what was set, none in a table of an older cgbench.
     """
 
-    stage: Literal["pause", "restart", "daemon reload", "daemon restart"]
+    stage: StageName
     before: Held
     after: Held
     survived: bool | None
     took_hold: bool
     running: bool
     message: Foreign
+    changes: tuple[Difference, ...] = ()
 
 
 class Survival(Model):
     """Whether an option's value, set by an update, outlives what a container may live through.
 
-    `born` is how the container was before the update. `refusal` is the daemon's word where the
-    value could not be set at all; there are no stages then.
+    `beside` are other options that were set with it. `born` is how the container was before the
+    update. `refusal` is the daemon's word where the value could not be set at all; there are no
+    stages then.
     """
 
     option: Name
     value: Foreign
+    beside: Foreign = ""
     file: Foreign | None
     born: Held
     refusal: Foreign | None
@@ -137,6 +149,46 @@ class Meeting(StrEnum):
     """The daemon refuses B, and does so without A as well."""
 
 
+class Felt(StrEnum):
+    """What became of A's effect on a workload when B was set after it."""
+
+    KEPT = "kept"
+    """The workload shows what it showed before."""
+
+    FOLLOWED = "followed"
+    """What both ask for together is something else, and the workload shows that."""
+
+    DISTURBED = "disturbed"
+    """The workload shows neither: seen twice, and no disturbance of the host explains it."""
+
+    INCONCLUSIVE = "inconclusive"
+    """The effect did not show before, or the host was disturbed."""
+
+    NOT_SHOWN = "not shown"
+    """With B in force nothing is known that the workload should show."""
+
+
+class Effect(Model):
+    """A's effect around an update of B, by the metric and within the band that A is judged by.
+
+    `before` and `after` are medians of the steady windows, `during` is the figure from the request
+    to the later window. `expected` is what both options ask for together, `expected_before` what A
+    asks for. `evidence` is the run it was measured in, None for a container that only slept.
+    """
+
+    felt: Felt
+    reason: Foreign
+    metric: MetricName
+    unit: Label
+    before: float | None = None
+    during: float | None = None
+    after: float | None = None
+    expected_before: float | None = None
+    expected: float | None = None
+    tolerance: float | None = None
+    evidence: Foreign | None = None
+
+
 class Interaction(Model):
     """An ordered pair of options: `a` was set to `a_value`, then `b` to `b_value`.
 
@@ -144,7 +196,9 @@ class Interaction(Model):
     the differences since A was set in what is A's: its field of HostConfig, its interface files,
     and whatever else setting A had changed. A difference there is no disturbance as long as A's
     value is still in force: on v2 `cpu.max` holds quota and period, and either may change alone.
-    `b_changes` are all other differences that B made.
+    `b_changes` are all other differences that B made. `undone` says what the kernel holds in place
+    of A's value where Docker still declares that. `effect` is what a workload felt, None where
+    none was watched.
     """
 
     a: Name
@@ -155,6 +209,8 @@ class Interaction(Model):
     message: Foreign
     a_changes: tuple[Difference, ...]
     b_changes: tuple[Difference, ...]
+    undone: Foreign | None = None
+    effect: Effect | None = None
 
 
 class BornVsChanged(Model):

@@ -63,12 +63,21 @@ def _unknown(table: TruthTable) -> Iterator[str]:
 
 
 class Row(Model):
-    """Everything known of one option on one host."""
+    """Everything known of one option on one host.
+
+    `survival` is that of the option's example, `further_survival` that of other values of it.
+    """
 
     verdict: Verdict
     bounds: tuple[Attempt, ...] = ()
     born_vs_changed: tuple[BornVsChanged, ...] = ()
     survival: Survival | None = None
+    further_survival: tuple[Survival, ...] = ()
+
+    @property
+    def survivals(self) -> tuple[Survival, ...]:
+        """What is known of every value whose survival was tried."""
+        return (*(() if self.survival is None else (self.survival,)), *self.further_survival)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as one flat object."""
@@ -76,6 +85,7 @@ class Row(Model):
             "bounds": [one.model_dump(mode="json") for one in self.bounds],
             "born_vs_changed": [one.model_dump(mode="json") for one in self.born_vs_changed],
             "survival": None if self.survival is None else self.survival.model_dump(mode="json"),
+            "further_survival": [one.model_dump(mode="json") for one in self.further_survival],
         }
 
 
@@ -113,6 +123,8 @@ class TruthTable(Model):
         rows = []
         for entry in document["options"]:
             outside = {key: entry[key] for key in ("bounds", "born_vs_changed", "survival")}
+            # Tables of an older cgbench have the example only.
+            outside["further_survival"] = entry.get("further_survival", ())
             inside = {key: value for key, value in entry.items() if key not in outside}
             rows.append({"verdict": inside, **outside})
         head = {key: document[key] for key in ("schema_version", "host", "started", "elapsed_s")}

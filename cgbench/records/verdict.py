@@ -123,6 +123,8 @@ class Verdict(Model):
 
     `values` are the single ones that it is made from, none in a table of an older cgbench.
     `refused_yet_changed` says that Docker refused a value and the kernel's changed all the same.
+    `undone_by` names what undid a value that Docker still declares, beside the option's own
+    experiment, each with what was read.
     """
 
     option: Name
@@ -134,6 +136,7 @@ class Verdict(Model):
     experienced: tuple[Point, ...]
     values: tuple[Value, ...] = ()
     refused_yet_changed: bool = False
+    undone_by: tuple[Foreign, ...] = ()
     control: Foreign | None
     time_to_effect_ms: TimeToEffect
     evidence: tuple[Foreign, ...]

@@ -85,6 +85,7 @@ class Option:
 
     `example` and `other` are two different harmless values that every host with two CPUs takes and
     that are nobody's default; `beside` is what a container without limits needs set with them.
+    `further` are more values, each with all that is set with it, that may live shorter than others.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Option:
     example: Value = dataclasses.field(kw_only=True)
     other: Value = dataclasses.field(kw_only=True)
     beside: Settings = dataclasses.field(default_factory=dict, kw_only=True)
+    further: tuple[Settings, ...] = dataclasses.field(default=(), kw_only=True)
     lowest: int | None = None
     highest: int | None = None
     highest_per_cpu: int | None = None

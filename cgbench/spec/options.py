@@ -75,6 +75,8 @@ _OPTIONS = (
         Interface("cpu", "cpu.max", cpu_max),
         lowest=1000, highest=1_000_000,
         example=50_000, other=200_000,
+        # systemd's default period is 100 ms, and it keeps others by themselves.
+        further=({"cpu-period": 200_000, "cpu-quota": 60_000},),
     ),
     Option(
         "cpu-shares", "CpuShares", "cpu", "a weight",
@@ -154,6 +156,8 @@ _OPTIONS = (
         Interface("memory", "memory.swap.max", v2_swap_max),
         lowest=6 * _MIB, floor="memory", lifted=-1,
         example="384m", other="448m", beside={"memory": "64m"},
+        # No swap at all, which is a limit of 0 on v2.
+        further=({"memory": "64m", "memory-swap": "64m"},),
     ),
     Option(
         "kernel-memory", "KernelMemory", "memory", "bytes",

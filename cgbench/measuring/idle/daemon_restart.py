@@ -5,18 +5,16 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from cgbench import programs
-from cgbench.engine.connection import Answer
 from cgbench.engine.engine import Engine
 from cgbench.errors import EngineError, PreconditionError
 from cgbench.host import procfs
-from cgbench.measuring.idle.containers import Idle, Supply
-from cgbench.measuring.idle.survival import StageName, set_example, stage_of
+from cgbench.measuring.idle.containers import Supply
+from cgbench.measuring.idle.survival import Kept, another_container, examples
 from cgbench.measuring.site import Progress, Site, silent
-from cgbench.records.idle_findings import Held, Stage
+from cgbench.records.idle_findings import Stage
 from cgbench.spec.option import Option
 
 _DAEMON_TIMEOUT_S = 60.0
@@ -29,20 +27,8 @@ Execute = Callable[..., subprocess.CompletedProcess[str]]
 """Runs a command, as subprocess.run does."""
 
 
-@dataclass
-class _Kept:
-    """A container with one option's example in force, and the stages it went through."""
-
-    one: Option
-    idle: Idle
-    born: Held
-    now: Held
-    stages: tuple[Stage, ...] = ()
-
-    def goes_through(self, name: StageName, answers: Iterable[Answer] = ()) -> None:
-        """Read back after a stage."""
-        stage = stage_of(name, self.one, self.idle, self.born, self.now, answers)
-        self.now, self.stages = stage.after, (*self.stages, stage)
+Stages = dict[str, tuple[tuple[Stage, ...], ...]]
+"""What each value of an option went through: by option, in the order of `survival.examples`."""
 
 
 def require_consent(engine: Engine, *, stop_containers: bool) -> None:
@@ -65,42 +51,49 @@ def across_daemon_restart(
     progress: Progress = silent,
     *,
     stop_containers: bool = False,
-) -> dict[str, tuple[Stage, ...]]:
-    """Set each option on a container of its own, restart the daemon once, and read back.
+) -> Stages:
+    """Set each value on a container of its own, restart the daemon once, and read back.
 
     Before that, `reload` has systemd read its units anew, and with them what it set on the scopes
-    of containers; it is left out where only `restart` is given. The restart stops every container
+    of containers, and another container is started, with which it may apply them; both are left
+    out where only `restart` is given. The restart stops every container
     on the host unless the daemon keeps them alive (`live-restore`); one of ours is started again,
-    others are only where their restart policy says so. `restart` defaults to `by_systemd`. Options
-    that cannot be set are left out. Call it while no Supply is open: its containers would be
+    others are only where their restart policy says so. `restart` defaults to `by_systemd`. Values
+    that cannot be set have no stages. Call it while no Supply is open: its containers would be
     stopped, too. Raises PreconditionError where the daemon cannot be restarted as it was started,
     or `stop_containers` does not allow what it would stop.
     """
     if restart is None:
         restart, reload = by_systemd(site.engine.endpoint.path), systemd_reload
     with Supply(site, ahead=0, progress=progress) as supply:
-        kept: list[_Kept] = []
-        for one in options:
-            idle = supply.take()
-            survival, held = set_example(one, idle, site)
-            if survival.refusal is None:
-                kept.append(_Kept(one, idle, survival.born, held))
+        kept = [
+            Kept.set(one, settings, supply.take(), site)
+            for one in options
+            for settings in examples(one)
+        ]
+        going = [each for each in kept if each.survival.refusal is None]
         if reload is not None:
             supply.progress("systemd reads its units anew")
             reload()
-            for each in kept:
+            for each in going:
                 each.goes_through("daemon reload")
+            answers = another_container(supply)
+            for each in going:
+                each.goes_through("another container after a reload", answers)
         supply.progress("the daemon restarts")
         # Others may have started containers since the command was given.
         require_consent(site.engine, stop_containers=stop_containers)
         restart()
         _await(site)
-        for each in kept:
+        for each in going:
             stopped = not each.idle.find()
             engine, container = site.engine, each.idle.container_id
             answers = [engine.command(container, "start")] if stopped else []
             each.goes_through("daemon restart", answers)
-    return {each.one.name: each.stages for each in kept}
+    found: Stages = {}
+    for each in kept:
+        found[each.one.name] = (*found.get(each.one.name, ()), each.survival.stages)
+    return found
 
 
 def _await(site: Site) -> None:

@@ -1,73 +1,164 @@
-"""Does a value survive pause and a restart of its container?"""
+"""Does a value survive what its container may live through?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from cgbench.engine.connection import Answer
-from cgbench.measuring.idle.containers import Idle, Supply, words
+from cgbench.engine.engine import Command
+from cgbench.measuring.idle.containers import Idle, Limits, Supply, words
 from cgbench.measuring.site import Site
-from cgbench.records.idle_findings import Held, Stage, Survival
-from cgbench.spec.option import Option
-from cgbench.spec.options import update_body
+from cgbench.records.idle_findings import Difference, Held, Stage, StageName, Survival
+from cgbench.spec.option import Option, Settings
+from cgbench.spec.options import OPTIONS, option, update_body
 
-StageName = Literal["pause", "restart", "daemon reload", "daemon restart"]
+_LATE_S, _LOOK_EVERY_S = 1.0, 0.05
+# Neither has anything to do with what other options limit.
+_UNRELATED = ("pids-limit", "cpu-shares")
 
 
-def measure(one: Option, supply: Supply) -> Survival:
-    """Set an option's example on a running container, then pause and restart that container."""
+def examples(one: Option) -> tuple[Settings, ...]:
+    """Return the values of an option whose survival is tried, each with what is set with it."""
+    return ({**one.beside, one.name: one.example}, *one.further)
+
+
+def measure(one: Option, supply: Supply) -> tuple[Survival, ...]:
+    """Set each value on a running container of its own, and see what that outlives."""
+    return tuple(_survival(one, settings, supply) for settings in examples(one))
+
+
+def _survival(one: Option, settings: Settings, supply: Supply) -> Survival:
     engine = supply.site.engine
     with supply.fresh() as idle:
-        survival, held = set_example(one, idle, supply.site)
-        if survival.refusal is not None:
-            return survival
-        supply.progress(f"{one.flag} {one.example}: pause")
-        answers = [
-            engine.command(idle.container_id, "pause"),
-            engine.command(idle.container_id, "unpause"),
-        ]
-        paused = stage_of("pause", one, idle, survival.born, held, answers)
-        supply.progress(f"{one.flag} {one.example}: restart")
-        answers = [engine.command(idle.container_id, "restart")]
-        restarted = stage_of("restart", one, idle, survival.born, paused.after, answers)
-    return survival.model_copy(update={"stages": (paused, restarted)})
+        kept = Kept.set(one, settings, idle, supply.site)
+
+        def command(*names: Command) -> list[Answer]:
+            return [engine.command(idle.container_id, name) for name in names]
+
+        stages: Sequence[tuple[StageName, Callable[[], list[Answer]]]] = (
+            ("another update", lambda: [_unrelated(one, idle, supply.site)]),
+            ("another container", lambda: another_container(supply)),
+            ("pause", lambda: command("pause", "unpause")),
+            ("restart", lambda: command("restart")),
+        )
+        for name, happens in () if kept.survival.refusal else stages:
+            supply.progress(f"{one.flag} {settings[one.name]}: {name}")
+            kept.goes_through(name, happens())
+    return kept.survival
 
 
-def set_example(one: Option, idle: Idle, site: Site) -> tuple[Survival, Held]:
-    """Set the example; return a survival without stages yet, and what is held now."""
-    born = idle.held(one)
-    answer = site.engine.update_raw(
-        idle.container_id, update_body({**one.beside, one.name: one.example})
+def _unrelated(one: Option, idle: Idle, site: Site) -> Answer:
+    """Update an option that has nothing to do with what `one` limits."""
+    other = next(OPTIONS[name] for name in _UNRELATED if name != one.name)
+    return site.engine.update_raw(idle.container_id, update_body({other.name: other.other}))
+
+
+def another_container(supply: Supply) -> list[Answer]:
+    """Start another container, and stop it again."""
+    with supply.born({}) as (answer, other):
+        if other is None:
+            return [answer]
+        return [answer, supply.site.engine.command(other.container_id, "stop")]
+
+
+def _settled(one: Option, settings: Settings, idle: Idle) -> Limits:
+    """Return all limits once the option's file says what it should, or has not for a while.
+
+    An answer may come before its effect, which is no sign of what happens next.
+    """
+    limit = time.monotonic() + _LATE_S
+    while True:
+        limits = idle.limits()
+        own = idle.interfaces(one)[:1]
+        texts = [(file, limits.enforced.get(file.file)) for file in own]
+        if all(text in (None, file.agreed(settings, text)) for file, text in texts):
+            return limits
+        if time.monotonic() > limit:
+            return limits
+        time.sleep(_LOOK_EVERY_S)
+
+
+@dataclass
+class Kept:
+    """A container on which one option was set, and what its value went through so far."""
+
+    one: Option
+    settings: Settings
+    idle: Idle
+    now: Limits
+    held: Held
+    survival: Survival
+
+    @classmethod
+    def set(cls, one: Option, settings: Settings, idle: Idle, site: Site) -> Kept:
+        """Set a value with what belongs to it; its survival has no stages yet."""
+        born = idle.limits()
+        answer = site.engine.update_raw(idle.container_id, update_body(settings))
+        beside = {name: value for name, value in settings.items() if name != one.name}
+        survival = Survival(
+            option=one.name,
+            value=str(settings[one.name]),
+            beside=" ".join(f"--{name} {value}" for name, value in beside.items()),
+            file=idle.file(one),
+            born=idle.held(one, born),
+            refusal=None if answer.refusal is None else words(answer),
+            stages=(),
+        )
+        now = _settled(one, settings, idle)
+        return cls(one, settings, idle, now, idle.held(one, now), survival)
+
+    def goes_through(self, name: StageName, answers: Iterable[Answer] = ()) -> None:
+        """Read back after a stage."""
+        running = self.idle.find()
+        limits = self.idle.limits()
+        after = self.idle.held(self.one, limits)
+        changes = self._belonging(self.now.differences(limits))
+        seen = Passage(self.survival.born, self.held, after, changes)
+        stage = stage_of(name, seen, answers, running=running)
+        self.now, self.held = limits, after
+        stages = (*self.survival.stages, stage)
+        self.survival = self.survival.model_copy(update={"stages": stages})
+
+    def _belonging(self, changes: Iterable[Difference]) -> tuple[Difference, ...]:
+        """Return what changed in the fields and files of all that was set."""
+        every = [option(name) for name in self.settings]
+        places = {("declared", each.field) for each in every}
+        for each in every:
+            places |= {("enforced", file.file) for file in self.idle.interfaces(each)}
+        return tuple(one for one in changes if (one.layer, one.where) in places)
+
+
+@dataclass(frozen=True)
+class Passage:
+    """An option at birth, before and after a stage, with all that changed in what was set."""
+
+    born: Held
+    before: Held
+    after: Held
+    changes: tuple[Difference, ...]
+
+
+def stage_of(name: StageName, seen: Passage, answers: Iterable[Answer], *, running: bool) -> Stage:
+    """Say whether a value survived a stage. A pure function.
+
+    Where the kernel has a file it decides, and with it all other files of what was set; Docker's
+    declaration only where there is none.
+    """
+    kernel = seen.born.enforced is not None
+    start, was, now = (
+        each.enforced if kernel else each.declared for each in (seen.born, seen.before, seen.after)
     )
-    survival = Survival(
-        option=one.name,
-        value=str(one.example),
-        file=idle.file(one),
-        born=born,
-        refusal=None if answer.refusal is None else words(answer),
-        stages=(),
-    )
-    return survival, idle.held(one)
-
-
-def stage_of(
-    name: StageName,
-    one: Option, idle: Idle, born: Held, before: Held, answers: Iterable[Answer],
-) -> Stage:  # fmt: skip
-    """Read an option back after a stage, and say whether its value survived that."""
-    running = idle.find()
-    after = idle.held(one)
-    # Where the kernel has a file it decides; Docker's declaration only where there is none.
-    kernel = born.enforced is not None
-    start, was, now = (each.enforced if kernel else each.declared for each in (born, before, after))
     held = was != start
+    lost = kernel and any(each.layer == "enforced" for each in seen.changes)
     return Stage(
         stage=name,
-        before=before,
-        after=after,
-        survived=(running and now == was) if held else None,
+        before=seen.before,
+        after=seen.after,
+        survived=(running and now == was and not lost) if held else None,
         took_hold=running and not held and now != start,
         running=running,
         message="; ".join(filter(None, map(words, answers))),
+        changes=seen.changes,
     )

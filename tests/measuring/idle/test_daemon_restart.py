@@ -27,19 +27,23 @@ def test_a_container_that_the_daemon_stopped_is_started_and_read_again() -> None
             seen.update({one: cat(one, "pids.max") for one in ids})
             subprocess.run(["docker", "kill", *ids], check=True)
 
-        chosen = [option("cpu-shares"), option("pids-limit")]
+        chosen = [option("cpu-shares"), option("pids-limit"), option("memory-swap")]
         reloads: list[int] = []
         stages = daemon_restart.across_daemon_restart(
             chosen, place, restart, lambda: reloads.append(1), stop_containers=True
         )
-    assert sorted(seen.values()) == ["64", "max"]
-    assert set(stages) == {"cpu-shares", "pids-limit"}
+    assert sorted(seen.values()) == ["64", "max", "max", "max"]
+    assert set(stages) == {"cpu-shares", "pids-limit", "memory-swap"}
     assert reloads == [1]
-    reloaded, stage = stages["pids-limit"]
+    ((reloaded, another, stage),) = stages["pids-limit"]
     assert (reloaded.stage, reloaded.survived) == ("daemon reload", True)
+    assert (another.stage, another.survived) == ("another container after a reload", True)
     assert (stage.stage, stage.running) == ("daemon restart", True)
     assert stage.before.enforced == stage.after.enforced == "64"
     assert stage.survived is True
+    # The example, and no swap at all.
+    assert len(stages["memory-swap"]) == 2
+    assert [each.survived for each in stages["memory-swap"][1]] == [True, True, True]
 
 
 # How the daemon is restarted

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cgbench.measuring.idle import interactions
+from cgbench.measuring.idle import comeback, interactions
 from cgbench.measuring.idle.containers import Limits, Supply
 from cgbench.measuring.idle.interactions import Moment, in_force
-from cgbench.records.idle_findings import Meeting
+from cgbench.records.idle_findings import Felt, Meeting
 from cgbench.spec.option import Option, Value
 from cgbench.spec.options import OPTIONS, option, update_body
 from tests.made.idle_supply import cat
@@ -109,6 +109,35 @@ def test_a_value_that_the_kernel_converts_in_its_own_way_must_stay_unchanged() -
     assert not kept(2, first, moment("pids-limit", shares, {"cpu.weight": "100"}))
 
 
+def gone(version: int, first: Moment, second: Moment) -> str | None:
+    return interactions.undone(first, second, lambda one: one.interfaces(version))
+
+
+def test_what_undid_a_value_is_said_with_both_texts() -> None:
+    before = {"cpu.cfs_quota_us": "30000"}
+    first = moment("cpu-quota", QUOTA, before)
+    second = moment("pids-limit", {**QUOTA, "pids-limit": 128}, {"cpu.cfs_quota_us": "-1"})
+    assert gone(1, first, second) == "cpu.cfs_quota_us went from 30000 to -1"
+
+
+def test_a_file_that_did_not_follow_is_said_with_what_both_ask_for() -> None:
+    swap: dict[str, Value] = {"memory": "64m", "memory-swap": "384m"}
+    before = {"memory.max": str(64 * 2**20), "memory.swap.max": str(320 * 2**20)}
+    first = moment("memory-swap", swap, before)
+    stale = {**before, "memory.max": str(96 * 2**20)}
+    found = gone(2, first, moment("memory", {**swap, "memory": "96m"}, stale))
+    assert found == "memory.swap.max stayed 335544320, where both ask for 301989888"
+
+
+def test_a_value_that_comes_late_is_not_undone_by_what_was_set_meanwhile() -> None:
+    first = moment("cpu-quota", QUOTA, {"cpu.cfs_quota_us": "-1"})
+    for text in ("30000", "-1"):
+        second = moment("pids-limit", {**QUOTA, "pids-limit": 128}, {"cpu.cfs_quota_us": text})
+        assert gone(1, first, second) is None
+    other = moment("pids-limit", {**QUOTA, "pids-limit": 128}, {"cpu.cfs_quota_us": "5000"})
+    assert gone(1, first, other) is not None
+
+
 # Real containers
 
 
@@ -153,10 +182,11 @@ def test_the_period_leaves_a_quota_in_force_though_they_may_share_a_file(supply:
 
 
 @pytest.mark.docker
-def test_a_value_that_another_update_replaces_is_disturbed(supply: Supply) -> None:
+def test_a_value_that_another_update_replaces_is_disturbed_and_not_undone(supply: Supply) -> None:
     quota = option("cpu-quota")
     found = interactions.pair(quota, dataclasses.replace(quota), supply)
     assert found.outcome is Meeting.DISTURBED
+    assert found.undone is None, "Docker declares the new one"
     changed = {each.where: (each.before, each.after) for each in found.a_changes}
     assert changed["CpuQuota"] == ("30000", "70000")
     assert len(changed) == 2
@@ -184,3 +214,24 @@ def test_the_matrix_holds_every_ordered_pair_once(supply: Supply) -> None:
     found = interactions.matrix(chosen, supply)
     assert len({(each.a, each.b) for each in found}) == len(found) == 6
     assert {each.outcome for each in found} == {Meeting.INDEPENDENT}
+
+
+@pytest.mark.docker
+def test_a_container_that_is_to_come_back_does_so_after_another_update(supply: Supply) -> None:
+    found = interactions.pair(option("restart"), option("cpu-shares"), supply)
+    assert found.outcome is Meeting.INDEPENDENT
+    assert found.effect is not None
+    assert found.effect.felt is Felt.KEPT, found.effect.reason
+    assert (found.effect.expected, found.effect.after) == (1.0, 1.0)
+
+
+@pytest.mark.docker
+def test_a_container_that_is_not_to_come_back_is_seen_to_stay_away(supply: Supply) -> None:
+    # A policy that starts nothing again stands in for one that was undone.
+    undone = dataclasses.replace(option("restart"), example="no")
+    with supply.fresh() as idle:
+        supply.site.engine.update_raw(idle.container_id, update_body({"restart": undone.example}))
+        found = comeback.after(option("cpu-shares"), idle, supply)
+    assert found.felt is Felt.DISTURBED
+    assert found.after == 0.0
+    assert "it was not started again" in found.reason

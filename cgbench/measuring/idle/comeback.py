@@ -1,0 +1,105 @@
+"""Does a container with a restart policy come back, whatever else was set on it since?"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+
+from cgbench.engine.engine import State
+from cgbench.errors import CgroupError
+from cgbench.measuring import own_process
+from cgbench.measuring.idle.containers import Idle, Supply
+from cgbench.records.idle_findings import Effect, Felt
+from cgbench.spec.metrics import METRICS
+from cgbench.spec.option import Option
+from cgbench.units import NS_PER_MS
+
+PATIENCE_S = 20.0
+"""For how long a container that Docker says it starts again is waited for."""
+
+# Docker waits 100 ms before the first restart; it says at once where there will be none.
+_LOOK_EVERY_S = 0.02
+_GIVEN_UP_S = 3.0
+
+
+@dataclass(frozen=True)
+class Return:
+    """What became of a container whose first process was killed.
+
+    `after_ns` is when it ran again, None if it did not: then `exited` says that Docker let it be.
+    """
+
+    after_ns: int | None
+    exited: bool
+
+
+def after(b: Option, idle: Idle, supply: Supply) -> Effect:
+    """Kill a container's first process from outside, as a crash does, and see who comes back."""
+    supply.progress(f"--restart, then {b.flag} {b.other}: killed, does it come back")
+    return judged(_killed(idle, supply), b)
+
+
+def judged(seen: Return | None, b: Option) -> Effect:
+    """Say whether the policy had its effect; None is a container that could not be killed."""
+    metric = METRICS["restarts"]
+    then = f"after {b.flag} {b.other}"
+    if seen is None:
+        felt, reason, came = Felt.INCONCLUSIVE, f"its process could not be found {then}", None
+    elif seen.after_ns is not None:
+        took = seen.after_ns / NS_PER_MS
+        felt, reason, came = Felt.KEPT, f"killed {then}, it ran again within {took:.0f} ms", 1.0
+    elif seen.exited:
+        felt, came = Felt.DISTURBED, 0.0
+        reason = f"killed {then}, it was not started again"
+    else:
+        felt, came = Felt.INCONCLUSIVE, None
+        reason = f"killed {then}, it did not run again within {PATIENCE_S:g} s"
+    return Effect(
+        felt=felt, reason=reason, metric=metric.name, unit=metric.unit,
+        after=came, expected_before=1.0, expected=1.0, tolerance=0.0,
+    )  # fmt: skip
+
+
+def _killed(idle: Idle, supply: Supply) -> Return | None:
+    engine, site = supply.site.engine, supply.site
+    state = engine.state(idle.container_id)
+    if state is None or not state.running:
+        return None
+    try:
+        pidfd = os.pidfd_open(state.pid)
+    except ProcessLookupError:
+        return None
+    try:
+        # With the process held by its descriptor, its number is no other's meanwhile.
+        try:
+            own = own_process.is_own(state.pid, idle.container_id, site.proc)
+        except (CgroupError, OSError):
+            return None
+        if not own:
+            return None
+        begin_ns = time.monotonic_ns()
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    finally:
+        os.close(pidfd)
+    return _awaited(idle, supply, state, begin_ns)
+
+
+def _awaited(idle: Idle, supply: Supply, before: State, begin_ns: int) -> Return:
+    """Wait until the container runs in another process, or Docker lets it be."""
+    limit = time.monotonic() + PATIENCE_S
+    given_up: float | None = None
+    while (now := time.monotonic()) < limit:
+        state = supply.site.engine.state(idle.container_id)
+        if state is not None and state.running and state.pid not in (0, before.pid):
+            return Return(time.monotonic_ns() - begin_ns, exited=False)
+        if state is not None and state.running:
+            # Docker has not noticed the end, or waits for the time of the restart.
+            given_up = None
+        else:
+            given_up = now + _GIVEN_UP_S if given_up is None else given_up
+            if now >= given_up:
+                return Return(None, exited=True)
+        time.sleep(_LOOK_EVERY_S)
+    return Return(None, exited=False)
