@@ -46,6 +46,7 @@ def environment() -> Environment:
         "tried": truth_cells.tried,
         "born": truth_cells.born,
         "stage": truth_cells.stage,
+        "survived_value": truth_cells.survived_value,
         "difference": interaction_grid.change,
     }
     return found

@@ -66,7 +66,9 @@ def test_an_exact_limit_is_effective_with_its_evidence(bench: Session) -> None:
     assert row.bounds
     assert row.born_vs_changed
     assert row.survival is not None
-    assert {stage.stage for stage in row.survival.stages} == {"pause", "restart"}
+    assert {"another update", "another container", "pause", "restart"} == {
+        stage.stage for stage in row.survival.stages
+    }
 
 
 @pytest.mark.docker

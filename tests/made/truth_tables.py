@@ -110,6 +110,23 @@ def row(option: str, outcome: Outcome) -> Row:
                       survived=False, took_hold=False, running=False, message=HOSTILE),
             ),
         ),
+        further_survival=(
+            Survival(
+                option=option, value="2", beside="--memory 64m", file="cpu.shares", born=held,
+                refusal=None,
+                stages=(
+                    Stage(
+                        stage="another update", before=held, after=held, survived=False,
+                        took_hold=False, running=True, message="",
+                        changes=(
+                            Difference(
+                                layer="enforced", where=HOSTILE, before="64", after="max"
+                            ),
+                        ),
+                    ),
+                ),
+            ),
+        ),
     )  # fmt: skip
 
 

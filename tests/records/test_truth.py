@@ -11,6 +11,7 @@ from cgbench.records.truth import Row, TruthTable
 from cgbench.records.verdict import NOT_IN_FORCE, Outcome, Verdict
 from cgbench.spec import experiment_file
 from cgbench.spec.options import OPTIONS
+from tests.made import truth_tables
 from tests.made.records import HOST
 
 
@@ -51,6 +52,21 @@ def test_a_limit_that_changed_although_it_was_refused_fails() -> None:
     assert one.not_in_force == ()
     changed = one.model_copy(update={"rows": (row.model_copy(update={"verdict": lying}),)})
     assert changed.not_in_force == (row.verdict.option,)
+
+
+def test_a_table_of_an_older_cgbench_has_the_example_and_no_effects() -> None:
+    whole = truth_tables.table(Outcome.EFFECTIVE, Outcome.REVERTED)
+    document = json.loads(json.dumps(whole.to_json()))
+    for entry in document["options"]:
+        del entry["further_survival"], entry["undone_by"], entry["survival"]["beside"]
+        for stage in entry["survival"]["stages"]:
+            del stage["changes"]
+    for pair in document["interactions"]:
+        del pair["undone"], pair["effect"]
+    read = TruthTable.from_json(document)
+    assert [row.further_survival for row in read.rows] == [(), ()]
+    assert [len(row.survivals) for row in read.rows] == [1, 1]
+    assert {pair.effect for pair in read.interactions} == {None}
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))

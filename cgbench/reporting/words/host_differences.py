@@ -77,11 +77,7 @@ def _of(
     tried = [None if row is None or not row.bounds else _bounds(row) for row in rows]
     yield from _by_key(tried, "")
     yield from _where(rows, "lifted again", _lifted)
-    lived = [
-        None if row is None or row.survival is None
-        else {f"after a {one.stage}": truth_cells.stage(one) for one in row.survival.stages}
-        for row in rows
-    ]  # fmt: skip
+    lived = [None if row is None or not row.survivals else _lived(row) for row in rows]
     yield from _by_key(lived, "")
     yield from _where(rows, "born with it", _born)
     yield from _by_key(pairs, "set first, then ")
@@ -139,6 +135,16 @@ def _became(one: Attempt) -> str:
         return "refused, and yet something changed" if one.changed else "refused"
     words = "accepted with a warning" if one.outcome == "warned" else "accepted"
     return words if one.changed else f"{words}, and nothing changed"
+
+
+def _lived(row: Row) -> dict[str, str]:
+    """Return what became of each value in each stage; the example stands for the option."""
+    found = {}
+    for survival in row.survivals:
+        of = "" if survival is row.survival else f"`{truth_cells.survived_value(survival)}` "
+        for one in survival.stages:
+            found[f"{of}after {truth_cells.OCCASIONS[one.stage]}"] = truth_cells.stage(one)
+    return found
 
 
 def _lifted(row: Row) -> str | None:

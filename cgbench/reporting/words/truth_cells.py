@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from cgbench.records.idle_findings import Attempt, BornVsChanged, Difference, Stage
+from cgbench.records.idle_findings import (
+    Attempt,
+    BornVsChanged,
+    Difference,
+    Stage,
+    StageName,
+    Survival,
+)
 from cgbench.records.truth import Row
 from cgbench.records.verdict import (
     NOT_IN_FORCE,
@@ -150,6 +157,18 @@ def born(one: BornVsChanged) -> str:
     return f"{what}: different."
 
 
+OCCASIONS: Mapping[StageName, str] = {
+    "another update": "an update of another option",
+    "another container": "the start and stop of another container",
+    "pause": "a pause",
+    "restart": "a restart",
+    "daemon reload": "a daemon reload",
+    "another container after a reload": "the start of another container after a daemon reload",
+    "daemon restart": "a daemon restart",
+}
+"""Each stage as a sentence names it."""
+
+
 def stage(one: Stage) -> str:
     """Return what happened to a value in one stage."""
     if not one.running:
@@ -167,19 +186,30 @@ def times(one: Verdict) -> TimeToEffect:
     return known
 
 
+def _lived_through(one: Stage) -> str | None:
+    """Return what in a stage a user would not expect, None if nothing."""
+    if not one.running:
+        return f"a container with it does not come back from {OCCASIONS[one.stage]}"
+    if one.survived is False:
+        return f"lost in {OCCASIONS[one.stage]}"
+    return f"takes hold only after {OCCASIONS[one.stage]}" if one.took_hold else None
+
+
+def survived_value(one: Survival) -> str:
+    """Return a value as typed, with what was set beside it."""
+    return " ".join(filter(None, (f"--{one.option} {one.value}", one.beside)))
+
+
 def surprises(row: Row) -> list[str]:
     """Return what else a user of the option would not expect, one clause each."""
     found = []
     first = row.verdict.time_to_effect_ms.answered_first
     if first:
         found.append(f"the answer came before the effect, in {count(first, 'change')}")
-    for stage in row.survival.stages if row.survival else ():
-        if not stage.running:
-            found.append(f"a container with it does not come back from a {stage.stage}")
-        elif stage.survived is False:
-            found.append(f"lost in a {stage.stage}")
-        elif stage.took_hold:
-            found.append(f"takes hold only after a {stage.stage}")
+    for survival in row.survivals:
+        # The example stands for the option; other values are named.
+        what = "" if survival is row.survival else f"`{survived_value(survival)}`: "
+        found += [what + words for words in map(_lived_through, survival.stages) if words]
     refused_and_changed = dict.fromkeys(
         f"`{one.tried}`" if one.tried else "an empty value"
         for one in row.bounds

@@ -112,6 +112,7 @@ def test_findings_tell_holds_open_questions_times_surprises_and_pairs() -> None:
     assert "Every update of `--cpu-quota` is refused; `--cpu-period` is undecided." in text
     assert "reaches the workload 50 ms after the request" in text
     assert "a container with it does not come back from a restart" in text
+    assert "`--cpus 2 --memory 64m`: lost in an update of another option" in text
     assert "`1`: refused, and yet something changed" in text
     assert "no update that was tried lifts it again" in text
     assert "the answer came before the effect, in 2 changes" in text
@@ -128,6 +129,18 @@ def test_each_value_that_departs_has_its_reason_on_the_page() -> None:
     departing = {line.option: line.cells[0].departing for line in one.lines if line.cells[0]}
     assert departing["cpus"] == ()
     assert [value.label for value in departing["cpu-quota"]] == ["64m"]
+
+
+def test_what_undid_an_option_is_on_the_page(tmp_path: Path) -> None:
+    (one,) = table(Outcome.REVERTED).rows
+    undone = one.verdict.model_copy(update={"undone_by": ("--memory 96m: a file changed",)})
+    found = table(Outcome.REVERTED).model_copy(
+        update={"rows": (one.model_copy(update={"verdict": undone}),)}
+    )
+    page = render.write_truth([found], tmp_path / "t.html").read_text()
+    assert "Undone, while Docker still declares it" in page
+    assert "by --memory 96m: a file changed" in page
+    assert "another update: lost" in page
 
 
 def test_nothing_is_found_where_nothing_was_measured() -> None:
