@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from cgbench.judging.bands import Bands
 from cgbench.judging.excuse import excuse
 from cgbench.judging.rows import situations
 from cgbench.judging.run import Run
-from cgbench.judging.summary import Entry, Estimate
+from cgbench.judging.summary import Entry, Estimate, summary
 from cgbench.judging.value import Shown, Tried
 from cgbench.records.confines import cpu_list
 from cgbench.records.run import PointKey, Row
@@ -27,13 +28,15 @@ class Evidence:
     """One option in one run: its phases by way of setting, its figures, its judged metric.
 
     Only `updates` are judged: results of `docker run` are compared with them separately.
-    `control_arm` are values written past Docker.
+    `control_arm` are values written past Docker. `rows` are those of the containers whose own
+    option was changed in the phase: a neighbour may have been given the same value at another time.
     """
 
     run: Run
     option: str
     updates: Sequence[Phase]
     control_arm: Sequence[Phase]
+    rows: Sequence[Row]
     entries: Mapping[tuple[PointKey, str], Entry]
     metric: str | None
 
@@ -63,9 +66,8 @@ class Evidence:
         for phase in self.updates:
             phases.setdefault(phase.point(), []).append(phase)
         rows: dict[tuple[PointKey, str], list[Row]] = {}
-        for row in self.run.rows:
-            if row.option == self.option:
-                rows.setdefault((row.key, row.metric), []).append(row)
+        for row in self.rows:
+            rows.setdefault((row.key, row.metric), []).append(row)
         return [self._tried(key, phases[key], rows) for key in phases]
 
     def _tried(
@@ -199,9 +201,7 @@ class Evidence:
         )
 
     def _median(self, metric: str) -> float | None:
-        values = [
-            row.value for row in self.run.rows if row.option == self.option and row.metric == metric
-        ]
+        values = [row.value for row in self.rows if row.metric == metric]
         return median(values) if values else None
 
 
@@ -213,13 +213,23 @@ def gather(run: Run, option: str) -> Evidence:
         for phase in trial.phases
         if phase.option == option and not phase.prepares
     ]
-    entries = {(one.key, one.metric): one for one in run.summary if one.key.option == option}
+    changed = {
+        (trial.number, phase.number): phase.role for trial in run.finished for phase in trial.phases
+    }
+    rows = [
+        row
+        for row in run.rows
+        if row.option == option and changed.get((row.trial, row.phase)) == row.role
+    ]
+    estimates = summary(rows, Bands(run.record, run.finished))
+    entries = {(one.key, one.metric): one for one in estimates}
     metric = judged_metric(run.record.experiment, option, {name for _key, name in entries})
     return Evidence(
         run=run,
         option=option,
         updates=[phase for phase in phases if phase.change.via == "update"],
         control_arm=[phase for phase in phases if phase.change.via == "cgroupfs"],
+        rows=rows,
         entries=entries,
         metric=metric,
     )

@@ -69,6 +69,7 @@ class MadeUp:
     `file` turns the text an interface file should hold into the text it does; `failed` maps
     trials to the reasons they failed for; `noise` is how far single trials stray, as a share.
     `late_ns` is how long after the answer the kernel changes, which otherwise is before it.
+    `quotas` are tried in place of those of the experiment's first step.
     """
 
     name: str = "cpu-quota-sweep"
@@ -85,6 +86,7 @@ class MadeUp:
     finished: int | None = None
     host: Host = HOST
     late_ns: int = 0
+    quotas: tuple[int, ...] = ()
 
     @property
     def file_ns(self) -> int:
@@ -191,6 +193,8 @@ def unfelt(directory: RunDirectory) -> RunDirectory:
 def _shaped(made: MadeUp) -> Experiment:
     original = experiment_file.load(made.name)
     steps = tuple(step.model_copy(update={"hold": made.hold_ns}) for step in original.steps)
+    if made.quotas:
+        steps = (steps[0].model_copy(update={"set": {"cpu-quota": made.quotas}}),)
     sampling = original.sampling.model_copy(update={"fast_hz": made.sampling_hz})
     return original.model_copy(update={"trials": made.trials, "steps": steps, "sampling": sampling})
 

@@ -1,0 +1,86 @@
+"""What a run shows about an option: of each container what was measured under its own values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cgbench.judging.evidence import gather
+from cgbench.judging.run import Run, load
+from cgbench.records.run_directory import RunDirectory
+from cgbench.records.trial import Phase
+from tests.made import run_builder
+from tests.made.run_builder import MadeUp
+
+
+def with_a_neighbour(directory: RunDirectory) -> Run:
+    """Give the quotas of a run to a second container, too, whose turn the first one spends idle.
+
+    The first one uses 2 CPUs in those phases, where nothing is expected of it.
+    """
+    run = load(directory)
+    (worker,) = run.record.experiment.containers
+    (step,) = run.record.experiment.steps
+    experiment = run.record.experiment.model_copy(
+        update={
+            "containers": (worker, worker.model_copy(update={"role": "neighbour"})),
+            "steps": (step, step.model_copy(update={"role": "neighbour"})),
+        }
+    )
+    (trial,) = run.trials
+    most = len(trial.phases)
+    shift_ns = trial.phases[-1].t_end_ns - trial.phases[0].change.t_request_ns
+    later = tuple(_later(one, most, shift_ns) for one in trial.phases)
+    (container,) = trial.containers
+    rows = [
+        row._replace(role=role, phase=phase, value=value, expected=expected)
+        for row in run.rows
+        for role, phase, value, expected in (
+            ("worker", row.phase, row.value, row.expected),
+            ("neighbour", row.phase, row.value, None),
+            ("neighbour", row.phase + most, row.value, row.expected),
+            ("worker", row.phase + most, 2.0, None),
+        )
+    ]
+    directory.write_run(run.record.model_copy(update={"experiment": experiment}))
+    (directory.path / "trials.jsonl").unlink()
+    directory.append_trial(
+        trial.model_copy(
+            update={
+                "phases": (*trial.phases, *later),
+                "t_end_ns": trial.t_end_ns + shift_ns,
+                "containers": (container, container.model_copy(update={"role": "neighbour"})),
+            }
+        )
+    )
+    directory.write_phases(rows)
+    return load(directory)
+
+
+def _later(phase: Phase, most: int, shift_ns: int) -> Phase:
+    change = phase.change
+    moved = {
+        "t_request_ns": change.t_request_ns + shift_ns,
+        "t_answer_ns": change.t_answer_ns + shift_ns,
+        "files": tuple(one.model_copy(update={"t_changed_ns": None}) for one in change.files),
+    }  # fmt: skip
+    return phase.model_copy(
+        update={
+            "number": phase.number + most, "role": "neighbour",
+            "t_end_ns": phase.t_end_ns + shift_ns, "change": change.model_copy(update=moved),
+        }
+    )  # fmt: skip
+
+
+def test_a_value_that_a_neighbour_was_given_at_another_time_is_no_evidence(tmp_path: Path) -> None:
+    made = MadeUp(trials=1, quotas=(10000, 50000))
+    run = with_a_neighbour(run_builder.build(tmp_path, made))
+    tried = gather(run, "cpu-quota").tried()
+    assert [(one.key.role, one.key.requested) for one in tried] == [
+        ("worker", "10000"), ("worker", "50000"),
+        ("neighbour", "10000"), ("neighbour", "50000"),
+    ]  # fmt: skip
+    felt = [one.felt for one in tried if one.felt is not None]
+    assert [one.median for one in felt] == pytest.approx([0.1, 0.5, 0.1, 0.5], rel=0.02)
+    assert all(one.within for one in felt)
