@@ -201,6 +201,8 @@ def _felt(tried: Tried) -> Judged:
         if one is None and tried.awaited and not ended:
             reason = f"at {tried.key.label} there is no reading of the workload"
             return Judged(tried, Outcome.INCONCLUSIVE, "without a reading", reason)
+        if one is not None and _hidden(tried, one):
+            return Judged(tried, Outcome.EFFECTIVE, "not judged by a workload", _too_wide(tried))
         if one is not None and one.expected is not None and not ended:
             return _not_come(tried)
         return Judged(tried, Outcome.EFFECTIVE, "not judged by a workload", "the file holds it")
@@ -222,6 +224,24 @@ def _once_too_much(tried: Tried, one: Estimate) -> bool:
 def _kept_below(tried: Tried, one: Estimate) -> bool:
     """Say whether a value is short where a group above allows less, which explains it alone."""
     return tried.above is not None and one.expected is not None and one.median < one.expected
+
+
+def _hidden(tried: Tried, one: Estimate) -> bool:
+    """Say whether the band around a value is too wide to show anything."""
+    metric = METRICS.get(tried.metric or "")
+    if metric is None or one.expected is None or one.tolerance is None or one.within is False:
+        return False
+    return metric.hides(one.expected, one.tolerance)
+
+
+def _too_wide(tried: Tried) -> str:
+    """Say why a value that the file holds is not judged by its workload."""
+    one = tried.felt
+    assert one is not None
+    return (
+        f"{described(tried)}, where a timer tick per worker makes the band "
+        f"{one.tolerance_pct or 0.0:.0f} % wide: it is judged by its file alone, which holds it"
+    )
 
 
 def _waited(tried: Tried) -> list[Awaited]:

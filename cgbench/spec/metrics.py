@@ -24,6 +24,9 @@ grows up to and may not have reached, or nothing: no expectation exists.
 PER_PERIOD = "ms_per_period"
 """The key by which version 0.1 stated a tick's overrun, once per period."""
 
+WIDEST_PCT = 25.0
+"""A value within a band of timer ticks that is wider than this part of it shows nothing."""
+
 SLOWEST_TIMER_HZ = 100
 """The lowest tick rate that kernels are built with, assumed where a host's is not known."""
 
@@ -85,12 +88,17 @@ class Metric:
         """Say whether a value is as expected; None where it shows nothing.
 
         Below its limit a ceiling shows nothing, unless the workload has `grown` until it was ended.
+        Within a band that hides too much nothing is shown, and outside of it there is an error.
         """
         if abs(value - expected) <= tolerance:
-            return True
+            return None if self.hides(expected, tolerance) else True
         if value < expected:
             return None if self.shows == "ceiling" and not grown else False
         return self.shows == "floor"
+
+    def hides(self, expected: float, tolerance: float) -> bool:
+        """Say whether a band of timer ticks is too wide for a small value to be judged by it."""
+        return self.unit == "CPUs" and tolerance > WIDEST_PCT / 100 * abs(expected)
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,20 @@ def test_a_value_that_the_workload_did_not_reach_is_inconclusive() -> None:
     assert judged(phase(HELD), felt=below).became == "not reached"
 
 
+def test_a_small_value_that_a_tick_hides_is_judged_by_its_file_alone_and_says_so() -> None:
+    small = replace(felt(0.015), expected=0.015, tolerance=0.008, within=None)
+    one = judged(phase(HELD), felt=small)
+    assert (one.outcome, one.became) == (Outcome.EFFECTIVE, "not judged by a workload")
+    assert not one.shown
+    assert "a timer tick per worker makes the band 53 % wide" in one.reason
+    assert judged(phase(DROPPED), felt=small).outcome is Outcome.IGNORED
+
+
+def test_a_small_value_outside_even_that_band_is_wrong() -> None:
+    small = replace(felt(0.1), expected=0.015, tolerance=0.008, within=False)
+    assert judged(phase(HELD), felt=small).outcome is Outcome.WRONG
+
+
 def test_a_container_that_ended_at_the_limit_has_shown_it() -> None:
     below = felt(0.3, within=None)
     for one in (judged(phase(HELD, ending=ENDING), felt=below),

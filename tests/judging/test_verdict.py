@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from cgbench.spec import experiment_file
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.option import Settings
-from cgbench.units import NS_PER_MS
+from cgbench.units import NS_PER_MS, NS_PER_S
 from tests.made import drawn_counts, records, run_builder
 from tests.made.run_builder import MadeUp, obedient
 
@@ -95,6 +96,66 @@ def test_a_value_far_outside_the_band_is_wrong(tmp_path: Path, factor: float) ->
     found = verdict.judge(run, "cpu-quota")
     assert found.verdict is Outcome.WRONG
     assert re.search("(6 of 6 values|, 5) were wrong: at [0-9]+, cpus_used was", found.reason)
+
+
+def as_systemd(settings: Settings) -> tuple[int | None, int]:
+    """Round a quota up to the next percent of a CPU, as the systemd driver does."""
+    quota, period = bandwidth(settings)
+    return (None if quota is None else math.ceil(100 * quota / period) * period // 100), period
+
+
+def rounded_text(text: str) -> str:
+    return str(math.ceil(int(text) / 1000) * 1000) if int(text) > 0 else text
+
+
+@pytest.mark.parametrize("text", [rounded_text, str])
+def test_values_on_the_grid_of_systemd_show_nothing_of_its_rounding(
+    tmp_path: Path, text: Callable[[str], str]
+) -> None:
+    made = MadeUp(kernel=as_systemd, file=text, trials=1)
+    found = verdict.judge(load(run_builder.build(tmp_path, made)), "cpu-quota")
+    assert found.verdict is Outcome.EFFECTIVE, found.reason
+
+
+def test_a_quota_off_the_grid_that_the_file_holds_rounded_is_imprecise(tmp_path: Path) -> None:
+    made = MadeUp(kernel=as_systemd, file=rounded_text, trials=1, quotas=(36500, 41700, 50000))
+    found = verdict.judge(load(run_builder.build(tmp_path, made)), "cpu-quota")
+    assert found.verdict is Outcome.IMPRECISE
+    assert [one.verdict.value for one in found.values] == ["imprecise", "imprecise", "effective"]
+    assert "cpu.cfs_quota_us held 37000 where cpu-quota 36500 should give 36500" in (
+        found.values[0].reason
+    )
+
+
+def test_a_small_quota_that_rounding_makes_a_third_larger_is_wrong(tmp_path: Path) -> None:
+    made = MadeUp(kernel=as_systemd, file=rounded_text, trials=1, quotas=(36500, 1500, 41700))
+    found = verdict.judge(load(run_builder.build(tmp_path, made)), "cpu-quota")
+    assert found.verdict is Outcome.WRONG
+    assert "held 2000 where cpu-quota 1500 should give 1500" in found.reason
+
+
+def test_a_small_quota_whose_rounding_no_file_shows_is_wrong_by_its_workload(
+    tmp_path: Path,
+) -> None:
+    made = MadeUp(
+        kernel=as_systemd, trials=1, quotas=(36500, 1500, 41700), hold_ns=4 * NS_PER_S,
+        host=records.HOST.model_copy(update={"timer_hz": 1000}),
+    )  # fmt: skip
+    found = verdict.judge(load(run_builder.build(tmp_path, made)), "cpu-quota")
+    assert found.verdict is Outcome.WRONG
+    assert "at 1500, cpus_used was 0.02" in found.reason
+
+
+def test_a_small_quota_is_judged_by_its_file_alone_where_ticks_are_long(tmp_path: Path) -> None:
+    made = MadeUp(
+        trials=1, quotas=(36500, 1500, 41700),
+        host=records.HOST.model_copy(update={"timer_hz": 100}),
+    )  # fmt: skip
+    found = verdict.judge(load(run_builder.build(tmp_path, made)), "cpu-quota")
+    assert found.verdict is Outcome.EFFECTIVE
+    assert "of 3 values 2 held, 1 was not judged by a workload" in found.reason
+    assert "judged by its file alone" in found.values[1].reason
+    assert [point.within for point in found.experienced] == [True, None, True]
 
 
 def test_a_workload_that_does_not_change_makes_it_ineffective(tmp_path: Path) -> None:

@@ -70,6 +70,20 @@ def test_an_empty_band_is_exactly() -> None:
     assert tolerance(METRICS["tasks_max"], Band(), 24, under()) == 0
 
 
+def test_a_value_within_a_band_of_ticks_that_is_too_wide_for_it_shows_nothing() -> None:
+    assert CPUS.holds(0.015, 0.015, 0.0037, grown=False) is True
+    assert CPUS.holds(0.015, 0.015, 0.0038, grown=False) is None
+
+
+def test_a_value_outside_a_band_is_outside_however_wide_that_is() -> None:
+    assert CPUS.holds(0.1, 0.015, 0.0038, grown=False) is False
+
+
+def test_only_ticks_hide_a_value() -> None:
+    tasks = METRICS["memory_max_bytes"]
+    assert tasks.holds(100, 100, 90, grown=False) is True
+
+
 def test_a_stored_run_of_version_0_1_has_a_tick_where_it_had_a_millisecond_per_period() -> None:
     assert Band.model_validate({"pct": 2, "ms_per_period": 1.0, "pages_per_cpu": 0}) == QUOTA
     assert Band.model_validate({"pct": 5, "ms_per_period": 0.0}) == Band(pct=5)
