@@ -163,7 +163,8 @@ class Verify(Model):
     where the kernel does not count what it is made of; without one, it is the metric that shows
     what the option does, if there is any. `band` replaces the metric's own. `needs` is what the
     host must have for the workload to show an effect, though the experiment itself runs without.
-    `hold` replaces every longer hold time.
+    `hold` replaces every longer hold time. `containers` and `steps` take the place of the
+    experiment's own, so that other values are tried than its sweep has.
     """
 
     options: Annotated[tuple[Name, ...], Field(min_length=1, max_length=64)]
@@ -173,6 +174,8 @@ class Verify(Model):
     band: Band | None = None
     hold: Annotated[Hold, Field(json_schema_extra={"default": "1s"})] = NS_PER_S
     advice: Title | None = None
+    containers: Annotated[tuple[Container, ...], Field(max_length=_MOST_CONTAINERS)] = ()
+    steps: tuple[Step, ...] = ()
 
 
 class Gate(Model):
@@ -243,6 +246,9 @@ class Experiment(Model):
                 for values in step.unrolled():
                     for name, value in values.items():
                         option(name).check(value)
+        if self.verify is not None and (self.verify.containers or self.verify.steps):
+            with at("verify"):
+                self._as_verified(self.verify)._check()
 
     def judged_option(self, settings: Settings) -> str:
         """Return the option a step is about: the experiment's own, else the first it sets."""
@@ -265,7 +271,16 @@ class Experiment(Model):
         """Return the experiment as `cgbench verify` runs it. Raises ExperimentError if none."""
         if self.verify is None:
             raise ExperimentError(f"{self.name} has no table [verify]")
-        return self._held_for(self.verify.hold, 1)
+        return self._as_verified(self.verify)._held_for(self.verify.hold, 1)
+
+    def _as_verified(self, own: Verify) -> Experiment:
+        """Return the experiment with the containers and steps of its table [verify], if any."""
+        parts = {
+            "containers": own.containers or self.containers,
+            "steps": own.steps or self.steps,
+            "verify": own.model_copy(update={"containers": (), "steps": ()}),
+        }
+        return self.model_copy(update=parts)
 
     def slowed(self) -> Experiment:
         """Return the experiment as an emulated CPU needs it: time for workloads to get somewhere.

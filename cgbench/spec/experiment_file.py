@@ -68,9 +68,11 @@ def parse(text: str, origin: str) -> Experiment:
         found = Experiment.model_validate(document)
     except ValidationError as error:
         raise _explained(error, origin) from None
-    for number, container in enumerate(found.containers, 1):
-        with at(f"{origin}: containers.{number}"):
-            workload.load(container.workload)
+    own = found.verify.containers if found.verify else ()
+    for key, containers in (("containers", found.containers), ("verify.containers", own)):
+        for number, container in enumerate(containers, 1):
+            with at(f"{origin}: {key}.{number}"):
+                workload.load(container.workload)
     with at(origin):
         judged.check(found)
     return found
@@ -124,11 +126,12 @@ def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
         "steps": Step,
         "sampling": Sampling,
         "quick": Quick,
-        "verify": Band if "band" in location[:-1] else Verify,
+        "verify": Verify,
+        "band": Band,
         "gate": Gate,
     }
-    model = models.get(str(location[0]), Experiment) if len(location) > 1 else Experiment
-    return list(model.model_fields)
+    tables = [models[str(part)] for part in location[:-1] if part in models]
+    return list((tables[-1] if tables else Experiment).model_fields)
 
 
 def json_schema() -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,46 @@ def test_every_experiment_that_judges_has_a_short_form_and_all_fit_into_four_min
     # Starting containers, bounds and survival take half a minute more.
     assert max(holds) < 40
     assert sum(holds) < 180
+
+
+def test_values_off_the_grid_of_a_percent_are_tried_raised_and_lowered_by_one_worker_and_many() -> (
+    None
+):
+    for name, values in (("cpus", (0.015, 0.365, 0.417)), ("cpu-quota", (1500, 36500, 41700))):
+        ((loaded, _),) = verify.experiments([name])
+        short = loaded.for_verify()
+        for container in short.containers:
+            tried = [float(container.options[name])] + [
+                float(step.requested)
+                for plan in planned(short, 2, seed=1)
+                for step in plan.steps
+                if step.role == container.role
+            ]
+            assert set(values) <= set(tried)
+            steps = list(pairwise(tried))
+            assert any(before < after for before, after in steps)
+            assert any(before > after for before, after in steps)
+
+
+def test_every_experiment_that_judges_fits_a_host_with_one_cpu() -> None:
+    for loaded, _options in verify.experiments(list(OPTIONS)):
+        if "two-cpus" not in loaded.requires:
+            assert planned(loaded.for_verify(), 1, seed=1)
+
+
+def test_verify_tries_periods_of_a_fifth_of_a_second_and_swap_of_nothing_and_without_limit() -> (
+    None
+):
+    ((periods, _),) = verify.experiments(["cpu-period"])
+    ((swap, _),) = verify.experiments(["memory-swap"])
+    tried = [
+        step.requested
+        for loaded in (periods, swap)
+        for plan in planned(loaded.for_verify(), 2, seed=1)
+        for step in plan.steps
+        if not step.prepares
+    ]
+    assert {"200000", "64m", "-1"} <= set(tried)
 
 
 def test_an_experiment_without_the_table_has_none() -> None:

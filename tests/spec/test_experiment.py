@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from importlib import resources
@@ -391,3 +392,55 @@ def test_the_schema_allows_no_unknown_key_anywhere() -> None:
     objects = list(plain_objects(schema()))
     assert len(objects) >= 5
     assert all(one["additionalProperties"] is False for one in objects)
+
+
+VERIFIED = """
+[verify]
+options = ["cpu-quota"]
+hold = "700ms"
+
+[[verify.containers]]
+role = "other"
+workload = "spin"
+workers = 4
+
+[[verify.steps]]
+set = { cpu-quota = [36500, 1500] }
+hold = "2s"
+"""
+
+
+def verified(old: str = "", new: str = "") -> Experiment:
+    return experiment_file.parse(GOOD + VERIFIED.replace(old, new), "mine.toml")
+
+
+def test_verify_may_try_other_values_on_other_containers_than_the_sweep() -> None:
+    loaded = verified()
+    short = loaded.for_verify()
+    assert [one.role for one in short.containers] == ["other"]
+    (step,) = short.steps
+    assert step.unrolled() == [{"cpu-quota": 36500}, {"cpu-quota": 1500}]
+    assert step.hold == 700_000_000
+    assert [one.role for one in loaded.containers] == ["worker"]
+    assert loaded.steps[0].set == {"cpu-quota": 50000}
+    assert short.for_verify() == short, "a stored run of it is judged as it was measured"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("[36500, 1500]", "[36500, 15]", "verify: steps.1: --cpu-quota 15 is below 1000"),
+        ('hold = "2s"', 'hold = "2s"\nrole = "worker"', "verify: steps.1: no container has"),
+        ('role = "other"\nworkload = "spin"', 'role = "other"\nworkload = "spim"',
+         "verify.containers.1: unknown workload"),
+        ("workers = 4", "worker = 4", "unknown key verify.containers.1.worker"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_them_is_named_with_its_place(old: str, new: str, says: str) -> None:
+    with pytest.raises(ExperimentError, match=re.escape(says)):
+        verified(old, new)
+
+
+def test_a_misspelt_key_of_theirs_gets_the_nearest_name() -> None:
+    with pytest.raises(ExperimentError, match="Did you mean workers"):
+        verified("workers = 4", "worker = 4")
