@@ -75,7 +75,8 @@ class Connection:
         try:
             answer = method(*arguments, **named)
         except CLIENT_ERRORS as error:
-            raise self.failure(error) from error
+            limit_s = named.get("timeout")
+            raise self.failure(error, limit_s if isinstance(limit_s, float) else None) from error
         self._set_hung(hung=False)
         return answer
 
@@ -128,15 +129,22 @@ class Connection:
             raise EngineError(f"Docker refused: {message(response)}")
         return self.json(response)
 
-    def ask(self, path: str, body: Mapping[str, object] | None) -> tuple[requests.Response, Answer]:
-        """Send a request that changes something; return the response and when it came."""
+    def ask(
+        self, path: str, body: Mapping[str, object] | None, limit_s: float = TIMEOUT_S
+    ) -> tuple[requests.Response, Answer]:
+        """Send a request that changes something; return the response and when it came.
+
+        It may take as long as any other, and no longer than `limit_s`.
+        """
         begin = time.monotonic_ns()
-        response = self.post(path, json=body)
+        response = self.post(path, min(limit_s, self._limit_s), json=body)
         end = time.monotonic_ns()
         if response.status_code >= 400:
             return response, Answer(begin, end, (), message(response))
-        said = self.json(response) if response.content else {}
-        return response, Answer(begin, end, tuple(said.get("Warnings") or ()))
+        said = self.json(response).get("Warnings") if response.content else None
+        # A list of texts, as Docker documents it; whatever else is said is one warning.
+        warnings = said if isinstance(said, list) else [said] if said else []
+        return response, Answer(begin, end, tuple(map(str, warnings)))
 
     def json(self, response: requests.Response) -> Mapping[str, Any]:
         """Return an answer's JSON object. Raises EngineError where it is not one."""
@@ -162,10 +170,10 @@ class Connection:
             answer = answer[key]
         return answer
 
-    def failure(self, error: BaseException) -> EngineError:
-        """Return what a failure of the client means."""
+    def failure(self, error: BaseException, limit_s: float | None = None) -> EngineError:
+        """Return what a failure of the client means; `limit_s` is a limit of the request's own."""
         if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
-            late = self._late(self._limit_s)
+            late = self._late(self._limit_s if limit_s is None else limit_s)
             self._set_hung(hung=True)
             return late
         if isinstance(error, docker.errors.APIError):

@@ -27,6 +27,9 @@ from cgbench.spec.options import update_body
 Command = Literal["start", "stop", "pause", "unpause", "restart"]
 """What a container can be told to do."""
 
+UPDATE_TIMEOUT_S = 30.0
+"""How long the daemon may take over an update: what comes later than this comes never."""
+
 _REMOVE_TIMEOUT_S = 30
 # A name that no container has.
 _NOBODY = "cgbench-nobody"
@@ -161,11 +164,23 @@ class Engine:
 
     def update_raw(self, container_id: str, body: Mapping[str, object]) -> Answer:
         """Send an update request with exactly this body, sensible or not."""
-        return self._connection.ask(f"/containers/{container_id}/update", body)[1]
+        path = f"/containers/{container_id}/update"
+        return self._connection.ask(path, body, UPDATE_TIMEOUT_S)[1]
 
     def host_config(self, container_id: str) -> Mapping[str, object]:
         """Return the limits and other settings that `docker inspect` declares of a container."""
         inspected = self._call(self._api.inspect_container, container_id)
+        config: Mapping[str, object] = self._connection.part(inspected, "HostConfig")
+        return config
+
+    def declared(self, container_id: str) -> Mapping[str, object]:
+        """Return what `host_config` does; nothing where the container was removed."""
+        try:
+            inspected = self._api.inspect_container(container_id)
+        except docker.errors.NotFound:
+            return {}
+        except CLIENT_ERRORS as error:
+            raise self._connection.failure(error) from error
         config: Mapping[str, object] = self._connection.part(inspected, "HostConfig")
         return config
 

@@ -26,10 +26,16 @@ _COUNTED = (
 _VERBS = {"held": ("held", "held"), "without a reading": ("had no reading", "had no reading")}
 
 
-def decide(values: Sequence[Judged], unmet: Sequence[str]) -> tuple[Outcome, str]:
-    """Return the verdict and its reason; `unmet` are preconditions that a workload would need."""
+def decide(
+    values: Sequence[Judged], unmet: Sequence[str], failed: Sequence[str] = ()
+) -> tuple[Outcome, str]:
+    """Return the verdict and its reason; `unmet` are preconditions that a workload would need.
+
+    `failed` says why trials failed.
+    """
     if not any(one.tried.phases for one in values):
-        return Outcome.INCONCLUSIVE, "no trial reached this option"
+        why = f": {failed[0]}" if failed else ""
+        return Outcome.INCONCLUSIVE, f"no trial reached this option{why}"
     outcome, detail = _decided(values, unmet)
     return outcome, f"{_counted(values)}: {detail}"
 
@@ -68,7 +74,9 @@ def _alike(values: Sequence[Judged]) -> Judged | None:
     """
     unknown = (Outcome.INCONCLUSIVE, Outcome.REJECTED)
     known = [one for one in values if one.due and one.outcome not in unknown]
-    if known and all(one.outcome in _NOT_CHANGED for one in known):
+    # A value that a disturbed host leaves open, and whose file holds it, has arrived.
+    arrived = any(one.due and one.outcome is Outcome.INCONCLUSIVE and one.held for one in values)
+    if known and not arrived and all(one.outcome in _NOT_CHANGED for one in known):
         warned = [one for one in known if one.outcome is Outcome.DISCARDED]
         return (warned or known)[-1]
     if known and all(one.outcome is Outcome.REVERTED for one in known):

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cgbench.judging import docker_record
+from cgbench.judging.departure import Departure, stayed, worst
 from cgbench.records.confines import cpu_list
 from cgbench.records.trial import FileChange, Phase
 from cgbench.records.verdict import Outcome
 from cgbench.spec.options import option
-from cgbench.units import format_cpu_list
+from cgbench.units import format_cpu_list, format_duration
 from cgbench.wording import count
 
 IMPRECISE_PCT = 10.0
 """A value that is off by no more than this part of what was asked is imprecise, and not wrong."""
 
-_WORST_FIRST = (
-    Outcome.WRONG, Outcome.REVERTED, Outcome.DISCARDED, Outcome.IGNORED, Outcome.IMPRECISE,
-    Outcome.INCONCLUSIVE,
-)  # fmt: skip
 # The numbers in these files are names of CPUs and nodes: none is nearly another.
 _LISTS = "cpuset."
-
-
-@dataclass(frozen=True)
-class Departure:
-    """How what was measured departs from what was asked; `reason` has the figures."""
-
-    outcome: Outcome
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -39,10 +29,44 @@ class _Text:
     text: str
 
 
-def departure(phase: Phase) -> Departure | None:
-    """Return how the kernel departs from an accepted change, None if it held all to the end."""
-    found = [one for file in phase.change.files if (one := _of_file(file, phase)) is not None]
-    return worst(found) if found else _astray(phase) or _confined(phase)
+@dataclass(frozen=True)
+class Neighbours:
+    """The phases of the same container before and after one, None where there is none."""
+
+    before: Phase | None = None
+    after: Phase | None = None
+
+
+def departure(phase: Phase, beside: Neighbours = Neighbours()) -> Departure | None:
+    """Return how the kernel departs from an accepted change, None if it held all to the end.
+
+    Docker's own record counts where the kernel holds it, and where no kernel has a file.
+    """
+    by_file = [(file, _of_file(file, phase, beside)) for file in phase.change.files]
+    found = [one for _file, one in by_file if one is not None]
+    found += [one for one in (_unasked(phase),) if one is not None]
+    if not found:
+        return _astray(phase) or _confined(phase) or docker_record.departure(phase)
+    departed = worst(found)
+    arrived = any(_moved(file, phase) for file, _one in by_file)
+    if departed.outcome in (Outcome.IGNORED, Outcome.DISCARDED) and arrived:
+        return Departure(Outcome.WRONG, f"a part of it arrived: {departed.reason}")
+    return departed
+
+
+def _moved(file: FileChange, phase: Phase) -> bool:
+    """Say whether a file of which something was expected changed at all."""
+    return file.expected is not None and len(_stood(file, phase)) > 1
+
+
+def _unasked(phase: Phase) -> Departure | None:
+    """Say which other limits changed meanwhile, None if none did."""
+    if not phase.unasked:
+        return None
+    said = (f"{one.file} of {one.role} from {one.before} to {one.held}" for one in phase.unasked)
+    return Departure(
+        Outcome.WRONG, f"with {phase.option} {phase.label} nobody asked to change {', '.join(said)}"
+    )
 
 
 def _astray(phase: Phase) -> Departure | None:
@@ -68,15 +92,12 @@ def _confined(phase: Phase) -> Departure | None:
     )
 
 
-def worst(found: Sequence[Departure]) -> Departure:
-    """Return the worst of several departures."""
-    return min(found, key=lambda one: _WORST_FIRST.index(one.outcome))
-
-
 def due(phase: Phase) -> bool:
     """Say whether any file had to change for the value to be in force."""
     files = [file for file in phase.change.files if file.expected is not None]
-    return not files or any(
+    if not files:
+        return docker_record.due(phase)
+    return any(
         not (stood := _stood(file, phase)) or stood[0].text != file.expected for file in files
     )
 
@@ -87,7 +108,7 @@ def yet_changed(phase: Phase) -> str | None:
         stood = _stood(file, phase)
         if stood and stood[-1].text != stood[0].text:
             return f"{file.file} went from {stood[0].text} to {stood[-1].text} all the same"
-    return None
+    return docker_record.yet_changed(phase)
 
 
 def _stood(file: FileChange, phase: Phase) -> list[_Text]:
@@ -109,7 +130,7 @@ def _stood(file: FileChange, phase: Phase) -> list[_Text]:
     return [one for at, one in enumerate(read) if not at or one.text != read[at - 1].text]
 
 
-def _of_file(file: FileChange, phase: Phase) -> Departure | None:
+def _of_file(file: FileChange, phase: Phase, beside: Neighbours) -> Departure | None:
     if file.expected is None:
         return None
     stood = _stood(file, phase)
@@ -117,23 +138,44 @@ def _of_file(file: FileChange, phase: Phase) -> Departure | None:
     if not stood:
         return Departure(Outcome.INCONCLUSIVE, f"{file.file} could not be read {should}")
     if file.expected in [one.text for one in stood]:
-        return _after_it_stood(file, phase, stood)
+        return _after_it_stood(file, phase, stood, beside)
     last = stood[-1].text
     if len(stood) > 1:
         outcome = Outcome.IMPRECISE if nearly(file.file, last, file.expected) else Outcome.WRONG
-        return Departure(outcome, f"{file.file} held {last} {should}")
-    stayed = f"{file.file} stayed {last} {should}"
-    if phase.change.warnings:
-        warned = phase.change.warnings[0]
-        return Departure(Outcome.DISCARDED, f"accepted with the warning {warned!r}; {stayed}")
-    return Departure(Outcome.IGNORED, f"Docker answered ok, and {stayed}")
+        came = _overdue(file, beside.before, phase)
+        return Departure(outcome, f"{file.file} held {last} {should}{came}")
+    came = _overdue(file, phase, beside.after)
+    return stayed(f"{file.file} stayed {last} {should}{came}", phase.change.warnings)
 
 
-def _after_it_stood(file: FileChange, phase: Phase, stood: list[_Text]) -> Departure | None:
+def _overdue(file: FileChange, asked: Phase | None, came: Phase | None) -> str:
+    """Say that what was asked in a phase came to stand in the next one, nothing if it did not."""
+    if asked is None or came is None:
+        return ""
+    wanted = next((one for one in asked.change.files if one.file == file.file), None)
+    found = next((one for one in came.change.files if one.file == file.file), None)
+    if wanted is None or found is None or wanted.expected in (None, found.expected):
+        return ""
+    if wanted.expected in [one.text for one in _stood(wanted, asked)]:
+        return ""
+    for one in _stood(found, came)[1:]:
+        if one.text == wanted.expected:
+            after = format_duration(one.t_ns - asked.change.t_request_ns)
+            return (
+                f"; {wanted.expected}, asked for by {asked.label}, came after its phase, {after} "
+                "after the request"
+            )
+    return ""
+
+
+def _after_it_stood(
+    file: FileChange, phase: Phase, stood: list[_Text], beside: Neighbours
+) -> Departure | None:
     last = stood[-1].text
     took = f"{file.file} took {file.expected} for {phase.option} {phase.label}"
     if last != file.expected:
-        return Departure(Outcome.REVERTED, f"{took}, and held {last} when the phase ended")
+        came = _overdue(file, beside.before, phase)
+        return Departure(Outcome.REVERTED, f"{took}, and held {last} when the phase ended{came}")
     undone = list(_undone(file, phase, stood))
     if not undone:
         return None

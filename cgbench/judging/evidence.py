@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from cgbench.judging.bands import Bands
+from cgbench.judging.enforced import Neighbours
 from cgbench.judging.excuse import excuse
 from cgbench.judging.rows import situations
 from cgbench.judging.run import Run
@@ -30,6 +31,7 @@ class Evidence:
     Only `updates` are judged: results of `docker run` are compared with them separately.
     `control_arm` are values written past Docker. `rows` are those of the containers whose own
     option was changed in the phase: a neighbour may have been given the same value at another time.
+    `beside` are the neighbours of each phase, by its identity: one may be equal to another.
     """
 
     run: Run
@@ -39,6 +41,7 @@ class Evidence:
     rows: Sequence[Row]
     entries: Mapping[tuple[PointKey, str], Entry]
     metric: str | None
+    beside: Mapping[int, Neighbours]
 
     @property
     def accepted(self) -> list[Phase]:
@@ -100,6 +103,7 @@ class Evidence:
             besides=tuple(besides),
             above=None if felt is None else self._above(key, felt),
             most=max((row.value for row in rows), default=None),
+            beside=tuple(self.beside.get(id(one), Neighbours()) for one in phases),
         )
 
     def _above(self, key: PointKey, felt: Estimate) -> str | None:
@@ -232,7 +236,18 @@ def gather(run: Run, option: str) -> Evidence:
         rows=rows,
         entries=entries,
         metric=metric,
+        beside=dict(_neighbours(run)),
     )
+
+
+def _neighbours(run: Run) -> Iterator[tuple[int, Neighbours]]:
+    """Yield the phases before and after each on the same container, by the identity of each."""
+    for trial in run.finished:
+        for role in {phase.role for phase in trial.phases}:
+            own = [None, *(one for one in trial.phases if one.role == role), None]
+            for before, phase, after in zip(own, own[1:], own[2:], strict=False):
+                if phase is not None:
+                    yield id(phase), Neighbours(before, after)
 
 
 def _isolated(phases: Sequence[Phase]) -> str | None:

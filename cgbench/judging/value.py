@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cgbench.judging import enforced
-from cgbench.judging.enforced import IMPRECISE_PCT, Departure
+from cgbench.judging.departure import Departure, worst
+from cgbench.judging.enforced import IMPRECISE_PCT, Neighbours
 from cgbench.judging.excuse import Excuse
 from cgbench.judging.summary import Estimate
 from cgbench.records.run import PointKey
@@ -42,6 +43,7 @@ class Tried:
     None where it was not read: though it should have been, if it was `awaited`. `most` is the
     greatest of what it rests on. What is shown `besides` must hold, too. `above` names a group
     above the container's that allows less.
+    `beside` are the neighbours of each phase, none where they are not known.
     """
 
     key: PointKey
@@ -53,6 +55,7 @@ class Tried:
     besides: tuple[Shown, ...] = ()
     above: str | None = None
     most: float | None = None
+    beside: tuple[Neighbours, ...] = ()
 
     @property
     def accepted(self) -> list[Phase]:
@@ -76,6 +79,12 @@ class Judged:
     due: bool = True
     departed: bool = False
     yet_changed: str | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether Docker accepted it, and a file of the kernel held it to the end."""
+        files = any(phase.change.files for phase in self.tried.accepted)
+        return files and not self.departed
 
 
 def judge(tried: Tried) -> Judged:
@@ -134,16 +143,18 @@ def distance(tried: Tried) -> float:
 
 def _departed(tried: Tried, accepted: Sequence[Phase]) -> Departure | None:
     """Return how the kernel departs: the worst of all phases, with in how many of them."""
-    found = [one for phase in accepted if (one := enforced.departure(phase)) is not None]
+    neighbours = dict(zip(map(id, tried.phases), tried.beside, strict=False))
+    each = (enforced.departure(one, neighbours.get(id(one), Neighbours())) for one in accepted)
+    found = [one for one in each if one is not None]
     if not found:
         return _nowhere(tried, accepted)
-    worst = enforced.worst(found)
+    departed = worst(found)
     if len(found) == len(accepted):
-        return worst
+        return departed
     # Dropped now and then is neither ignored nor held.
-    now_and_then = worst.outcome in (Outcome.IGNORED, Outcome.DISCARDED)
-    outcome = Outcome.WRONG if now_and_then else worst.outcome
-    return Departure(outcome, f"in {len(found)} of {len(accepted)} phases {worst.reason}")
+    now_and_then = departed.outcome in (Outcome.IGNORED, Outcome.DISCARDED)
+    outcome = Outcome.WRONG if now_and_then else departed.outcome
+    return Departure(outcome, f"in {len(found)} of {len(accepted)} phases {departed.reason}")
 
 
 def _nowhere(tried: Tried, accepted: Sequence[Phase]) -> Departure | None:

@@ -27,7 +27,8 @@ def judge(run: Run, option: str) -> Verdict:
     experiment = run.record.experiment
     values = [value.judge(one) for one in evidence.tried()]
     unmet = [name for name, met in run.record.preconditions.items() if not met]
-    outcome, reason = decision.decide(values, unmet)
+    failed = [f"trial {one.number} failed: {one.reason}" for one in run.failed]
+    outcome, reason = decision.decide(values, unmet, failed)
     changed = next((one.yet_changed for one in values if one.yet_changed is not None), None)
     if changed is not None and changed not in reason:
         reason += f"; a value was refused, and yet {changed}"

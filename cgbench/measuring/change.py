@@ -9,8 +9,10 @@ from cgbench.engine.connection import Answer
 from cgbench.engine.engine import Engine
 from cgbench.errors import UpdateRejected
 from cgbench.host import cgroups
+from cgbench.measuring import other_limits
 from cgbench.measuring.container import Running, interface_paths, text
-from cgbench.records.trial import Change, FileChange
+from cgbench.measuring.other_limits import Texts
+from cgbench.records.trial import Change, FileChange, Phase
 from cgbench.spec.option import Settings
 from cgbench.spec.schedule import PlannedStep
 
@@ -21,6 +23,7 @@ def make_change(engine: Engine, container: Running, step: PlannedStep) -> Change
     A refusal is a result: the change then has an error, and the settings stay as they were.
     """
     paths = interface_paths(container.cgroup, step.settings)
+    declared_before = _by_docker_alone(engine, container, step)
     before = {path: text(path) for path in paths}
     begin = time.monotonic_ns()
     error: str | None = None
@@ -40,6 +43,7 @@ def make_change(engine: Engine, container: Running, step: PlannedStep) -> Change
         for path, interface in interface_paths(container.cgroup, settings).items()
         if path in before
     )
+    declared_after = _by_docker_alone(engine, container, step)
     return Change(
         requested=step.requested,
         note=step.note,
@@ -50,7 +54,26 @@ def make_change(engine: Engine, container: Running, step: PlannedStep) -> Change
         warnings=answer.warnings,
         error=error,
         files=files,
+        inspected=tuple(other_limits.inspected(step.settings, declared_before, declared_after, {})),
     )
+
+
+def _by_docker_alone(engine: Engine, container: Running, step: PlannedStep) -> Texts:
+    """Return what Docker declares of what only Docker knows of."""
+    alone = other_limits.by_docker_alone(step.settings)
+    if step.via != "update" or not alone:
+        return {}
+    return other_limits.declared(engine, container.container_id, alone)
+
+
+def with_declared(engine: Engine, container: Running, phase: Phase) -> Phase:
+    """Add what Docker declares at the end of a phase that is judged."""
+    change = phase.change
+    if change.via != "update" or phase.prepares:
+        return phase
+    held = other_limits.declared(engine, container.container_id, change.settings)
+    found = tuple(one.model_copy(update={"held": held[one.option]}) for one in change.inspected)
+    return phase.model_copy(update={"change": change.model_copy(update={"inspected": found})})
 
 
 def with_held(container: Running, change: Change) -> Change:

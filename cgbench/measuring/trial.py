@@ -26,9 +26,9 @@ from cgbench.errors import (
 from cgbench.host import cpu_time, lock, procfs
 from cgbench.host.scratch import leftovers
 from cgbench.host.scratch.commands import undisturbed
-from cgbench.measuring import collect, demand, interference, outage
+from cgbench.measuring import collect, demand, interference, other_limits, outage
 from cgbench.measuring.awaiting import Patience, patience_s
-from cgbench.measuring.change import apply, make_change, with_held
+from cgbench.measuring.change import apply, make_change, with_declared, with_held
 from cgbench.measuring.collect import Harvest
 from cgbench.measuring.container import (
     Birth,
@@ -46,17 +46,17 @@ from cgbench.measuring.site import Site
 from cgbench.measuring.unwinding import UndisturbedExit
 from cgbench.records.confines import Confines
 from cgbench.records.samples import TrialData
-from cgbench.records.trial import Change, Ending, Phase, TrialRecord
+from cgbench.records.trial import Awaited, Change, Ending, Phase, TrialRecord
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.options import option
 from cgbench.spec.schedule import PlannedStep, TrialPlan
-from cgbench.units import NS_PER_MS, NS_PER_S
+from cgbench.units import NS_PER_S
 
 # Beyond the schedule: starting, warming up and slow answers on a loaded host; on an emulated one
 # Docker takes seconds for each.
 _DEADLINE_MARGIN_S = 30
 _DEADLINE_MARGIN_PER_CHANGE_S = 3
-_REFUSED_HOLD_NS = 200 * NS_PER_MS
+_REFUSED_HOLD_NS = NS_PER_S
 # What goes wrong in one trial and need not in the next; all else ends the run.
 _FAILURES = (TrialError, ProbeError, SamplerError, CgroupError, UpdateRejected)
 
@@ -241,32 +241,55 @@ def _walk(
         if step.scheduler is not None and device is not None:
             favour = experiment.scheduler_attributes if step.scheduler == "bfq" else {}
             leftovers.set_scheduler(device, step.scheduler, favour)
+        # What ends and is started again takes its files with it and gets new ones.
+        others = () if restarting else running
+        before = other_limits.all_files(others)
         change = make_change(engine, container, step)
         watcher.phase_started(step, number, len(course.plan.steps))
-        ending, rewrites, awaited = None, 0, None
+        passed = _Passed()
         try:
-            ending, rewrites = _hold(engine, look, container, step, change)
-            if ending is None:
-                ending, awaited = patience.hold_on(look, container, step, change)
+            passed.ending, passed.rewrites = _hold(engine, look, container, step, change)
+            if passed.ending is None:
+                passed.ending, passed.awaited = patience.hold_on(look, container, step, change)
         finally:
-            course.progress.phases.append(
-                Phase(
-                    number=number,
-                    role=step.role,
-                    option=step.option,
-                    change=with_held(container, change),
-                    settings=dict(container.settings),
-                    t_end_ns=time.monotonic_ns(),
-                    ending=ending,
-                    rewrites=rewrites,
-                    prepares=step.prepares,
-                    awaited=awaited,
-                    confines=_confines(course, container, step),
-                )
-            )
-        if ending is not None:
+            unasked = other_limits.unasked(
+                before, other_limits.all_files(others), container, step
+            )  # fmt: skip
+            phase = _phase(course, number, step, container, change, passed)
+            course.progress.phases.append(phase.model_copy(update={"unasked": tuple(unasked)}))
+        course.progress.phases[-1] = with_declared(engine, container, course.progress.phases[-1])
+        if passed.ending is not None:
             return
     look.require_going()
+
+
+@dataclasses.dataclass
+class _Passed:
+    """How a phase passed: how a container ended, how often it was rewritten, what was awaited."""
+
+    ending: Ending | None = None
+    rewrites: int = 0
+    awaited: Awaited | None = None
+
+
+def _phase(
+    course: _Course, number: int, step: PlannedStep, container: Running, change: Change,
+    passed: _Passed,
+) -> Phase:  # fmt: skip
+    """Return a phase that ends now."""
+    return Phase(
+        number=number,
+        role=step.role,
+        option=step.option,
+        change=with_held(container, change),
+        settings=dict(container.settings),
+        t_end_ns=time.monotonic_ns(),
+        ending=passed.ending,
+        rewrites=passed.rewrites,
+        prepares=step.prepares,
+        awaited=passed.awaited,
+        confines=_confines(course, container, step),
+    )
 
 
 def _confines(course: _Course, container: Running, step: PlannedStep) -> Confines | None:

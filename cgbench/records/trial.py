@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from cgbench.records import first_format
 from cgbench.records.confines import Confines
 from cgbench.records.file_history import Count, FileHistory
+from cgbench.records.other_limits import Inspected, Unasked
 from cgbench.records.run import PointKey
 from cgbench.spec.fields import Foreign, Label, MetricName, Name, Via
 from cgbench.spec.model import Model
@@ -54,7 +55,8 @@ class FileChange(Model):
 class Change(Model):
     """The moment between two phases: asked, answered, and what the files said.
 
-    `note` distinguishes it from other changes to the same value.
+    `note` distinguishes it from other changes to the same value. `inspected` is what Docker
+    declares of each option; none in runs of an older cgbench.
     """
 
     requested: Foreign
@@ -66,6 +68,7 @@ class Change(Model):
     warnings: tuple[Foreign, ...] = ()
     error: Foreign | None = None
     files: tuple[FileChange, ...] = ()
+    inspected: tuple[Inspected, ...] = ()
 
     @property
     def late(self) -> tuple[FileChange, ...]:
@@ -122,7 +125,8 @@ class Phase(Model):
     a container that was allowed to end and did; `rewrites` is how often the change was made again.
     `awaited` is None where nothing that is judged comes in time, and in runs of an older cgbench.
     A phase that `prepares` the next is not judged. `confines` are those at its end, if it set
-    which CPUs may be used or they are not those of the trial's beginning.
+    which CPUs may be used or they are not those of the trial's beginning. `unasked` are other
+    limits that changed in it.
     """
 
     number: Count
@@ -136,6 +140,7 @@ class Phase(Model):
     prepares: bool = False
     awaited: Awaited | None = None
     confines: Confines | None = None
+    unasked: tuple[Unasked, ...] = ()
 
     @property
     def requested(self) -> str:

@@ -158,6 +158,18 @@ class Option:
             above = self._bound(self.highest)
             raise OptionError(f"{self.flag} {value} is above {above}", self.domain())
 
+    def declared(self, said: object) -> str | None:
+        """Return what the Engine API says of it as text, None where that is nothing, or no limit.
+
+        A limit that was lifted is declared as this engine or that one likes.
+        """
+        if isinstance(said, Mapping):
+            name, most = said.get("Name") or "no", said.get("MaximumRetryCount")
+            return f"{name}:{most}" if most else str(name)
+        if said is None or said == "" or (isinstance(said, int) and said <= 0):
+            return None
+        return str(said)
+
     def domain(self) -> str:
         """Return the accepted values as one sentence."""
         lowest, highest = self._bound(self.lowest), self._bound(self.highest)

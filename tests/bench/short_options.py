@@ -46,6 +46,14 @@ class Short:
         return experiment_file.parse(_HEAD.format(self.name) + self.text, f"short-{self.name}")
 
     @property
+    def attended(self) -> Experiment:
+        """What is run where another container is needed that nothing is asked of."""
+        if len(self.experiment.containers) > 1:
+            return self.experiment
+        text = _HEAD.format(self.name) + self.text + _BYSTANDER
+        return experiment_file.parse(text, f"short-{self.name}")
+
+    @property
     def in_kernel(self) -> bool:
         """Whether any kernel has a file for it."""
         return self.option.in_kernel
@@ -215,6 +223,15 @@ prepares = true
 [[steps]]
 set = { restart = "on-failure:1" }
 hold = "3s"
+"""
+
+# It sleeps once it holds its few bytes.
+_BYSTANDER = """
+[[containers]]
+role = "bystander"
+workload = "grow"
+size = "2m"
+pace = "1ms"
 """
 
 _ONE_NODE = "this host has one memory node: every value that it takes is the same list of nodes"

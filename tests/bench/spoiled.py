@@ -60,7 +60,7 @@ class Kind:
     """A kind of spoiler: how it is made for an option, what must then be said, and what it meets.
 
     `unmet` returns why it cannot meet an option, None if it can. `timeout_s` is how long cgbench
-    waits for the daemon.
+    waits for the daemon. `attended` ones need another container that nothing is asked of.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Kind:
     expected: Callable[[Short], Expected]
     unmet: Callable[[Short], str | None] = lambda _short: None
     timeout_s: float = TIMEOUT_S
+    attended: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class Case:
         return None
 
     def _measured(self, results: Path, again: int) -> Found:
-        loaded = self.short.experiment
+        loaded = self.short.attended if self.kind.attended else self.short.experiment
         met = preconditions.require(loaded.requires)
         with listening(self.kind.spoiler(self.short)) as relay:
             engine = Engine({**os.environ, **relay.environment}, self.kind.timeout_s)

@@ -50,6 +50,7 @@ ASKED: dict[str, Callable[[Engine], object]] = {
     "pause": lambda engine: engine.command("id", "pause"),
     "inspect": lambda engine: engine.state("id"),
     "limits": lambda engine: engine.host_config("id"),
+    "declared limits": lambda engine: engine.declared("id"),
     "logs": lambda engine: engine.logs("id"),
     "leftovers": lambda engine: engine.leftovers(),
     "one reading of stats": lambda engine: engine.stats_once("id"),
@@ -105,6 +106,51 @@ def test_a_daemon_that_hangs_from_the_first_request_on_is_given_up(
         pytest.raises(EngineError, match="answer"),
     ):
         Engine({"DOCKER_HOST": address}, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("said", "warnings"),
+    [
+        (b'{"Warnings": null}', ()),
+        (b'{"Warnings": []}', ()),
+        (b'{"Warnings": ["a", "b"]}', ("a", "b")),
+        (b'{"Warnings": "all is well"}', ("all is well",)),
+        (b'{"Warnings": [1]}', ("1",)),
+        (b'{"Warnings": {"a": 1}}', ("{'a': 1}",)),
+        (b"{}", ()),
+        (b"", ()),
+    ],
+)
+def test_whatever_a_daemon_says_for_warnings_is_kept_as_texts(
+    tmp_path: Path, said: bytes, warnings: tuple[str, ...]
+) -> None:
+    with connected(tmp_path, says=(200, said)) as engine:
+        assert engine.update("id", {"cpu-quota": 5000}).warnings == warnings
+
+
+def test_an_update_is_waited_for_no_longer_than_its_own_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cgbench.engine.engine.UPDATE_TIMEOUT_S", 0.1)
+    with (
+        connected(tmp_path, hangs="containers/id") as engine,
+        pytest.raises(NoAnswer, match=r"did not answer within 0\.1 s"),
+    ):
+        engine.update("id", {"cpu-quota": 5000})
+
+
+@pytest.mark.parametrize(
+    ("says", "declared"),
+    [
+        ((200, b'{"HostConfig": {"CpuQuota": 5}}'), {"CpuQuota": 5}),
+        ((404, b'{"message": "No such container"}'), {}),
+    ],
+)
+def test_of_a_container_that_is_gone_nothing_is_declared(
+    tmp_path: Path, says: tuple[int, bytes], declared: dict[str, int]
+) -> None:
+    with connected(tmp_path, says=says) as engine:
+        assert engine.declared("id") == declared
 
 
 def test_a_removal_is_tried_for_a_while_and_given_up(

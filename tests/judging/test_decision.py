@@ -102,3 +102,19 @@ def test_figures_of_several_metrics_do_not_show_that_a_workload_is_deaf() -> Non
     wrong = one(Outcome.WRONG, "wrong", value=1.0, asked=8.0, shown=True)
     other = replace(HELD, tried=replace(HELD.tried, metric="off_mask_cpu_ms"))
     assert decide([wrong, other], ())[0] is Outcome.WRONG
+
+
+def test_what_a_disturbed_host_leaves_open_has_arrived_where_the_file_holds_it() -> None:
+    tried = replace(DISTURBED.tried, phases=(records.phase(records.quota_file("50000")),))
+    arrived = replace(DISTURBED, tried=tried)
+    assert decide((arrived, IGNORED), ())[0] is Outcome.WRONG
+    assert decide((arrived, DISCARDED), ())[0] is Outcome.WRONG
+    # Where nothing was there to be seen, nothing is known of it.
+    assert decide((DISTURBED, IGNORED), ())[0] is Outcome.IGNORED
+    assert decide((replace(arrived, due=False), IGNORED), ())[0] is Outcome.IGNORED
+
+
+def test_without_a_trial_the_reason_is_that_of_the_first_one_that_failed() -> None:
+    outcome, reason = decide((MISSING,), (), ["trial 1 failed: Docker does not answer"])
+    assert outcome is Outcome.INCONCLUSIVE
+    assert reason == "no trial reached this option: trial 1 failed: Docker does not answer"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from cgbench.judging import enforced
+from cgbench.judging.enforced import Neighbours
 from cgbench.records.confines import Confines, Group
 from cgbench.records.file_history import FileHistory, Stood
+from cgbench.records.other_limits import Unasked
 from cgbench.records.trial import FileChange, Phase
 from cgbench.records.verdict import Outcome
 from tests.made import records
@@ -210,3 +212,71 @@ def test_a_held_value_is_wrong_where_processes_are_in_another_group() -> None:
     elsewhere = Confines(astray={"memory": "/else"})
     held = phase(file(*HELD)).model_copy(update={"confines": elsewhere})
     assert enforced.departure(held) is None
+
+
+PERIOD = FileChange(
+    file="cpu.cfs_period_us", before="100000", after="100000", expected="20000", held="100000"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("warnings"), [(), ("dropped",)])
+def test_a_key_that_was_dropped_beside_one_that_arrived_is_wrong(warnings: tuple[str, ...]) -> None:
+    found = enforced.departure(phase(file(*HELD), PERIOD, warnings=warnings))
+    assert found is not None
+    assert found.outcome is Outcome.WRONG
+    assert found.reason.startswith("a part of it arrived: ")
+    assert "cpu.cfs_period_us stayed 100000" in found.reason
+
+
+def test_where_no_key_arrived_it_is_ignored() -> None:
+    assert outcome(file((REQUEST, OLD)), PERIOD) is Outcome.IGNORED
+
+
+def test_a_key_that_was_there_before_is_no_part_that_arrived() -> None:
+    there = PERIOD.model_copy(update={"expected": "100000"})
+    assert outcome(file((REQUEST, OLD)), there) is Outcome.IGNORED
+
+
+@pytest.mark.parametrize("stood", [HELD, ((REQUEST, OLD),)])
+def test_a_limit_that_changed_though_nobody_asked_is_wrong_whatever_became_of_the_value(
+    stood: tuple[tuple[int, str | None], ...],
+) -> None:
+    more = (Unasked(role="rival", file="pids.max", before="max", held="200"),)
+    found = enforced.departure(phase(file(*stood)).model_copy(update={"unasked": more}))
+    assert found is not None
+    assert found.outcome is Outcome.WRONG
+    assert "nobody asked to change pids.max of rival from max to 200" in found.reason
+
+
+def asked_later(expected: str, *stood: tuple[int, str | None]) -> Phase:
+    """Return the phase that follows, in which another value was asked for."""
+    return phase(file(*stood, expected=expected))
+
+
+def test_a_value_that_comes_in_the_next_phase_is_named_in_both() -> None:
+    first = phase(file((REQUEST, OLD)))
+    second = asked_later("70000", (REQUEST, OLD), (2_700, NEW))
+    ignored = enforced.departure(first, Neighbours(after=second))
+    wrong = enforced.departure(second, Neighbours(before=first))
+    assert ignored is not None
+    assert wrong is not None
+    assert (ignored.outcome, wrong.outcome) == (Outcome.IGNORED, Outcome.WRONG)
+    for found in (ignored, wrong):
+        assert f"{NEW}, asked for by 50000, came after its phase" in found.reason
+
+
+def test_a_value_that_undoes_the_next_one_is_named_as_late() -> None:
+    first = phase(file((REQUEST, OLD)))
+    second = asked_later("70000", (REQUEST, OLD), (1_500, "70000"), (2_700, NEW))
+    found = enforced.departure(second, Neighbours(before=first))
+    assert found is not None
+    assert found.outcome is Outcome.REVERTED
+    assert "came after its phase" in found.reason
+
+
+def test_a_value_that_stood_in_its_phase_is_not_late() -> None:
+    first = phase(file(*HELD))
+    second = asked_later("70000", (REQUEST, NEW), (1_500, ELSE), (1_600, NEW))
+    found = enforced.departure(second, Neighbours(before=first))
+    assert found is not None
+    assert "after its phase" not in found.reason

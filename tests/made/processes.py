@@ -35,12 +35,17 @@ class MadeUpEngine:
     states: list[State | None] = field(default_factory=list)
     said: str = ""
     error: EngineError | None = None
+    config: dict[str, object] = field(default_factory=dict)
 
     def state(self, container_id: str) -> State | None:
         """Return the next state."""
         if self.error is not None:
             raise self.error
         return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+
+    def declared(self, container_id: str) -> dict[str, object]:
+        """Return what `docker inspect` declares."""
+        return self.config
 
     def logs(self, container_id: str) -> str:
         """Return what a container printed last."""

@@ -324,3 +324,24 @@ def test_either_conversion_of_shares_is_expected_where_it_is_read() -> None:
         "20", "59", "20", "20"
     ]  # fmt: skip
     assert interface.agreed({}, "59") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "text"),
+    [
+        ("cpu-quota", 50000, "50000"),
+        ("cpuset-cpus", "0-1", "0-1"),
+        ("restart", {"Name": "on-failure", "MaximumRetryCount": 2}, "on-failure:2"),
+        ("restart", {"Name": "no", "MaximumRetryCount": 0}, "no"),
+        ("restart", {"Name": ""}, "no"),
+        # Engines write what is not limited in several ways.
+        ("pids-limit", None, None),
+        ("pids-limit", 0, None),
+        ("memory-swap", -1, None),
+        ("cpuset-cpus", "", None),
+    ],
+)
+def test_what_the_engine_declares_is_a_text_or_nothing(
+    name: str, said: object, text: str | None
+) -> None:
+    assert option(name).declared(said) == text
