@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cgbench.host import lock
 from cgbench.records.verdict import Outcome
+from tests.bench import lie_times
 from tests.bench.figure import Figure, at_most
 from tests.bench.lie_list import KINDS
 from tests.bench.short_options import shorts
@@ -32,6 +33,15 @@ def cases(kinds: Sequence[Kind], options: Sequence[str]) -> Iterator[Case | str]
                 yield f"{kind.name} × {name}: {unmet}"
             else:
                 yield Case(kind, short)
+
+
+def diagonal(chosen: Sequence[Case | str], number: int) -> list[Case]:
+    """Return one case of each kind, each time with the next option that it can meet."""
+    by_kind: dict[str, list[Case]] = {}
+    for case in chosen:
+        if isinstance(case, Case):
+            by_kind.setdefault(case.kind.name, []).append(case)
+    return [met[(at + number) % len(met)] for at, met in enumerate(by_kind.values())]
 
 
 def figures(found: Sequence[tuple[Case, Found]]) -> list[Figure]:
@@ -75,11 +85,16 @@ def main() -> int:
     parser.add_argument("--kind", action="append", choices=[one.name for one in KINDS])
     parser.add_argument("--option", action="append", choices=list(shorts()), default=[])
     parser.add_argument("--number", type=int, default=None, help="how many cases at most")
+    parser.add_argument("--diagonal", type=int, help="one option for each kind, the next ones by N")
     parser.add_argument("--skip", type=int, default=0, help="how many cases to leave out first")
     parser.add_argument("--list", action="store_true", help="print the cases and measure none")
+    parser.add_argument("--times", action="store_true", help="time known delays, and no cases")
+    parser.add_argument("--all", action="store_true", help="time known delays after the cases")
     given = parser.parse_args()
     kinds = [one for one in KINDS if given.kind is None or one.name in given.kind]
     chosen = list(cases(kinds, given.option))
+    if given.diagonal is not None:
+        chosen = [*diagonal(chosen, given.diagonal)]
     end = None if given.number is None else given.skip + given.number
     chosen = chosen[given.skip : end]
     if given.list:
@@ -87,8 +102,11 @@ def main() -> int:
             print(f"-- {case}" if isinstance(case, str) else f"{case.name}: {case.expected.words}")
         return 0
     with lock.exclusively():
-        found = measured(chosen)
-    made = figures(found)
+        found = [] if given.times else measured(chosen)
+        made = figures(found) if found else []
+        if given.times or given.all:
+            with folder() as results:
+                made += lie_times.figures(Path(results))
     for figure in made:
         print(figure.line())
     return int(any(one.met is False for one in made))

@@ -22,6 +22,7 @@ from cgbench.measuring import run as runner
 from cgbench.measuring.progress import Silent
 from cgbench.records.verdict import Outcome, Verdict
 from cgbench.spec import workload
+from cgbench.spec.experiment import Experiment
 from tests.bench.short_options import Short
 from tests.made.relay import Relay, Spoiler, listening
 
@@ -121,18 +122,28 @@ class Case:
 
     def _measured(self, results: Path, again: int) -> Found:
         loaded = self.short.attended if self.kind.attended else self.short.experiment
-        met = preconditions.require(loaded.requires)
-        with listening(self.kind.spoiler(self.short)) as relay:
-            engine = Engine({**os.environ, **relay.environment}, self.kind.timeout_s)
-            try:
-                tag = image.tag(workload.directory())
-                begun = runner.begin(runner.Request(loaded, tag, results, seed=1), engine, met)
-                runner.execute(begun, begun.run(), engine, Silent())
-            finally:
-                engine.close()
-        run = load(begun)
-        run.keep_rows()
+        run, relay = run_before(
+            self.kind.spoiler(self.short), loaded, results, self.kind.timeout_s
+        )  # fmt: skip
         return Found(verdict.judge(run, self.short.name), run, relay, again)
+
+
+def run_before(
+    spoiler: Spoiler, loaded: Experiment, results: Path, timeout_s: float = TIMEOUT_S
+) -> tuple[Run, Relay]:
+    """Run an experiment against the daemon behind a spoiler."""
+    met = preconditions.require(loaded.requires)
+    with listening(spoiler) as relay:
+        engine = Engine({**os.environ, **relay.environment}, timeout_s)
+        try:
+            tag = image.tag(workload.directory())
+            begun = runner.begin(runner.Request(loaded, tag, results, seed=1), engine, met)
+            runner.execute(begun, begun.run(), engine, Silent())
+        finally:
+            engine.close()
+    run = load(begun)
+    run.keep_rows()
+    return run, relay
 
 
 def folder() -> tempfile.TemporaryDirectory[str]:

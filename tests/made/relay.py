@@ -63,6 +63,12 @@ def warned(text: str) -> Reply:
     return Reply(body=json.dumps({"Warnings": [text]}).encode())
 
 
+# How the daemon says that a container has ended, is being removed, or was.
+_GONE = (
+    b"is not running", b"a stopped container", b"marked for removal", b"No such container",
+    b"no such file or directory",
+)  # fmt: skip
+
 _BROKEN = refusal(500, "the spoiler itself failed")
 
 
@@ -139,8 +145,7 @@ class Update:
         What comes when the container has gone is too late, and no fault.
         """
         reply = self.apply(body, container)
-        gone = reply.status == 404 or b"is not running" in reply.body
-        if not reply.ok and not gone:
+        if not reply.ok and not any(words in reply.body for words in _GONE):
             raise AssertionError(f"the daemon would not spoil: {self.sent[-1]}")
 
     def later(self, after_s: float, what: Callable[[], object]) -> None:
