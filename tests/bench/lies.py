@@ -89,7 +89,6 @@ def main() -> int:
     parser.add_argument("--skip", type=int, default=0, help="how many cases to leave out first")
     parser.add_argument("--list", action="store_true", help="print the cases and measure none")
     parser.add_argument("--times", action="store_true", help="time known delays, and no cases")
-    parser.add_argument("--all", action="store_true", help="time known delays after the cases")
     given = parser.parse_args()
     kinds = [one for one in KINDS if given.kind is None or one.name in given.kind]
     chosen = list(cases(kinds, given.option))
@@ -101,15 +100,26 @@ def main() -> int:
         for case in chosen:
             print(f"-- {case}" if isinstance(case, str) else f"{case.name}: {case.expected.words}")
         return 0
-    with lock.exclusively():
-        found = [] if given.times else measured(chosen)
-        made = figures(found) if found else []
-        if given.times or given.all:
-            with folder() as results:
-                made += lie_times.figures(Path(results))
+    made = figured([] if given.times else chosen, times=given.times)
     for figure in made:
         print(figure.line())
     return int(any(one.met is False for one in made))
+
+
+def figured(chosen: Sequence[Case | str], *, times: bool) -> list[Figure]:
+    """Measure cases, and known delays if asked for; return what both come to."""
+    with lock.exclusively():
+        found = measured(chosen)
+        made = figures(found) if found else []
+        if times:
+            with folder() as results:
+                made += lie_times.figures(Path(results))
+    return made
+
+
+def everything() -> list[Figure]:
+    """Return the figures of all cases and delays."""
+    return figured(list(cases(KINDS, ())), times=True)
 
 
 if __name__ == "__main__":

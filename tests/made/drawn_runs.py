@@ -14,6 +14,7 @@ from random import Random
 
 from cgbench.judging.run import Run
 from cgbench.records.file_history import FileHistory, Stood
+from cgbench.records.other_limits import Inspected, Unasked
 from cgbench.records.run import Host, Row
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import Change, FileChange, Harness, Phase, TrialRecord
@@ -29,7 +30,8 @@ HZ = 1000.0
 FAIL = frozenset(
     {Outcome.WRONG, Outcome.INEFFECTIVE, Outcome.IGNORED, Outcome.DISCARDED, Outcome.REVERTED}
 )
-ACCEPTED = ("at once",) * 12 + ("late", "undone", "twice", "scaled", "dropped", "warned")
+ACCEPTED = ("at once",) * 12 + ("late", "undone", "twice", "scaled", "dropped", "warned",
+                               "besides", "declared otherwise")  # fmt: skip
 FACTORS = (0.5, 0.88, 0.94, 0.99, 1.01, 1.06, 1.12, 2.0)
 TICK_S, WORKERS = 1 / 250, 2
 
@@ -231,14 +233,17 @@ def _phase(
         t_changed_ns=history.took_hold_ns(asked),
     )  # fmt: skip
     refused = kind in ("refused", "applied")
+    declared = str(2 * value.number) if kind == "declared otherwise" else asked
     change = Change(
         requested=asked, settings={limit.option: value.number}, via="update", t_request_ns=begin,
         t_answer_ns=answer, files=(file,), error="the daemon said no" if refused else None,
         warnings=("it was dropped",) if kind == "warned" else (),
+        inspected=(Inspected(option=limit.option, asked=asked, held=declared),),
     )  # fmt: skip
+    more = Unasked(role=limit.role, file="memory.limit_in_bytes", before="1", held="2")
     return Phase(
         number=place, role=limit.role, option=limit.option, change=change, settings=change.settings,
-        t_end_ns=end,
+        t_end_ns=end, unasked=(more,) if kind == "besides" else (),
     )  # fmt: skip
 
 
@@ -248,7 +253,7 @@ def _count(value: _Value, kind: str, timeline: list[tuple[int, str]]) -> None:
     if kind in ("refused", "applied"):
         value.refused += 1
         value.applied |= before != after
-    elif kind in ("undone", "twice"):
+    elif kind in ("undone", "twice", "besides", "declared otherwise"):
         value.broken = True
     elif kind == "scaled" and after != asked and before != asked:
         near = 10 * abs(int(after) - value.number) <= value.number
