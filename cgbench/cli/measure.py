@@ -111,7 +111,8 @@ def verify(
         list[str] | None, typer.Argument(metavar="OPTION...", show_default=False)
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Measure verdicts only: no bounds, births, survival.")
+        bool,
+        typer.Option("--quick", help="Measure verdicts only: no bounds, births, survival, states."),
     ] = False,
     interactions: Annotated[
         bool, typer.Option("--interactions", help="Also set every option after every other.")

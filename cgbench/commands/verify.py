@@ -15,7 +15,7 @@ from cgbench.host import description, preconditions
 from cgbench.judging import undone, verdict
 from cgbench.judging.run import load
 from cgbench.measuring import run
-from cgbench.measuring.idle import born, bounds, daemon_restart, interactions, survival
+from cgbench.measuring.idle import born, bounds, daemon_restart, interactions, states, survival
 from cgbench.measuring.idle.containers import Supply
 from cgbench.measuring.progress import Silent
 from cgbench.records import writing
@@ -91,7 +91,7 @@ def verify(
 ) -> TruthTable:
     """Measure what each of the given options really does here; in the registry's order.
 
-    `quick` stops at the verdicts: no bounds, no births, no survival.
+    `quick` stops at the verdicts: no bounds, no births, no survival, no states.
 
     `disturb_daemon` has systemd read its units anew and restarts the daemon, to see which values
     survive that; `stop_containers` allows that others' containers stop with it.
@@ -104,7 +104,7 @@ def verify(
     rows = {one.name: Row(verdict=verdicts[one.name]) for one in chosen}
     with Supply(session.site(), progress=session.detail) as supply:
         for one in () if quick else chosen:
-            session.progress(f"{one.flag}: bounds, born against changed, survival")
+            session.progress(f"{one.flag}: bounds, born against changed, survival, states")
             bounded, births = bounds.measure(one, supply), born.born_vs_changed(one, supply)
             survived, *further = survival.measure(one, supply)
             rows[one.name] = Row(
@@ -113,6 +113,7 @@ def verify(
                 born_vs_changed=births,
                 survival=survived,
                 further_survival=tuple(further),
+                states=states.measure(one, supply),
             )
     if disturb_daemon:
         stages = daemon_restart.across_daemon_restart(

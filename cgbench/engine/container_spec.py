@@ -34,6 +34,7 @@ class ContainerSpec:
     `owner` is the process that removes it.
     `scratch` asks for a volume that is removed with the container, `device` for a block device
     it may read and write, `parent` for a place in the cgroup tree.
+    One that sleeps and `outlasts_stop` lets SIGTERM wait, so that `docker stop` takes its time.
     """
 
     name: str
@@ -50,6 +51,7 @@ class ContainerSpec:
     device: Path | None = None
     parent: str | None = None
     raw: Mapping[str, object] = field(default_factory=dict)
+    outlasts_stop: bool = False
 
     def body(self) -> dict[str, object]:
         """Return the body of the request that creates it."""
@@ -60,13 +62,16 @@ class ContainerSpec:
             caps |= {"PidsLimit": self.pids}
         # PID 1 is timeout(1): a timer in the kernel ends the container on its deadline.
         command = ["timeout", "--signal=KILL", str(self.deadline_s), *self.argv]
+        # Blocked, a signal stays pending, where the kernel shows it; PID 1 would ignore it.
+        sleep = ["env", "--block-signal=TERM"] if self.outlasts_stop else []
+        sleep += ["sleep", str(self.deadline_s)]
         return {
             "Image": self.image,
-            "Cmd": command if self.argv else ["sleep", str(self.deadline_s)],
+            "Cmd": command if self.argv else sleep,
             "User": f"{CONTAINER_USER}:{CONTAINER_USER}",
             "Labels": {LABEL: self.run, OWNER: self.owner},
             "NetworkDisabled": True,
-            "StopSignal": "SIGKILL",
+            "StopSignal": "SIGTERM" if self.outlasts_stop else "SIGKILL",
             # The volume takes its owner from the image's directory of that name.
             "Volumes": {SCRATCH_PATH: {}} if self.scratch else {},
             "HostConfig": {

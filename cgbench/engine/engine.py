@@ -55,6 +55,19 @@ class State:
 
 
 @dataclass(frozen=True)
+class Life:
+    """In which of its lives a container is, and its state in Docker's word; two equal are one.
+
+    `pid` is 0 where no process runs, `restarts` counts those by its restart policy.
+    """
+
+    status: str
+    pid: int
+    started: str
+    restarts: int
+
+
+@dataclass(frozen=True)
 class NamedAlike:
     """A container that is named like ours, and what of our labels it carries."""
 
@@ -146,9 +159,12 @@ class Engine:
         )
         return Creation(created, answer)
 
-    def command(self, container_id: str, what: Command) -> Answer:
-        """Start, stop, pause, unpause or restart a container; a stop kills it at once."""
-        query = "?t=0" if what in ("stop", "restart") else ""
+    def command(self, container_id: str, what: Command, patience_s: int = 0) -> Answer:
+        """Start, stop, pause, unpause or restart a container.
+
+        A stop or restart kills it when `patience_s` have passed; with 0 at once.
+        """
+        query = f"?t={patience_s}" if what in ("stop", "restart") else ""
         return self._connection.ask(f"/containers/{container_id}/{what}{query}", None)[1]
 
     def update(self, container_id: str, settings: Settings) -> Answer:
@@ -175,23 +191,36 @@ class Engine:
 
     def declared(self, container_id: str) -> Mapping[str, object]:
         """Return what `host_config` does; nothing where the container was removed."""
-        try:
-            inspected = self._api.inspect_container(container_id)
-        except docker.errors.NotFound:
+        inspected = self._inspected(container_id)
+        if inspected is None:
             return {}
-        except CLIENT_ERRORS as error:
-            raise self._connection.failure(error) from error
         config: Mapping[str, object] = self._connection.part(inspected, "HostConfig")
         return config
 
-    def state(self, container_id: str) -> State | None:
-        """Return how a container is, None if it was removed."""
+    def _inspected(self, container_id: str) -> Any:
+        """Return what `docker inspect` says, None if the container was removed."""
         try:
-            inspected = self._api.inspect_container(container_id)
+            return self._api.inspect_container(container_id)
         except docker.errors.NotFound:
             return None
         except CLIENT_ERRORS as error:
             raise self._connection.failure(error) from error
+
+    def life(self, container_id: str) -> Life | None:
+        """Return in which of its lives a container is, None if it was removed."""
+        inspected = self._inspected(container_id)
+        if inspected is None:
+            return None
+        status, pid, started = (
+            self._connection.part(inspected, "State", key) for key in ("Status", "Pid", "StartedAt")
+        )
+        return Life(status, pid, started, self._connection.part(inspected, "RestartCount"))
+
+    def state(self, container_id: str) -> State | None:
+        """Return how a container is, None if it was removed."""
+        inspected = self._inspected(container_id)
+        if inspected is None:
+            return None
         running, pid, exit_code, oom_killed, reason = (
             self._connection.part(inspected, "State", key)
             for key in ("Running", "Pid", "ExitCode", "OOMKilled", "Error")

@@ -92,6 +92,14 @@ def allowed_cpus(pid: int, proc: Path = PROC) -> str | None:
     return line[1] if line else None
 
 
+def pending(pid: int, number: int, proc: Path = PROC) -> bool:
+    """Say whether a signal waits for process `pid` to take it; False if there is none such."""
+    found = re.findall(
+        r"^(?:Sig|Shd)Pnd:[ \t]*([0-9a-f]+)$", _text(proc / str(pid) / "status"), re.M
+    )
+    return any(int(mask, 16) >> (number - 1) & 1 for mask in found)
+
+
 def lines(path: Path) -> list[str]:
     """Return the lines of a file with names in it, which may hold all other ends of lines.
 

@@ -5,9 +5,11 @@ A daemon in another PID namespace names its processes by numbers that are others
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
-from cgbench.errors import DockerUnavailable
+from cgbench.errors import CgroupError, DockerUnavailable
 from cgbench.host import cgroups
 
 
@@ -18,6 +20,27 @@ def is_own(pid: int, container_id: str, proc: Path = Path("/proc")) -> bool:
     Raises CgroupError where there is no such process.
     """
     return any(container_id in path for path in cgroups.paths_of(pid, proc))
+
+
+def kill(pid: int, container_id: str, proc: Path = Path("/proc")) -> bool:
+    """Kill process `pid` from outside, as a crash does; False where it is not the container's.
+
+    Raises PermissionError where this process may not.
+    """
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        # With the process held by its descriptor, its number is no other's meanwhile.
+        own = is_own(pid, container_id, proc)
+        if own:
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+    except (ProcessLookupError, CgroupError):
+        return False
+    finally:
+        os.close(process)
+    return own
 
 
 def foreign(pid: int, container_id: str) -> DockerUnavailable:

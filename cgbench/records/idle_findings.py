@@ -130,6 +130,84 @@ class Survival(Model):
     stages: tuple[Stage, ...]
 
 
+State = Literal["created", "running", "paused", "restarting", "stopping", "exited"]
+"""What a container may be like when an update reaches it.
+
+`restarting` waits for Docker to start it again, `stopping` has been sent SIGTERM and has not ended.
+"""
+
+
+class When(StrEnum):
+    """When a value came to be in the kernel's files."""
+
+    NOW = "now"
+    UNPAUSE = "at unpause"
+    RESTART = "at the restart"
+    START = "at the next start"
+    NEVER = "never"
+
+
+class Step(Model):
+    """What a container went through after an update, and the option then.
+
+    `message` is what the daemon said; `running` is False where the container does not run.
+    """
+
+    step: Literal["start", "unpause", "restart"]
+    held: Held
+    running: bool
+    message: Foreign
+
+
+class StateFinding(Model):
+    """One update of a container in one state: what was answered, declared, and when in force.
+
+    `sent` is the option's field of the request as JSON. `missed` says why the container was not in
+    that state when the update came, or no longer when it was answered: nothing else is known then,
+    and `outcome` is None. `before` and `after` are the option around the answer. `expected` is the
+    text that its interface file `file` should have. `in_force` is None where no file shows the
+    value, such as where the file said the same before; `undone` says that a value in force was so
+    no longer after a later step.
+    """
+
+    option: Name
+    state: State
+    value: Foreign
+    sent: Foreign
+    missed: Foreign | None = None
+    outcome: Outcome | None = None
+    message: Foreign = ""
+    file: Foreign | None = None
+    expected: Foreign | None = None
+    before: Held | None = None
+    after: Held | None = None
+    steps: tuple[Step, ...] = ()
+    in_force: When | None = None
+    undone: bool = False
+
+    @property
+    def last(self) -> Held | None:
+        """The option as it was read last."""
+        return self.steps[-1].held if self.steps else self.after
+
+    @property
+    def hollow(self) -> bool:
+        """Whether Docker accepted and still declares the value, and the kernel has another one."""
+        return (
+            self.outcome in ("accepted", "warned")
+            and self.last is not None
+            and self.last.declared == self.sent
+            and (self.undone or self.in_force is When.NEVER)
+        )
+
+    @property
+    def yet_changed(self) -> bool:
+        """Whether Docker refused the value, and declares or enforces it all the same."""
+        declared = self.after is not None and self.after.declared == self.sent
+        enforced = self.in_force not in (None, When.NEVER)
+        return self.outcome == "rejected" and (declared or enforced)
+
+
 class Meeting(StrEnum):
     """What became of A's value when B was set after it."""
 

@@ -10,7 +10,13 @@ from pydantic import ValidationError
 
 from cgbench.errors import StoreError
 from cgbench.records.files import first_complaint, read_versioned
-from cgbench.records.idle_findings import Attempt, BornVsChanged, Interaction, Survival
+from cgbench.records.idle_findings import (
+    Attempt,
+    BornVsChanged,
+    Interaction,
+    StateFinding,
+    Survival,
+)
 from cgbench.records.run import Host
 from cgbench.records.verdict import Outcome, Verdict
 from cgbench.records.versions import DAMAGED, TRUTH
@@ -66,6 +72,7 @@ class Row(Model):
     """Everything known of one option on one host.
 
     `survival` is that of the option's example, `further_survival` that of other values of it.
+    `states` are updates of a container in each state.
     """
 
     verdict: Verdict
@@ -73,11 +80,22 @@ class Row(Model):
     born_vs_changed: tuple[BornVsChanged, ...] = ()
     survival: Survival | None = None
     further_survival: tuple[Survival, ...] = ()
+    states: tuple[StateFinding, ...] = ()
 
     @property
     def survivals(self) -> tuple[Survival, ...]:
         """What is known of every value whose survival was tried."""
         return (*(() if self.survival is None else (self.survival,)), *self.further_survival)
+
+    @property
+    def belied(self) -> tuple[StateFinding, ...]:
+        """The states in which Docker says of an update what is not so."""
+        return tuple(one for one in self.states if one.hollow or one.yet_changed)
+
+    @property
+    def fails(self) -> bool:
+        """Whether what Docker says is not so: of a running container, or in another state."""
+        return self.verdict.fails or bool(self.belied)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as one flat object."""
@@ -86,6 +104,7 @@ class Row(Model):
             "born_vs_changed": [one.model_dump(mode="json") for one in self.born_vs_changed],
             "survival": None if self.survival is None else self.survival.model_dump(mode="json"),
             "further_survival": [one.model_dump(mode="json") for one in self.further_survival],
+            "states": [one.model_dump(mode="json") for one in self.states],
         }
 
 
@@ -104,7 +123,7 @@ class TruthTable(Model):
         """The options of which Docker says what is not so: set and not in force, or refused and
         changed all the same.
         """
-        return tuple(row.verdict.option for row in self.rows if row.verdict.fails)
+        return tuple(row.verdict.option for row in self.rows if row.fails)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data: the format of `cgbench verify --json`."""
@@ -123,8 +142,8 @@ class TruthTable(Model):
         rows = []
         for entry in document["options"]:
             outside = {key: entry[key] for key in ("bounds", "born_vs_changed", "survival")}
-            # Tables of an older cgbench have the example only.
-            outside["further_survival"] = entry.get("further_survival", ())
+            # Tables of an older cgbench have the example only, and no states.
+            outside |= {key: entry.get(key, ()) for key in ("further_survival", "states")}
             inside = {key: value for key, value in entry.items() if key not in outside}
             rows.append({"verdict": inside, **outside})
         head = {key: document[key] for key in ("schema_version", "host", "started", "elapsed_s")}

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from dataclasses import dataclass
 
 from cgbench.engine.engine import State
-from cgbench.errors import CgroupError
 from cgbench.measuring import own_process
 from cgbench.measuring.idle.containers import Idle, Supply
 from cgbench.records.idle_findings import Effect, Felt
@@ -67,22 +64,9 @@ def _killed(idle: Idle, supply: Supply) -> Return | None:
     state = engine.state(idle.container_id)
     if state is None or not state.running:
         return None
-    try:
-        pidfd = os.pidfd_open(state.pid)
-    except ProcessLookupError:
+    begin_ns = time.monotonic_ns()
+    if not own_process.kill(state.pid, idle.container_id, site.proc):
         return None
-    try:
-        # With the process held by its descriptor, its number is no other's meanwhile.
-        try:
-            own = own_process.is_own(state.pid, idle.container_id, site.proc)
-        except (CgroupError, OSError):
-            return None
-        if not own:
-            return None
-        begin_ns = time.monotonic_ns()
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-    finally:
-        os.close(pidfd)
     return _awaited(idle, supply, state, begin_ns)
 
 

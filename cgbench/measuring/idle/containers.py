@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -225,27 +225,42 @@ class Supply:
             self.give_back(idle)
 
     @contextmanager
-    def born(self, raw: Mapping[str, object]) -> Iterator[tuple[Answer, Idle | None]]:
-        """Start a container with fields of HostConfig; yield the answer, and it if it runs.
+    def created(
+        self, raw: Mapping[str, object], *, outlasts_stop: bool = False
+    ) -> Iterator[tuple[Answer, Idle | None]]:
+        """Create a container with fields of HostConfig, not started; yield the answer, and it.
 
-        The answer is that of the refusal, of whichever step, or that of its creation.
+        With `outlasts_stop` it ends only when `docker stop` loses patience, or by a kill.
         """
-        engine = self.site.engine
+        spec = replace(self._spec(raw), outlasts_stop=outlasts_stop)
         with undisturbed():
-            creation = engine.create(self._spec(raw))
+            creation = self.site.engine.create(spec)
             if creation.container_id is not None:
                 self._know(creation.container_id)
         if creation.container_id is None:
             yield creation.answer, None
             return
         try:
-            started = engine.command(creation.container_id, "start")
-            if started.refusal is not None:
-                yield started, None
-            else:
-                yield creation.answer, Idle(self.site, creation.container_id)
+            yield creation.answer, Idle(self.site, creation.container_id)
         finally:
             self._remove_later(creation.container_id)
+
+    @contextmanager
+    def born(self, raw: Mapping[str, object]) -> Iterator[tuple[Answer, Idle | None]]:
+        """Start a container with fields of HostConfig; yield the answer, and it if it runs.
+
+        The answer is that of the refusal, of whichever step, or that of its creation.
+        """
+        with self.created(raw) as (answer, idle):
+            if idle is None:
+                yield answer, None
+                return
+            started = self.site.engine.command(idle.container_id, "start")
+            if started.refusal is not None:
+                yield started, None
+                return
+            idle.find()
+            yield answer, idle
 
     def _start(self) -> Idle:
         engine = self.site.engine
