@@ -20,7 +20,7 @@ from cgbench.records.comparison import Comparison, Judgement
 from cgbench.records.idle_findings import Meeting
 from cgbench.records.run import Host, PointKey
 from cgbench.records.truth import SIGNS, TruthTable
-from cgbench.reporting.words import comparison
+from cgbench.reporting.words import comparison, states
 from cgbench.reporting.words.history import change_words, headline, parted, rules, title
 from cgbench.spec.judged import judged_metric
 from cgbench.units import format_size
@@ -42,6 +42,9 @@ def print_truth(table: TruthTable) -> None:
     for pair in table.interactions:
         if pair.outcome == Meeting.DISTURBED:
             _line(console, f"--{pair.b} {pair.b_value} undid --{pair.a} {pair.a_value}")
+    for row in table.rows:
+        for words in states.surprises(row):
+            _line(console, f"--{row.verdict.option}: {words}")
 
 
 def print_history(history: History) -> None:

@@ -11,6 +11,7 @@ from cgbench.foreign import printable
 from cgbench.records.comparison import Comparison, Finding, Judgement
 from cgbench.records.truth import Row, TruthTable
 from cgbench.records.verdict import Outcome
+from cgbench.reporting.words import states
 from cgbench.reporting.words.comparison import change, headline, regression, where
 from cgbench.spec.options import OPTIONS
 
@@ -49,6 +50,9 @@ def of_comparisons(many: Sequence[Comparison]) -> str:
 def _option(row: Row) -> _Case:
     one = row.verdict
     name, words = OPTIONS[one.option].flag, f"{one.verdict.value}: {one.reason}"
+    if row.belied and not one.fails:
+        said = "; ".join(states.surprises(row))
+        return _Case(name, "failure", said, words, "in another state", one.advice)
     if one.fails:
         return _Case(name, "failure", one.reason, words, one.verdict.value, one.advice)
     undecided = one.verdict in (Outcome.UNSUPPORTED, Outcome.INCONCLUSIVE)

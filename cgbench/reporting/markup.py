@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from cgbench import wording
 from cgbench.foreign import printable
 from cgbench.reporting.pages import interaction_grid
-from cgbench.reporting.words import truth_cells
+from cgbench.reporting.words import states, truth_cells
 
 _NUMBER_AND_UNIT = re.compile(r"(\d) (%|µs|ms|s\b|min\b|CPUs?\b|Hz\b|[KMG]iB\b)")
 
@@ -46,6 +46,10 @@ def environment() -> Environment:
         "tried": truth_cells.tried,
         "born": truth_cells.born,
         "stage": truth_cells.stage,
+        "in_force": states.in_force,
+        "state_declared": states.declared,
+        "state_readings": states.readings,
+        "state_words": states.words,
         "survived_value": truth_cells.survived_value,
         "difference": interaction_grid.change,
     }

@@ -11,7 +11,10 @@ from cgbench.records.idle_findings import (
     Kind,
     Meeting,
     Stage,
+    State,
+    StateFinding,
     Survival,
+    When,
 )
 from cgbench.records.truth import Row, TruthTable
 from cgbench.records.verdict import Declared, Enforced, Outcome, Point, TimeToEffect, Value, Verdict
@@ -127,6 +130,33 @@ def row(option: str, outcome: Outcome) -> Row:
                 ),
             ),
         ),
+        states=(
+            updated("created", "1", "2", in_force=When.START, option=option),
+            StateFinding(option=option, state="paused", value="1", sent="1", missed=HOSTILE),
+            updated("exited", "1", "2", in_force=When.START, message=HOSTILE, option=option),
+        ),
+    )  # fmt: skip
+
+
+def updated(
+    state: State, *enforced: str, option: str = "cpu-shares", in_force: When | None = None,
+    message: str = "", outcome: str = "accepted", declared: str = "2", undone: bool = False,
+) -> StateFinding:  # fmt: skip
+    """Return an update to 2 in a state, before which `declared` was 1; and a start after it.
+
+    `enforced` are the texts of the file after the answer and after the start, None without one.
+    """
+    texts = (*enforced, None, None)
+    return StateFinding.model_validate(
+        {
+            "option": option, "state": state, "value": "2", "sent": "2", "outcome": outcome,
+            "message": message, "file": "cpu.shares" if enforced else None,
+            "before": {"declared": "1", "enforced": None},
+            "after": {"declared": declared, "enforced": texts[0]},
+            "steps": ({"step": "start", "held": {"declared": declared, "enforced": texts[1]},
+                       "running": texts[1] is not None, "message": ""},),
+            "in_force": in_force, "undone": undone,
+        }
     )  # fmt: skip
 
 

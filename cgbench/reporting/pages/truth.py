@@ -292,7 +292,7 @@ def _cell(row: Row) -> Cell:
     one = row.verdict
     return Cell(
         row=row,
-        tone="fiction" if one.fails else _tone(one.verdict),
+        tone="fiction" if row.fails else _tone(one.verdict),
         sign=SIGNS[one.verdict],
         declared=truth_cells.declared(one.declared),
         files=tuple(_file_cell(one, name) for name in one.enforced),

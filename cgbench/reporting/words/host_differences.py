@@ -10,7 +10,7 @@ from cgbench.records.idle_findings import Attempt
 from cgbench.records.run import Host
 from cgbench.records.truth import Row, TruthTable
 from cgbench.records.verdict import Declared
-from cgbench.reporting.words import truth_cells
+from cgbench.reporting.words import states, truth_cells
 from cgbench.spec.options import OPTIONS
 from cgbench.units import format_size
 
@@ -79,8 +79,14 @@ def _of(
     yield from _where(rows, "lifted again", _lifted)
     lived = [None if row is None or not row.survivals else _lived(row) for row in rows]
     yield from _by_key(lived, "")
+    updated = [None if row is None or not row.states else _updated(row) for row in rows]
+    yield from _by_key(updated, "updated while ")
     yield from _where(rows, "born with it", _born)
     yield from _by_key(pairs, "set first, then ")
+
+
+def _updated(row: Row) -> dict[str, str]:
+    return {one.state: states.in_force(one) for one in row.states if one.missed is None}
 
 
 def _where(

@@ -41,14 +41,26 @@ def _yet_changed(table: TruthTable) -> list[str]:
     ]
 
 
+def _belied(table: TruthTable) -> list[str]:
+    """Return the options that are at fault only where a container is in some state."""
+    at_fault = (*NOT_IN_FORCE, Outcome.IMPRECISE)
+    return [
+        row.verdict.option
+        for row in table.rows
+        if row.belied and row.verdict.verdict not in at_fault and not row.verdict.fails
+    ]
+
+
 def headline(table: TruthTable) -> str:
     """Return how many options are not what they say on this host, and which."""
     total = len(table.rows)
-    wrong = len(table.not_in_force) + len(_having(table, Outcome.IMPRECISE))
+    wrong = len({*table.not_in_force, *_having(table, Outcome.IMPRECISE)})
     if wrong:
         by = [(_having(table, *outcomes), one, many) for outcomes, one, many in _WRONGS]
         by.append((_yet_changed(table), "is refused and changes all the same",
                    "are refused and change all the same"))  # fmt: skip
+        by.append((_belied(table), "is not as Docker says after an update in some state",
+                   "are not as Docker says after an update in some state"))  # fmt: skip
         clauses = [
             f"{flags(names)} {one if len(names) == 1 else many}" for names, one, many in by if names
         ]

@@ -23,6 +23,7 @@ from cgbench.records.verdict import (
     TimeToEffect,
     Verdict,
 )
+from cgbench.reporting.words import states
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.options import OPTIONS
 from cgbench.units import format_size
@@ -221,7 +222,7 @@ def surprises(row: Row) -> list[str]:
         found.append("`docker run` with the same value has another result than `docker update`")
     if liftable(row) is False:
         found.append("no update that was tried lifts it again")
-    return found
+    return found + states.surprises(row)
 
 
 def liftable(row: Row) -> bool | None:
