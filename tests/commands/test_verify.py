@@ -106,6 +106,7 @@ def test_an_exact_limit_is_effective_with_its_evidence(bench: Session) -> None:
     assert (bench.results / "pids-limit-sweep" / run / "run.json").is_file()
     assert row.bounds
     assert row.born_vs_changed
+    assert {one.state for one in row.states if one.in_force is not None} >= {"created", "running"}
     assert row.survival is not None
     assert {"another update", "another container", "pause", "restart"} == {
         stage.stage for stage in row.survival.stages

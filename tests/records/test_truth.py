@@ -58,13 +58,19 @@ def test_a_table_of_an_older_cgbench_has_the_example_and_no_effects() -> None:
     whole = truth_tables.table(Outcome.EFFECTIVE, Outcome.REVERTED)
     document = json.loads(json.dumps(whole.to_json()))
     for entry in document["options"]:
-        del entry["further_survival"], entry["undone_by"], entry["survival"]["beside"]
+        del (
+            entry["states"],
+            entry["further_survival"],
+            entry["undone_by"],
+            entry["survival"]["beside"],
+        )
         for stage in entry["survival"]["stages"]:
             del stage["changes"]
     for pair in document["interactions"]:
         del pair["undone"], pair["effect"]
     read = TruthTable.from_json(document)
     assert [row.further_survival for row in read.rows] == [(), ()]
+    assert [row.states for row in read.rows] == [(), ()]
     assert [len(row.survivals) for row in read.rows] == [1, 1]
     assert {pair.effect for pair in read.interactions} == {None}
 
