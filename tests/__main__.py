@@ -12,10 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
 from pathlib import Path
-
-from tests import shared_out
 
 NOTHING_CHOSEN = 5
 """pytest's exit status where no test fits the arguments (pytest: ExitCode.NO_TESTS_COLLECTED)."""
@@ -24,13 +21,14 @@ MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30
 """More than all files of the tests without containers together."""
 
+_SHARED_OUT = (sys.executable, "-m", "tests.shared_out")
 _PYTEST = (sys.executable, "-m", "pytest")
 
 
 def main(arguments: list[str]) -> int:
     """Run both parts, the second also after failures in the first."""
     statuses = [
-        *_on_all_cpus(["-m", "not docker and not lab", *arguments]),
+        _on_all_cpus(["-m", "not docker and not lab", *arguments]),
         subprocess.run([*_PYTEST, "-m", "docker and not lab", *arguments], check=False).returncode,
     ]
     return max((status for status in statuses if status != NOTHING_CHOSEN), default=NOTHING_CHOSEN)
@@ -45,31 +43,16 @@ def quick_place() -> Path | None:
     return MEMORY if roomy else None
 
 
-def _on_all_cpus(arguments: list[str]) -> list[int]:
+def _on_all_cpus(arguments: list[str]) -> int:
     """Share tests out among processes; what the second and later print comes last."""
-    with (
-        tempfile.TemporaryDirectory(prefix="tests-", dir=quick_place()) as folder,
-        ExitStack() as stack,
-    ):
+    with tempfile.TemporaryDirectory(prefix="tests-", dir=quick_place()) as folder:
         taken, temporary = Path(folder, "taken"), Path(folder, "tmp")
         taken.mkdir()
         temporary.mkdir()
-        command = [*_PYTEST, "-p", shared_out.__name__, *arguments]
-        environment = os.environ | {shared_out.FOLDER: str(taken), "TMPDIR": str(temporary)}
-        outputs = [
-            None if number == 0 else stack.enter_context(tempfile.TemporaryFile())
-            for number in range(len(os.sched_getaffinity(0)) + 1)
-        ]
-        processes = [
-            subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-            for output in outputs
-        ]
-        statuses = [process.wait() for process in processes]
-        for output in filter(None, outputs):
-            output.seek(0)
-            sys.stdout.buffer.write(output.read())
-            sys.stdout.flush()
-    return statuses
+        processes = len(os.sched_getaffinity(0)) + 1
+        command = [*_SHARED_OUT, str(processes), str(taken), *arguments]
+        environment = os.environ | {"TMPDIR": str(temporary)}
+        return subprocess.run(command, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":

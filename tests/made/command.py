@@ -13,12 +13,26 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO, NamedTuple
 
+from tests.made import warm_process
 from tests.made.warm_process import Command
 
 PATIENCE_S = 240
 
 Done = subprocess.CompletedProcess[str]
+
+
+class Warm(NamedTuple):
+    """A process that has imported everything, what it reads from, and what it answers to."""
+
+    pid: int
+    asked: IO[str]
+    answers: IO[str]
+
+
+_prepared: list[Warm] = []
+"""Forked from a process that loaded everything: one for each process that is to run tests."""
 
 
 def cgbench(
@@ -32,8 +46,6 @@ def cgbench(
     For what is measured, and for what ends by a signal, take `anew` or `start`.
     """
     warm = _warm()
-    assert warm.stdin is not None
-    assert warm.stdout is not None
     with tempfile.TemporaryDirectory() as folder:
         stdout, stderr = Path(folder, "stdout"), Path(folder, "stderr")
         stdout.touch()
@@ -46,12 +58,13 @@ def cgbench(
             "stdout": str(stdout),
             "stderr": str(stderr),
         }
-        print(json.dumps(command), file=warm.stdin, flush=True)
-        if not select.select([warm.stdout], [], [], PATIENCE_S)[0]:
+        print(json.dumps(command), file=warm.asked, flush=True)
+        if not select.select([warm.answers], [], [], PATIENCE_S)[0]:
             os.killpg(warm.pid, signal.SIGKILL)
+            _prepared.clear()
             _warm.cache_clear()
             raise subprocess.TimeoutExpired(["cgbench", *arguments], PATIENCE_S)
-        status = int(warm.stdout.readline())
+        status = int(warm.answers.readline())
         return Done(["cgbench", *arguments], status, stdout.read_text(), stderr.read_text())
 
 
@@ -77,15 +90,55 @@ def start(*arguments: str | Path) -> subprocess.Popen[str]:
     )
 
 
+def prepare(count: int) -> None:
+    """Fork `count` warm processes from this one, which has loaded everything."""
+    for _ in range(count):
+        asked, answers = os.pipe(), os.pipe()
+        fork = os.fork()
+        if fork == 0:
+            try:
+                os.setsid()
+                # Whoever runs tests, and nobody else, keeps it waiting for more commands.
+                os.close(asked[1])
+                leave()
+                with os.fdopen(asked[0]) as lines, os.fdopen(answers[1], "w") as statuses:
+                    warm_process.answer(lines, statuses)
+            finally:
+                os._exit(0)
+        os.close(asked[0])
+        os.close(answers[1])
+        _prepared.append(Warm(fork, os.fdopen(asked[1], "w"), os.fdopen(answers[0])))
+    atexit.register(leave)
+
+
+def take(number: int) -> None:
+    """Let this process, one of several that run tests, have the warm process of this number."""
+    mine = _prepared.pop(number)
+    leave()
+    _prepared.append(mine)
+
+
+def leave() -> None:
+    """Need the prepared processes no longer: each ends when nobody does."""
+    for warm in _prepared:
+        warm.asked.close()
+        warm.answers.close()
+    _prepared.clear()
+
+
 @functools.cache
-def _warm() -> subprocess.Popen[str]:
+def _warm() -> Warm:
+    if _prepared:
+        return _prepared[0]
     warm = subprocess.Popen(
-        [sys.executable, "-m", "tests.made.warm_process"],
+        [sys.executable, "-m", warm_process.__name__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[2],
         start_new_session=True,
     )
+    assert warm.stdin is not None
+    assert warm.stdout is not None
     atexit.register(warm.communicate)
-    return warm
+    return Warm(warm.pid, warm.stdin, warm.stdout)

@@ -18,7 +18,7 @@ import pkgutil
 import runpy
 import sys
 import traceback
-from typing import TypedDict
+from typing import IO, TypedDict
 
 import cgbench
 from cgbench.judging import change_points
@@ -98,10 +98,9 @@ def _without_root() -> None:
     app.main()
 
 
-def serve() -> None:
-    """Run commands until stdin ends."""
-    load_everything()
-    for line in sys.stdin:
+def answer(asked: IO[str], answers: IO[str]) -> None:
+    """Run the commands that are asked for until no more can be."""
+    for line in asked:
         command: Command = json.loads(line)
         if "history" in command["arguments"]:
             # A second of imports that only this command needs.
@@ -116,8 +115,9 @@ def serve() -> None:
             finally:
                 os._exit(status)
         _child, ended = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(ended), flush=True)
+        print(os.waitstatus_to_exitcode(ended), file=answers, flush=True)
 
 
 if __name__ == "__main__":
-    serve()
+    load_everything()
+    answer(sys.stdin, sys.stdout)
