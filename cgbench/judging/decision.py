@@ -26,16 +26,10 @@ _COUNTED = (
 _VERBS = {"held": ("held", "held"), "without a reading": ("had no reading", "had no reading")}
 
 
-def decide(
-    values: Sequence[Judged], unmet: Sequence[str], failed: Sequence[str] = ()
-) -> tuple[Outcome, str]:
-    """Return the verdict and its reason; `unmet` are preconditions that a workload would need.
-
-    `failed` says why trials failed.
-    """
+def decide(values: Sequence[Judged], unmet: Sequence[str]) -> tuple[Outcome, str]:
+    """Return the verdict and its reason; `unmet` are preconditions that a workload would need."""
     if not any(one.tried.phases for one in values):
-        why = f": {failed[0]}" if failed else ""
-        return Outcome.INCONCLUSIVE, f"no trial reached this option{why}"
+        return Outcome.INCONCLUSIVE, "no trial reached this option"
     outcome, detail = _decided(values, unmet)
     return outcome, f"{_counted(values)}: {detail}"
 

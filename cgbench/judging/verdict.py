@@ -27,8 +27,9 @@ def judge(run: Run, option: str) -> Verdict:
     experiment = run.record.experiment
     values = [value.judge(one) for one in evidence.tried()]
     unmet = [name for name, met in run.record.preconditions.items() if not met]
-    failed = [f"trial {one.number} failed: {one.reason}" for one in run.failed]
-    outcome, reason = decision.decide(values, unmet, failed)
+    outcome, reason = decision.decide(values, unmet)
+    if outcome is Outcome.INCONCLUSIVE and run.failed:
+        reason += f"; trial {run.failed[0].number} failed: {run.failed[0].reason}"
     changed = next((one.yet_changed for one in values if one.yet_changed is not None), None)
     if changed is not None and changed not in reason:
         reason += f"; a value was refused, and yet {changed}"

@@ -9,6 +9,7 @@ import numpy as np
 
 from cgbench.measuring.collect import Harvest
 from cgbench.units import NS_PER_S
+from cgbench.wording import count
 
 LONGEST_GAP_NS = 2 * NS_PER_S
 """Between two readings of a sampler that has real-time priority: no load holds it up so long."""
@@ -60,3 +61,24 @@ def _found(progress: Harvest, asleep_before_ns: int) -> Iterator[str]:
         }
     ):
         yield f"the container of {role} was paused from outside"
+    yield from _unheard(progress)
+
+
+def _unheard(progress: Harvest) -> Iterator[str]:
+    """Say which containers began more often than Docker's events show: restarts are counted by it.
+
+    A container that just began again may have no process yet, and so its probe counts fewer.
+    """
+    if progress.lost is not None:
+        return
+    for one in progress.containers:
+        began = max((log.tally.starts for log in progress.logs.get(one.role, ())), default=0)
+        heard = sum(
+            event.container_id == one.container_id and event.action == "start"
+            for event in progress.events
+        )
+        if began > heard:
+            yield (
+                f"the probe of {one.role} began {count(began, 'time')}, and Docker's events show "
+                f"{count(heard, 'start')}: they cannot be relied on"
+            )

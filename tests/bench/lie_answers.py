@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cgbench.spec.options import OPTIONS
 from tests.bench.short_options import Short
 from tests.made.relay import OK, Document, Relay, Reply, Spoiler, Update, Values, refusal, warned
 
 Answers = Callable[[Update], Reply]
+Answering = Callable[[Relay, str, Document], Document]
+"""Returns what is said of a container, from what the daemon says."""
 
 NO = "the daemon said no"
 WARNING = "Your kernel does not support this. Value discarded."
@@ -21,10 +23,24 @@ _FIELDS = {one.field for one in OPTIONS.values()}
 
 @dataclass
 class Liar(Spoiler):
-    """A spoiler that answers each update as a function does, and questions as another does."""
+    """A spoiler that answers each update as a function does, and questions as another does.
+
+    Of the events of the kind that it `hides` only the first is known of each container.
+    """
 
     answers: Answers
-    says: Callable[[Relay, str, Document], Document] = lambda _relay, _container, said: said
+    says: Answering
+    hides: str
+    _begun: set[str] = field(default_factory=set)
+
+    def hears(self, event: Document) -> bool:
+        """Keep to itself that a container was started again."""
+        if not self.hides or event.get("Action") != self.hides:
+            return True
+        container = str(event["id"])
+        again = container in self._begun
+        self._begun.add(container)
+        return not again
 
     def update(self, update: Update) -> Reply:
         """Answer as the function does."""
@@ -265,6 +281,11 @@ def ordered(what: str) -> Answers:
         return reply
 
     return answer
+
+
+def as_it_is(_relay: Relay, _container: str, said: Document) -> Document:
+    """Say what the daemon says."""
+    return said
 
 
 def as_asked(relay: Relay, container: str, said: Document) -> Document:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from cgbench.records.verdict import Outcome
 from tests.bench import lie_answers as lie
-from tests.bench.lie_answers import Answers, Liar
+from tests.bench.lie_answers import Answering, Answers, Liar
 from tests.bench.short_options import Short
 from tests.bench.spoiled import Expected, Kind, must
 from tests.made.relay import Reply, warned
@@ -113,20 +114,27 @@ def _discards(short: Short) -> str | None:
     return short.unable if short.name == "cpuset-mems" else None
 
 
+@dataclass(frozen=True)
+class _Each:
+    """How each option's updates are answered, where that differs."""
+
+    answers: Callable[[Short], Answers]
+
+
 def _kind(
     name: str,
     does: str,
-    answers: Answers | Callable[[Short], Answers],
+    answers: Answers | _Each,
     expected: Says,
     unmet: Unmet = _in_force,
     *,
-    says: Callable[..., object] | None = None,
-    for_each: bool = False,
+    says: Answering = lie.as_it_is,
+    hides: str = "",
     attended: bool = False,
 ) -> Kind:
     def spoiler(short: Short) -> Liar:
-        made = answers(short) if for_each else answers  # type: ignore[arg-type]
-        return Liar(made, says) if says else Liar(made)  # type: ignore[arg-type]
+        made = answers.answers(short) if isinstance(answers, _Each) else answers
+        return Liar(made, says, hides)
 
     stated = expected if callable(expected) else lambda _short: expected
     return Kind(name, does, spoiler, stated, unmet, attended=attended)
@@ -166,11 +174,11 @@ KINDS: tuple[Kind, ...] = (
     _kind("undone before", "undoes it before it answers", lie.undone_before_the_answer,
           _undone_unseen),
     _kind("undone at once", "undoes it as soon as it has answered", lie.undone(0.0), _undone),
-    _kind("undone", "undoes it in mid-phase", lambda short: lie.undone(_phase_s(short) / 2),
-          must(REVERTED), for_each=True),
+    _kind("undone", "undoes it in mid-phase", _Each(lambda short: lie.undone(_phase_s(short) / 2)),
+          must(REVERTED)),
     _kind("twice", "undoes it in the phase and applies it again",
-          lambda short: lie.undone(0.3 * _phase_s(short), 0.6 * _phase_s(short)),
-          must(REVERTED, says="came back"), _looked_at_once, for_each=True),
+          _Each(lambda short: lie.undone(0.3 * _phase_s(short), 0.6 * _phase_s(short))),
+          must(REVERTED, says="came back"), _looked_at_once),
     _kind("flapping", "undoes it and applies it again all the time",
           lie.undone(*(0.1 * at for at in range(1, 30))), must(REVERTED), _looked_at_once),
     _kind("every second", "drops every second one", lie.every_second(lie.dropped), must(WRONG)),
@@ -193,8 +201,8 @@ KINDS: tuple[Kind, ...] = (
     _kind("odd warnings", "warns in a text and no list", lie.applied(
         Reply(body=b'{"Warnings": "all is well"}')), _honest),
     _kind("empty answer", "applies it and answers 204", lie.applied(Reply(204, b"")), _honest),
-    _kind("besides", "changes another option, too", lie.besides,
-          must(WRONG, says="nobody asked"), _keeps_its_files, for_each=True),
+    _kind("besides", "changes another option, too", _Each(lie.besides),
+          must(WRONG, says="nobody asked"), _keeps_its_files),
     _kind("elsewhere", "applies it to another container", lie.elsewhere(also_here=False),
           must(WRONG, says="nobody asked"), _keeps_its_files, attended=True),
     _kind("elsewhere, too", "applies it to another container as well",
@@ -210,6 +218,10 @@ KINDS: tuple[Kind, ...] = (
           lie.instead(lie.other), must(WRONG), says=lie.as_asked),
     _kind("declared otherwise", "applies it, and inspect says something else", lie.honest,
           must(WRONG, says="inspect"), says=lie.otherwise),
+    _kind("keeps restarts secret", "does nothing, declares it, and hides that containers start",
+          lie.dropped, must(INCONCLUSIVE, says="cannot be relied on"),
+          _only("restart", why="containers that do not end are not started again"),
+          says=lie.as_asked, hides="start"),
     _kind("no JSON", "answers something else than JSON", lie.told(Reply(body=b"all is well")),
           must(INCONCLUSIVE, says="no JSON object"), _any),
     _kind("a list", "answers JSON that is no object", lie.told(Reply(body=b"[1, 2]")),

@@ -112,9 +112,3 @@ def test_what_a_disturbed_host_leaves_open_has_arrived_where_the_file_holds_it()
     # Where nothing was there to be seen, nothing is known of it.
     assert decide((DISTURBED, IGNORED), ())[0] is Outcome.IGNORED
     assert decide((replace(arrived, due=False), IGNORED), ())[0] is Outcome.IGNORED
-
-
-def test_without_a_trial_the_reason_is_that_of_the_first_one_that_failed() -> None:
-    outcome, reason = decide((MISSING,), (), ["trial 1 failed: Docker does not answer"])
-    assert outcome is Outcome.INCONCLUSIVE
-    assert reason == "no trial reached this option: trial 1 failed: Docker does not answer"

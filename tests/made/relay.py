@@ -24,6 +24,7 @@ from tests.made.wire import Head, Wire, connected
 _UPDATE = re.compile(r"POST /v[0-9.]+/containers/([0-9a-f]{64})/update")
 _START = re.compile(r"POST /v[0-9.]+/containers/([0-9a-f]{64})/start")
 _INSPECT = re.compile(r"GET /v[0-9.]+/containers/([0-9a-f]{64})/json")
+_EVENTS = re.compile(r"GET /v[0-9.]+/events")
 
 Document = dict[str, object]
 Values = Mapping[str, object]
@@ -172,6 +173,10 @@ class Spoiler:
         """Return what is said of a container."""
         return document
 
+    def hears(self, event: Document) -> bool:
+        """Say whether an event is to be known of."""
+        return True
+
 
 class Relay:
     """The proxy while it listens: what it saw, and what it still has to do.
@@ -236,6 +241,12 @@ class Relay:
             return Reply(reply.status, json.dumps(said).encode())
         return None
 
+    def heard(self, lines: bytes) -> bytes:
+        """Return what is to be known of a stream of events."""
+        kept = (line for line in lines.splitlines(keepends=True)
+                if not line.strip() or self.spoiler.hears(json.loads(line)))  # fmt: skip
+        return b"".join(kept)
+
     def knows(self, request: Head) -> bool:
         """Say whether a request is one that spoilers know."""
         line = " ".join(request.first)
@@ -297,7 +308,8 @@ class _Handler(socketserver.BaseRequestHandler):
                 if head.length is None and not head.chunked:
                     daemon.pass_rest(client)
                     return False
-                daemon.pass_body(head, client)
+                events = _EVENTS.match(" ".join(request.first))
+                daemon.pass_body(head, client, self.server.relay.heard if events else bytes)
             return head.fields.get("connection", "").lower() != "close"
         return False
 

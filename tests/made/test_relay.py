@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.made import daemon
-from tests.made.relay import OK, Docker, Relay, Reply, Spoiler, Update, listening, refusal
+from tests.made.relay import OK, Docker, Document, Relay, Reply, Spoiler, Update, listening, refusal
 from tests.made.wire import Wire, connected
 
 CONTAINER = "c" * 64
@@ -121,6 +121,23 @@ def test_a_stream_is_passed_on_piece_by_piece_until_it_breaks(tmp_path: Path) ->
         assert head.chunked
         connection.shutdown(socket.SHUT_WR)
         assert b'"Action": "start"' in connection.recv(4096) + connection.recv(4096)
+
+
+def test_an_event_that_is_not_to_be_known_of_is_left_out(tmp_path: Path) -> None:
+    class Deaf(Spoiler):
+        def hears(self, event: Document) -> bool:
+            return event["Action"] != "start"
+
+    path = tmp_path / "real.sock"
+    with (
+        daemon.listening(path, cut="/events"),
+        listening(Deaf(), Docker(str(path))) as relay,
+        connected(relay.address) as connection,
+        Wire(connection) as wire,
+    ):
+        wire.send(b"GET /v1.41/events HTTP/1.1\r\n\r\n")
+        assert wire.head() is not None
+        assert b"start" not in connection.recv(4096)
 
 
 def test_only_root_can_reach_it_and_nothing_of_it_is_left(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -83,10 +83,10 @@ class Wire:
         """Send bytes to the other end."""
         self.connection.sendall(data)
 
-    def pass_body(self, head: Head, to: Wire) -> None:
-        """Pass a body on as it comes."""
+    def pass_body(self, head: Head, to: Wire, keep: Callable[[bytes], bytes] = bytes) -> None:
+        """Pass a body on as it comes; of each chunk what is to be kept of it."""
         if head.chunked:
-            self._pass_chunks(to)
+            self._pass_chunks(to, keep)
         else:
             self._pass(to, head.length or 0)
 
@@ -114,13 +114,16 @@ class Wire:
             to.send(part)
             left -= len(part)
 
-    def _pass_chunks(self, to: Wire) -> None:
+    def _pass_chunks(self, to: Wire, keep: Callable[[bytes], bytes]) -> None:
         while True:
             line = self._file.readline(_LONGEST_LINE)
             if not line:
                 raise ConnectionError("the other end closed within a body")
             size = int(line.split(b";")[0], 16)
-            to.send(line + self._file.read(size) + self._file.readline(_LONGEST_LINE))
+            data, end = self._file.read(size), self._file.readline(_LONGEST_LINE)
+            kept = keep(data)
+            if kept or not size:
+                to.send(b"%x\r\n%s%s" % (len(kept), kept, end))
             if not size:
                 return
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from cgbench.engine.streams import Event
 from cgbench.measuring import interference
 from cgbench.measuring.collect import Harvest
+from cgbench.measuring.probe import Tally, WorkerLog
 from cgbench.measuring.readings import Readings
 from cgbench.records.trial import ContainerRecord
 
@@ -70,3 +73,29 @@ def test_a_host_that_slept_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert interference.found(Harvest(0), before) == "the host slept for 20.0 s"
     monkeypatch.setattr(interference, "asleep_ns", lambda: before + S // 100)
     assert interference.found(Harvest(0), before) is None
+
+
+def heard(*, began: int, starts: int, lost: str | None = None) -> str | None:
+    """Return what is said of a container whose probe began so often, with so many events."""
+    tally = Tally(starts=began)
+    log = cast(WorkerLog, SimpleNamespace(tally=tally))
+    events = [Event("id-w", at * S, "start", None) for at in range(starts)]
+    events.append(Event("id-else", S, "start", None))
+    progress = Harvest(0, containers=[WORKER], events=events, logs={"worker": (log,)}, lost=lost)
+    return interference.found(progress, interference.asleep_ns())
+
+
+def test_a_container_that_began_more_often_than_docker_says_is_named() -> None:
+    assert heard(began=3, starts=1) == (
+        "the probe of worker began 3 times, and Docker's events show 1 start: they cannot be "
+        "relied on"
+    )
+
+
+def test_a_container_that_docker_has_just_started_need_not_have_begun() -> None:
+    assert heard(began=3, starts=3) is None
+    assert heard(began=3, starts=4) is None
+
+
+def test_events_that_are_known_to_be_lost_are_not_missed_twice() -> None:
+    assert heard(began=3, starts=1, lost="the stream broke") is None
