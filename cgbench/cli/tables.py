@@ -22,6 +22,7 @@ from cgbench.records.run import Host, PointKey
 from cgbench.records.truth import SIGNS, TruthTable
 from cgbench.reporting.words import comparison, states
 from cgbench.reporting.words.history import change_words, headline, parted, rules, title
+from cgbench.reporting.words.truth_cells import astray
 from cgbench.spec.judged import judged_metric
 from cgbench.units import format_size
 
@@ -39,6 +40,10 @@ def print_truth(table: TruthTable) -> None:
         sign = SIGNS[one.verdict]
         _add_row(shown, f"--{one.option}", f"{sign} {one.verdict.value}", one.reason)
     console.print(shown)
+    for row in table.rows:
+        for lifting in row.liftings:
+            if lifting.right is False:
+                _line(console, f"--{row.verdict.option}: {astray(lifting).replace('`', '')}")
     for pair in table.interactions:
         if pair.outcome == Meeting.DISTURBED:
             _line(console, f"--{pair.b} {pair.b_value} undid --{pair.a} {pair.a_value}")

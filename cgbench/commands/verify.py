@@ -12,10 +12,18 @@ from pathlib import Path
 from cgbench.commands.session import Session
 from cgbench.engine import endpoint
 from cgbench.host import description, preconditions
-from cgbench.judging import undone, verdict
+from cgbench.judging import lifted, undone, verdict
 from cgbench.judging.run import load
 from cgbench.measuring import run
-from cgbench.measuring.idle import born, bounds, daemon_restart, interactions, states, survival
+from cgbench.measuring.idle import (
+    born,
+    bounds,
+    daemon_restart,
+    interactions,
+    lifting,
+    states,
+    survival,
+)
 from cgbench.measuring.idle.containers import Supply
 from cgbench.measuring.progress import Silent
 from cgbench.records import writing
@@ -91,7 +99,7 @@ def verify(
 ) -> TruthTable:
     """Measure what each of the given options really does here; in the registry's order.
 
-    `quick` stops at the verdicts: no bounds, no births, no survival, no states.
+    `quick` stops at the verdicts: no bounds, no liftings, no births, no survival, no states.
 
     `disturb_daemon` has systemd read its units anew and restarts the daemon, to see which values
     survive that; `stop_containers` allows that others' containers stop with it.
@@ -104,7 +112,7 @@ def verify(
     rows = {one.name: Row(verdict=verdicts[one.name]) for one in chosen}
     with Supply(session.site(), progress=session.detail) as supply:
         for one in () if quick else chosen:
-            session.progress(f"{one.flag}: bounds, born against changed, survival, states")
+            session.progress(f"{one.flag}: bounds, lifting, born against changed, survival, states")
             bounded, births = bounds.measure(one, supply), born.born_vs_changed(one, supply)
             survived, *further = survival.measure(one, supply)
             rows[one.name] = Row(
@@ -114,13 +122,14 @@ def verify(
                 survival=survived,
                 further_survival=tuple(further),
                 states=states.measure(one, supply),
+                liftings=lifting.measure(one, supply),
             )
     if disturb_daemon:
         stages = daemon_restart.across_daemon_restart(
             chosen, session.site(), progress=session.detail, stop_containers=stop_containers
         )
         rows = {name: _with_stages(row, stages.get(name, ())) for name, row in rows.items()}
-    rows = {name: undone.by_survival(row) for name, row in rows.items()}
+    rows = {name: lifted.by_liftings(undone.by_survival(row)) for name, row in rows.items()}
     return TruthTable(
         host=description.describe(session.engine.describe()),
         started=started,

@@ -86,6 +86,38 @@ class Attempt(Model):
     lifted: bool | None
 
 
+class Lifting(Model):
+    """A limit, and an update that should lift it: of the same option or another, or out of reach.
+
+    `limit` and `by` are options as typed, `sent` is the second request's JSON. `file` is where the
+    kernel keeps the limit: `before` is its text under the limit, `after` at last, `asked` what the
+    update asks for. `declared` are the fields of HostConfig afterwards that limit the same thing,
+    and `declares` the texts of the file that they stand for. `lifted` says that the file holds what
+    was asked for; None where the limit had not taken hold. `right` says that Docker's answer and
+    all that it declares are what the kernel holds.
+    """
+
+    option: Name
+    limit: Foreign
+    by: Foreign
+    sent: Foreign
+    outcome: Outcome
+    message: Foreign
+    file: Foreign | None
+    before: Foreign | None
+    after: Foreign | None
+    asked: Foreign | None
+    declared: Foreign
+    declares: tuple[Foreign, ...]
+    lifted: bool | None
+    right: bool | None
+
+    @property
+    def fails(self) -> bool:
+        """Whether Docker answered that it lifted a limit which is still there."""
+        return self.outcome != "rejected" and self.lifted is False
+
+
 StageName = Literal[
     "another update", "another container", "pause", "restart",
     "daemon reload", "another container after a reload", "daemon restart",

@@ -14,6 +14,7 @@ from cgbench.records.idle_findings import (
     Attempt,
     BornVsChanged,
     Interaction,
+    Lifting,
     StateFinding,
     Survival,
 )
@@ -72,7 +73,8 @@ class Row(Model):
     """Everything known of one option on one host.
 
     `survival` is that of the option's example, `further_survival` that of other values of it.
-    `states` are updates of a container in each state.
+    `states` are updates of a container in each state, `liftings` updates that should lift its
+    limit.
     """
 
     verdict: Verdict
@@ -81,6 +83,7 @@ class Row(Model):
     survival: Survival | None = None
     further_survival: tuple[Survival, ...] = ()
     states: tuple[StateFinding, ...] = ()
+    liftings: tuple[Lifting, ...] = ()
 
     @property
     def survivals(self) -> tuple[Survival, ...]:
@@ -105,6 +108,7 @@ class Row(Model):
             "survival": None if self.survival is None else self.survival.model_dump(mode="json"),
             "further_survival": [one.model_dump(mode="json") for one in self.further_survival],
             "states": [one.model_dump(mode="json") for one in self.states],
+            "liftings": [one.model_dump(mode="json") for one in self.liftings],
         }
 
 
@@ -142,8 +146,9 @@ class TruthTable(Model):
         rows = []
         for entry in document["options"]:
             outside = {key: entry[key] for key in ("bounds", "born_vs_changed", "survival")}
-            # Tables of an older cgbench have the example only, and no states.
-            outside |= {key: entry.get(key, ()) for key in ("further_survival", "states")}
+            # Tables of an older cgbench have the example only, no states and no liftings.
+            later = ("further_survival", "states", "liftings")
+            outside |= {key: entry.get(key, ()) for key in later}
             inside = {key: value for key, value in entry.items() if key not in outside}
             rows.append({"verdict": inside, **outside})
         head = {key: document[key] for key in ("schema_version", "host", "started", "elapsed_s")}

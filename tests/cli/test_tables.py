@@ -96,6 +96,12 @@ def test_a_baseline_is_printed_within_80_columns(capsys: Any) -> None:
     assert next(line for line in lines if "77777" in line).split()[-2:] == ["–", "–"]
 
 
+def test_a_limit_that_stays_is_printed_below_the_table(capsys: Any) -> None:
+    tables.print_truth(truth_tables.table(Outcome.EFFECTIVE))
+    out = capsys.readouterr().out
+    assert "--cpus: --memory-swap -1 after --memory 64m --memory-swap 384m is accepted" in out
+
+
 BRACKETS = "[/x] [bold]\x1b[2J"
 SHOWN = r"[/x] [bold]\x1b[2J"
 

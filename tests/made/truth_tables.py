@@ -9,6 +9,7 @@ from cgbench.records.idle_findings import (
     Held,
     Interaction,
     Kind,
+    Lifting,
     Meeting,
     Stage,
     State,
@@ -89,8 +90,20 @@ def attempt(option: str, *, outcome: str = "accepted", changed: bool = True) -> 
     )  # fmt: skip
 
 
+def lifting(option: str, *, lifted: bool, message: str = "") -> Lifting:
+    """Return a limit that Docker says it lifted."""
+    unlimited = "9223372036854771712"
+    return Lifting(
+        option=option, limit="--memory 64m --memory-swap 384m", by="--memory-swap -1",
+        sent='{"MemorySwap": -1}', outcome="accepted", message=message,
+        file="memory.memsw.limit_in_bytes", before="402653184",
+        after=unlimited if lifted else "402653184", asked=unlimited, declared="MemorySwap -1",
+        declares=(unlimited,), lifted=lifted, right=lifted,
+    )  # fmt: skip
+
+
 def row(option: str, outcome: Outcome) -> Row:
-    """Return a row with bounds, both births and a survival that failed."""
+    """Return a row with bounds, both births, and a lifting and a survival that failed."""
     held = Held(declared="1", enforced="1")
     return Row(
         verdict=verdict(option, outcome),
@@ -135,6 +148,7 @@ def row(option: str, outcome: Outcome) -> Row:
             StateFinding(option=option, state="paused", value="1", sent="1", missed=HOSTILE),
             updated("exited", "1", "2", in_force=When.START, message=HOSTILE, option=option),
         ),
+        liftings=(lifting(option, lifted=False, message=HOSTILE),),
     )  # fmt: skip
 
 

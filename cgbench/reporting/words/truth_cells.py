@@ -9,6 +9,7 @@ from cgbench.records.idle_findings import (
     Attempt,
     BornVsChanged,
     Difference,
+    Lifting,
     Stage,
     StageName,
     Survival,
@@ -220,12 +221,26 @@ def surprises(row: Row) -> list[str]:
         found.append(f"{listed(list(refused_and_changed))}: refused, and yet something changed")
     if any(one.same is False for one in row.born_vs_changed):
         found.append("`docker run` with the same value has another result than `docker update`")
+    found += [astray(one) for one in row.liftings if one.right is False]
     if liftable(row) is False:
         found.append("no update that was tried lifts it again")
     return found + states.surprises(row)
 
 
+def astray(one: Lifting) -> str:
+    """Say how Docker's word and the kernel part over a limit that was to be lifted."""
+    holds = f"{one.file} holds {one.after}"
+    if one.fails:
+        return (
+            f"`{one.by}` after `{one.limit}` is accepted and lifts nothing: Docker declares "
+            f"{one.declared}, and {holds}"
+        )
+    what = "is refused" if one.outcome == "rejected" else "lifts it"
+    return f"`{one.by}` after `{one.limit}` {what}, yet Docker declares {one.declared}, and {holds}"
+
+
 def liftable(row: Row) -> bool | None:
     """Return whether any update lifted the limit again; None where none was in force."""
     tried = [one.lifted for one in row.bounds if one.how == "update" and one.lifted is not None]
+    tried += [one.lifted for one in row.liftings if one.lifted is not None]
     return any(tried) if tried else None

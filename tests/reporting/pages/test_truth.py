@@ -21,7 +21,7 @@ from cgbench.reporting.words import truth as truth_words
 from cgbench.reporting.words import truth_cells
 from cgbench.spec.options import OPTIONS
 from tests.made.command import anew, cgbench
-from tests.made.truth_tables import HOSTILE, attempt, meeting, row, table, unseen, verdict
+from tests.made.truth_tables import HOSTILE, attempt, lifting, meeting, row, table, unseen, verdict
 from tests.reporting.test_render import Page, embedded
 
 EFFECTIVE, IGNORED, IMPRECISE = Outcome.EFFECTIVE, Outcome.IGNORED, Outcome.IMPRECISE
@@ -143,6 +143,25 @@ def test_what_undid_an_option_is_on_the_page(tmp_path: Path) -> None:
     assert "another update: lost" in page
 
 
+def test_a_limit_that_stays_is_a_row_of_the_page_and_among_the_findings(tmp_path: Path) -> None:
+    found = table(EFFECTIVE)
+    page = render.write_truth([found], tmp_path / "t.html").read_text()
+    assert "Lifting the limit" in page
+    assert "402653184 → 402653184" in page
+    assert any(
+        "`--memory-swap -1` after `--memory 64m --memory-swap 384m` is accepted and lifts nothing: "
+        "Docker declares MemorySwap -1, and memory.memsw.limit_in_bytes holds 402653184" in sentence
+        for sentence in truth_words.findings(found)
+    )
+
+
+def test_what_is_lifted_and_still_declared_is_said_and_so_is_a_refusal_that_lifts() -> None:
+    one = lifting("memory-swap", lifted=True).model_copy(update={"right": False})
+    assert "lifts it, yet Docker declares MemorySwap -1" in truth_cells.astray(one)
+    refused = one.model_copy(update={"outcome": "rejected"})
+    assert "is refused, yet Docker declares MemorySwap -1" in truth_cells.astray(refused)
+
+
 def test_nothing_is_found_where_nothing_was_measured() -> None:
     assert truth_words.findings(table(IGNORED, bare=True)) == []
 
@@ -160,7 +179,10 @@ def test_a_limit_is_liftable_if_any_update_lifted_it() -> None:
     untried = attempt("cpus").model_copy(update={"lifted": None})
     assert truth_cells.liftable(base) is False
     assert truth_cells.liftable(base.model_copy(update={"bounds": (*base.bounds, lifted)})) is True
-    assert truth_cells.liftable(base.model_copy(update={"bounds": (untried,)})) is None
+    nothing = base.model_copy(update={"bounds": (untried,), "liftings": ()})
+    assert truth_cells.liftable(nothing) is None
+    by_another = nothing.model_copy(update={"liftings": (lifting("cpus", lifted=True),)})
+    assert truth_cells.liftable(by_another) is True
 
 
 # Cells
