@@ -61,6 +61,11 @@ def _power_of_two(short: Short) -> Expected:
     return must(EFFECTIVE) if short.name == "cpu-shares" else must(WRONG)
 
 
+def _lifted(short: Short) -> Expected:
+    """This daemon keeps a swap of -1 to itself, so that nothing reaches the kernel."""
+    return must(IGNORED) if short.name == "memory-swap" else must(WRONG)
+
+
 def _any(_short: Short) -> str | None:
     return None
 
@@ -170,7 +175,7 @@ KINDS: tuple[Kind, ...] = (
           _cpu_time),
     _kind("MB for MiB", "takes binary units for decimal ones", lie.instead(lie.in_thousands),
           _nearly, _bytes),
-    _kind("unlimited", "lifts the limit", lie.instead(lie.unlimited), must(WRONG), _liftable),
+    _kind("unlimited", "lifts the limit", lie.instead(lie.unlimited), _lifted, _liftable),
     _kind("undone before", "undoes it before it answers", lie.undone_before_the_answer,
           _undone_unseen),
     _kind("undone at once", "undoes it as soon as it has answered", lie.undone(0.0), _undone),

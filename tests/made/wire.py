@@ -72,12 +72,16 @@ class Wire:
         """Return the whole body of a request or of an answer that has an end."""
         if not head.chunked:
             return self._file.read(head.length or 0)
-        parts = []
-        while size := int(self._file.readline(_LONGEST_LINE).split(b";")[0] or b"0", 16):
-            parts.append(self._file.read(size))
-            self._file.readline(_LONGEST_LINE)
+        return b"".join(iter(self.chunk, b""))
+
+    def chunk(self) -> bytes:
+        """Return what is in the next chunk, nothing at the end. Raises ConnectionError without."""
+        line = self._file.readline(_LONGEST_LINE)
+        if not line:
+            raise ConnectionError("the other end closed within a body")
+        data = self._file.read(int(line.split(b";")[0], 16))
         self._file.readline(_LONGEST_LINE)
-        return b"".join(parts)
+        return data
 
     def send(self, data: bytes) -> None:
         """Send bytes to the other end."""
@@ -115,17 +119,10 @@ class Wire:
             left -= len(part)
 
     def _pass_chunks(self, to: Wire, keep: Callable[[bytes], bytes]) -> None:
-        while True:
-            line = self._file.readline(_LONGEST_LINE)
-            if not line:
-                raise ConnectionError("the other end closed within a body")
-            size = int(line.split(b";")[0], 16)
-            data, end = self._file.read(size), self._file.readline(_LONGEST_LINE)
-            kept = keep(data)
-            if kept or not size:
-                to.send(b"%x\r\n%s%s" % (len(kept), kept, end))
-            if not size:
-                return
+        for data in iter(self.chunk, b""):
+            if kept := keep(data):
+                to.send(b"%x\r\n%s\r\n" % (len(kept), kept))
+        to.send(b"0\r\n\r\n")
 
 
 def connected(path: str) -> socket.socket:
