@@ -13,9 +13,17 @@ from tests.bench.spoiled import Case
 pytestmark = pytest.mark.docker
 
 CASES = [
-    ("dropped", "pids-limit"),
     ("late", "pids-limit"),
-    ("halved", "cpu-quota"),
+    ("halved", "cpu-period"),
+    ("after its phase", "cpu-period"),
+    ("undone", "cpuset-cpus"),
+    ("every second", "cpuset-cpus"),
+    ("refused, applied", "cpus"),
+    ("warned, dropped", "cpu-rt-period"),
+    ("besides", "cpus"),
+    ("other key", "cpu-period"),
+    ("declared otherwise", "cpuset-cpus"),
+    ("no JSON", "cpus"),
 ]
 
 

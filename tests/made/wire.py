@@ -79,7 +79,10 @@ class Wire:
         line = self._file.readline(_LONGEST_LINE)
         if not line:
             raise ConnectionError("the other end closed within a body")
-        data = self._file.read(int(line.split(b";")[0], 16))
+        size = int(line.split(b";")[0], 16)
+        data = self._file.read(size)
+        if len(data) < size:
+            raise ConnectionError("the other end closed within a chunk")
         self._file.readline(_LONGEST_LINE)
         return data
 
