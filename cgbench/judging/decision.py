@@ -85,7 +85,11 @@ def _deaf(values: Sequence[Judged]) -> str | None:
 
     What may be explained otherwise does not say that it is deaf.
     """
-    held = [one for one in values if one.shown and not one.departed]
+    held = [
+        one
+        for one in values
+        if one.shown and not one.departed and one.outcome is not Outcome.INCONCLUSIVE
+    ]
     wrong = any(one.outcome is Outcome.WRONG for one in held)
     if len({one.tried.metric for one in held}) > 1:
         # Figures of several metrics do not follow one another.
@@ -94,9 +98,10 @@ def _deaf(values: Sequence[Judged]) -> str | None:
         return None
     felt = [one.tried.felt for one in held if one.tried.felt is not None]
     medians = [one.median for one in felt]
+    above = next((f": {one.tried.above}" for one in held if one.tried.above is not None), "")
     return (
         f"the file was set each time, and {held[0].tried.metric} stayed between "
-        f"{quantity(min(medians), felt[0].unit)} and {quantity(max(medians), felt[0].unit)}"
+        f"{quantity(min(medians), felt[0].unit)} and {quantity(max(medians), felt[0].unit)}{above}"
     )
 
 

@@ -15,11 +15,12 @@ from pathlib import Path
 
 from cgbench.host import lock
 from cgbench.records.verdict import Outcome
-from tests.bench import lie_times
+from tests.bench import host_list, lie_list, lie_times
 from tests.bench.figure import Figure, at_most
-from tests.bench.lie_list import KINDS
 from tests.bench.short_options import shorts
 from tests.bench.spoiled import Case, Found, Kind, folder
+
+KINDS = (*lie_list.KINDS, *host_list.KINDS)
 
 
 def cases(kinds: Sequence[Kind], options: Sequence[str]) -> Iterator[Case | str]:

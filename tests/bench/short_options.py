@@ -259,7 +259,7 @@ def shorts() -> Mapping[str, Short]:
         Short(OPTIONS["cpu-shares"], _SHARES),
         Short(
             OPTIONS["cpuset-cpus"],
-            _spin('cpuset-cpus = "0-1"', 'cpuset-cpus = ["0", "1"]', workers=2),
+            _spin('cpuset-cpus = "0-1"', 'cpuset-cpus = ["0", "0-1", "1"]', workers=2),
             holds="names",
         ),
         Short(

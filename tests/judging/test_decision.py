@@ -98,6 +98,23 @@ def test_where_nothing_can_be_shown_an_unmet_precondition_is_named() -> None:
     assert "two-nodes" in reason
 
 
+def test_a_disturbed_value_does_not_make_a_workload_deaf() -> None:
+    values = [one(Outcome.WRONG, "wrong", value=0.34, asked=0.3, shown=True),
+              one(Outcome.EFFECTIVE, "held", value=0.38, asked=0.38, shown=True),
+              one(Outcome.INCONCLUSIVE, "disturbed", value=0.4, asked=0.6, shown=True)]  # fmt: skip
+    assert decide(values, ())[0] is Outcome.WRONG
+
+
+def test_what_keeps_a_deaf_workload_low_is_named() -> None:
+    values = [one(Outcome.WRONG, "wrong", value=0.2, asked=asked, shown=True)
+              for asked in (0.4, 0.8)]  # fmt: skip
+    below = [replace(each, tried=replace(each.tried, above="cpu.max of /docker is 20000"))
+             for each in values]  # fmt: skip
+    outcome, reason = decide(below, ())
+    assert outcome is Outcome.INEFFECTIVE
+    assert reason.endswith("between 0.200 CPUs and 0.200 CPUs: cpu.max of /docker is 20000")
+
+
 def test_figures_of_several_metrics_do_not_show_that_a_workload_is_deaf() -> None:
     wrong = one(Outcome.WRONG, "wrong", value=1.0, asked=8.0, shown=True)
     other = replace(HELD, tried=replace(HELD.tried, metric="off_mask_cpu_ms"))

@@ -21,6 +21,7 @@ from pathlib import Path
 from cgbench.engine.endpoint import STANDARD
 from tests.made.wire import Head, Wire, connected
 
+_CREATE = re.compile(r"POST /v[0-9.]+(/containers/create\S*)")
 _UPDATE = re.compile(r"POST /v[0-9.]+/containers/([0-9a-f]{64})/update")
 _START = re.compile(r"POST /v[0-9.]+/containers/([0-9a-f]{64})/start")
 _INSPECT = re.compile(r"GET /v[0-9.]+/containers/([0-9a-f]{64})/json")
@@ -162,6 +163,10 @@ class Spoiler:
         """Prepare the host before a run, and put it back after it."""
         yield
 
+    def created(self, relay: Relay, document: Document) -> Document:
+        """Return what a container shall be."""
+        return document
+
     def started(self, relay: Relay, container: str) -> None:
         """Do something to a container that has been started, before cgbench knows of it."""
 
@@ -227,6 +232,8 @@ class Relay:
         line = " ".join(request.first)
         if found := _UPDATE.match(line):
             return self._updated(found[1], json.loads(body))
+        if found := _CREATE.match(line):
+            return self.docker.ask("POST", found[1], self.spoiler.created(self, json.loads(body)))
         if found := _START.match(line):
             container, reply = found[1], pass_on()
             if reply.ok:
@@ -250,7 +257,7 @@ class Relay:
     def knows(self, request: Head) -> bool:
         """Say whether a request is one that spoilers know."""
         line = " ".join(request.first)
-        return any(one.match(line) for one in (_UPDATE, _START, _INSPECT))
+        return any(one.match(line) for one in (_CREATE, _UPDATE, _START, _INSPECT))
 
     def _updated(self, container: str, body: Document) -> Reply:
         begin_ns = time.monotonic_ns()
