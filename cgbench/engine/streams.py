@@ -27,7 +27,7 @@ class Stats:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a container: `action` is `start`, `die`, `oom` or `pause`.
+    """Something that happened to a container: `action` is `start`, `die`, `oom`, `pause` or `kill`.
 
     `t_ns` is CLOCK_MONOTONIC.
     """
@@ -81,7 +81,7 @@ class StatsStream:
 
 
 class EventStream:
-    """Records starts, ends, OOM kills and pauses of a run's containers in a thread.
+    """Records starts, ends, OOM kills, pauses and signals of a run's containers in a thread.
 
     `broken` says why the stream ended before `finish`, None while it did not; `errors` are those
     that an interrupted stream raises.
@@ -109,7 +109,7 @@ class EventStream:
         why = "the daemon closed it"
         try:
             for message in self._stream:
-                if message.get("Action") in ("start", "die", "oom", "pause"):
+                if message.get("Action") in ("start", "die", "oom", "pause", "kill"):
                     self._events.append(self._event(message))
         except self._errors as error:
             why = str(error) or type(error).__name__

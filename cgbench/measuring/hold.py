@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 from cgbench.engine.engine import Engine
 from cgbench.errors import TrialError
 from cgbench.host import interrupts, procfs
-from cgbench.measuring.container import Running, snapshot, why_ended
+from cgbench.measuring.container import Running, counted, snapshot, why_ended
 from cgbench.measuring.progress import Watcher
 from cgbench.records.trial import Ending
 from cgbench.units import NS_PER_S
 
 _SNAPSHOT_EVERY_S = 0.5
+# An exit status beyond this one is that of a signal.
+_SIGNALLED = 128
 # By SIGSTOP, or by a debugger: proc(5).
 _STOPPED = ("T", "t")
 
@@ -48,7 +50,8 @@ class Lookout:
         """Wait until `deadline_ns`, or until a container ends.
 
         Returns how one ended if it may, and raises TrialError as soon as one does otherwise, or
-        was stopped by somebody's signal; that is looked for twice a second.
+        was stopped by somebody's signal; that is looked for twice a second. It may end by itself
+        or for lack of memory, and not by somebody else.
         """
         while (left := deadline_ns - time.monotonic_ns()) > 0:
             if time.monotonic() >= self._next_snapshot:
@@ -62,10 +65,12 @@ class Lookout:
                 t_ns = time.monotonic_ns()
                 self._poll.unregister(descriptor)
                 (ended,) = (one for one in self._containers if one.pidfd == descriptor)
+                # Its group is about to go.
+                oom_killed = bool(counted(ended.cgroup).get("oom_kills"))
                 reason = why_ended(self._engine, ended.spec.role, ended.container_id)
                 if not may_end:
                     raise TrialError(reason)
-                return self._ending(ended, t_ns, reason)
+                return self._ending(ended, t_ns, reason, oom_killed=oom_killed)
             if wait_s < 0.001:
                 time.sleep(max(0.0, wait_s))
         return None
@@ -79,13 +84,18 @@ class Lookout:
                     f"the container of {role} was stopped from outside (process {pid}, by a signal)"
                 )
 
-    def _ending(self, ended: Running, t_ns: int, reason: str) -> Ending:
+    def _ending(self, ended: Running, t_ns: int, reason: str, *, oom_killed: bool) -> Ending:
+        """Return how a container ended that may. Raises TrialError where another ended it."""
         state = self._engine.state(ended.container_id)
+        if state is None or state.running:
+            raise TrialError(reason)
+        if state.exit_code > _SIGNALLED and not (state.oom_killed or oom_killed):
+            raise TrialError(reason)
         return Ending(
             role=ended.spec.role,
             t_ns=t_ns,
-            exit_code=None if state is None else state.exit_code,
-            oom_killed=None if state is None else state.oom_killed,
+            exit_code=state.exit_code,
+            oom_killed=state.oom_killed,
             reason=reason,
         )
 

@@ -17,6 +17,8 @@ LONGEST_GAP_NS = 2 * NS_PER_S
 _LONGEST_GAP_PERIODS = 4
 _LONGEST_SLEEP_NS = NS_PER_S // 10
 _CLOCK_READINGS = 10
+# An exit status beyond this one is that of a signal.
+_SIGNALLED = 128
 
 
 def asleep_ns() -> int:
@@ -52,16 +54,32 @@ def _found(progress: Harvest, asleep_before_ns: int) -> Iterator[str]:
             f"nothing was sampled for {gap_ns / NS_PER_S:.1f} s: the host or the sampler "
             "stood still"
         )
-    roles = {one.container_id: one.role for one in progress.containers}
-    for role in sorted(
-        {
-            roles[event.container_id]
-            for event in progress.events
-            if event.action == "pause" and event.container_id in roles
-        }
-    ):
-        yield f"the container of {role} was paused from outside"
+    yield from _meddled(progress)
     yield from _unheard(progress)
+
+
+def _meddled(progress: Harvest) -> Iterator[str]:
+    """Yield what somebody did to the containers through Docker, or by a signal."""
+    roles = {one.container_id: one.role for one in progress.containers}
+    # After the last phase cgbench itself ends them.
+    end_ns = max((one.t_end_ns for one in progress.phases), default=0)
+    ended = {one.ending.role for one in progress.phases if one.ending is not None}
+    done: dict[str, set[str]] = {"paused": set(), "sent a signal": set(), "killed": set()}
+    for event in progress.events:
+        role = roles.get(event.container_id)
+        if role is None:
+            continue
+        signalled = (event.exit_code or 0) > _SIGNALLED and role not in ended
+        if event.action == "pause":
+            done["paused"].add(role)
+        elif event.action == "kill" and event.t_ns < end_ns:
+            done["sent a signal"].add(role)
+        elif event.action == "die" and event.t_ns < end_ns and signalled:
+            done["killed"].add(role)
+    done["killed"] -= done["sent a signal"]
+    for what, whom in done.items():
+        for role in sorted(whom):
+            yield f"the container of {role} was {what} from outside"
 
 
 def _unheard(progress: Harvest) -> Iterator[str]:

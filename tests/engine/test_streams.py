@@ -19,19 +19,25 @@ def event(action: str, **attributes: str) -> Message:
     return {"Action": action, "timeNano": 7, "Actor": {"ID": "a", "Attributes": attributes}}
 
 
-def test_starts_ends_oom_kills_and_pauses_are_kept_and_other_events_are_not() -> None:
+def test_starts_ends_oom_kills_pauses_and_signals_are_kept_and_other_events_are_not() -> None:
     closed = threading.Event()
 
     def messages() -> Iterator[Message]:
         yield from (event("exec_create"), event("unpause"))
-        yield from (event("start"), event("pause"), event("oom"), event("die", exitCode="137"))
+        yield from (
+            event("start"),
+            event("pause"),
+            event("kill"),
+            event("oom"),
+            event("die", exitCode="137"),
+        )
         closed.wait(10)
 
     stream = EventStream(messages(), closed.set)
     while len(stream._events) < 4:
         pass
     assert [(one.action, one.exit_code) for one in stream.finish()] == [
-        ("start", None), ("pause", None), ("oom", None), ("die", 137)
+        ("start", None), ("pause", None), ("kill", None), ("oom", None), ("die", 137)
     ]  # fmt: skip
     assert stream.broken is None, "it was closed by us"
 

@@ -17,7 +17,7 @@ from cgbench.measuring.container import Running
 from cgbench.measuring.hold import Lookout
 from cgbench.measuring.progress import Silent, Snapshot
 from cgbench.records.trial import Ending
-from tests.made.processes import MadeUpEngine, ended, living
+from tests.made.processes import ALIVE, MadeUpEngine, ended, living
 
 MS = 1_000_000
 
@@ -100,10 +100,28 @@ def test_an_end_that_may_be_is_a_result_with_its_status() -> None:
     assert took_ms < 10_000
 
 
-def test_a_removed_container_has_no_status() -> None:
-    ending, _took = killed(None, may_end=True)
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (ended(137), "was killed, or reached its deadline"),
+        (ended(143), r"ended by itself \(exit status 143\)"),
+        (None, "was removed from outside"),
+        (ALIVE, "ended, and Docker has not noticed"),
+    ],
+)
+def test_an_end_that_somebody_else_made_is_no_result(state: State | None, reason: str) -> None:
+    """A container killed by another looked as if it had met its limit."""
+    with pytest.raises(TrialError, match=f"the container of worker {reason}"):
+        killed(state, may_end=True)
+
+
+def test_what_the_kernel_counted_is_an_oom_kill_though_docker_missed_it(tmp_path: Path) -> None:
+    (tmp_path / "memory.events").write_text("oom 1\noom_kill 1\n")
+    with living(cgroup=tmp_path) as (container, process):
+        process.kill()
+        ending, _took = hold(MadeUpEngine([ended(137)]), container, ms=20_000, may_end=True)
     assert ending is not None
-    assert (ending.exit_code, ending.oom_killed) == (None, None)
+    assert (ending.exit_code, ending.oom_killed) == (137, False)
 
 
 def test_containers_that_are_meant_to_end_and_be_restarted_are_not_looked_after() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -14,17 +15,28 @@ from cgbench.measuring import interference
 from cgbench.measuring.collect import Harvest
 from cgbench.measuring.probe import Tally, WorkerLog
 from cgbench.measuring.readings import Readings
-from cgbench.records.trial import ContainerRecord
+from cgbench.records.trial import ContainerRecord, Ending, Phase
+from tests.made import records
 
 S = 1_000_000_000
 WORKER = ContainerRecord(role="worker", container_id="id-w", workload="spin", workers=1, sources={})
 
 
-def found(*, read_s: tuple[float, ...] = (), events: tuple[Event, ...] = ()) -> str | None:
-    """Return what disturbed a trial that was sampled at these times."""
+PHASE = records.phase().model_copy(update={"t_end_ns": 5 * S})
+
+
+def found(
+    *,
+    read_s: tuple[float, ...] = (),
+    events: tuple[Event, ...] = (),
+    phases: tuple[Phase, ...] = (),
+) -> str | None:
+    """Return what disturbed a trial that was sampled at these times, and had these phases."""
     times = np.array([int(one * S) for one in read_s], np.int64)
     readings = Readings(times, times, times, ()) if read_s else None
-    progress = Harvest(0, containers=[WORKER], readings=readings, events=list(events))
+    progress = Harvest(
+        0, containers=[WORKER], readings=readings, events=list(events), phases=list(phases)
+    )
     return interference.found(progress, interference.asleep_ns())
 
 
@@ -65,6 +77,29 @@ def test_a_container_that_was_paused_is_named_once() -> None:
 
 def test_another_container_that_was_paused_is_no_matter() -> None:
     assert found(events=(Event("id-else", S, "pause", None),)) is None
+
+
+def test_a_container_that_was_sent_a_signal_while_it_was_measured_is_named() -> None:
+    kill = Event("id-w", 4 * S, "kill", None)
+    said = found(events=(kill,), phases=(PHASE,))
+    assert said == "the container of worker was sent a signal from outside"
+    # At its end cgbench kills it itself.
+    assert found(events=(replace(kill, t_ns=6 * S),), phases=(PHASE,)) is None
+
+
+def test_a_container_that_may_be_restarted_and_was_killed_is_named() -> None:
+    def died(status: int, at_s: int = 4) -> Event:
+        return Event("id-w", at_s * S, "die", status)
+
+    said = found(events=(died(137),), phases=(PHASE,))
+    assert said == "the container of worker was killed from outside"
+    assert found(events=(died(3), died(0), died(137, 6)), phases=(PHASE,)) is None
+
+
+def test_an_end_that_is_a_result_is_no_disturbance() -> None:
+    ending = Ending(role="worker", t_ns=4 * S, exit_code=137, oom_killed=True, reason="OOM")
+    ended = PHASE.model_copy(update={"ending": ending})
+    assert found(events=(Event("id-w", 4 * S, "die", 137),), phases=(ended,)) is None
 
 
 def test_a_host_that_slept_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
