@@ -108,6 +108,8 @@ def yet_changed(phase: Phase) -> str | None:
         stood = _stood(file, phase)
         if stood and stood[-1].text != stood[0].text:
             return f"{file.file} went from {stood[0].text} to {stood[-1].text} all the same"
+    for one in phase.unasked:
+        return f"{one.file} of {one.role} went from {one.before} to {one.held} all the same"
     return docker_record.yet_changed(phase)
 
 

@@ -210,14 +210,15 @@ def warned_and_dropped(update: Update) -> Reply:
     return warned(WARNING)
 
 
-def besides(short: Short) -> Answers:
-    """Apply it, and change another option of the container as well."""
+def besides(short: Short, *, refuse: bool = False) -> Answers:
+    """Apply it, or refuse it, and change another option of the container as well."""
     more = {"CpuShares": 700} if short.name == "pids-limit" else {"PidsLimit": 200}
 
     def answer(update: Update) -> Reply:
-        update.surely()
+        if not refuse:
+            update.surely()
         update.surely(more)
-        return OK
+        return refusal(500, NO) if refuse else OK
 
     return answer
 

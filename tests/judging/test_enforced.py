@@ -248,6 +248,12 @@ def test_a_limit_that_changed_though_nobody_asked_is_wrong_whatever_became_of_th
     assert "nobody asked to change pids.max of rival from max to 200" in found.reason
 
 
+def test_a_refused_change_that_changed_something_else_is_reported() -> None:
+    more = (Unasked(role="rival", file="pids.max", before="max", held="200"),)
+    refused = phase(file((REQUEST, OLD))).model_copy(update={"unasked": more})
+    assert enforced.yet_changed(refused) == "pids.max of rival went from max to 200 all the same"
+
+
 def asked_later(expected: str, *stood: tuple[int, str | None]) -> Phase:
     """Return the phase that follows, in which another value was asked for."""
     return phase(file(*stood, expected=expected))
