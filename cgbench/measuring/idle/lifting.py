@@ -89,6 +89,13 @@ def meant(way: Way) -> Settings:
     return kept | dict(way.by)
 
 
+def same(found: str | None, wanted: str | None) -> bool:
+    """Say whether two texts of a file are one limit: without a quota a period is no part of it."""
+    if found is not None and wanted is not None and wanted.startswith("max "):
+        return found.split()[:1] == ["max"]
+    return found == wanted
+
+
 def declared(config: Mapping[str, str]) -> Settings:
     """Return the options that fields of HostConfig, as JSON, stand for; 0 stands for none."""
     found: dict[str, Value] = {}
@@ -150,8 +157,8 @@ class _Lift:
             declares = (self._born,)
         wanted = self._text(asked)
         held = self._limited and after is not None and self._before != self._born
-        lifted = after == wanted if held else None
-        honest = all(text == after for text in declares) and (refused or lifted is True)
+        lifted = same(after, wanted) if held else None
+        honest = all(same(after, text) for text in declares) and (refused or lifted is True)
         return Lifting(
             option=one.name,
             limit=written(way.limit),
@@ -179,7 +186,7 @@ class _Lift:
         """Return what the file holds once it holds what it should, or when patience ends."""
         wanted = self._text(settings)
         found = self._idle.held(self._one).enforced
-        while found != wanted and time.monotonic() < self._answered + PATIENCE_S:
+        while not same(found, wanted) and time.monotonic() < self._answered + PATIENCE_S:
             time.sleep(_LOOK_EVERY_S)
             found = self._idle.held(self._one).enforced
         return found

@@ -59,6 +59,14 @@ def test_of_two_quotas_the_later_one_is_meant() -> None:
     assert meant(over_a_period) == {"cpu-period": 200_000, "cpu-quota": -1}
 
 
+def test_a_quota_that_is_gone_is_lifted_whatever_became_of_its_period() -> None:
+    assert lifting.same("max 100000", "max 200000")
+    assert not lifting.same("60000 200000", "max 200000")
+    assert not lifting.same("200000 100000", "200000 50000")
+    assert not lifting.same(None, "max 100000")
+    assert not lifting.same("max", "1099511627776")
+
+
 def test_what_docker_declares_is_read_as_options() -> None:
     config = {
         "NanoCpus": "15000000", "CpuQuota": "-1", "CpuPeriod": "0", "Memory": "0",
