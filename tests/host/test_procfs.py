@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,23 @@ def test_the_time_waited_is_the_total_of_some(tree: HostTree) -> None:
     assert procfs.waited_us("cpu", tree.root / "proc") == 1234
     assert procfs.waited_us("io", tree.root / "proc") is None
     assert procfs.waited_us("memory", tree.root / "proc") is None
+
+
+def test_a_signal_that_a_process_blocks_is_pending() -> None:
+    with subprocess.Popen(["env", "--block-signal=TERM", "sleep", "60"]) as process:
+        # Until then it is env, or this very Python.
+        while procfs.process(process.pid) and "sleep" not in _name(process.pid):
+            time.sleep(0.005)
+        assert not procfs.pending(process.pid, signal.SIGTERM)
+        process.terminate()
+        assert procfs.pending(process.pid, signal.SIGTERM)
+        assert not procfs.pending(process.pid, signal.SIGINT)
+        process.kill()
+    assert not procfs.pending(process.pid, signal.SIGTERM)
+
+
+def _name(pid: int) -> str:
+    return (procfs.PROC / str(pid) / "comm").read_text()
 
 
 def test_the_family_of_a_process_are_all_that_descend_from_it() -> None:

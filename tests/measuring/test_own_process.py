@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -55,6 +57,26 @@ def test_a_process_is_the_containers_by_either_driver_and_below_a_parent(
 def test_any_other_process_is_not(tree: HostTree, path: str) -> None:
     in_group(tree, 7, path)
     assert not own_process.is_own(7, ID, tree.root / "proc")
+
+
+@pytest.mark.parametrize("path", [f"/docker/{ID}", "/system.slice/sshd.service"])
+def test_a_process_is_killed_only_if_it_is_the_containers(tree: HostTree, path: str) -> None:
+    with subprocess.Popen(["sleep", "60"]) as sleeper:
+        in_group(tree, sleeper.pid, path)
+        own = ID in path
+        assert own_process.kill(sleeper.pid, ID, tree.root / "proc") is own
+        if not own:
+            assert sleeper.poll() is None
+            sleeper.kill()
+        assert sleeper.wait() == -signal.SIGKILL
+    assert not own_process.kill(sleeper.pid, ID, tree.root / "proc")
+
+
+def test_a_process_that_nobody_can_look_at_is_left_alone(tree: HostTree) -> None:
+    with subprocess.Popen(["sleep", "60"]) as sleeper:
+        assert not own_process.kill(sleeper.pid, ID, tree.root / "proc")
+        assert sleeper.poll() is None
+        sleeper.kill()
 
 
 def test_a_process_that_is_gone_is_an_error(tree: HostTree) -> None:
