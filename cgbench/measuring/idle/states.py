@@ -46,8 +46,10 @@ def _walk(one: Option, supply: Supply, beside: ThreadPoolExecutor) -> dict[State
         for state in (each for each in _ORDER if each != "restarting"):
             try:
                 if subject is None or not subject.may_be(state):
-                    started = state != "created"
-                    subject = stack.enter_context(_made(one, supply, started=started))
+                    never_soon = subject is not None and subject.never_soon
+                    made = _made(one, supply, started=state != "created")
+                    subject = stack.enter_context(made)
+                    subject.never_soon = never_soon
                 found[state] = _WAYS[state](subject, beside).finding()
             except Missed as missed:
                 found[state] = _missed(one, state, missed)

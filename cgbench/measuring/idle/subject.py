@@ -59,10 +59,14 @@ class Reading:
 
 
 class Subject:
-    """A container that gets values of one option, each another one than it has."""
+    """A container that gets values of one option, each another one than it has.
+
+    Once a value was not in force although it was given time after the answer, `never_soon`, the
+    next ones are given time only after a start, so that no container need wait twice.
+    """
 
     def __init__(self, one: Option, site: Site, idle: Idle) -> None:
-        self.one, self.idle = one, idle
+        self.one, self.idle, self.never_soon = one, idle, False
         self._site, self._engine = site, site.engine
 
     def command(self, what: Command) -> Answer:
@@ -187,14 +191,22 @@ class Update:
 
     def look(self, when: When) -> Reading:
         """Read the option; where an accepted value is not in force yet, again for a short time."""
-        limit = time.monotonic() + (_LATE_S if self.answer.refusal is None else 0)
+        soon = when in (When.NOW, When.UNPAUSE)
+        limit = time.monotonic() + (0 if soon and self.subject.never_soon else _LATE_S)
         while True:
             reading = self.subject.read()
             result = self._judged([(when, reading)])[0]
-            if result is not When.NEVER or time.monotonic() > limit:
+            late = result is When.NEVER and self._promised(reading)
+            if not late or time.monotonic() > limit:
+                self.subject.never_soon |= late and soon
                 self._readings.append((when, reading))
                 return reading
             time.sleep(_POLL_S)
+
+    def _promised(self, reading: Reading) -> bool:
+        """Say whether Docker accepted the value and declares it, so that it may still come."""
+        wanted = sent(self.subject.one, self.value)
+        return self.answer.refusal is None and reading.held.declared == wanted
 
     def then(self, step: Literal["start", "unpause", "restart"], answer: Answer | None) -> None:
         """Read the option after what happened next; without an answer where nobody asked for it."""
@@ -207,9 +219,9 @@ class Update:
 
     @property
     def outstanding(self) -> bool:
-        """Whether Docker accepted the value, and a file could show it and does not."""
+        """Whether Docker declares the value, and a file could show it and does not."""
         when, undone = self._judged(self._readings)
-        return self.answer.refusal is None and (undone or when is When.NEVER)
+        return self._promised(self._readings[-1][1]) and (undone or when is When.NEVER)
 
     def finding(self) -> StateFinding:
         """Return what was found."""

@@ -24,8 +24,13 @@ def in_force(one: StateFinding) -> str:
         return "not seen"
     if one.outcome == "rejected":
         return "refused" + (", and changed all the same" if one.yet_changed else "")
+    if one.in_force is None and _lies(one):
+        return "the container does not start"
+    declares = one.last is not None and one.last.declared == one.sent
+    if one.in_force in (None, When.NEVER) and not declares:
+        return "Docker does not declare it"
     if one.in_force is None:
-        return "the container does not start" if _lies(one) else "no file shows it"
+        return "no file shows it" if one.file is None else "its file does not show it"
     return one.in_force.value + (", then undone" if one.undone else "")
 
 
