@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from cgbench.judging.run import load
+from cgbench.records.run_directory import RunDirectory
+from cgbench.records.samples import Samples, TrialData
 from cgbench.records.verdict import Outcome
 from cgbench.reporting import render
 from cgbench.spec.options import OPTIONS
 from tests.browser.visit import OPENED, Visit, Window
-from tests.made.records import HOST
+from tests.made.records import HOST, RUN
 from tests.made.run_builder import MadeUp, build
 from tests.made.truth_tables import table
 
@@ -145,8 +149,13 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     other = HOST.model_copy(update={"hostname": "other", "kernel": "6.12.0", "cgroup": "v2"})
     runs = [load(build(where / name, MadeUp(trials=1, host=host)))
             for name, host in (("a", HOST), ("b", other))]  # fmt: skip
+    # What was sampled of the second would be drawn as that of the first, six times more.
+    times = np.arange(2, dtype=np.int64)
+    bare = RunDirectory.create(where, "bare", RUN)
+    bare.write_trial(runs[1].trials[0], TrialData([Samples("worker", times, times, [])], [], []))
+    shutil.copytree(bare.path / "samples", runs[1].directory.path / "samples", dirs_exist_ok=True)
     tables = [PAGES["two"][0], PAGES["two"][1].model_copy(update={"host": other})]
-    return render.write(runs, where / "report.html", tables)
+    return render.write([load(run.directory) for run in runs], where / "report.html", tables)
 
 
 @pytest.mark.parametrize(
