@@ -114,5 +114,4 @@ def figures(results: Path) -> list[Figure]:
             off = max(by_file, by_answer)
             name = f"delay of {delay_ms} ms {place}: off by"
             found.append(at_most(name, MOST_OFF_MS, off, " ms", digits=1))
-            print(found[-1].line(), flush=True)
     return found
