@@ -115,7 +115,7 @@ def verify(
         typer.Option("--quick", help="Measure verdicts only: no bounds, births, survival, states."),
     ] = False,
     interactions: Annotated[
-        bool, typer.Option("--interactions", help="Also set every option after every other.")
+        bool, typer.Option("--interactions", help="Also update every other option beside each.")
     ] = False,
     disturb_daemon: Annotated[
         bool, typer.Option("--disturb-daemon", help="Also reload systemd and restart Docker.")

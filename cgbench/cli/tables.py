@@ -17,11 +17,12 @@ from cgbench.judging.trend import History, Trend
 from cgbench.records.baseline import Baseline
 from cgbench.records.comparison import SIGNS as SIGNS_OF_JUDGEMENTS
 from cgbench.records.comparison import Comparison, Judgement
-from cgbench.records.idle_findings import Meeting
+from cgbench.records.idle_findings import Felt, Meeting
 from cgbench.records.run import Host, PointKey
 from cgbench.records.truth import SIGNS, TruthTable
 from cgbench.reporting.words import comparison, states
 from cgbench.reporting.words.history import change_words, headline, parted, rules, title
+from cgbench.reporting.words.truth import effects
 from cgbench.reporting.words.truth_cells import astray
 from cgbench.spec.judged import judged_metric
 from cgbench.units import format_size
@@ -47,6 +48,10 @@ def print_truth(table: TruthTable) -> None:
     for pair in table.interactions:
         if pair.outcome == Meeting.DISTURBED:
             _line(console, f"--{pair.b} {pair.b_value} undid --{pair.a} {pair.a_value}")
+        if pair.effect is not None and pair.effect.felt is Felt.DISTURBED:
+            _line(console, f"the effect of --{pair.a} was disturbed: {pair.effect.reason}")
+    if (felt := effects(table)) is not None:
+        _wrapped(console, felt)
     for row in table.rows:
         for words in states.surprises(row):
             _line(console, f"--{row.verdict.option}: {words}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cgbench.commands import effects as watching
 from cgbench.commands.session import Session
 from cgbench.engine import endpoint
 from cgbench.host import description, preconditions
@@ -139,13 +140,13 @@ def verify(
 
 
 def with_interactions(table: TruthTable, session: Session) -> TruthTable:
-    """Add what every option does to every other that was set before it."""
+    """Add what every option does to every other that was set before it, and to its effect."""
     begin = time.monotonic()
     with Supply(session.site(), progress=session.detail) as supply:
         found = interactions.matrix([OPTIONS[row.verdict.option] for row in table.rows], supply)
+    met = watching.watched(table.model_copy(update={"interactions": found}), session)
     elapsed_s = round(table.elapsed_s + time.monotonic() - begin, 1)
-    met = table.model_copy(update={"interactions": found, "elapsed_s": elapsed_s})
-    return undone.by_interactions(met)
+    return undone.by_interactions(met.model_copy(update={"elapsed_s": elapsed_s}))
 
 
 def _with_stages(row: Row, stages: Sequence[Sequence[Stage]]) -> Row:

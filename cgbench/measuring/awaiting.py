@@ -55,6 +55,7 @@ class Patience:
         self._events = events
         self._left_ns = PATIENCE_NS
         self._let_in: dict[str, int] = {}
+        self._came: dict[str, _Goal] = {}
 
     def hold_on(
         self, look: Lookout, container: Running, step: PlannedStep, change: Change
@@ -70,11 +71,16 @@ class Patience:
         spec = container.spec
         reach = Reach(container.settings, spec.size, spec.count, let_in, spec.count)
         goal = self._goal(step.option, reach)
-        if goal is None:
+        restarting = goal is not None and goal.metric == "restarts"
+        if goal is None or (restarting and self._experiment.option != "restart"):
+            # A container that is not meant to end is never started again.
+            return None, None
+        if not restarting and self._came.get(step.role) == goal:
+            # It was there already: setting the same limit once more makes nothing grow.
             return None, None
         gauge = (
             _Restarts(self._events, container.container_id, change.t_request_ns, goal)
-            if goal.metric == "restarts"
+            if restarting
             else _Growth(container, goal)
         )
         begin_ns = time.monotonic_ns()
@@ -87,6 +93,8 @@ class Patience:
             # One that was allowed to grow until it was ended has come to its limit.
             state = "came" if ending is not None else gauge.state(time.monotonic_ns())
         held_on_ns = time.monotonic_ns() - begin_ns
+        if state == "came":
+            self._came[step.role] = goal
         self._left_ns = max(0, self._left_ns - held_on_ns)
         return ending, Awaited(metric=goal.metric, state=state, held_on_ns=held_on_ns)
 

@@ -6,6 +6,8 @@ from cgbench.records.idle_findings import (
     Attempt,
     BornVsChanged,
     Difference,
+    Effect,
+    Felt,
     Held,
     Interaction,
     Kind,
@@ -174,13 +176,23 @@ def updated(
     )  # fmt: skip
 
 
-def meeting(a: str, b: str, outcome: Meeting) -> Interaction:
+def effect(felt: Felt) -> Effect:
+    """Return what a workload felt."""
+    return Effect(
+        felt=felt, reason=f"cpus_used was 2 CPUs of 0.3 CPUs because of {HOSTILE}",
+        metric="cpus_used", unit="CPUs", before=0.3, during=1.1, after=2.0, expected_before=0.3,
+        expected=0.3, tolerance=0.01, evidence=RUN,
+    )  # fmt: skip
+
+
+def meeting(a: str, b: str, outcome: Meeting, felt: Felt | None = None) -> Interaction:
     """Return one ordered pair."""
     changes = (Difference(layer="enforced", where="cpu.shares", before="1", after="2"),)
     return Interaction(
         a=a, b=b, a_value="1", b_value="2", outcome=outcome,
         message="" if outcome is Meeting.INDEPENDENT else HOSTILE,
         a_changes=changes if outcome is Meeting.DISTURBED else (), b_changes=(),
+        effect=None if felt is None else effect(felt),
     )  # fmt: skip
 
 
@@ -196,7 +208,8 @@ def table(*outcomes: Outcome, bare: bool = False, hostname: str = "made-up") -> 
     names = [one.verdict.option for one in rows]
     pairs = [(a, b) for a in names for b in names if a != b]
     met = tuple(
-        meeting(a, b, outcome) for (a, b), outcome in zip(pairs, Meeting, strict=False)
+        meeting(a, b, outcome, felt)
+        for (a, b), outcome, felt in zip(pairs, Meeting, Felt, strict=False)
     )  # fmt: skip
     return TruthTable(
         host=records.host(hostname=hostname),

@@ -146,6 +146,38 @@ def test_patience_has_an_end_for_what_does_not_come(
             assert 200 * MS <= found.held_on_ns < 5 * NS_PER_S
 
 
+def test_what_came_once_is_not_waited_for_when_the_same_limit_is_set_again(group: Path) -> None:
+    (group / "pids.current").write_text("24\n")
+    step = planned("pids-limit", "24")
+    with living(cgroup=group) as (container, _process):
+        container.spec = FORKS.containers[0]
+        container.settings |= step.settings
+        change = Change(
+            requested="24", settings=step.settings, via="update", t_request_ns=0, t_answer_ns=0
+        )  # fmt: skip
+        look = Lookout(cast(Engine, MadeUpEngine()), [container], Silent(), forgiving=True)
+        patience = Patience(FORKS, cast(EventStream, Told()))
+        first = patience.hold_on(look, container, step, change)[1]
+        assert first is not None
+        assert first.state == "came"
+        (group / "pids.current").write_text("10\n")
+        assert patience.hold_on(look, container, step, change) == (None, None)
+
+
+def test_a_policy_on_a_container_that_is_not_meant_to_end_is_not_waited_for(group: Path) -> None:
+    step = planned("restart", "on-failure:2").model_copy(update={"role": "forker"})
+    with living(cgroup=group) as (container, _process):
+        container.spec = FORKS.containers[0]
+        container.settings |= step.settings
+        change = Change(
+            requested="on-failure:2", settings=step.settings, via="update", t_request_ns=0,
+            t_answer_ns=0,
+        )  # fmt: skip
+        look = Lookout(cast(Engine, MadeUpEngine()), [container], Silent(), forgiving=True)
+        patience = Patience(FORKS, cast(EventStream, Told()))
+        assert patience.hold_on(look, container, step, change) == (None, None)
+
+
 @pytest.mark.parametrize("settings", [{"pids-limit": 100}, {"pids-limit": -1}])
 def test_nothing_is_waited_for_where_no_limit_is_reached(group: Path, settings: Settings) -> None:
     step = planned("pids-limit", "24").model_copy(update={"settings": settings})

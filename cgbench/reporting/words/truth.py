@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median
 
-from cgbench.records.idle_findings import Meeting
+from cgbench.records.idle_findings import Felt, Meeting
 from cgbench.records.truth import TruthTable
 from cgbench.records.verdict import NOT_IN_FORCE, Outcome
 from cgbench.reporting.words.truth_cells import flags, listed, surprises, times, worst_point
@@ -102,6 +102,7 @@ def findings(table: TruthTable) -> list[str]:
     """Return the table's other findings at a glance, one sentence each."""
     found = [
         _holding(table), _undecided(table), _times(table), *_surprising(table), _meetings(table),
+        effects(table),
     ]  # fmt: skip
     return [sentence for sentence in found if sentence is not None]
 
@@ -168,4 +169,18 @@ def _meetings(table: TruthTable) -> str | None:
     return (
         f"Set after one another, {by[Meeting.DISTURBED]} of {len(table.interactions)} ordered "
         f"pairs of options disturb what was set first, and {by[Meeting.REFUSED]} are refused."
+    )
+
+
+def effects(table: TruthTable) -> str | None:
+    """Return what workloads felt of updates of other options, None where none was watched."""
+    felt = Counter(one.effect.felt for one in table.interactions if one.effect is not None)
+    if not felt:
+        return None
+    holding = felt[Felt.KEPT] + felt[Felt.FOLLOWED]
+    open_ones = felt[Felt.INCONCLUSIVE] + felt[Felt.NOT_SHOWN]
+    total = count(sum(felt.values()), "ordered pair")
+    return (
+        f"Of {total} whose effect a workload shows, {holding} keep it or follow what both ask for, "
+        f"{felt[Felt.DISTURBED]} lose it, and {open_ones} are open."
     )
