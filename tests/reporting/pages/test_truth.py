@@ -9,12 +9,12 @@ import pytest
 
 from cgbench.errors import StoreError
 from cgbench.records import truth, writing
-from cgbench.records.idle_findings import Meeting
+from cgbench.records.idle_findings import Felt, Meeting
 from cgbench.records.results import find_truth
 from cgbench.records.truth import SIGNS, TruthTable
 from cgbench.records.verdict import Enforced, Outcome, TimeToEffect
 from cgbench.reporting import render
-from cgbench.reporting.pages.interaction_grid import MARKS, WORDS, grid
+from cgbench.reporting.pages.interaction_grid import FELT_MARKS, FELT_WORDS, MARKS, WORDS, grid
 from cgbench.reporting.pages.truth import WORST_FIRST, truth_page
 from cgbench.reporting.plots.time_to_effect import time_to_effect
 from cgbench.reporting.words import truth as truth_words
@@ -131,6 +131,37 @@ def test_each_value_that_departs_has_its_reason_on_the_page() -> None:
     assert [value.label for value in departing["cpu-quota"]] == ["64m"]
 
 
+def test_what_a_workload_felt_is_in_each_cell_and_the_disturbed_in_words(tmp_path: Path) -> None:
+    found = table(EFFECTIVE, EFFECTIVE, EFFECTIVE)
+    (line,) = [one for one in truth_words.findings(found) if "whose effect a workload" in one]
+    assert line == (
+        "Of 5 ordered pairs whose effect a workload shows, 2 keep it or follow what both ask for, "
+        "1 lose it, and 2 are open."
+    )
+    laid_out = grid(found.interactions)
+    assert laid_out is not None
+    cells = [pair for _, pairs in laid_out.rows for pair in pairs if pair is not None]
+    assert [cell.felt for cell in cells[:5]] == ["✓", "→", "≠", "?", "–"]
+    assert "Effect kept: cpus_used was 2 CPUs" in cells[0].text
+    assert "(1.1 CPUs until it was steady)" in cells[0].text
+    page = render.write_truth([found], tmp_path / "t.html").read_text()
+    assert "Effect disturbed" in page
+    assert HOSTILE not in page
+
+
+def test_a_grid_without_effects_has_no_second_sign(tmp_path: Path) -> None:
+    found = table(EFFECTIVE, EFFECTIVE, EFFECTIVE)
+    bare = tuple(one.model_copy(update={"effect": None}) for one in found.interactions)
+    older = found.model_copy(update={"interactions": bare})
+    laid_out = grid(older.interactions)
+    assert laid_out is not None
+    assert laid_out.felt_legend == ()
+    assert laid_out.felt == ()
+    assert truth_words.effects(older) is None
+    page = render.write_truth([older], tmp_path / "t.html").read_text()
+    assert "second sign" not in page
+
+
 def test_what_undid_an_option_is_on_the_page(tmp_path: Path) -> None:
     (one,) = table(Outcome.REVERTED).rows
     undone = one.verdict.model_copy(update={"undone_by": ("--memory 96m: a file changed",)})
@@ -237,6 +268,8 @@ def test_every_verdict_and_every_meeting_has_a_sign_and_a_place() -> None:
     assert set(SIGNS) == set(Outcome) == set(WORST_FIRST)
     assert set(MARKS) == set(WORDS) == set(Meeting)
     assert len(set(MARKS.values())) == len(Meeting)
+    assert set(FELT_MARKS) == set(FELT_WORDS) == set(Felt)
+    assert len(set(FELT_MARKS.values())) == len(Felt)
 
 
 # Page
