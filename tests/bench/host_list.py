@@ -58,12 +58,12 @@ def files(short: Short, cgroup: Cgroup) -> list[Path]:
 
 
 def other(file: Path) -> str:
-    """Return another text that a file takes: half of its first number, or another set of CPUs."""
+    """Return another text that a file takes: three quarters of its first number, or another set of CPUs."""
     text = file.read_text().strip()
     if file.name.startswith("cpuset."):
         return _OTHER_SETS[text]
     first, *rest = text.split()
-    return " ".join([str(int(first) // 2), *rest])
+    return " ".join([str(int(first) * 3 // 4), *rest])
 
 
 @dataclass
