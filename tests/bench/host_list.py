@@ -58,7 +58,7 @@ def files(short: Short, cgroup: Cgroup) -> list[Path]:
 
 
 def other(file: Path) -> str:
-    """Return another text that a file takes: three quarters of its first number, or another set of CPUs."""
+    """Return another text that a file takes: three quarters of a number, or another set of CPUs."""
     text = file.read_text().strip()
     if file.name.startswith("cpuset."):
         return _OTHER_SETS[text]
