@@ -11,14 +11,17 @@ import pytest
 from cgbench.commands import effects
 from cgbench.commands.session import Session
 from cgbench.engine import image
+from cgbench.engine.connection import Answer
 from cgbench.engine.engine import Engine
+from cgbench.judging import undone
 from cgbench.records.idle_findings import Effect, Felt, Interaction, Meeting
 from cgbench.records.truth import TruthTable
 from cgbench.records.verdict import Outcome
 from cgbench.spec import workload
-from cgbench.spec.option import Option
+from cgbench.spec.option import Option, Settings
 from cgbench.spec.options import OPTIONS
 from tests.made import records, truth_tables
+from tests.made.idle_supply import cat
 
 OTHERS = ("cpus", "memory", "cpu-shares", "restart", "cpuset-cpus", "cpu-quota")
 
@@ -141,6 +144,22 @@ def test_an_update_that_is_refused_beside_the_option_is_not_watched(
     assert measured.asked == []
 
 
+class Undoing(Engine):
+    """A daemon whose update of shares lifts the limit on tasks, and says nothing of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def update(self, container_id: str, settings: Settings) -> Answer:
+        answer = super().update(container_id, settings)
+        if "cpu-shares" in settings:
+            (path,) = Path("/sys/fs/cgroup").rglob(f"*{container_id}*/pids.max")
+            path.write_text("max")
+            self.seen.append(cat(container_id, "pids.max"))
+        return answer
+
+
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
     engine = Engine()
@@ -165,3 +184,22 @@ def test_a_limit_on_tasks_is_felt_as_before_while_others_are_updated(session: Se
         assert (one.effect.before, one.effect.after, one.effect.expected) == (64, 64, 64)
         assert one.effect.evidence is not None
         assert (session.results / "effect-of-pids-limit" / one.effect.evidence).is_dir()
+
+
+@pytest.mark.docker
+def test_a_limit_that_another_update_lifts_is_felt_and_reverts_the_row(tmp_path: Path) -> None:
+    engine = Undoing()
+    here = Session(engine, image.tag(workload.directory()), tmp_path, 1)
+    found = effects.watched(table(Outcome.EFFECTIVE, pair("pids-limit", "cpu-shares")), here)
+    assert engine.seen == ["max"] * 4, "measured, and three times again"
+    (one,) = found.interactions
+    assert one.effect is not None
+    assert one.effect.felt is Felt.DISTURBED, one.effect.reason
+    assert (one.effect.before, one.effect.expected) == (64, 64)
+    assert one.effect.after is not None
+    assert one.effect.after > 64
+    row = undone.by_interactions(found).rows[0].verdict
+    assert row.verdict is Outcome.REVERTED
+    assert "was undone by --cpu-shares 2048: tasks_max was 64 tasks before" in row.reason
+    assert engine.leftovers() == []
+    engine.close()
