@@ -463,8 +463,9 @@ def test_it_ends_promptly_when_terminated(tmp_path: Path, counter: Path) -> None
 def test_it_ends_by_itself_at_its_limit(tmp_path: Path, counter: Path) -> None:
     with sampling(tmp_path, [counter], limit_s=0.3) as loop:
         figures, spool = loop.finish()
-    assert spool.ticks[-1][0] <= 150
-    assert figures["ticks"] + figures["missed"] >= 149
+    # On a host that was held up, the last reading comes late.
+    assert spool.ticks[-2][0] < 150 <= spool.ticks[-1][0]
+    assert figures["ticks"] + figures["missed"] == spool.ticks[-1][0]
 
 
 def test_an_interrupt_from_the_terminal_does_not_end_it(tmp_path: Path, counter: Path) -> None:
