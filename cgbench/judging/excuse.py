@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -11,12 +11,15 @@ from cgbench.judging.run import Run
 from cgbench.judging.summary import Estimate
 from cgbench.records.run import PointKey, Row
 from cgbench.records.trial import Harness
-from cgbench.spec.metrics import METRICS, SET_USED_PCT
+from cgbench.spec.metrics import METRICS, SET_USED_PCT, SLOWEST_TIMER_HZ
+from cgbench.units import NS_PER_S
 
 # CPU time taken from an emulator is charged to whatever ran in it, and its ticks come late: with
 # the outer host at a load of 5, quotas were missed by this much of what is expected, without load
 # by 1 %.
 EMULATED_LESS, EMULATED_MORE = 0.50, 0.39
+# A task's turn on a CPU ends at a timer tick, and a window cuts one at either end.
+_CUT_TURNS = 2
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,11 @@ def excuse(run: Run, rows: Sequence[Row], estimate: Estimate) -> Excuse | None:
     None where nothing can have. Each trial has accounts of its own: a disturbed one of three does
     not move the median beyond the two others.
     """
+    accounts = {trial.number: trial.harness for trial in run.finished if trial.harness is not None}
+    if rows[0].metric == "cpu_share_pct":
+        return _of_turns(run, rows, accounts)
     if not METRICS[rows[0].metric].taken_away:
         return None
-    accounts = {trial.number: trial.harness for trial in run.finished if trial.harness is not None}
     by_trial: dict[int, list[float]] = {}
     for row in rows:
         by_trial.setdefault(row.trial, []).append(row.value)
@@ -75,6 +80,56 @@ def excuse(run: Run, rows: Sequence[Row], estimate: Estimate) -> Excuse | None:
         reasons.append(checks.EMULATED)
     reason = next((one for one in reasons if one), None)
     return None if reason is None or low == high else Excuse(low, high, reason)
+
+
+def _of_turns(run: Run, rows: Sequence[Row], accounts: Mapping[int, Harness]) -> Excuse | None:
+    """Return what other load may have done to a share of CPU time, None where there was none.
+
+    It takes from both sides alike, but leaves fewer turns to divide: of those a window cuts one at
+    either end, and each weighs more.
+    """
+    cpus = run.record.host.cpus
+    disturbed = [number for number in accounts if taken_cpus(accounts[number], cpus)]
+    by_trial: dict[int, list[tuple[float, float]]] = {}
+    for one in rows:
+        allowed = _CUT_TURNS * _turn_pct(run, one) if one.trial in disturbed else 0.0
+        by_trial.setdefault(one.trial, []).append((one.value - allowed, one.value + allowed))
+    low, high = (
+        median(median(pair[end] for pair in pairs) for pairs in by_trial.values()) for end in (0, 1)
+    )
+    words = _words([accounts[one] for one in disturbed if one in by_trial], cpus)
+    return Excuse(low, high, words) if low < high else None
+
+
+def _turn_pct(run: Run, row: Row) -> float:
+    """Return which share one tick is of what a container and its rivals used in a phase.
+
+    0 where their use is not known: then it excuses nothing.
+    """
+    tick_s = 1 / (run.record.host.timer_hz or SLOWEST_TIMER_HZ)
+    used = next(
+        (
+            one.value
+            for one in run.rows
+            if one.metric == "cpus_used"
+            and (one.trial, one.phase, one.role) == (row.trial, row.phase, row.role)
+        ),
+        None,
+    )
+    phase = next(
+        (
+            phase
+            for trial in run.finished
+            if trial.number == row.trial
+            for phase in trial.phases
+            if phase.number == row.phase
+        ),
+        None,
+    )
+    if not used or phase is None:
+        return 0.0
+    held_s = (phase.t_end_ns - phase.change.in_force_ns) / NS_PER_S
+    return tick_s * row.value / (held_s * used) if held_s > 0 else 0.0
 
 
 def taken_cpus(account: Harness | None, cpus: int) -> float:

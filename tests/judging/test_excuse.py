@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from cgbench.judging.summary import Estimate
 from cgbench.records.run import Row
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import Harness
+from cgbench.units import NS_PER_S
 from tests.made import records
 
 ELAPSED_S, CPUS = 100.0, records.HOST.cpus
@@ -83,6 +85,26 @@ def test_a_share_loses_no_more_than_the_hosts_cpus_lost() -> None:
     one = excuse(run(account(others=0.5), rows=rows), rows, estimate(30.0, 50.0))
     assert one is not None
     assert one.high == pytest.approx(30.0 + 25.0)
+
+
+@pytest.mark.parametrize(("used", "explains"), [(0.0102, True), (0.034, False)])
+def test_a_share_may_be_off_by_the_turns_that_a_window_cuts_where_load_leaves_few(
+    used: float, explains: bool
+) -> None:
+    """Seen at a load of 6: 3.4 % of 3.03, where both had used 1.8 of 6 s; a tick is 4 ms."""
+    rows = (row(1, 3.4, "cpu_share_pct", "%"), row(1, used))
+    made = run(account(others=1.4), rows=rows)
+    (trial,) = made.trials
+    phase = records.phase().model_copy(update={"number": 1, "t_end_ns": 6 * NS_PER_S + 2_000})
+    busy = replace(made, trials=(trial.model_copy(update={"phases": (phase,)}),))
+    vars(busy)["rows"] = rows
+    felt = Estimate("%", 3.03, 3.4, None, None, None, 1, 12.0, tolerance=0.05 * 3.03)
+    one = excuse(busy, rows[:1], felt)
+    assert one is not None
+    assert one.explains(felt) is explains
+    assert "other processes of this host used up to 1.40 CPUs" in one.reason
+    assert excuse(run(account(), rows=rows), rows[:1], felt) is None
+    assert excuse(run(account(others=1.4), rows=rows[:1]), rows[:1], felt) is None
 
 
 def test_load_explains_nothing_of_what_it_cannot_take() -> None:
