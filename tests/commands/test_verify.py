@@ -10,14 +10,12 @@ from pathlib import Path
 import pytest
 
 from cgbench.commands import verify
-from cgbench.commands.session import Session
-from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.errors import ExperimentError
 from cgbench.host import lock
 from cgbench.records import truth
 from cgbench.records.verdict import Outcome
-from cgbench.spec import experiment_file, workload
+from cgbench.spec import experiment_file
 from cgbench.spec.options import OPTIONS
 from cgbench.spec.schedule import planned
 from tests.made.command import anew, cgbench
@@ -85,24 +83,17 @@ def test_an_experiment_without_the_table_has_none() -> None:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Session]:
+def nothing_left() -> Iterator[None]:
+    """Look, when a test has ended, whether it left anything."""
+    yield
     engine = Engine()
-    tag = image.tag(workload.directory())
-    yield Session(engine, tag, tmp_path, 1)
     assert engine.leftovers() == []
     assert lock.scratch_leftovers() == []
     engine.close()
 
 
 @pytest.mark.docker
-def test_a_policy_that_only_docker_knows_is_effective_by_its_restarts(bench: Session) -> None:
-    (row,) = verify.verify(["restart"], bench, quick=True).rows
-    assert row.verdict.verdict is Outcome.EFFECTIVE, row.verdict.reason
-    assert {point.metric for point in row.verdict.experienced} == {"restarts"}
-    assert not row.bounds
-
-
-@pytest.mark.docker
+@pytest.mark.usefixtures("nothing_left")
 def test_the_command_writes_table_json_junit_and_page(tmp_path: Path) -> None:
     """An exact limit is effective with its evidence, in every form."""
     done = anew(

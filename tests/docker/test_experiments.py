@@ -14,10 +14,12 @@ from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.host import description, lock, preconditions
 from cgbench.host.scratch import leftovers
+from cgbench.judging import verdict
 from cgbench.judging.run import Run, load
 from cgbench.measuring import run as runner
 from cgbench.measuring.progress import Silent
 from cgbench.records.run import Row
+from cgbench.records.verdict import Outcome
 from cgbench.spec import experiment_file, workload
 from cgbench.spec.experiment import Experiment
 from cgbench.units import NS_PER_MS
@@ -212,6 +214,8 @@ def test_restarts_are_counted_and_their_pauses_grow(run: Run) -> None:
         if row.expected is not None:
             assert row.value == row.expected, row
     assert min(values(run, "backoff_ms")) > 90
+    found = verdict.judge(run, "restart")
+    assert found.verdict is Outcome.EFFECTIVE, found.reason
 
 
 @experiment("update-storm")
