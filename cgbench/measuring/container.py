@@ -36,6 +36,9 @@ from cgbench.spec.workload import CONTAINER_USER, Placeholders, Workload, load
 
 _READY_TIMEOUT_S = 20.0
 
+SIGNALLED = 128
+"""An exit status beyond this one is that of a signal."""
+
 
 @dataclass(frozen=True)
 class Birth:

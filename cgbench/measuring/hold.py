@@ -9,14 +9,12 @@ from collections.abc import Iterator, Sequence
 from cgbench.engine.engine import Engine
 from cgbench.errors import TrialError
 from cgbench.host import interrupts, procfs
-from cgbench.measuring.container import Running, counted, snapshot, why_ended
+from cgbench.measuring.container import SIGNALLED, Running, counted, snapshot, why_ended
 from cgbench.measuring.progress import Watcher
 from cgbench.records.trial import Ending
 from cgbench.units import NS_PER_S
 
 _SNAPSHOT_EVERY_S = 0.5
-# An exit status beyond this one is that of a signal.
-_SIGNALLED = 128
 # By SIGSTOP, or by a debugger: proc(5).
 _STOPPED = ("T", "t")
 
@@ -89,7 +87,7 @@ class Lookout:
         state = self._engine.state(ended.container_id)
         if state is None or state.running:
             raise TrialError(reason)
-        if state.exit_code > _SIGNALLED and not (state.oom_killed or oom_killed):
+        if state.exit_code > SIGNALLED and not (state.oom_killed or oom_killed):
             raise TrialError(reason)
         return Ending(
             role=ended.spec.role,

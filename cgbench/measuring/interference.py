@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from cgbench.measuring.collect import Harvest
+from cgbench.measuring.container import SIGNALLED
 from cgbench.units import NS_PER_S
 from cgbench.wording import count
 
@@ -17,8 +18,6 @@ LONGEST_GAP_NS = 2 * NS_PER_S
 _LONGEST_GAP_PERIODS = 4
 _LONGEST_SLEEP_NS = NS_PER_S // 10
 _CLOCK_READINGS = 10
-# An exit status beyond this one is that of a signal.
-_SIGNALLED = 128
 
 
 def asleep_ns() -> int:
@@ -69,7 +68,7 @@ def _meddled(progress: Harvest) -> Iterator[str]:
         role = roles.get(event.container_id)
         if role is None:
             continue
-        signalled = (event.exit_code or 0) > _SIGNALLED and role not in ended
+        signalled = (event.exit_code or 0) > SIGNALLED and role not in ended
         if event.action == "pause":
             done["paused"].add(role)
         elif event.action == "kill" and event.t_ns < end_ns:
