@@ -15,11 +15,13 @@ from pathlib import Path
 
 from cgbench.host import lock
 from cgbench.records.verdict import Outcome
-from tests.bench import host_list, lie_list, lie_times
-from tests.bench.figure import Figure, at_most
+from tests.bench import disturbance, host_list, lie_list, lie_times
+from tests.bench.figure import Figure, at_most, no_less
 from tests.bench.short_options import shorts
-from tests.bench.spoiled import Case, Found, Kind, folder
+from tests.bench.spoiled import TRIES, Case, Found, Kind, folder
 
+# Of the 10 % that are made; the disturber itself may be late.
+_LEAST_PCT = 8.0
 KINDS = (*lie_list.KINDS, *host_list.KINDS)
 
 
@@ -56,7 +58,21 @@ def figures(found: Sequence[tuple[Case, Found]]) -> list[Figure]:
     ]
 
 
-def measured(chosen: Sequence[Case | str]) -> list[tuple[Case, Found]]:
+def disturbed(chosen: Sequence[Case | str], kind: str) -> list[Figure]:
+    """Measure cases while the host is disturbed, each once; none may be left open."""
+    with disturbance.disturbed(kind) as made:
+        found = measured(chosen, tries=1)
+    said = [one.verdict.verdict for _case, one in found]
+    name = f"{kind}, {len(found)} cases: inconclusive"
+    return [
+        at_most(name, 0, said.count(Outcome.INCONCLUSIVE), digits=0),
+        *figures(found),
+        # What was hardly disturbed shows nothing.
+        no_less(f"{kind}: disturbance made", _LEAST_PCT, made.pct, " %", digits=1),
+    ]
+
+
+def measured(chosen: Sequence[Case | str], tries: int = TRIES) -> list[tuple[Case, Found]]:
     """Measure cases one after the other, and print each as it ends."""
     found = []
     with folder() as results:
@@ -65,7 +81,7 @@ def measured(chosen: Sequence[Case | str]) -> list[tuple[Case, Found]]:
                 print(f"      -- {case}", flush=True)
                 continue
             begin = time.monotonic()
-            one = case.measured(Path(results))
+            one = case.measured(Path(results), tries)
             found.append((case, one))
             wrong = case.wrong(one)
             again = f", {one.again} times again" if one.again else ""
@@ -90,9 +106,16 @@ def main() -> int:
     parser.add_argument("--skip", type=int, default=0, help="how many cases to leave out first")
     parser.add_argument("--list", action="store_true", help="print the cases and measure none")
     parser.add_argument("--times", action="store_true", help="time known delays, and no cases")
+    parser.add_argument(
+        "--disturbed",
+        choices=list(disturbance.KINDS),
+        help="disturb the host by 10 %%, and measure what that must not leave open",
+    )
     given = parser.parse_args()
     kinds = [one for one in KINDS if given.kind is None or one.name in given.kind]
     chosen = list(cases(kinds, given.option))
+    if given.disturbed is not None:
+        chosen = [case for case in chosen if isinstance(case, Case) and case.firm]
     if given.diagonal is not None:
         chosen = [*diagonal(chosen, given.diagonal)]
     end = None if given.number is None else given.skip + given.number
@@ -101,7 +124,11 @@ def main() -> int:
         for case in chosen:
             print(f"-- {case}" if isinstance(case, str) else f"{case.name}: {case.expected.words}")
         return 0
-    made = figured([] if given.times else chosen, times=given.times)
+    if given.disturbed is not None:
+        with lock.exclusively():
+            made = disturbed(chosen, given.disturbed)
+    else:
+        made = figured([] if given.times else chosen, times=given.times)
     for figure in made:
         print(figure.line())
     return int(any(one.met is False for one in made))
