@@ -14,7 +14,10 @@ from tests.browser.visit import OPENED, Visit, Window
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-CHROMIUM = Path("/usr/bin/chromium")
+PROGRAMS = [
+    Path("/usr/bin", name) for name in ("chromium-headless-shell", "chromium", "google-chrome")
+]
+"""What .ci/setup looks for too; the first, without windows, takes a fifth less CPU time."""
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -24,14 +27,17 @@ ARGUMENTS = [
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        if os.environ.get("CGBENCH_REQUIRE_DOCKER"):
-            pytest.fail(f"{CHROMIUM} is missing (and CGBENCH_REQUIRE_DOCKER is set)", pytrace=False)
-        pytest.skip(f"{CHROMIUM} is missing")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        # Where the system has none that a test can steer, Playwright brings its own.
+        own = Path(playwright.chromium.executable_path)
+        program = next((one for one in [*PROGRAMS, own] if one.exists()), None)
+        if program is None:
+            if os.environ.get("CGBENCH_REQUIRE_DOCKER"):
+                pytest.fail("Chromium is missing (and CGBENCH_REQUIRE_DOCKER is set)", False)
+            pytest.skip("Chromium is missing")
+        chromium = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield chromium
         chromium.close()
 
