@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 NOTHING_CHOSEN = 5
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> int:
     """Run both parts, the second also after failures in the first."""
     statuses = [
         _on_all_cpus(["-m", "not docker and not lab", *arguments]),
-        subprocess.run([*_PYTEST, "-m", "docker and not lab", *arguments], check=False).returncode,
+        _to_its_end([*_PYTEST, "-m", "docker and not lab", *arguments], os.environ),
     ]
     return max((status for status in statuses if status != NOTHING_CHOSEN), default=NOTHING_CHOSEN)
 
@@ -52,7 +53,18 @@ def _on_all_cpus(arguments: list[str]) -> int:
         processes = len(os.sched_getaffinity(0)) + 1
         command = [*_SHARED_OUT, str(processes), str(taken), *arguments]
         environment = os.environ | {"TMPDIR": str(temporary)}
-        return subprocess.run(command, env=environment, check=False).returncode
+        return _to_its_end(command, environment)
+
+
+def _to_its_end(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a command and return its exit status; also after Ctrl-C wait until it has ended."""
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            # The terminal sent it to the tests, too: they end their commands and containers.
+            process.wait()
+            raise
 
 
 if __name__ == "__main__":

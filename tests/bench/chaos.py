@@ -28,6 +28,7 @@ from cgbench.spec import workload
 from tests.bench import decoys, world
 from tests.bench.left import differences, unreadable
 from tests.made import short_experiment
+from tests.made.command import ended
 from tests.made.heeded_signals import heed
 
 SIGNALS = (signal.SIGKILL, signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
@@ -77,18 +78,22 @@ class Campaign:
         self._random = random.Random(seed)
         self._short = short_experiment.write(folder, trials=4, hold="400ms")
         self._jobs = jobs(self._short)
+        self._prepared = False
         self.load_s = 0.0
 
-    def prepare(self) -> None:
+    def _prepare(self) -> None:
         """Measure the baseline that the gate compares with."""
         for arguments in (
             ("run", str(self._short), "--no-report"),
             ("baseline", "set", "short", "--name", "chaos"),
         ):
             done = self._start(arguments)
-            if done.wait(300) != 0:
+            with ended(done):
+                status = done.wait(300)
+            if status != 0:
                 said = self._said.read_text(errors="replace")
                 raise SystemExit(f"cannot prepare: {' '.join(arguments)}: {said}")
+        self._prepared = True
 
     def round(self, number: signal.Signals | None = None) -> tuple[str, list[str]]:
         """Start one command, end it, and return what was done and what is wrong after it."""
@@ -97,18 +102,22 @@ class Campaign:
         after_s = self._random.uniform(_SOONEST_S, _LATEST_S)
         # Ctrl-C in a terminal reaches every process of the group.
         whole_group = sent is signal.SIGINT and self._random.random() < 0.5
+        if "--baseline" in job.arguments and not self._prepared:
+            self._prepare()
         before = world.look()
         process = self._start(job.arguments)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(after_s)
-        kept = self._lines()
-        faults: list[str] = []
-        if process.poll() is None:
-            (os.killpg if whole_group else os.kill)(process.pid, sent)
-        faults += self._end(process, sent)
+        with ended(process):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(after_s)
+            kept = self._lines()
+            if process.poll() is None:
+                (os.killpg if whole_group else os.kill)(process.pid, sent)
+            faults = self._end(process, sent)
         if sent is signal.SIGKILL:
-            faults += self._load_ends() if job.loads else []
-            faults += self._clean()
+            try:
+                faults += self._load_ends() if job.loads else []
+            finally:
+                faults += self._clean()
         faults += differences(before)
         faults += self._lost(kept)
         to = " to its group" if whole_group else ""
@@ -190,7 +199,6 @@ def main() -> int:
         decoys.planted(image.tag(workload.directory())),
     ):
         campaign = Campaign(Path(folder), asked.seed)
-        campaign.prepare()
         for number in range(1, asked.number + 1):
             done, faults = campaign.round(only)
             counted["rounds"] += 1

@@ -31,6 +31,7 @@ from tests.bench.injections import Strike
 from tests.bench.left import differences, unreadable
 from tests.bench.measurement import Measurement, TooLate, notice
 from tests.made import short_experiment
+from tests.made.command import ended
 from tests.made.heeded_signals import heed
 
 TRIALS = 3
@@ -70,7 +71,8 @@ def strike(fault: Fault, folder: Path, drawn: random.Random, trials: int = TRIAL
         place = outer.enter_context(fault.place(folder))
         before = world.look()
         measurement = _start(fault, place, experiment, folder)
-        outer.callback(_end, measurement)
+        outer.callback(_close, measurement)
+        outer.enter_context(ended(measurement.process))
         with ExitStack() as stack:
             moment, begin = "too late", time.monotonic()
             kept: bytes = b""
@@ -88,7 +90,8 @@ def strike(fault: Fault, folder: Path, drawn: random.Random, trials: int = TRIAL
         noticed_s = None if said.t_s is None else said.t_s - begin
         if status is None:
             bad.append(f"did not end within {fault.limit_s:g} s")
-            _end(measurement)
+            measurement.process.kill()
+            measurement.process.wait()
         status = measurement.process.returncode
         load_s = None
         if _unclean(fault, measurement):
@@ -148,10 +151,7 @@ def _ended(measurement: Measurement, limit_s: float) -> int | None:
         return None
 
 
-def _end(measurement: Measurement) -> None:
-    if measurement.process.poll() is None:
-        measurement.process.kill()
-    measurement.process.wait()
+def _close(measurement: Measurement) -> None:
     if measurement.process.stdout is not None:
         measurement.process.stdout.close()
 

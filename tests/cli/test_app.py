@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +17,11 @@ import pytest
 
 from cgbench.cli import app
 from cgbench.engine.engine import Engine
-from cgbench.host import description, interrupts, lock
+from cgbench.host import description, interrupts, lock, preconditions
 from cgbench.judging.run import load
 from cgbench.records import run_directory
 from cgbench.records.results import runs
-from tests.made.command import PATIENCE_S, anew, cgbench, start
+from tests.made.command import PATIENCE_S, anew, cgbench, started
 from tests.made.quiet import disturbed, holds
 from tests.made.short_experiment import write
 
@@ -184,13 +183,17 @@ def only_run(results: Path) -> run_directory.RunDirectory:
 
 
 def await_trials(results: Path, count: int, process: subprocess.Popen[str]) -> None:
-    """Wait until a run has `count` finished trials and is in the middle of the next."""
+    """Wait until a run has `count` finished trials and samples the next."""
     limit = time.monotonic() + 60
-    while not (runs(results) and len(only_run(results).trials()) >= count):
+    while not (runs(results) and len(only_run(results).trials()) >= count and is_sampled()):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < limit
         time.sleep(0.05)
-    time.sleep(1)
+
+
+def is_sampled() -> bool:
+    """Say whether a trial has come so far that its sampler writes."""
+    return any((preconditions.SCRATCH / lock.PARENT).glob("*/spool"))
 
 
 @pytest.mark.docker
@@ -219,10 +222,10 @@ def test_a_run_leaves_report_figures_and_no_container(tmp_path: Path) -> None:
 def test_an_interrupt_keeps_finished_trials_and_leaves_nothing_running(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    process = start("run", write(tmp_path, trials=3), "--results", tmp_path)
-    await_trials(tmp_path, 1, process)
-    process.send_signal(number)
-    _out, said = process.communicate(timeout=60)
+    with started("run", write(tmp_path, trials=3), "--results", tmp_path) as process:
+        await_trials(tmp_path, 1, process)
+        process.send_signal(number)
+        _out, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "Traceback" not in said
     name = only_run(tmp_path).path.name
@@ -237,14 +240,22 @@ def test_an_interrupt_keeps_finished_trials_and_leaves_nothing_running(
     assert no_trace()
 
 
+@pytest.fixture
+def cleaned() -> Iterator[None]:
+    """Remove what a killed command left, also where the test does not come as far as that."""
+    yield
+    cgbench("clean")
+
+
 @pytest.mark.docker
+@pytest.mark.usefixtures("cleaned")
 def test_after_kill_9_clean_removes_every_trace_and_resume_measures_the_rest(
     tmp_path: Path,
 ) -> None:
-    process = start("run", write(tmp_path, trials=2), "--results", tmp_path)
-    await_trials(tmp_path, 1, process)
-    process.kill()
-    process.communicate()
+    with started("run", write(tmp_path, trials=2), "--results", tmp_path) as process:
+        await_trials(tmp_path, 1, process)
+        process.kill()
+        process.communicate()
     assert not no_trace(), "a killed cgbench cannot have cleaned up"
     done = cgbench("clean")
     assert done.returncode == 0, done.stderr
@@ -260,16 +271,17 @@ def test_after_kill_9_clean_removes_every_trace_and_resume_measures_the_rest(
 
 
 @pytest.mark.docker
+@pytest.mark.usefixtures("cleaned")
 def test_after_kill_9_containers_end_by_themselves_within_their_deadline(tmp_path: Path) -> None:
-    process = start("run", write(tmp_path, hold="500ms"), "--results", tmp_path)
     engine = Engine()
-    limit = time.monotonic() + 30
-    while not engine.leftovers():
-        assert time.monotonic() < limit
-        time.sleep(0.05)
-    (container_id,) = engine.leftovers()
-    process.kill()
-    process.communicate()
+    with started("run", write(tmp_path, hold="500ms"), "--results", tmp_path) as process:
+        limit = time.monotonic() + 30
+        while not engine.leftovers():
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+        (container_id,) = engine.leftovers()
+        process.kill()
+        process.communicate()
     # 30 s beyond the schedule, documented in docs/explanation/safety.md.
     limit = time.monotonic() + 40
     while (state := engine.state(container_id)) and state.running:
@@ -323,8 +335,8 @@ def test_a_disk_too_full_to_begin_is_reported_with_its_free_space(tmp_path: Path
 
 @pytest.mark.docker
 def test_a_disk_that_fills_up_stops_the_run_and_keeps_finished_trials(tmp_path: Path) -> None:
-    with small_disk(80) as disk:
-        process = start("run", write(tmp_path, trials=3), "--results", disk)
+    arguments = ("run", write(tmp_path, trials=3), "--results")
+    with small_disk(80) as disk, started(*arguments, disk) as process:
         await_trials(disk, 1, process)
         _fill(disk)
         _out, said = process.communicate(timeout=60)
@@ -346,21 +358,14 @@ def _fill(disk: Path) -> None:
 
 @pytest.mark.docker
 def test_a_failed_trial_gives_exit_status_1_and_the_run_goes_on(tmp_path: Path) -> None:
-    process = start("run", write(tmp_path, trials=2, hold="2s"), "--results", tmp_path)
     engine = Engine()
-
-    def its_own() -> list[str]:
-        return engine.leftovers(is_dead=lambda owner: owner.startswith(f"{process.pid}-"))
-
-    limit = time.monotonic() + 30
-    while not its_own():
-        assert time.monotonic() < limit
-        time.sleep(0.05)
-    threading.Event().wait(2)
-    for container_id in its_own():
-        engine.remove(container_id)
-    engine.close()
-    out, said = process.communicate(timeout=120)
+    with started("run", write(tmp_path, trials=2), "--results", tmp_path) as process:
+        await_trials(tmp_path, 0, process)
+        own = f"{process.pid}-"
+        for container_id in engine.leftovers(is_dead=lambda owner: owner.startswith(own)):
+            engine.remove(container_id)
+        engine.close()
+        out, said = process.communicate(timeout=120)
     assert process.returncode == 1, out + said
     assert [trial.status for trial in only_run(tmp_path).trials()] == ["failed", "ok"]
     assert "removed from outside" in said

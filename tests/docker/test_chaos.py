@@ -18,7 +18,6 @@ pytestmark = pytest.mark.docker
 def test_nothing_is_left_lost_or_touched_when_cgbench_is_killed(tmp_path: Path) -> None:
     with decoys.planted(image.tag(workload.directory())):
         campaign = Campaign(tmp_path, seed=11)
-        campaign.prepare()
         for number in (signal.SIGKILL, signal.SIGHUP, signal.SIGTERM):
             done, faults = campaign.round(number)
             assert faults == [], done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import json
 import os
@@ -11,14 +12,16 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from tests.made import warm_process
 from tests.made.warm_process import Command
 
 PATIENCE_S = 240
+CLEANING_S = 60
+"""How long a command that was ended may take to remove what it made."""
 
 Done = subprocess.CompletedProcess[str]
 
@@ -70,24 +73,43 @@ def cgbench(
 
 def anew(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> Done:
     """Run the command to its end, in an interpreter of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "cgbench", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        env=os.environ | dict(environment or {}),
-        check=False,
-    )
+    with started(*arguments, environment=environment) as process:
+        out, said = process.communicate(timeout=PATIENCE_S)
+    return Done(process.args, process.returncode, out, said)
 
 
-def start(*arguments: str | Path) -> subprocess.Popen[str]:
-    """Start the command in an interpreter of its own and go on."""
-    return subprocess.Popen(
+@contextlib.contextmanager
+def started(
+    *arguments: str | Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Start the command in an interpreter of its own; whatever happens, it has ended afterwards."""
+    process = subprocess.Popen(
         [sys.executable, "-m", "cgbench", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=os.environ | dict(environment or {}),
     )
+    with process, ended(process):
+        yield process
+
+
+@contextlib.contextmanager
+def ended(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """End a command when its user is through, by a signal after which it removes what it made.
+
+    Ctrl-C may reach its user alone. Killed, it would leave containers.
+    """
+    try:
+        yield
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(CLEANING_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def prepare(count: int) -> None:

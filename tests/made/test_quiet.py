@@ -30,7 +30,7 @@ def rejected(run: Run) -> None:
 
 
 def measured(found: Iterator[Run]) -> None:
-    holds(rejected, lambda: next(found), disturbed, rest=lambda: None)
+    holds(rejected, lambda: next(found), disturbed, rest=lambda: None, patience_s=0)
 
 
 def test_what_fails_on_a_quiet_host_fails_at_once(calm: Run, noisy: Run) -> None:
@@ -51,6 +51,12 @@ def test_a_host_that_never_comes_to_rest_is_named(noisy: Run) -> None:
     with pytest.raises(AssertionError, match=r"in each of 3 measurements other processes"):
         measured(found)
     assert next(found) is noisy
+
+
+def test_it_is_measured_again_for_as_long_as_there_is_patience(calm: Run, noisy: Run) -> None:
+    found = iter([*[noisy] * (2 * TRIES), calm])
+    with pytest.raises(AssertionError, match="no such seed"):
+        holds(rejected, lambda: next(found), disturbed, rest=lambda: None, patience_s=60)
 
 
 def test_what_holds_needs_no_rest(noisy: Run) -> None:

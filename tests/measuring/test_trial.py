@@ -7,7 +7,9 @@ import fnmatch
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
@@ -134,14 +136,42 @@ def values(kept: Run, metric: str) -> list[float]:
     return [row.value for row in kept.rows if row.metric == metric]
 
 
-def test_a_quota_measures_as_an_independent_reading_of_the_kernels_files_does(
-    engine: Engine, tmp_path: Path
-) -> None:
-    def measured() -> tuple[Run, IndependentReader]:
+@dataclass(frozen=True)
+class Walk:
+    """A trial of two quotas, and what somebody else read of the kernel's files meanwhile."""
+
+    record: TrialRecord
+    data: TrialData
+    reader: IndependentReader
+
+    @classmethod
+    def through(cls, engine: Engine) -> Walk:
+        """Measure it."""
         reader = IndependentReader(engine, hold_s=2)
         record, data = run(engine, text(), reader)
         reader.finish()
-        return saved(engine, record, data, tmp_path), reader
+        return cls(record, data, reader)
+
+
+@pytest.fixture(scope="module")
+def walk() -> Walk:
+    """Measure once what several tests look at."""
+    engine = Engine()
+    try:
+        return Walk.through(engine)
+    finally:
+        engine.close()
+
+
+def test_a_quota_measures_as_an_independent_reading_of_the_kernels_files_does(
+    engine: Engine, walk: Walk, tmp_path: Path
+) -> None:
+    again = (Walk.through(engine) for _ in repeat(None))
+    walks = chain([walk], again)
+
+    def measured() -> tuple[Run, IndependentReader]:
+        one = next(walks)
+        return saved(engine, one.record, one.data, tmp_path), one.reader
 
     def claim(found: tuple[Run, IndependentReader]) -> None:
         kept, reader = found
@@ -155,9 +185,9 @@ def test_a_quota_measures_as_an_independent_reading_of_the_kernels_files_does(
     holds(claim, measured, lambda found: disturbed(found[0]))
 
 
-def test_a_changes_times_are_in_order_and_its_file_changes_before_long(engine: Engine) -> None:
-    record, _data = run(engine, text())
-    for phase in record.phases:
+def test_a_changes_times_are_in_order_and_its_file_changes_before_long(walk: Walk) -> None:
+    assert len(walk.record.phases) == 2
+    for phase in walk.record.phases:
         change = phase.change
         (file,) = change.files
         assert file.t_changed_ns is not None
@@ -193,8 +223,8 @@ def test_probe_and_kernel_agree_on_how_long_the_worker_was_held(
     holds(claim, measured, lambda found: disturbed(found[0]))
 
 
-def test_every_sample_has_what_the_kernel_said_in_its_own_names(engine: Engine) -> None:
-    record, data = run(engine, text())
+def test_every_sample_has_what_the_kernel_said_in_its_own_names(walk: Walk) -> None:
+    record, data = walk.record, walk.data
     (samples,) = data.samples
     names = {column.name for column in samples.columns}
     (container,) = record.containers
@@ -206,7 +236,8 @@ def test_every_sample_has_what_the_kernel_said_in_its_own_names(engine: Engine) 
 
 def test_two_containers_are_sampled_side_by_side(engine: Engine) -> None:
     second = '[[containers]]\nrole = "other"\nworkload = "spin"\n'
-    record, data = run(engine, text().replace("[[steps]]", second + "\n[[steps]]"))
+    short = text(quotas="[20000]", hold="500ms")
+    record, data = run(engine, short.replace("[[steps]]", second + "\n[[steps]]"))
     assert record.status == "ok", record.reason
     assert [samples.role for samples in data.samples] == ["worker", "other"]
     assert {probe.role for probe in data.probes} == {"worker", "other"}
@@ -214,15 +245,29 @@ def test_two_containers_are_sampled_side_by_side(engine: Engine) -> None:
 
 
 def test_a_container_can_be_born_with_its_limit(engine: Engine) -> None:
-    record, _data = run(engine, text(quotas="30000") + 'via = "run"\n')
+    record, _data = run(engine, text(quotas="30000", hold="300ms") + 'via = "run"\n')
     (phase,) = record.phases
     assert (phase.change.via, phase.effective) == ("run", "30000")
 
 
 def test_a_limit_can_be_written_past_docker(engine: Engine) -> None:
-    record, _data = run(engine, text(quotas="30000") + 'via = "cgroupfs"\n')
+    record, _data = run(engine, text(quotas="30000", hold="300ms") + 'via = "cgroupfs"\n')
     (phase,) = record.phases
     assert (phase.change.via, phase.effective) == ("cgroupfs", "30000")
+
+
+class Meddling(Quiet):
+    """Does something to a trial's containers when its first phase has begun."""
+
+    def __init__(self, meddle: Callable[[], None]) -> None:
+        self._timer = threading.Timer(0.3, meddle)
+
+    def phase_started(self, step: PlannedStep, number: int, total: int) -> None:
+        if number == 1:
+            self._timer.start()
+
+    def finish(self) -> None:
+        self._timer.join()
 
 
 def kill_from_outside(engine: Engine) -> None:
@@ -234,10 +279,9 @@ def kill_from_outside(engine: Engine) -> None:
 
 
 def test_a_container_killed_from_outside_fails_its_trial_with_the_reason(engine: Engine) -> None:
-    timer = threading.Timer(2, kill_from_outside, [engine])
-    timer.start()
-    record, data = run(engine, text(hold="5s"))
-    timer.join()
+    meddling = Meddling(lambda: kill_from_outside(engine))
+    record, data = run(engine, text(hold="5s"), meddling)
+    meddling.finish()
     assert record.status == "failed"
     assert record.reason is not None
     assert "worker" in record.reason
@@ -252,10 +296,9 @@ def remove_from_outside(engine: Engine) -> None:
 
 
 def test_a_container_removed_from_outside_fails_its_trial_with_the_reason(engine: Engine) -> None:
-    timer = threading.Timer(2, remove_from_outside, [engine])
-    timer.start()
-    record, _data = run(engine, text(hold="5s"))
-    timer.join()
+    meddling = Meddling(lambda: remove_from_outside(engine))
+    record, _data = run(engine, text(hold="5s"), meddling)
+    meddling.finish()
     assert record.status == "failed"
     assert record.reason is not None
     assert "removed" in record.reason
