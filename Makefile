@@ -43,7 +43,7 @@ bench-gate: ## Measure how the regression gate judges, and compare with its bars
 	@.ci/setup bench
 	$(BIN)/python -m tests.bench.gates $(ARGS)
 
-# Its parts that take an hour and more are programs of their own: tests.bench.honest, tests.bench.lies.
+# Longer parts are programs of their own: tests.bench.honest, tests.bench.power, tests.bench.lies.
 bench-verdicts: ## Judge runs drawn at random of which the truth is known: N=10000 SEED=1; ARGS=--lies
 	@.ci/setup lint
 	$(BIN)/python -m tests.bench.verdicts --number $(or $(N),10000) --seed $(or $(SEED),1) $(ARGS)

@@ -94,12 +94,18 @@ PARTS = (
 
 
 def experiments() -> Mapping[str, Experiment]:
-    """Return what is measured for each option: of what verify runs, the steps to these values."""
+    """Return what is measured for each option: of what verify runs, the steps to these values.
+
+    It tries 50 % of a CPU as `--cpus 0.5`, with one worker and for as long.
+    """
     quota = _verified("cpu-quota-sweep")
-    many = next(step for step in quota.steps if step.note == "many workers" and step.fit_host)
+    many = next(step for step in quota.steps if step.set["cpu-quota"] == 10000)
+    one = next(step for step in quota.steps if step.note == "one worker")
     shares, memory = _verified("cpu-shares-contention"), _verified("memory-limit-sweep")
     return {
-        "cpu-quota": _only(quota, many.model_copy(update={"set": {"cpu-quota": (10000, 50000)}})),
+        "cpu-quota": _only(
+            quota, many, one.model_copy(update={"set": {"cpu-quota": 50000}})
+        ),
         "cpu-shares": _only(shares, *(
             step for step in shares.steps
             if step.set.get("cpu-shares") == 64 and step.note == "against one"
