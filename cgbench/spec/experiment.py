@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
@@ -48,6 +49,9 @@ _Attribute = Annotated[str, Field(pattern=r"^[a-z][a-z_]*$", max_length=60)]
 
 EMULATED_TIMES = 5
 """How many times as long an emulated CPU is given where a workload must get somewhere."""
+
+EMULATED_HZ = 100
+"""How often an emulated CPU reads files at most: at 1 kHz that takes three quarters of it."""
 
 _GROWING = ("memory", "cache", "fork", "end")
 
@@ -147,6 +151,12 @@ class Sampling(Model):
         if self.slow_hz > self.fast_hz or self.fast_hz % self.slow_hz:
             raise ValueError(f"slow_hz {self.slow_hz} must divide fast_hz {self.fast_hz}")
         return self
+
+    def at_most(self, hz: int) -> Sampling:
+        """Return it with no more than `hz` readings a second where it has more."""
+        if self.fast_hz <= hz:
+            return self
+        return Sampling(fast_hz=hz, slow_hz=math.gcd(self.slow_hz, hz))
 
 
 class Quick(Model):
@@ -283,9 +293,9 @@ class Experiment(Model):
         return self.model_copy(update=parts)
 
     def slowed(self) -> Experiment:
-        """Return the experiment as an emulated CPU needs it: time for workloads to get somewhere.
+        """Return the experiment as an emulated CPU needs it: time to get somewhere, few readings.
 
-        Those that fill, read, fork or end are given EMULATED_TIMES the hold, at as slow a pace:
+        Workloads that fill, read, fork or end are given EMULATED_TIMES the hold, at as slow a pace:
         Docker's answers take so long there that a fast one would pass a limit before it is set.
         """
         kinds = {one.role: workloads.load(one.workload).probe for one in self.containers}
@@ -301,7 +311,9 @@ class Experiment(Model):
             else one
             for one in self.containers
         )
-        return self.model_copy(update={"steps": steps, "containers": containers})
+        sampling = self.sampling.at_most(EMULATED_HZ)
+        parts = {"steps": steps, "containers": containers, "sampling": sampling}
+        return self.model_copy(update=parts)
 
     def _held_for(self, hold_ns: int, trials: int) -> Experiment:
         steps = tuple(

@@ -297,9 +297,24 @@ def test_an_emulated_cpu_lets_memory_grow_more_slowly() -> None:
     assert (before.pace, after.pace) == (10_000_000, 50_000_000)
 
 
-def test_an_emulated_cpu_changes_nothing_for_workloads_that_are_there_at_once() -> None:
+def test_an_emulated_cpu_gives_workloads_that_are_there_at_once_no_more_time() -> None:
     mine = experiment_file.load("cpu-quota-sweep")
-    assert mine.slowed() == mine
+    slowed = mine.slowed()
+    assert (slowed.containers, slowed.steps) == (mine.containers, mine.steps)
+
+
+@pytest.mark.parametrize(
+    ("asked", "read"),
+    [((1000, 10), (100, 10)), ((2000, 8), (100, 4)), ((250, 50), (100, 50)), ((20, 5), (20, 5))],
+)
+def test_an_emulated_cpu_reads_files_a_hundred_times_a_second_at_most(
+    asked: tuple[int, int], read: tuple[int, int]
+) -> None:
+    sampling = experiment.Sampling(fast_hz=asked[0], slow_hz=asked[1])
+    mine = experiment_file.load("cpu-quota-sweep").model_copy(update={"sampling": sampling})
+    found = mine.slowed().sampling
+    assert (found.fast_hz, found.slow_hz) == read
+    assert mine.slowed().slowed() == mine.slowed()
 
 
 def test_an_explanation_names_question_roles_and_every_step() -> None:
