@@ -15,7 +15,7 @@ from cgbench.judging.trend import History
 from cgbench.reporting import render
 from cgbench.reporting.pages import history as history_page
 from cgbench.reporting.words import history as history_words
-from tests.made.command import anew, cgbench
+from tests.made.command import cgbench
 from tests.made.histories import Night, keep, steady
 from tests.reporting.test_render import Page, embedded
 
@@ -219,7 +219,7 @@ def test_the_command_prints_a_narrow_table_and_writes_the_page(
 
 
 def test_the_command_prints_json(slowed: Path) -> None:
-    done = anew("history", "cpus_used", "--results", slowed, "--json")
+    done = cgbench("history", "cpus_used", "--results", slowed, "--json")
     (series,) = json.loads(done.stdout)["series"]
     (change,) = series["change_points"]
     assert change["runs_since"] == 12

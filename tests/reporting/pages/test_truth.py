@@ -20,7 +20,7 @@ from cgbench.reporting.plots.time_to_effect import time_to_effect
 from cgbench.reporting.words import truth as truth_words
 from cgbench.reporting.words import truth_cells
 from cgbench.spec.options import OPTIONS
-from tests.made.command import anew, cgbench
+from tests.made.command import cgbench
 from tests.made.truth_tables import HOSTILE, attempt, lifting, meeting, row, table, unseen, verdict
 from tests.reporting.test_render import Page, embedded
 
@@ -416,7 +416,7 @@ def test_the_command_writes_the_page_beside_the_table(tmp_path: Path) -> None:
     one = table(EFFECTIVE, IGNORED)
     path = writing.write_file(tmp_path / "truth.json", json.dumps(one.to_json()))
     assert truth.read(path) == one
-    done = anew("report", path.parent)
+    done = cgbench("report", path.parent)
     assert done.returncode == 0, done.stderr
     assert embedded((tmp_path / "report.html").read_text(), "cgbench-truth") == [one.to_json()]
 
