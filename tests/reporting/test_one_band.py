@@ -7,17 +7,13 @@ judged.
 
 from __future__ import annotations
 
-import atexit
 import functools
-import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from cgbench.judging import verdict
@@ -29,11 +25,12 @@ from cgbench.records.baseline import Baseline
 from cgbench.records.comparison import Judgement
 from cgbench.records.run import Row
 from cgbench.records.run_directory import RunDirectory
-from cgbench.records.samples import Samples, TrialData
 from cgbench.records.trial import Change, ContainerRecord, Ending, FileChange, Phase, TrialRecord
 from cgbench.records.verdict import Outcome
 from cgbench.reporting import render
+from cgbench.reporting.pages import run as run_pages
 from cgbench.reporting.plots import value_axis, values
+from cgbench.reporting.plots.curves import Curves
 from cgbench.reporting.plots.plot import Trace
 from cgbench.reporting.words import headline
 from cgbench.spec import experiment_file
@@ -45,11 +42,18 @@ from cgbench.spec.schedule import PlannedStep, TrialPlan, planned
 from cgbench.units import NS_PER_MS
 from tests.made import records
 
-pytestmark = pytest.mark.usefixtures("no_library")
+pytestmark = pytest.mark.usefixtures("no_library", "no_curves")
 
 SAMPLES = 2001
 EXPECTED = {"CPUs": 0.1, "%": 10.0, "bytes": 2.0**26, "tasks": 12.0, "restarts": 1.0, "ms": 0.0}
 """What is expected of the first value by unit; of each further one as much more."""
+
+
+@pytest.fixture
+def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing over time: runs here have rows, and no samples."""
+    nothing = Curves(timeline=None, steps=(), stalls={})
+    monkeypatch.setattr(run_pages, "curves", lambda run, points: nothing)
 
 
 loaded_once = functools.cache(experiment_file.load)
@@ -116,27 +120,10 @@ def build(results: Path, case: Case, trials: int = 2) -> Run:
     rows: list[Row] = []
     for plan in walks:
         trial = _trial(plan, shaped, case)
-        for kept in _bare(case.experiment).iterdir():
-            os.link(
-                kept, directory.path / "samples" / kept.name.replace("0001", f"{plan.number:04}")
-            )
         directory.append_trial(trial)
         rows += _rows(trial, shaped, case)
     directory.write_phases(rows)
     return load(directory)
-
-
-@functools.cache
-def _bare(name: str) -> Path:
-    """Return the sample files of one trial in which nothing was read: they are those of all."""
-    times, results = np.arange(2, dtype=np.int64), Path(tempfile.mkdtemp())
-    atexit.register(shutil.rmtree, results)
-    roles = [one.role for one in loaded_once(name).containers]
-    directory = RunDirectory.create(results, name, records.RUN)
-    directory.write_trial(
-        records.trial(1), TrialData([Samples(role, times, times, []) for role in roles], [], [])
-    )
-    return directory.path / "samples"
 
 
 def _trial(plan: TrialPlan, shaped: Experiment, case: Case) -> TrialRecord:
