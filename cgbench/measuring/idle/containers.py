@@ -37,6 +37,9 @@ from cgbench.spec.options import update_body
 DEADLINE_S = 600
 """An idle container ends by itself after this many seconds, whatever becomes of cgbench."""
 
+# How many containers are removed at a time in the end.
+_HANDS = 3
+
 # A container's word on its own end: how long Docker may lag behind the kernel.
 _LAG_S = 2.0
 
@@ -158,11 +161,15 @@ class Idle:
         )
 
 
+class Stopped(Exception):
+    """What was measured with a supply need not go on: something else failed beside it."""
+
+
 class Supply:
     """Hands out fresh idle containers. One thread starts them ahead and takes them away.
 
     Used as a context manager: on the way out everything it started is removed. `progress` shows
-    what is tried next.
+    what is tried next. After `stop`, which any thread may call, it hands out nothing more.
     """
 
     def __init__(self, site: Site, ahead: int = 2, progress: Progress = silent) -> None:
@@ -175,10 +182,10 @@ class Supply:
         self._alive: set[str] = set()
         self._lock = threading.Lock()
         self._surprises: list[BaseException] = []
+        self._stopped = threading.Event()
 
     def __enter__(self) -> Supply:
-        for _ in range(self._ahead):
-            self._ready.append(self._thread.submit(self._start))
+        self._order(self._ahead)
         return self
 
     def __exit__(
@@ -191,25 +198,47 @@ class Supply:
         with undisturbed():
             # At most one request is under way, and each has a limit.
             self._thread.shutdown(wait=True, cancel_futures=True)
-            for container_id in tuple(self._alive):
+            with ThreadPoolExecutor(_HANDS, "cgbench-idle-removal") as hands:
+                removals = [hands.submit(self._remove, one) for one in tuple(self._alive)]
+            for removal in removals:
                 try:
-                    self._remove(container_id)
+                    removal.result()
                 except EngineError as refusal:
                     refused.append(refusal)
         # What is on its way already says more.
         if error is None and (first := [*self._surprises, *refused][:1]):
             raise first[0]
 
+    def stop(self) -> None:
+        """Have whoever asks for a container next end with Stopped."""
+        self._stopped.set()
+
+    def _require_going(self) -> None:
+        interrupts.require_none()
+        if self._stopped.is_set():
+            raise Stopped
+
     def take(self) -> Idle:
         """Return a container that nobody has touched. Raises EngineError where none starts."""
-        interrupts.require_none()
-        while True:
-            self._ready.append(self._thread.submit(self._start))
+        return self.take_all(1)[0]
+
+    def take_all(self, number: int) -> list[Idle]:
+        """Return several such containers; while they are taken, as many are started ahead."""
+        self._require_going()
+        taken: list[Idle] = []
+        self._order(number)
+        while len(taken) < number:
             idle = self._ready.popleft().result()
             # It may have waited past its deadline.
             if idle.find():
-                return idle
-            self.give_back(idle)
+                taken.append(idle)
+            else:
+                self.give_back(idle)
+                self._order(1)
+        return taken
+
+    def _order(self, number: int) -> None:
+        self._ready.extend(self._thread.submit(self._start) for _ in range(number))
 
     def give_back(self, idle: Idle) -> None:
         """Have a container removed, when there is time."""
@@ -232,6 +261,7 @@ class Supply:
 
         With `outlasts_stop` it ends only when `docker stop` loses patience, or by a kill.
         """
+        self._require_going()
         spec = replace(self._spec(raw), outlasts_stop=outlasts_stop)
         with undisturbed():
             creation = self.site.engine.create(spec)

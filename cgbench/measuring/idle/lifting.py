@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from cgbench.engine.connection import Answer
+from cgbench.host import interrupts
 from cgbench.measuring.idle.bounds import Reach
 from cgbench.measuring.idle.containers import Idle, Supply, outcome, words
 from cgbench.records.idle_findings import Lifting
@@ -110,16 +111,19 @@ def declared(config: Mapping[str, str]) -> Settings:
 
 def measure(one: Option, supply: Supply) -> tuple[Lifting, ...]:
     """Set a limit and lift it, in every way; read what is declared and what the kernel holds."""
-    taken = [supply.take()] if ways(one.name, 1) else []
+    if not ways(one.name, 1):
+        return ()
+    taken = [supply.take()]
     try:
-        planned = ways(one.name, len(Reach.of(taken[0].cgroup).cpus)) if taken else ()
-        lifts: list[_Lift] = []
-        for way in planned:
-            if lifts:
-                taken.append(supply.take())
+        planned = ways(one.name, len(Reach.of(taken[0].cgroup).cpus))
+        taken += supply.take_all(len(planned) - 1)
+        lifts = []
+        for way, idle in zip(planned, taken, strict=True):
             supply.progress(f"{written(way.limit)}, lifted by {written(way.by)}")
-            lifts.append(_Lift(one, way, taken[-1], supply))
-        # Read after all were sent: who is slow has had the time.
+            lifts.append(_Lift(one, way, idle, supply))
+        # All together, step by step: who is slow has had the time.
+        for lift in lifts:
+            lift.lift()
         return tuple(lift.seen() for lift in lifts)
     finally:
         for idle in taken:
@@ -127,19 +131,21 @@ def measure(one: Option, supply: Supply) -> tuple[Lifting, ...]:
 
 
 class _Lift:
-    """One limit on one container, set and lifted."""
+    """One limit on one container, set, lifted, and read."""
 
     def __init__(self, one: Option, way: Way, idle: Idle, supply: Supply) -> None:
         self._one, self._way, self._idle = one, way, idle
-        self._born = idle.held(one).enforced
-        update = supply.site.engine.update_raw
-        limited = update(idle.container_id, update_body(way.limit))
+        self._update = supply.site.engine.update_raw
+        self._born = self._before = idle.held(one).enforced
+        self._answer: Answer = self._update(idle.container_id, update_body(way.limit))
+        self._limited = self._answer.refusal is None
         self._answered = time.monotonic()
-        self._before = self._after_a_while(way.limit)
-        self._limited = limited.refusal is None
-        self._answer: Answer = (
-            update(idle.container_id, update_body(way.by)) if self._limited else limited
-        )
+
+    def lift(self) -> None:
+        """Lift the limit, if it was accepted, once it is in force or patience ends."""
+        self._before = self._after_a_while(self._way.limit)
+        if self._limited:
+            self._answer = self._update(self._idle.container_id, update_body(self._way.by))
         self._answered = time.monotonic()
 
     def seen(self) -> Lifting:
@@ -187,6 +193,7 @@ class _Lift:
         wanted = self._text(settings)
         found = self._idle.held(self._one).enforced
         while not same(found, wanted) and time.monotonic() < self._answered + PATIENCE_S:
+            interrupts.require_none()
             time.sleep(_LOOK_EVERY_S)
             found = self._idle.held(self._one).enforced
         return found

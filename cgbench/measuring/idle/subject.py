@@ -11,7 +11,7 @@ from typing import Literal
 
 from cgbench.engine.connection import Answer
 from cgbench.engine.engine import Command, Life
-from cgbench.host import procfs
+from cgbench.host import interrupts, procfs
 from cgbench.measuring import own_process
 from cgbench.measuring.idle.containers import Idle, outcome, words
 from cgbench.measuring.idle.in_force import Files, judged, should_say
@@ -97,6 +97,7 @@ class Subject:
             limit_s = _ENDED_S if life.status == "exited" else _STATE_S
             if time.monotonic() > begin + limit_s or life == _GONE:
                 raise Missed(f"Docker said that it was {life.status}, not {states[-1]}")
+            interrupts.require_none()
             time.sleep(_POLL_S)
 
     def end(self) -> None:
@@ -201,6 +202,7 @@ class Update:
                 self.subject.never_soon |= late and soon
                 self._readings.append((when, reading))
                 return reading
+            interrupts.require_none()
             time.sleep(_POLL_S)
 
     def _promised(self, reading: Reading) -> bool:

@@ -12,7 +12,7 @@ from cgbench.engine.connection import Answer
 from cgbench.engine.engine import Creation, Engine, State
 from cgbench.errors import EngineError
 from cgbench.measuring import own_process
-from cgbench.measuring.idle.containers import Limits, Supply, outcome, words
+from cgbench.measuring.idle.containers import Limits, Stopped, Supply, outcome, words
 from cgbench.measuring.site import Site
 from cgbench.records.idle_findings import Difference
 from cgbench.spec.options import option, update_body
@@ -108,6 +108,20 @@ def test_a_container_that_stays_is_reported_and_keeps_no_other(
         assert sorted(daemon.removed) == sorted(daemon.made[1:])
         with pytest.raises(ZeroDivisionError):
             use(ZeroDivisionError())
+
+
+def test_a_supply_that_was_stopped_hands_out_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_process, "is_own", lambda *_: True)
+    daemon = Stubborn(EngineError("it goes"))
+    daemon.made.append("c0")
+    with Supply(Site(cast(Engine, daemon), "image", "r")) as supply:
+        assert len({idle.container_id for idle in supply.take_all(3)}) == 3
+        supply.stop()
+        with pytest.raises(Stopped):
+            supply.take()
+        with pytest.raises(Stopped), supply.born({}):
+            pass
+    assert sorted(daemon.removed) == sorted(daemon.made[1:])
 
 
 @pytest.mark.docker

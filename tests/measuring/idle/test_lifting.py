@@ -95,7 +95,6 @@ class Made:
         self._version = version
         self._config: dict[str, object] = dict.fromkeys(FIELDS, 0) | {"PidsLimit": None}
         self._sent: list[tuple[float, Mapping[str, object]]] = []
-        self.site = SimpleNamespace(engine=self)
         self.container_id = "c"
         self.cgroup = SimpleNamespace(offered=lambda _what: (0, 1))
         self.one = one
@@ -139,12 +138,23 @@ def lifted(name: str, **made: Any) -> dict[str, Lifting]:
     one = option(name)
 
     class Source:
-        site = SimpleNamespace(engine=None)
+        def __init__(self) -> None:
+            self._made: list[Made] = []
+            self.site = SimpleNamespace(engine=self)
+
+        def update_raw(self, container_id: str, body: Mapping[str, object]) -> Answer:
+            return self._made[int(container_id)].update_raw(container_id, body)
 
         def take(self) -> Idle:
-            idle = Made(one, **made)
-            self.site.engine = idle
-            return cast(Idle, idle)
+            (idle,) = self.take_all(1)
+            return idle
+
+        def take_all(self, number: int) -> list[Idle]:
+            fresh = [Made(one, **made) for _ in range(number)]
+            for each in fresh:
+                each.container_id = str(len(self._made))
+                self._made.append(each)
+            return cast(list[Idle], fresh)
 
         def progress(self, _text: str) -> None:
             pass
@@ -171,6 +181,16 @@ def test_a_daemon_that_does_what_it_says_is_right(name: str, version: int) -> No
 def test_a_kernel_that_follows_late_has_lifted_it_all_the_same() -> None:
     for one in lifted("pids-limit", late_s=0.2).values():
         assert (one.before, one.lifted, one.right) == ("64", True, True)
+
+
+def test_all_ways_of_lifting_are_waited_for_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    clock = SimpleNamespace(monotonic=lambda: sum(slept), sleep=slept.append)
+    monkeypatch.setattr(lifting, "time", clock)
+    found = lifted("pids-limit", drops={"PidsLimit": 64})
+    assert len(found) > 1
+    # Never in force, and then where it was: only the first wait is for nothing.
+    assert sum(slept) < 2 * lifting.PATIENCE_S
 
 
 def test_a_value_that_never_reaches_the_kernel_has_lifted_nothing_whatever_is_declared() -> None:
