@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from cgbench.measuring.idle import (
     daemon_restart,
     interactions,
     lifting,
+    side_by_side,
     states,
     survival,
 )
@@ -36,6 +37,7 @@ from cgbench.reporting import junit
 from cgbench.spec import experiment_file
 from cgbench.spec import options as registry
 from cgbench.spec.experiment import Experiment, Precondition
+from cgbench.spec.option import Option
 from cgbench.spec.options import OPTIONS
 
 
@@ -111,20 +113,8 @@ def verify(
     chosen = [OPTIONS[name] for name in OPTIONS if name in options]
     verdicts = {one.option: one for one in effects(options, session)}
     rows = {one.name: Row(verdict=verdicts[one.name]) for one in chosen}
-    with Supply(session.site(), progress=session.detail) as supply:
-        for one in () if quick else chosen:
-            session.progress(f"{one.flag}: bounds, lifting, born against changed, survival, states")
-            bounded, births = bounds.measure(one, supply), born.born_vs_changed(one, supply)
-            survived, *further = survival.measure(one, supply)
-            rows[one.name] = Row(
-                verdict=verdicts[one.name],
-                bounds=bounded,
-                born_vs_changed=births,
-                survival=survived,
-                further_survival=tuple(further),
-                states=states.measure(one, supply),
-                liftings=lifting.measure(one, supply),
-            )
+    if not quick:
+        rows = _with_idle_parts(rows, session)
     if disturb_daemon:
         stages = daemon_restart.across_daemon_restart(
             chosen, session.site(), progress=session.detail, stop_containers=stop_containers
@@ -137,6 +127,41 @@ def verify(
         elapsed_s=round(time.monotonic() - begin, 1),
         rows=tuple(rows.values()),
     )
+
+
+def _with_idle_parts(rows: Mapping[str, Row], session: Session) -> dict[str, Row]:
+    """Add what idle containers show of each option, to most of which other ones are no matter.
+
+    Whether a value survives is measured last, where nothing else starts or ends a container.
+    """
+    chosen = [OPTIONS[name] for name in rows]
+    added = side_by_side.measured(
+        chosen,
+        _idle_parts,
+        session.site,
+        begun=lambda flags: session.progress(
+            f"{flags}: bounds, lifting, born against changed, states"
+        ),
+        detail=session.detail,
+    )
+    session.progress("survival of all values")
+    with Supply(session.site(), ahead=0, progress=session.detail) as supply:
+        survived = survival.measure(chosen, supply)
+    found = {}
+    for name, row in rows.items():
+        first, *further = survived[name]
+        survivals = {"survival": first, "further_survival": tuple(further)}
+        found[name] = row.model_copy(update={**added[name], **survivals})
+    return found
+
+
+def _idle_parts(one: Option, supply: Supply) -> dict[str, object]:
+    return {
+        "bounds": bounds.measure(one, supply),
+        "born_vs_changed": born.born_vs_changed(one, supply),
+        "states": states.measure(one, supply),
+        "liftings": lifting.measure(one, supply),
+    }
 
 
 def with_interactions(table: TruthTable, session: Session) -> TruthTable:

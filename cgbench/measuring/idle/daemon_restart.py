@@ -72,6 +72,8 @@ def across_daemon_restart(
             for settings in examples(one)
         ]
         going = [each for each in kept if each.survival.refusal is None]
+        for each in going:
+            each.settle()
         if reload is not None:
             supply.progress("systemd reads its units anew")
             reload()

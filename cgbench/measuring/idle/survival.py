@@ -11,10 +11,12 @@ from cgbench.engine.engine import Command
 from cgbench.measuring.idle.containers import Idle, Limits, Supply, words
 from cgbench.measuring.site import Site
 from cgbench.records.idle_findings import Difference, Held, Stage, StageName, Survival
-from cgbench.spec.option import Option, Settings
+from cgbench.spec.option import Interface, Option, Settings
 from cgbench.spec.options import OPTIONS, option, update_body
 
 _LATE_S, _LOOK_EVERY_S = 1.0, 0.05
+# So many containers are alive at a time, each with a value of its own.
+_AT_ONCE = 6
 # Neither has anything to do with what other options limit.
 _UNRELATED = ("pids-limit", "cpu-shares")
 
@@ -24,29 +26,50 @@ def examples(one: Option) -> tuple[Settings, ...]:
     return ({**one.beside, one.name: one.example}, *one.further)
 
 
-def measure(one: Option, supply: Supply) -> tuple[Survival, ...]:
-    """Set each value on a running container of its own, and see what that outlives."""
-    return tuple(_survival(one, settings, supply) for settings in examples(one))
+def measure(options: Iterable[Option], supply: Supply) -> dict[str, tuple[Survival, ...]]:
+    """Set each value on a running container of its own, and see what that outlives.
+
+    Several values go through a stage before any of them goes through the next one. Whatever else
+    starts or ends a container meanwhile could undo a value, and would not be named: nothing should,
+    and the supply should start none ahead.
+    """
+    every = [(one, settings) for one in options for settings in examples(one)]
+    found: dict[str, tuple[Survival, ...]] = {}
+    for first in range(0, len(every), _AT_ONCE):
+        for survival in _survivals(every[first : first + _AT_ONCE], supply):
+            found[survival.option] = (*found.get(survival.option, ()), survival)
+    return found
 
 
-def _survival(one: Option, settings: Settings, supply: Supply) -> Survival:
-    engine = supply.site.engine
-    with supply.fresh() as idle:
-        kept = Kept.set(one, settings, idle, supply.site)
+def _survivals(some: Sequence[tuple[Option, Settings]], supply: Supply) -> list[Survival]:
+    engine, taken = supply.site.engine, []
+    try:
+        taken = supply.take_all(len(some))
+        kept = [
+            Kept.set(one, settings, idle, supply.site)
+            for (one, settings), idle in zip(some, taken, strict=True)
+        ]
+        going = [each for each in kept if each.survival.refusal is None]
+        for each in going:
+            each.settle()
 
-        def command(*names: Command) -> list[Answer]:
-            return [engine.command(idle.container_id, name) for name in names]
+        def command(each: Kept, *names: Command) -> list[Answer]:
+            return [engine.command(each.idle.container_id, name) for name in names]
 
-        stages: Sequence[tuple[StageName, Callable[[], list[Answer]]]] = (
-            ("another update", lambda: [_unrelated(one, idle, supply.site)]),
-            ("another container", lambda: another_container(supply)),
-            ("pause", lambda: command("pause", "unpause")),
-            ("restart", lambda: command("restart")),
-        )
-        for name, happens in () if kept.survival.refusal else stages:
-            supply.progress(f"{one.flag} {settings[one.name]}: {name}")
-            kept.goes_through(name, happens())
-    return kept.survival
+        def stage(name: StageName, happens: Callable[[Kept], list[Answer]]) -> None:
+            for each in going:
+                supply.progress(f"--{each.survival.option} {each.survival.value}: {name}")
+                each.goes_through(name, happens(each))
+
+        stage("another update", lambda each: [_unrelated(each.one, each.idle, supply.site)])
+        answers = another_container(supply) if going else []
+        stage("another container", lambda _: answers)
+        stage("pause", lambda each: command(each, "pause", "unpause"))
+        stage("restart", lambda each: command(each, "restart"))
+    finally:
+        for idle in taken:
+            supply.give_back(idle)
+    return [each.survival for each in kept]
 
 
 def _unrelated(one: Option, idle: Idle, site: Site) -> Answer:
@@ -63,21 +86,10 @@ def another_container(supply: Supply) -> list[Answer]:
         return [answer, supply.site.engine.command(other.container_id, "stop")]
 
 
-def _settled(one: Option, settings: Settings, idle: Idle) -> Limits:
-    """Return all limits once the option's file says what it should, or has not for a while.
-
-    An answer may come before its effect, which is no sign of what happens next.
-    """
-    limit = time.monotonic() + _LATE_S
-    while True:
-        limits = idle.limits()
-        own = idle.interfaces(one)[:1]
-        texts = [(file, limits.enforced.get(file.file)) for file in own]
-        if all(text in (None, file.agreed(settings, text)) for file, text in texts):
-            return limits
-        if time.monotonic() > limit:
-            return limits
-        time.sleep(_LOOK_EVERY_S)
+def _says(file: Interface, settings: Settings, limits: Limits) -> bool:
+    """Say whether a file says what settings ask for; one that is not there says nothing else."""
+    text = limits.enforced.get(file.file)
+    return text is None or text == file.agreed(settings, text)
 
 
 @dataclass
@@ -90,10 +102,11 @@ class Kept:
     now: Limits
     held: Held
     survival: Survival
+    late_at: float
 
     @classmethod
     def set(cls, one: Option, settings: Settings, idle: Idle, site: Site) -> Kept:
-        """Set a value with what belongs to it; its survival has no stages yet."""
+        """Set a value with what belongs to it, and read it; its survival has no stages yet."""
         born = idle.limits()
         answer = site.engine.update_raw(idle.container_id, update_body(settings))
         beside = {name: value for name, value in settings.items() if name != one.name}
@@ -106,8 +119,22 @@ class Kept:
             refusal=None if answer.refusal is None else words(answer),
             stages=(),
         )
-        now = _settled(one, settings, idle)
-        return cls(one, settings, idle, now, idle.held(one, now), survival)
+        late_at = time.monotonic() + _LATE_S
+        now = idle.limits()
+        return cls(one, settings, idle, now, idle.held(one, now), survival, late_at)
+
+    def settle(self) -> None:
+        """Read on until the option's file says what it should, or has not for a while.
+
+        An answer may come before its effect, which is no sign of what happens next.
+        """
+        own = self.idle.interfaces(self.one)[:1]
+        while not all(_says(file, self.settings, self.now) for file in own):
+            if time.monotonic() > self.late_at:
+                break
+            time.sleep(_LOOK_EVERY_S)
+            self.now = self.idle.limits()
+        self.held = self.idle.held(self.one, self.now)
 
     def goes_through(self, name: StageName, answers: Iterable[Answer] = ()) -> None:
         """Read back after a stage."""

@@ -82,7 +82,7 @@ def supply() -> Iterator[Supply]:
 
 @pytest.mark.docker
 def test_a_quota_survives_pause_and_restart_as_cat_says(supply: Supply) -> None:
-    (found,) = survival.measure(option("cpu-quota"), supply)
+    (found,) = survival.measure([option("cpu-quota")], supply)["cpu-quota"]
     with supply.fresh() as idle:
         container_id = idle.container_id
         file = ("cpu.cfs_quota_us", "cpu.max")
@@ -105,7 +105,7 @@ def test_a_quota_survives_pause_and_restart_as_cat_says(supply: Supply) -> None:
 
 @pytest.mark.docker
 def test_a_period_of_200_ms_survives_with_its_quota_as_cat_says(supply: Supply) -> None:
-    _example, found = survival.measure(option("cpu-period"), supply)
+    _example, found = survival.measure([option("cpu-period")], supply)["cpu-period"]
     assert (found.value, found.beside) == ("200000", "--cpu-quota 60000")
     with supply.fresh() as idle:
         file = ("cpu.cfs_period_us", "cpu.max")
@@ -121,7 +121,7 @@ def test_a_period_of_200_ms_survives_with_its_quota_as_cat_says(supply: Supply) 
 
 @pytest.mark.docker
 def test_a_restart_policy_has_no_file_so_docker_is_asked(supply: Supply) -> None:
-    (found,) = survival.measure(option("restart"), supply)
+    (found,) = survival.measure([option("restart")], supply)["restart"]
     assert found.file is None
     for stage in found.stages:
         assert stage.before.enforced is None
@@ -135,5 +135,5 @@ def test_a_value_that_never_took_hold_has_nothing_to_survive(supply: Supply) -> 
     with supply.fresh() as idle:
         if len(idle.cgroup.offered("mems")) > 1 or cat(idle.container_id, "cpuset.mems") != "0":
             pytest.skip("this host has more than one node, or names none at birth")
-    (found,) = survival.measure(option("cpuset-mems"), supply)
+    (found,) = survival.measure([option("cpuset-mems")], supply)["cpuset-mems"]
     assert [stage.survived for stage in found.stages] == [None] * len(STAGES)
