@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import cast
 
 import pytest
 
+from cgbench.engine.connection import Answer
+from cgbench.engine.engine import Creation, Engine, State
+from cgbench.measuring import own_process
 from cgbench.measuring.idle import survival
 from cgbench.measuring.idle.containers import Supply
 from cgbench.measuring.idle.survival import Passage, examples, stage_of
+from cgbench.measuring.site import Site
 from cgbench.records.idle_findings import Difference, Held, Stage
 from cgbench.spec.options import OPTIONS, option, update_body
 from tests.made.idle_supply import cat
@@ -69,6 +77,65 @@ def test_what_was_never_in_force_has_nothing_to_survive() -> None:
     assert stage("-1", "-1").survived is None
     late = stage("-1", "30000")
     assert (late.survived, late.took_hold) == (None, True)
+
+
+# In which order it is tried
+
+
+class Daemon:
+    """Makes containers, all of which run as this very process, and keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self._numbers = itertools.count()
+
+    def create(self, _spec: object) -> Creation:
+        self.asked.append("create")
+        return Creation(f"c{next(self._numbers)}", Answer(1, 2, ()))
+
+    def command(self, _container: str, what: str) -> Answer:
+        self.asked.append(what)
+        return Answer(1, 2, ())
+
+    def update_raw(self, _container: str, _body: Mapping[str, object]) -> Answer:
+        self.asked.append("update")
+        return Answer(1, 2, ())
+
+    def state(self, _container: str) -> State:
+        return State(running=True, pid=os.getpid(), exit_code=0, oom_killed=False, error="")
+
+    def host_config(self, _container: str) -> Mapping[str, object]:
+        return {}
+
+    def remove(self, _container: str) -> None:
+        self.asked.append("remove")
+
+
+def test_no_container_starts_or_ends_beside_an_update_and_several_values_share_another_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(own_process, "is_own", lambda *_: True)
+    monkeypatch.setattr(survival, "_LATE_S", 0.0)
+    monkeypatch.setattr(survival, "_AT_ONCE", 3)
+    daemon = Daemon()
+    some = [option(name) for name in ("cpus", "cpu-period", "memory", "pids-limit", "restart")]
+    with Supply(Site(cast(Engine, daemon), "image", "r"), ahead=0) as supply:
+        found = survival.measure(some, supply)
+    assert list(found) == [one.name for one in some]
+    assert [each.value for one in some for each in found[one.name]] == [
+        str(settings[one.name]) for one in some for settings in examples(one)
+    ]
+    assert all([stage.stage for stage in each.stages] == STAGES
+               for several in found.values() for each in several)  # fmt: skip
+    # Three values are set, and an unrelated option of each is updated: nothing comes in between.
+    updates = [number for number, what in enumerate(daemon.asked) if what == "update"]
+    assert [after - before for before, after in pairwise(updates)].count(1) == 10
+    asked = [what for what in daemon.asked if what != "remove"]
+    assert asked == 2 * [
+        *(3 * ["create", "start"]), *(6 * ["update"]), "create", "start", "stop",
+        *(3 * ["pause", "unpause"]), *(3 * ["restart"]),
+    ]  # fmt: skip
+    assert daemon.asked.count("remove") == daemon.asked.count("create")
 
 
 # Real containers
