@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Generic, TypeVar
 
+from cgbench.host import interrupts
 from cgbench.measuring.idle.containers import Stopped, Supply
 from cgbench.measuring.site import Progress, Site
 from cgbench.measuring.unwinding import UndisturbedExit
@@ -20,6 +21,8 @@ AT_ONCE = 3
 
 # All groups share what the kernel has of real time: one may be refused what another one holds.
 _ONE_AFTER_THE_OTHER = ("cpu-rt-period", "cpu-rt-runtime")
+
+_LOOK_EVERY_S = 0.2
 
 T = TypeVar("T")
 
@@ -92,7 +95,9 @@ class _Lanes(Generic[T]):
         with ThreadPoolExecutor(len(self.supplies) or 1, "cgbench-options") as pool:
             try:
                 lanes = [pool.submit(self._lane, one) for one in range(len(self.supplies))]
-                wait(lanes)
+                # The kernel may hand a signal to any thread, and only this one handles it.
+                while wait(lanes, _LOOK_EVERY_S).not_done:
+                    interrupts.require_none()
             except BaseException:
                 self._stop()
                 raise
