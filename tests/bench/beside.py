@@ -44,7 +44,9 @@ class Run:
 @contextlib.contextmanager
 def busy() -> Iterator[None]:
     """Keep one CPU busy meanwhile; the scheduler chooses which."""
-    process = subprocess.Popen([sys.executable, "-c", _BUSY], preexec_fn=_die_with_parent)
+    process = subprocess.Popen(
+        [sys.executable, "-c", _BUSY], preexec_fn=_die_with_parent, start_new_session=True
+    )
     try:
         yield
     finally:

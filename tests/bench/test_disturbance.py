@@ -48,4 +48,5 @@ def test_load_may_not_leave_open_what_it_cannot_make() -> None:
     firm = {case.name for case in every if case.firm}
     assert {"dropped × memory", "halved × cpu-quota", "refused × restart"} <= firm
     assert firm.isdisjoint({"honest × cpu-quota", "× 1.03 × cpus", "every second refused × cpus"})
+    assert firm.isdisjoint({"honest × memory-reservation", "× 1.03 × memory-reservation"})
     assert len(firm) >= 120
