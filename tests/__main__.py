@@ -18,6 +18,9 @@ from pathlib import Path
 NOTHING_CHOSEN = 5
 """pytest's exit status where no test fits the arguments (pytest: ExitCode.NO_TESTS_COLLECTED)."""
 
+ON_CONTAINERS = "docker and not lab"
+"""By which marks pytest chooses the tests on real containers."""
+
 MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30
 """More than all files of the tests without containers together."""
@@ -30,7 +33,7 @@ def main(arguments: list[str]) -> int:
     """Run both parts, the second also after failures in the first."""
     statuses = [
         _on_all_cpus(["-m", "not docker and not lab", *arguments]),
-        _to_its_end([*_PYTEST, "-m", "docker and not lab", *arguments], os.environ),
+        _to_its_end([*_PYTEST, "-m", ON_CONTAINERS, *arguments], os.environ),
     ]
     return max((status for status in statuses if status != NOTHING_CHOSEN), default=NOTHING_CHOSEN)
 

@@ -18,6 +18,7 @@ import pytest
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.errors import EngineError
+from tests.__main__ import ON_CONTAINERS
 from tests.made.heeded_signals import heed
 
 CONTEXT = Path(__file__).parent.parent / "workloads"
@@ -57,6 +58,21 @@ def pytest_collection_finish() -> None:
     # again and again is an eighth of the tests' CPU time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+_MARK = b"mark.docker"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    # To import what has no test on containers would take longer than many of these.
+    if config.option.markexpr != ON_CONTAINERS or collection_path.suffix != ".py":
+        return None
+    return True if _MARK not in collection_path.read_bytes() else None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if item.get_closest_marker("docker") is not None and _MARK not in item.path.read_bytes():
+        raise pytest.UsageError(f"{item.path} must say {_MARK.decode()} itself")
 
 
 @pytest.fixture

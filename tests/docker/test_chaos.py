@@ -17,7 +17,8 @@ pytestmark = pytest.mark.docker
 
 def test_nothing_is_left_lost_or_touched_when_cgbench_is_killed(tmp_path: Path) -> None:
     with decoys.planted(image.tag(workload.directory())):
-        campaign = Campaign(tmp_path, seed=11)
+        # By this seed: a run with swap, an ab that has finished trials, a run of many tasks.
+        campaign = Campaign(tmp_path, seed=1618)
         for number in (signal.SIGKILL, signal.SIGHUP, signal.SIGTERM):
             done, faults = campaign.round(number)
             assert faults == [], done

@@ -21,13 +21,14 @@ from cgbench.measuring.progress import Silent
 from cgbench.records.run import Row
 from cgbench.records.verdict import Outcome
 from cgbench.spec import experiment_file, workload
-from cgbench.spec.experiment import Experiment
+from cgbench.spec.experiment import Experiment, Step
 from cgbench.units import NS_PER_MS
 from tests.made.quiet import disturbed, holds
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 HOLD_NS = 400 * NS_PER_MS
+GROWING_NS = 3_000 * NS_PER_MS
 
 Measure = Callable[[], Run]
 
@@ -35,14 +36,27 @@ Measure = Callable[[], Run]
 def short(name: str) -> Experiment:
     """Return an experiment with one trial, each value once, and holds just long enough.
 
-    What grows, forks or ends must come to its end: those keep the holds of their file.
+    What grows, forks or ends must come to its end. It has seconds for that, and is held on where it
+    needs more.
     """
     loaded = experiment_file.load(name)
-    if {workload.load(one.workload).probe for one in loaded.containers} & {"memory", "fork", "end"}:
-        return loaded.model_copy(update={"trials": 1})
-    steps = tuple(step.model_copy(update={"repeat": 1}) for step in loaded.steps)
-    quick = loaded.quick.model_copy(update={"hold": HOLD_NS, "trials": 1})
+    growing = {"memory", "fork", "end"}
+    grows = {workload.load(one.workload).probe for one in loaded.containers} & growing
+    steps = tuple(
+        one.model_copy(update={"repeat": 1}) for step in loaded.steps for one in one_by_one(step)
+    )
+    quick = loaded.quick.model_copy(update={"hold": GROWING_NS if grows else HOLD_NS, "trials": 1})
     return loaded.model_copy(update={"steps": steps, "quick": quick}).shortened()
+
+
+def one_by_one(step: Step) -> Iterator[Step]:
+    """Yield a step for each value: one with a short period needs no hold for a long one."""
+    number = max(len(one) if isinstance(one, tuple) else 1 for one in step.set.values())
+    for at in range(number):
+        settings = {
+            name: one[at] if isinstance(one, tuple) else one for name, one in step.set.items()
+        }
+        yield step.model_copy(update={"set": settings})
 
 
 def experiment(name: str) -> Callable[[Callable[[Run], None]], Callable[[Measure], None]]:
