@@ -6,7 +6,7 @@ a second and 60 MiB, which must not fall between two trials.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,12 +31,15 @@ def listed(values: Sequence[Any], kind: pa.DataType | None = None) -> pa.Array:
     """
     import pyarrow as pa
 
-    kind = _kind(values) if kind is None else kind
+    kinds = set(map(type, values))
+    kind = _kind(kinds) if kind is None else kind
     if pa.types.is_null(kind):
         return pa.nulls(len(values))
-    present = np.array([value is not None for value in values], bool)
+    present = None
+    if type(None) in kinds:
+        present = np.array([value is not None for value in values], bool)
     if not pa.types.is_string(kind):
-        filled = [0 if value is None else value for value in values]
+        filled = values if present is None else [0 if value is None else value for value in values]
         return numbers(np.array(filled, kind.to_pandas_dtype()), present)
     encoded = [b"" if value is None else value.encode() for value in values]
     ends = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
@@ -90,10 +93,10 @@ def _plain(array: pa.Array) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
     return values, bits[begin:end].astype(bool)
 
 
-def _kind(values: Sequence[Any]) -> pa.DataType:
+def _kind(types: Set[type]) -> pa.DataType:
     import pyarrow as pa
 
-    kinds = {type(value) for value in values} - {type(None)}
+    kinds = types - {type(None)}
     if kinds <= {str}:
         return pa.string() if kinds else pa.null()
     if kinds <= {int, float}:
