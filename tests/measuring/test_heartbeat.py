@@ -88,8 +88,8 @@ def test_another_program_keeps_its_exit_status_and_ends_soon_after_the_death(
     # A container takes the child that watches with it; here there is none around the two.
     os.killpg(ends.pid, signal.SIGKILL)
     work = start("lasts", "sleep", "60")
-    with heartbeat.beating(tmp_path / "lasts", every_s=0.1, life_s=0.6):
-        time.sleep(1.5)
+    with heartbeat.beating(tmp_path / "lasts", every_s=0.1, life_s=1):
+        time.sleep(2.5)
         assert work.poll() is None
     assert work.wait(5) == -signal.SIGKILL
 
