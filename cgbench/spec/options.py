@@ -57,6 +57,8 @@ _OPTIONS = (
             "cpu", "cpu.cfs_period_us", lambda settings: str(bandwidth(settings)[1])
         ),
         example="0.5", other="0.75",
+        # systemd rounds quotas up to a hundredth of a CPU, and writes them again with any update.
+        further=({"cpus": "0.015"},),
     ),
     Option(
         "cpu-quota", "CpuQuota", "cpu", "µs",
@@ -66,6 +68,7 @@ _OPTIONS = (
         Interface("cpu", "cpu.max", cpu_max),
         lowest=1000, lifted=-1,
         example=30_000, other=70_000,
+        further=({"cpu-quota": 1500},),
     ),
     Option(
         "cpu-period", "CpuPeriod", "cpu", "µs",

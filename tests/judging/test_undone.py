@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cgbench.judging import undone
+from cgbench.measuring.idle.survival import Passage, stage_of
 from cgbench.records.idle_findings import (
     Difference,
     Effect,
@@ -108,6 +109,31 @@ def test_every_value_whose_survival_was_tried_counts() -> None:
     found = undone.by_survival(one.model_copy(update={"further_survival": (other,)}))
     assert found.verdict.verdict is Outcome.REVERTED
     assert "of --cpu-quota 60000 beside --cpu-period 200000" in found.verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "file", "held", "then"),
+    [
+        # As a host with Docker 26.1, runc 1.1.15 and systemd 257 had them after --pids-limit 50.
+        ("cpus", "0.417", "cpu.max", "41700 100000", "42000 100000"),
+        ("cpu-period", "50000", "cpu.max", "max 50000", "max 100000"),
+    ],
+)
+def test_what_systemd_writes_again_with_any_update_reverts_a_value(
+    option: str, value: str, file: str, held: str, then: str
+) -> None:
+    born = Held(declared="0", enforced="max 100000")
+    before, after = (Held(declared=value, enforced=text) for text in (held, then))
+    change = Difference(layer="enforced", where=file, before=held, after=then)
+    passage = Passage(born, before, after, (change,))
+    found = stage_of("another update", passage, (), running=True)
+    survival = Survival(
+        option=option, value=value, file=file, born=born, refusal=None, stages=(found,)
+    )
+    one = Row(verdict=truth_tables.verdict(option, Outcome.EFFECTIVE), survival=survival)
+    verdict = undone.by_survival(one).verdict
+    assert verdict.verdict is Outcome.REVERTED
+    assert f"of --{option} {value} {file} went from {held} to {then}" in verdict.reason
 
 
 @pytest.mark.parametrize("outcome", Outcome)

@@ -44,8 +44,11 @@ SET = {
     "pids-limit": ("--pids-limit 77", "pids.max", {"77"}),
 }
 
+# Where the value that `cat` was given is in the file when the update has been answered. One of the
+# other values may be refused, missed or undone.
 IN_FORCE = (
     Outcome.EFFECTIVE, Outcome.IMPRECISE, Outcome.PARTIAL, Outcome.WRONG, Outcome.INEFFECTIVE,
+    Outcome.REVERTED,
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from cgbench.measuring.idle import survival
 from cgbench.measuring.idle.containers import Supply
 from cgbench.measuring.idle.survival import Passage, examples, stage_of
 from cgbench.measuring.site import Site
-from cgbench.records.idle_findings import Difference, Held, Stage
+from cgbench.records.idle_findings import Difference, Held, Stage, Survival
 from cgbench.spec.options import OPTIONS, option, update_body
 from tests.made.idle_supply import cat
 from tests.made.idle_supply import supply as new_supply
@@ -34,6 +34,11 @@ def test_no_swap_and_a_period_of_200_ms_are_among_the_values() -> None:
     assert {"memory": "64m", "memory-swap": "64m"} in swaps
     periods = [each.get("cpu-period") for each in examples(OPTIONS["cpu-period"])]
     assert 200_000 in periods
+
+
+def test_a_quota_that_systemd_rounds_is_among_the_values() -> None:
+    assert {"cpus": "0.015"} in examples(OPTIONS["cpus"])
+    assert {"cpu-quota": 1500} in examples(OPTIONS["cpu-quota"])
 
 
 @pytest.mark.parametrize("name", OPTIONS)
@@ -118,7 +123,8 @@ def test_no_container_starts_or_ends_beside_an_update_and_several_values_share_a
     monkeypatch.setattr(survival, "_LATE_S", 0.0)
     monkeypatch.setattr(survival, "_AT_ONCE", 3)
     daemon = Daemon()
-    some = [option(name) for name in ("cpus", "cpu-period", "memory", "pids-limit", "restart")]
+    names = ("cpu-shares", "cpu-period", "memory", "pids-limit", "restart")
+    some = [option(name) for name in names]
     with Supply(Site(cast(Engine, daemon), "image", "r"), ahead=0) as supply:
         found = survival.measure(some, supply)
     assert list(found) == [one.name for one in some]
@@ -147,9 +153,14 @@ def supply() -> Iterator[Supply]:
         yield supply
 
 
+def rounded_up(small: Survival) -> bool:
+    """Say whether any update makes it a whole hundredth of a CPU, as systemd does."""
+    return small.stages[0].after.enforced == "2000 100000"
+
+
 @pytest.mark.docker
 def test_a_quota_survives_pause_and_restart_as_cat_says(supply: Supply) -> None:
-    (found,) = survival.measure([option("cpu-quota")], supply)["cpu-quota"]
+    found, small = survival.measure([option("cpu-quota")], supply)["cpu-quota"]
     with supply.fresh() as idle:
         container_id = idle.container_id
         file = ("cpu.cfs_quota_us", "cpu.max")
@@ -168,6 +179,7 @@ def test_a_quota_survives_pause_and_restart_as_cat_says(supply: Supply) -> None:
     assert [stage.survived for stage in found.stages[:3]] == [True, True, True]
     assert found.stages[3].after.enforced == restarted
     assert found.stages[3].survived is (restarted == limited)
+    assert (small.value, small.stages[0].survived) == ("1500", not rounded_up(small))
 
 
 @pytest.mark.docker
