@@ -71,11 +71,20 @@ def effects(options: Sequence[str], session: Session) -> Iterator[Verdict]:
                     loaded, option, preconditions.reason(Precondition(lacking[0]))
                 )
             continue
-        verdicts = _measured(loaded, judged, met, session)
-        if any(one.verdict is Outcome.INCONCLUSIVE for one in verdicts):
-            session.progress(f"{loaded.name}: measured again, {verdicts[0].reason}")
-            verdicts = _measured(loaded, judged, met, session)
-        yield from verdicts
+        yield from _decided(loaded, judged, met, session)
+
+
+def _decided(
+    loaded: Experiment, judged: Sequence[str], met: dict[str, bool], session: Session
+) -> list[Verdict]:
+    """Return verdicts, those left inconclusive by a second measurement; the others stand."""
+    verdicts = _measured(loaded, judged, met, session)
+    undecided = [one for one in verdicts if one.verdict is Outcome.INCONCLUSIVE]
+    if not undecided:
+        return verdicts
+    session.progress(f"{loaded.name}: measured again, {undecided[0].reason}")
+    again = {one.option: one for one in _measured(loaded, judged, met, session)}
+    return [again[one.option] if one in undecided else one for one in verdicts]
 
 
 def _measured(

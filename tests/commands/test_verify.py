@@ -6,10 +6,12 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from cgbench.commands import verify
+from cgbench.commands.session import Session
 from cgbench.engine.engine import Engine
 from cgbench.errors import ExperimentError
 from cgbench.host import lock
@@ -18,6 +20,7 @@ from cgbench.records.verdict import Outcome
 from cgbench.spec import experiment_file
 from cgbench.spec.options import OPTIONS
 from cgbench.spec.schedule import planned
+from tests.made import truth_tables
 from tests.made.command import anew, cgbench
 
 
@@ -90,6 +93,34 @@ def nothing_left() -> Iterator[None]:
     assert engine.leftovers() == []
     assert lock.scratch_leftovers() == []
     engine.close()
+
+
+def test_a_second_measurement_decides_only_what_the_first_left_open(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It would otherwise choose the better one of two verdicts."""
+    period, runtime = "cpu-rt-period", "cpu-rt-runtime"
+    measured = iter(
+        [
+            [
+                truth_tables.verdict(period, Outcome.WRONG),
+                truth_tables.verdict(runtime, Outcome.INCONCLUSIVE),
+            ],
+            [
+                truth_tables.verdict(period, Outcome.EFFECTIVE),
+                truth_tables.verdict(runtime, Outcome.EFFECTIVE),
+            ],
+        ]
+    )
+    shown: list[str] = []
+    monkeypatch.setattr(
+        verify.preconditions, "preconditions", lambda names: dict.fromkeys(names, 1)
+    )
+    monkeypatch.setattr(verify, "_measured", lambda *_: next(measured))
+    session = Session(cast(Engine, None), "an image", tmp_path, 1, shown.append)
+    found = {one.option: one.verdict for one in verify.effects([period, runtime], session)}
+    assert found == {period: Outcome.WRONG, runtime: Outcome.EFFECTIVE}
+    assert ["measured again" in line for line in shown] == [True]
 
 
 @pytest.mark.docker
