@@ -7,10 +7,14 @@ from collections.abc import Sequence
 
 from cgbench.judging.value import Judged, described, distance
 from cgbench.records.verdict import Outcome
+from cgbench.spec.metrics import METRICS
 from cgbench.wording import quantity
 
 RESPONSE_WANTED = 0.25
 """A metric that moves by less than this part of the expected change shows no effect."""
+
+RESPONSE_WANTED_OF_FLOOR = 0.5
+"""The same of a metric with a floor: what lies above it moves by itself."""
 
 _NOT_CHANGED = (Outcome.IGNORED, Outcome.DISCARDED)
 # What decides where values differ, the worst first.
@@ -94,7 +98,7 @@ def _deaf(values: Sequence[Judged]) -> str | None:
     if len({one.tried.metric for one in held}) > 1:
         # Figures of several metrics do not follow one another.
         return None
-    if not wrong or any(one.departed for one in values) or _response(held) >= RESPONSE_WANTED:
+    if not wrong or any(one.departed for one in values) or _follows(held):
         return None
     felt = [one.tried.felt for one in held if one.tried.felt is not None]
     medians = [one.median for one in felt]
@@ -103,6 +107,13 @@ def _deaf(values: Sequence[Judged]) -> str | None:
         f"the file was set each time, and {held[0].tried.metric} stayed between "
         f"{quantity(min(medians), felt[0].unit)} and {quantity(max(medians), felt[0].unit)}{above}"
     )
+
+
+def _follows(values: Sequence[Judged]) -> bool:
+    """Say whether values of one metric move with what was asked for."""
+    metric = METRICS.get(values[0].tried.metric or "")
+    floor = metric is not None and metric.shows == "floor"
+    return _response(values) >= (RESPONSE_WANTED_OF_FLOOR if floor else RESPONSE_WANTED)
 
 
 def _response(values: Sequence[Judged]) -> float:

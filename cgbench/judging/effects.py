@@ -218,7 +218,7 @@ def _until_steady(phase: Phase, data: ContainerData) -> dict[str, float | None]:
     only = replace(data, stalls=())
     return {
         "cpus_used": steady(only, until).get("cpus_used"),
-        "memory_bytes": steady(only, until).get("memory_bytes"),
+        "memory_kept_bytes": steady(only, until).get("memory_kept_bytes"),
         "off_mask_cpu_ms": off_mask_ms(data, until, phase.settings),
         "off_mask_pct": off_mask_pct(data, until, phase.settings),
     }

@@ -66,7 +66,7 @@ class Situation:
             return self._set_used(load)
         if metric in REACHED:
             return load.reach.of(metric)
-        if metric == "memory_bytes":
+        if metric == "memory_kept_bytes":
             return self._kept(load)
         if metric == "io_share_pct":
             return self._io_share_pct(role)
@@ -93,16 +93,14 @@ class Situation:
         return float(len(declared)) if wanted >= len(declared) else None
 
     def _kept(self, load: Load) -> float | None:
-        """Return the memory of a container whose rivals also want all of their parent's memory.
+        """Return the memory that a container keeps while its rivals want it, None if they do not.
 
-        Each gets an equal part, unless its reservation is larger; what others need to live on,
-        some MiB, is left out.
+        What it holds beyond its reservation moves between them from moment to moment.
         """
         reserved = in_bytes(load.settings.get("memory-reservation"))
         if self.group is None or not load.grouped or reserved is None:
             return None
-        part = self.group / sum(one.grouped for one in self.loads.values())
-        return float(min(max(part, reserved), load.size))
+        return float(min(reserved, load.size))
 
     def _io_share_pct(self, role: str) -> float | None:
         weights = {

@@ -28,7 +28,9 @@ def steady(data: ContainerData, window: Window) -> dict[str, float | None]:
     found["cpu_pressure_pct"] = _pressure_pct(data, window)
     found["docker_stats_cpus"] = _docker_stats(data, window)
     held = data.counters.get("memory_bytes", np.empty(0))[window.first : window.last + 1]
-    found["memory_bytes"] = float(np.nanmedian(held)) if (~np.isnan(held)).any() else None
+    found["memory_bytes"] = _percentile(held, 50)
+    # A container that was just given a reservation has half of the window to grow up to it.
+    found["memory_kept_bytes"] = _percentile(held[len(held) // 2 :], 5)
     moved = _difference(data.counters.get("io_bytes"), window)
     found["io_bytes_per_s"] = _ratio(moved, elapsed_ns, NS_PER_S)
     if data.record.probe == "wake":
@@ -42,6 +44,11 @@ def steady(data: ContainerData, window: Window) -> dict[str, float | None]:
         found["work_per_cpu_s"] = _ratio(done, used_ns, NS_PER_S)
         found["work_per_s"] = _ratio(done, elapsed_ns, NS_PER_S)
     return found
+
+
+def _percentile(readings: Floats, percent: float) -> float | None:
+    read = readings[~np.isnan(readings)]
+    return float(np.percentile(read, percent)) if read.size else None
 
 
 def _wake_metrics(data: ContainerData, window: Window) -> dict[str, float | None]:

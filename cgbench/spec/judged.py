@@ -19,7 +19,7 @@ JUDGED_BY: Mapping[str, tuple[str, ...]] = {
     "cpu-rt-runtime": (),
     "memory": ("memory_max_bytes",),
     "memory-swap": ("memory_swap_max_bytes",),
-    "memory-reservation": ("memory_bytes",),
+    "memory-reservation": ("memory_kept_bytes",),
     "kernel-memory": (),
     "blkio-weight": ("io_share_pct",),
     "pids-limit": ("tasks_max",),

@@ -269,6 +269,12 @@ _ALL = (
     Metric(
         "memory_bytes", "bytes", "memory held",
         "Median reading of the memory in use in the steady window.",
+        "either", resolution_pages=_BATCH_PAGES,
+    ),
+    Metric(
+        "memory_kept_bytes", "bytes", "memory kept",
+        "5th percentile of the readings of the memory in use in the second half of the steady "
+        "window: what nobody took away.",
         "either", resolution_pages=_BATCH_PAGES, shows="floor", band=Band(pct=10),
     ),
     Metric(

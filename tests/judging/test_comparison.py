@@ -58,14 +58,14 @@ def test_a_change_is_judged_by_the_direction_to_fear(
         ("io_share_pct", 60.0, 50.0, Judgement.IMPROVED),
         ("io_share_pct", 50.0, 60.0, Judgement.REGRESSED),
         # A floor: what lies beyond it says nothing.
-        ("memory_bytes", 2e8, 3e8, Judgement.UNCHANGED),
-        ("memory_bytes", 2e8, 0.5e8, Judgement.REGRESSED),
+        ("memory_kept_bytes", 2e8, 3e8, Judgement.UNCHANGED),
+        ("memory_kept_bytes", 2e8, 0.5e8, Judgement.REGRESSED),
     ],
 )
 def test_where_something_is_expected_a_change_is_judged_by_the_distance_from_it(
     metric: str, before: float, after: float, judgement: Judgement
 ) -> None:
-    expected = {"cpus_used": 0.5, "io_share_pct": 50.0, "memory_bytes": 1e8}[metric]
+    expected = {"cpus_used": 0.5, "io_share_pct": 50.0, "memory_kept_bytes": 1e8}[metric]
     found = compare(
         expecting(expected, side({metric: around(before)})),
         expecting(expected, side({metric: around(after)}, "after")),

@@ -92,6 +92,19 @@ def test_a_workload_that_heeds_nothing_is_deaf_and_not_merely_wrong() -> None:
     assert decide(halved, ())[0] is Outcome.WRONG
 
 
+def test_what_moves_above_a_floor_by_chance_does_not_follow_it() -> None:
+    """Seen beside a busy CPU: readers of a page cache gain and lose a fifth of it by themselves."""
+    values = [one(Outcome.EFFECTIVE, "held", asked=16, value=24, shown=True),
+              one(Outcome.WRONG, "wrong", asked=104, value=50, shown=True)]  # fmt: skip
+    kept = [replace(each, tried=replace(each.tried, metric="memory_kept_bytes"))
+            for each in values]  # fmt: skip
+    assert decide(kept, ())[0] is Outcome.INEFFECTIVE
+    assert decide(values, ())[0] is Outcome.WRONG
+    follows = one(Outcome.WRONG, "wrong", asked=104, value=70, shown=True)
+    followed = replace(follows, tried=replace(follows.tried, metric="memory_kept_bytes"))
+    assert decide([kept[0], followed], ())[0] is Outcome.WRONG
+
+
 def test_where_nothing_can_be_shown_an_unmet_precondition_is_named() -> None:
     outcome, reason = decide((UNSEEN,), ("two-nodes",))
     assert outcome is Outcome.UNSUPPORTED

@@ -132,17 +132,17 @@ def test_io_is_shared_by_weight_where_one_is_declared() -> None:
     ) is None  # fmt: skip
 
 
-def test_a_reservation_larger_than_an_equal_part_is_kept() -> None:
+def test_a_reservation_is_kept_and_no_more_of_what_rivals_want() -> None:
     def kept(reservation: str) -> float | None:
         loads = {
             "a": Load({"memory-reservation": reservation}, None, size=112 << 20, grouped=True),
             "b": Load({}, None, size=112 << 20, grouped=True),
         }
-        return Situation(loads, (0, 1), group=128 << 20).expected("memory_bytes", "a")
+        return Situation(loads, (0, 1), group=128 << 20).expected("memory_kept_bytes", "a")
 
-    assert kept("16m") == 64 << 20
+    assert kept("16m") == 16 << 20
     assert kept("80m") == 80 << 20
-    assert load({"memory-reservation": "80m"}, size=1).expected("memory_bytes", "a") is None
+    assert load({"memory-reservation": "80m"}, size=1).expected("memory_kept_bytes", "a") is None
 
 
 def test_nothing_is_said_of_a_metric_that_no_limit_bounds() -> None:

@@ -649,6 +649,15 @@ def test_the_highest_memory_of_a_phase_is_found_between_gaps(tmp_path: Path) -> 
     assert with_memory(tmp_path, [0])["memory_max_bytes"] == 4096 * 1_000_000
 
 
+def test_memory_is_kept_as_far_as_nobody_took_it_away_in_the_second_half(tmp_path: Path) -> None:
+    """A median says nothing of what is lost in between, and growth takes time."""
+    found = with_memory(tmp_path, [0])
+    assert found["memory_kept_bytes"] < found["memory_bytes"] < found["memory_max_bytes"]
+    # It falls by a page with every sample; the last ones of the phase are the lowest.
+    kept = 1_000_000 - found["memory_kept_bytes"] / 4096 + 1000
+    assert 2850 < kept < 2999
+
+
 def test_kills_are_those_within_the_phase(tmp_path: Path) -> None:
     assert with_memory(tmp_path / "some", [3, 3, None, 5])["oom_kills"] == 2
     assert with_memory(tmp_path / "none", [3])["oom_kills"] == 0

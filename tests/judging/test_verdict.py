@@ -360,8 +360,8 @@ def test_another_metric_is_judged_where_the_first_was_not_counted(tmp_path: Path
         ("memory_max_bytes", 50, True, False),
         ("memory_max_bytes", 50, False, None),
         # A reservation is a floor.
-        ("memory_bytes", 130, False, True),
-        ("memory_bytes", 94, False, False),
+        ("memory_kept_bytes", 130, False, True),
+        ("memory_kept_bytes", 94, False, False),
     ],
 )
 def test_a_value_holds_within_its_band_where_it_tells_anything(
