@@ -14,7 +14,7 @@ from cgbench.commands import verify
 from cgbench.commands.session import Session
 from cgbench.engine.engine import Engine
 from cgbench.errors import ExperimentError
-from cgbench.host import lock
+from cgbench.host import lock, preconditions
 from cgbench.records import truth
 from cgbench.records.verdict import Outcome
 from cgbench.spec import experiment_file
