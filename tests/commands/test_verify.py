@@ -113,9 +113,7 @@ def test_a_second_measurement_decides_only_what_the_first_left_open(
         ]
     )
     shown: list[str] = []
-    monkeypatch.setattr(
-        verify.preconditions, "preconditions", lambda names: dict.fromkeys(names, 1)
-    )
+    monkeypatch.setattr(preconditions, "preconditions", lambda names: dict.fromkeys(names, True))
     monkeypatch.setattr(verify, "_measured", lambda *_: next(measured))
     session = Session(cast(Engine, None), "an image", tmp_path, 1, shown.append)
     found = {one.option: one.verdict for one in verify.effects([period, runtime], session)}
