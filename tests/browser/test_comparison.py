@@ -22,7 +22,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return render.write_comparisons(many, tmp_path_factory.mktemp("comparison") / "page.html")
 
 
-@pytest.fixture(scope="module", params=[(width, theme) for width in WIDTHS for theme in THEMES],
+@pytest.fixture(scope="module", params=list(zip(WIDTHS, THEMES, strict=True)),
                 ids=lambda param: f"{param[0]}px {param[1]}")  # fmt: skip
 def screen(request: pytest.FixtureRequest) -> Any:
     return request.param
@@ -30,7 +30,7 @@ def screen(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def visit(window: Window, file: Path, screen: tuple[int, str]) -> Visit:
-    """Return a page opened in each width and theme: once unfolded, plots stay drawn."""
+    """Return a page opened once in each width and theme: once unfolded, plots stay drawn."""
     return window.show(file, *screen)
 
 

@@ -162,9 +162,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("first", "width", "theme"),
     [
         ((1400, "light"), 1400, "light"),
-        ((1400, "light"), 1400, "dark"),
         ((1400, "light"), 1200, "dark"),
-        ((1400, "light"), 1200, "light"),
         ((400, "dark"), 400, "dark"),
         ((400, "dark"), 400, "light"),
     ],
