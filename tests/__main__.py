@@ -1,7 +1,7 @@
 """Run every test: those without containers on all CPUs, then those on real containers alone.
 
-What measures a container must run beside nothing else; everything else may share the CPUs, in one
-process more than there are CPUs, which runs while another waits. Its files lie in memory where
+What measures a container must run beside nothing else; everything else may share the CPUs, in two
+processes more than there are CPUs, which run while others wait. Its files lie in memory where
 there is room. Each pytest gets the arguments. The exit status is the worst of all.
 """
 
@@ -53,7 +53,7 @@ def _on_all_cpus(arguments: list[str]) -> int:
         taken, temporary = Path(folder, "taken"), Path(folder, "tmp")
         taken.mkdir()
         temporary.mkdir()
-        processes = len(os.sched_getaffinity(0)) + 1
+        processes = len(os.sched_getaffinity(0)) + 2
         command = [*_SHARED_OUT, str(processes), str(taken), *arguments]
         environment = os.environ | {"TMPDIR": str(temporary)}
         return _to_its_end(command, environment)
