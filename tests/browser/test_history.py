@@ -9,7 +9,7 @@ import pytest
 from cgbench.judging import history
 from cgbench.judging.history import Wanted
 from cgbench.reporting import render
-from tests.browser.visit import Visit
+from tests.browser.visit import OPENED, Visit, Window
 from tests.made.histories import Night, keep, steady
 
 pytestmark = pytest.mark.browser
@@ -47,3 +47,13 @@ def test_the_change_and_what_lay_beneath_are_to_be_seen(visit: Visit) -> None:
             .map((one) => one.textContent)"""
     )
     assert notes == ["−10 % kernel"]
+
+
+def test_paper_is_white_even_if_the_screen_is_dark(window: Window, file: Path) -> None:
+    visit = window.show(file, theme="dark", first=OPENED[-1][0])
+    dark = visit.charts()[0]["ink"]
+    visit.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    printed = visit.charts()[0]["ink"]
+    visit.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert printed != dark
+    assert visit.charts()[0]["ink"] == dark

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+import cgbench.reporting
 from cgbench.judging.run import load
 from cgbench.records.run_directory import RunDirectory
+from cgbench.records.verdict import Outcome
 from cgbench.reporting import render
 from cgbench.units import NS_PER_S
-from tests.browser.visit import OPENED, Visit, Window
+from tests.browser.visit import OPENED, THEMES, Visit, Window
 from tests.made.run_builder import MadeUp, build
+from tests.made.truth_tables import table
 
 pytestmark = pytest.mark.browser
+
+CSS = Path(cgbench.reporting.__file__).parent / "templates" / "report.css"
+INKS = dict(zip(THEMES, re.findall(r"--ink: (#\w+);", CSS.read_text()), strict=True))
+assert len(set(INKS.values())) == len(THEMES)
 
 
 @pytest.fixture(scope="module")
@@ -25,20 +33,17 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[RunDirectory]:
 
 
 @pytest.fixture(scope="module")
-def one(runs: list[RunDirectory], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return render.write([load(runs[0])], tmp_path_factory.mktemp("one") / "report.html")
-
-
-@pytest.fixture(scope="module")
-def both(runs: list[RunDirectory], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(runs: list[RunDirectory], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return render.write(
         [load(run) for run in runs], tmp_path_factory.mktemp("both") / "report.html"
     )
 
 
-@pytest.fixture(scope="module")
-def file(both: Path) -> Path:
-    return both
+@pytest.fixture
+def wide(window: Window, file: Path) -> Visit:
+    """Return the page as the tests of all screens leave it."""
+    first, last = OPENED[-1]
+    return window.show(file, *last, first=first)
 
 
 def test_it_draws_every_plot_without_a_complaint_or_a_request(visit: Visit) -> None:
@@ -50,6 +55,12 @@ def test_it_draws_every_plot_without_a_complaint_or_a_request(visit: Visit) -> N
     assert visit.complaints == []
     assert [url for url in visit.requests if not url.startswith("file:")] == []
     assert len(visit.requests) == 1
+
+
+def test_all_plots_are_painted_with_the_ink_of_the_theme_that_is_changed_to(
+    visit: Visit, screen: tuple[tuple[int, str], int, str]
+) -> None:
+    assert {chart["ink"] for chart in visit.charts()} == {INKS[screen[2]]}
 
 
 def test_nothing_reaches_beyond_the_window(visit: Visit) -> None:
@@ -69,19 +80,15 @@ def test_legends_stand_beside_the_plots_and_cover_nothing(visit: Visit) -> None:
     assert visit.page.locator(".legend .traces").count() == 0
 
 
-def test_the_index_leads_to_each_run(window: Window, both: Path) -> None:
-    visit = window.show(both, first=OPENED[-1][0])
-    visit.page.get_by_role("link", name="cpu-period-sweep").click()
-    top = visit.page.evaluate("document.getElementById('run-2').getBoundingClientRect().top")
+def test_the_index_leads_to_each_run(wide: Visit) -> None:
+    wide.page.get_by_role("link", name="cpu-period-sweep").click()
+    top = wide.page.evaluate("document.getElementById('run-2').getBoundingClientRect().top")
     assert abs(top) < 900
 
 
-def test_the_table_shows_the_stored_numbers(
-    window: Window, one: Path, runs: list[RunDirectory]
-) -> None:
-    visit = window.show(one)
-    shown = visit.page.evaluate(
-        """() => [...document.querySelectorAll("tr[data-requested]")].map((row) => [
+def test_the_table_shows_the_stored_numbers(wide: Visit, runs: list[RunDirectory]) -> None:
+    shown = wide.page.evaluate(
+        """() => [...document.querySelectorAll("#run-1 tr[data-requested]")].map((row) => [
             row.dataset.requested,
             Number(row.querySelector("[data-figure=median]").dataset.value),
             Number(row.querySelector("[data-figure=median]").textContent),
@@ -97,44 +104,23 @@ def test_the_table_shows_the_stored_numbers(
         assert trials == entry.estimate.trials == 2
 
 
-def test_the_answer_is_on_the_first_screen(window: Window, one: Path) -> None:
-    visit = window.show(one)
+def test_the_answer_is_on_the_first_screen(wide: Visit) -> None:
+    wide.page.evaluate("scrollTo(0, 0)")
     for text in ("of 3 trials failed", "held within", "A change took hold", "Stalls reach"):
-        box = visit.page.get_by_text(text).first.bounding_box()
+        box = wide.page.locator("#run-1").get_by_text(text).first.bounding_box()
         assert box is not None
-        assert box["y"] + box["height"] < 900
-
-
-def test_a_change_of_theme_repaints_the_plots(window: Window, one: Path) -> None:
-    visit = window.show(one)
-    light = {chart["ink"] for chart in visit.charts()}
-    visit.change(1400, "dark")
-    dark = {chart["ink"] for chart in visit.charts()}
-    assert len(light) == len(dark) == 1
-    assert light != dark
-    assert visit.complaints == []
-
-
-def test_paper_is_white_even_if_the_screen_is_dark(window: Window, one: Path) -> None:
-    visit = window.show(one, theme="dark", first=(1400, "light"))
-    dark = visit.charts()[0]["ink"]
-    visit.page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    printed = visit.charts()[0]["ink"]
-    visit.page.evaluate("dispatchEvent(new Event('afterprint'))")
-    assert printed != dark
-    assert visit.charts()[0]["ink"] == dark
+        assert 0 <= box["y"] < box["y"] + box["height"] < 900
 
 
 def test_a_page_that_would_be_too_large_unpacks_its_library(
-    window: Window,
-    runs: list[RunDirectory],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    window: Window, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(render, "MAXIMUM_BYTES", 3_000_000)
-    visit = window.open(render.write([load(runs[0])], tmp_path / "packed.html"))
+    tables = [table(Outcome.EFFECTIVE, Outcome.IGNORED)]
+    visit = window.open(render.write_truth(tables, tmp_path / "packed.html"))
     visit.page.wait_for_function(
         "[...document.querySelectorAll('.chart')].every((chart) => chart.calcdata)"
     )
-    assert all(chart["drawn"] > 0 for chart in visit.charts())
+    (chart,) = visit.charts()
+    assert chart["drawn"] > 0
     assert visit.complaints == []
