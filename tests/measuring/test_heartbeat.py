@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,15 +33,45 @@ with contextlib.ExitStack() as all_of_them:
 
 def _work(path: Path) -> subprocess.Popen[bytes]:
     """Start a probe. All share the last CPU: how much work they do is not tested."""
-    work = subprocess.Popen([sys.executable, "-I", "-S", str(INSIDE), str(path)])
+    work = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(INSIDE), str(path)], start_new_session=True
+    )
     os.sched_setaffinity(work.pid, {max(os.sched_getaffinity(0))})
     return work
+
+
+@contextlib.contextmanager
+def _held(work: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Let a probe that would work without a pause stand still; then it goes on."""
+    os.killpg(work.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(work.pid, signal.SIGCONT)
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.005)
+
+
+def _counts_on(file: ProbeFile) -> None:
+    """Wait until a probe has counted twice: in between it looked until when to work."""
+    seen = {file._words(0).units}
+
+    def counted() -> bool:
+        seen.add(file._words(0).units)
+        return len(seen) > 2
+
+    _wait_until(counted)
 
 
 TASKS = {
     "busy": Task(),
     "wake": Task("wake", pace_ns=10**6),
-    "memory": Task("memory", size=2**20),
+    "memory": Task("memory", size=2**30, pace_ns=10**8),
     "fork": Task("fork", count=2),
 }
 
@@ -50,8 +81,10 @@ def test_the_work_goes_on_while_cgbench_lives_and_ends_soon_after_its_death(
 ) -> None:
     paths = {name: tmp_path / name for name in TASKS}
     with contextlib.ExitStack() as ends:
-        for name, task in TASKS.items():
-            ends.enter_context(ProbeFile(paths[name], 1, 60, 0, task))
+        files = {
+            name: ends.enter_context(ProbeFile(paths[name], 1, 60, 0, task))
+            for name, task in TASKS.items()
+        }
         host = ends.enter_context(
             subprocess.Popen([sys.executable, "-c", BEATING, *paths.values()],
                              stdout=subprocess.PIPE)
@@ -63,12 +96,17 @@ def test_the_work_goes_on_while_cgbench_lives_and_ends_soon_after_its_death(
         for name in TASKS:
             works[name] = ends.enter_context(_work(paths[name]))
             ends.callback(works[name].kill)
-        time.sleep(2.5)
+        _wait_until(lambda: all(file.running() for file in files.values()))
+        with _held(works["busy"]):
+            time.sleep(1.5)
+        _counts_on(files["busy"])
         assert {name: work.poll() for name, work in works.items()} == dict.fromkeys(TASKS)
         host.kill()
         host.communicate()
         died = time.monotonic()
-        ended = {name: work.wait(30) for name, work in works.items()}
+        with _held(works["busy"]):
+            ended = {name: work.wait(30) for name, work in works.items() if name != "busy"}
+        ended["busy"] = works["busy"].wait(30)
         assert ended == dict.fromkeys(TASKS, 0)
         assert time.monotonic() - died < 5
 
@@ -96,7 +134,7 @@ def test_another_program_keeps_its_exit_status_and_ends_soon_after_the_death(
 
 def test_without_a_first_beat_the_work_lasts_to_its_deadline(tmp_path: Path) -> None:
     path = tmp_path / "worker"
-    with ProbeFile(path, 1, 1.0, 0) as file:
+    with ProbeFile(path, 1, 1.0, 0, TASKS["wake"]) as file:
         begin = time.monotonic()
         assert _work(path).wait(10) == 0
         assert time.monotonic() - begin > 0.9
