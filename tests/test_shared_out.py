@@ -32,11 +32,14 @@ def test_one(number, n):
     {also}
 """
 RUN = """
-import json, os, sys
+import gc, json, os, sys
 from pathlib import Path
 import pytest
+from _pytest.config import get_config
 from tests.made import command
 from tests.shared_out import SharedOut
+get_config()  # imports pytest's own plugins
+gc.freeze()
 for line in sys.stdin:
     arguments = json.loads(line)
     fork = os.fork()

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from cgbench.commands.doctor import Examination, Finding, examine
-from tests.made.command import anew, cgbench
+from tests.made.command import cgbench
 
 
 def test_a_host_without_docker_is_told_so_with_exit_status_4(tmp_path: Path) -> None:
-    done = anew("doctor", "--json", environment={"DOCKER_HOST": f"unix://{tmp_path}/none"})
+    done = cgbench("doctor", "--json", environment={"DOCKER_HOST": f"unix://{tmp_path}/none"})
     assert done.returncode == 4
     answer = json.loads(done.stdout)
     assert answer["able"] is False
