@@ -28,11 +28,13 @@ def printable(text: str) -> str:
 
     Line ends and tabs stay. The result is also what XML allows.
     """
-    return _SUSPECT.sub(_shown, text)
+    return text if _plain(text) else _SUSPECT.sub(_shown, text)
 
 
 def one_line(text: str, most: int = LONGEST) -> str:
     """Return `text` as `printable` does, on one line and without the middle of what is long."""
+    if _plain(text):
+        return shortened(text.strip(), most)
     return shortened(printable(_SPACE.sub(" ", text.strip())), most)
 
 
@@ -43,7 +45,7 @@ def shortened(text: str, most: int = LONGEST) -> str:
 
 def storable(text: str) -> str:
     """Return a text as a record keeps it: as it came, but encodable, and not too long."""
-    return shortened(_SURROGATE.sub(_escaped, text))
+    return shortened(text if text.isascii() else _SURROGATE.sub(_escaped, text))
 
 
 def markdown(text: str) -> str:
@@ -55,6 +57,11 @@ def markdown_code(text: str) -> str:
     """Return `text` as code in a table of Markdown, on one line."""
     # Within a table a pipe needs its backslash even in code.
     return "`" + one_line(text).replace("`", "'").replace("|", "\\|") + "`"
+
+
+def _plain(text: str) -> bool:
+    """Say whether a text holds what ASCII can print and nothing else, as nearly all do."""
+    return text.isascii() and text.isprintable()
 
 
 def _shown(found: re.Match[str]) -> str:
