@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from cgbench.foreign import printable
 
 _TEMPLATE = "hovertemplate"
+_NO_TEXT = frozenset({bool, float, int, type(None)})
 
 
 def tagged(template: str, *parts: str) -> Markup:
@@ -34,5 +35,6 @@ def drawable(value: Any, key: str = "") -> Any:
     if isinstance(value, dict):
         return {name: drawable(inner, name) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [drawable(inner, key) for inner in value]
+        # Nearly all there is are numbers, by the ten thousand.
+        return [inner if type(inner) in _NO_TEXT else drawable(inner, key) for inner in value]
     return value
