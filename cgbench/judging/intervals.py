@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 MAD_TO_SIGMA = 1.4826
 """A normal distribution's standard deviation, in median absolute deviations."""
@@ -31,9 +32,16 @@ def median_interval(values: Sequence[float], level: float = 0.95) -> Interval:
     """
     ordered = sorted(values)
     count = len(ordered)
-    if not count or not all(math.isfinite(value) for value in ordered):
+    if not count or not all(map(math.isfinite, ordered)):
         raise ValueError("a median needs values, all of them finite")
     middle = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
+    chosen, coverage = _rank(count, level)
+    return Interval(middle, ordered[chosen - 1], ordered[count - chosen], coverage)
+
+
+@lru_cache(maxsize=1024)
+def _rank(count: int, level: float) -> tuple[int, float]:
+    """Return which smallest of `count` values the interval begins with, from 1, and its level."""
     # Of the 2^count ways to lie below or above the true median, those with fewer than `rank` below.
     half, below = 1 << (count - 1), 1
     chosen, coverage = 1, 1 - below / half
@@ -42,7 +50,7 @@ def median_interval(values: Sequence[float], level: float = 0.95) -> Interval:
         if 1 - below / half < level:
             break
         chosen, coverage = rank, 1 - below / half
-    return Interval(middle, ordered[chosen - 1], ordered[count - chosen], coverage)
+    return chosen, coverage
 
 
 def error_pct(value: float, expected: float) -> float | None:
