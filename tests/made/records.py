@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from cgbench.records.run import Host, RunRecord
@@ -67,8 +68,9 @@ def figures(ticks: int, missed: int) -> SamplerFigures:
     )  # fmt: skip
 
 
+@functools.cache
 def trial(number: int = 1) -> TrialRecord:
-    """Return a trial that ended well."""
+    """Return a trial that ended well; nobody can change it."""
     return TrialRecord(
         number=number,
         repetition=1,
@@ -107,7 +109,12 @@ def host(**changes: Any) -> Host:
 
 def run(**changes: Any) -> RunRecord:
     """Return a run of cpu-quota-sweep that has just begun on HOST, with these fields changed."""
-    record = RunRecord(
+    return _begun().model_copy(update=changes)
+
+
+@functools.cache
+def _begun() -> RunRecord:
+    return RunRecord(
         run=RUN,
         experiment=experiment_file.load("cpu-quota-sweep"),
         quick=False,
@@ -119,4 +126,3 @@ def run(**changes: Any) -> RunRecord:
         status="running",
         started="2026-01-01T00:00:00+00:00",
     )
-    return record.model_copy(update=changes)

@@ -12,15 +12,15 @@ import functools
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from cgbench.judging.run import load
+from cgbench.judging.run import Run, load
 from cgbench.records.file_history import FileHistory, Stood
-from cgbench.records.run import Host
+from cgbench.records.run import Host, Row
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.samples import Column, ProbeLog, Samples, StatsPoint, TrialData
 from cgbench.records.trial import (
@@ -47,6 +47,7 @@ Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 UNITS_PER_MS = 600
+SEED = 7
 ANSWER_NS, FILE_NS = 15 * NS_PER_MS, 12 * NS_PER_MS
 WARMUP_NS = 500 * NS_PER_MS
 SOURCES = {
@@ -111,6 +112,11 @@ class _Stretch:
         used: Integers = self.workers * (whole * self.run_ns + np.minimum(part, self.run_ns))
         return used
 
+    def stood_still_ns(self, t_ns: Integers) -> Integers:
+        """Return the time that all workers stood still from the begin until each time."""
+        passed: Integers = np.clip(t_ns, self.begin_ns, self.end_ns) - self.begin_ns
+        return self.workers * passed - self.used_ns(t_ns)
+
     def periods(self, t_ns: Integers) -> Integers:
         """Return how many periods began after the first until each time."""
         begun: Integers = (np.clip(t_ns, self.begin_ns, self.end_ns) - self.begin_ns) // (
@@ -132,19 +138,67 @@ class _Stretch:
 
 
 def build(results: Path, made: MadeUp | None = None) -> RunDirectory:
-    """Return a whole run under `results`, of which each that is alike is made once, then copied."""
+    """Return a whole run under `results`, of which each that is alike is made once, then copied.
+
+    So is each trial in which the same is measured.
+    """
     made = made or MadeUp()
-    alike = [directory for one, directory in _KEPT if one == made]
+    alike = [one for one in _KEPT if one.made == made]
     if not alike:
-        alike = [make(Path(tempfile.mkdtemp(dir=_folder().name)), made)]
-        _KEPT.append((made, alike[0]))
-    kept = alike[0].path
+        known = [one for one in _KEPT if one.measured == _measured(made)]
+        directory = make(Path(tempfile.mkdtemp(dir=_folder().name)), made, known)
+        alike = [_Kept(made, directory)]
+        _KEPT.append(alike[0])
+    kept = alike[0].directory.path
     directory = RunDirectory.create(results, kept.parent.name, kept.name)
     shutil.copytree(kept, directory.path, dirs_exist_ok=True)
     return directory
 
 
-_KEPT: list[tuple[MadeUp, RunDirectory]] = []
+@dataclass(frozen=True)
+class _Kept:
+    """A run that was made and that nobody changes."""
+
+    made: MadeUp
+    directory: RunDirectory
+
+    @functools.cached_property
+    def measured(self) -> MadeUp:
+        return _measured(self.made)
+
+    @functools.cached_property
+    def _run(self) -> Run:
+        return load(self.directory)
+
+    @functools.cached_property
+    def _trials(self) -> dict[int, tuple[TrialRecord, TrialPlan]]:
+        plans = planned(self._run.record.experiment, HOST.cpus, SEED)
+        return {one.number: (one, plans[one.number - 1]) for one in self._run.trials}
+
+    def trial(self, plan: TrialPlan) -> TrialRecord | None:
+        """Return the record of the trial that followed the same plan, whichever repetition."""
+        known, own = self._trials.get(plan.number, (None, None))
+        same = own is not None and (own.walk, own.steps) == (plan.walk, plan.steps)
+        return known if same else None
+
+    def rows(self, number: int, made: MadeUp) -> list[Row] | None:
+        """Return the rows of a trial, unless they would be others for `made`."""
+        found = [row for row in self._run.rows if row.trial == number]
+        like = (made.file, made.host) == (self.made.file, self.made.host)
+        return found if found and like else None
+
+
+def _measured(made: MadeUp) -> MadeUp:
+    """Return what decides what is measured in a trial, and nothing of what is only recorded."""
+    plain = MadeUp()
+    return replace(
+        made, trials=plain.trials, file=plain.file, failed=plain.failed, cpu=plain.cpu,
+        other_cpu_s=plain.other_cpu_s, status=plain.status, finished=plain.finished,
+        host=plain.host,
+    )  # fmt: skip
+
+
+_KEPT: list[_Kept] = []
 
 
 @functools.cache
@@ -154,10 +208,10 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return folder
 
 
-def make(results: Path, made: MadeUp) -> RunDirectory:
-    """Make a whole run under `results` and return it."""
+def make(results: Path, made: MadeUp, known: Sequence[_Kept] = ()) -> RunDirectory:
+    """Make a whole run under `results` and return it; `known` are runs that measured the same."""
     shaped = _shaped(made)
-    plans = planned(shaped, HOST.cpus, seed=7)
+    plans = planned(shaped, HOST.cpus, SEED)
     directory = RunDirectory.create(results, shaped.name, RUN)
     record = records.run(
         experiment=shaped, trials_planned=len(plans), host=made.host, status=made.status,
@@ -165,9 +219,23 @@ def make(results: Path, made: MadeUp) -> RunDirectory:
     )  # fmt: skip
     directory.write_run(record)
     (directory.path / "trials.jsonl").touch()
+    rows: list[list[Row] | None] = []
     for plan in plans[: made.finished]:
-        directory.write_trial(*_trial(plan, shaped, made))
-    load(directory).keep_rows()
+        kept = next((one for one in known if one.trial(plan) is not None), None)
+        trial, data = _trial(plan, shaped, made, kept.trial(plan) if kept else None)
+        if data is not None:
+            directory.write_trial(trial, data)
+        elif kept is not None:
+            for table in kept.directory.path.glob(f"samples/trial-{plan.number:04}.*"):
+                shutil.copyfile(table, directory.path / "samples" / table.name)
+            directory.append_trial(trial)
+        if trial.status == "ok":
+            same = (one.rows(plan.number, made) for one in known)
+            rows.append(next((one for one in same if one is not None), None))
+    if None in rows:
+        load(directory).keep_rows()
+    else:
+        directory.write_phases([row for one in rows for row in one or ()])
     return directory
 
 
@@ -199,7 +267,10 @@ def _shaped(made: MadeUp) -> Experiment:
     return original.model_copy(update={"trials": made.trials, "steps": steps, "sampling": sampling})
 
 
-def _trial(plan: TrialPlan, shaped: Experiment, made: MadeUp) -> tuple[TrialRecord, TrialData]:
+def _trial(
+    plan: TrialPlan, shaped: Experiment, made: MadeUp, known: TrialRecord | None = None
+) -> tuple[TrialRecord, TrialData | None]:
+    """Return a trial, and what was measured unless that is `known`."""
     rng = np.random.default_rng(plan.number)
     (container,) = shaped.containers
     begin = 1_000 * NS_PER_S * plan.number
@@ -214,8 +285,13 @@ def _trial(plan: TrialPlan, shaped: Experiment, made: MadeUp) -> tuple[TrialReco
                   settings=dict(settings), t_end_ns=now)
         )  # fmt: skip
     reason = made.failed.get(plan.number)
-    stretches = _stretches(begin, now, phases, container.workers, made, rng)
-    data = _data(stretches, container.role, made, rng)
+    data = None
+    if known is None:
+        stretches = _stretches(begin, now, phases, container.workers, made, rng)
+        data = _data(stretches, container.role, made, rng)
+        samples, probes = len(data.samples[0].t_ns), tuple(map(_figures, data.probes))
+    else:
+        samples, probes = known.n_samples, known.probes
     record = TrialRecord(
         number=plan.number, repetition=plan.repetition, walk=plan.walk,
         status="ok" if reason is None else "failed", reason=reason,
@@ -226,18 +302,18 @@ def _trial(plan: TrialPlan, shaped: Experiment, made: MadeUp) -> tuple[TrialReco
                             workload=container.workload, workers=container.workers,
                             probe="spin"),
         ),
-        phases=tuple(phases), sampler=_sampler(len(data.samples[0].t_ns), made),
-        probes=tuple(
-            ProbeFigures(role=log.role, worker=log.worker, stalls=len(log.stall_begin_ns),
-                         stalls_lost=0, longest_unit_us=20.0)
-            for log in data.probes
-        ),
+        phases=tuple(phases), sampler=_sampler(samples, made), probes=probes,
         harness=Harness(cgbench_cpu_s=0.5, daemon_cpu_s=None, steal_cpu_s=0.0,
                         other_cpu_s=made.other_cpu_s, elapsed_s=(now - begin) / NS_PER_S,
                         **made.cpu),
-        n_samples=len(data.samples[0].t_ns),
+        n_samples=samples,
     )  # fmt: skip
     return record, data
+
+
+def _figures(log: ProbeLog) -> ProbeFigures:
+    return ProbeFigures(role=log.role, worker=log.worker, stalls=len(log.stall_begin_ns),
+                        stalls_lost=0, longest_unit_us=20.0)  # fmt: skip
 
 
 def _change(step: PlannedStep, before: Settings, after: Settings, now: int, made: MadeUp) -> Change:
@@ -299,18 +375,12 @@ def _data(
     late = rng.integers(5_000, 40_000, len(t_ns))
     index = np.arange(len(t_ns), dtype=np.int32)
     throttled = [stretch for stretch in stretches if stretch.throttles]
+    periods = _summed(throttled, t_ns, _Stretch.periods)
     counters = {
         "cpuacct.usage": _used(stretches, t_ns),
-        "cpu.stat:nr_periods": sum((one.periods(t_ns) for one in throttled), np.zeros_like(t_ns)),
-        "cpu.stat:nr_throttled": sum((one.periods(t_ns) for one in throttled), np.zeros_like(t_ns)),
-        "cpu.stat:throttled_time": sum(
-            (
-                one.workers * (np.clip(t_ns, one.begin_ns, one.end_ns) - one.begin_ns)
-                - one.used_ns(t_ns)
-                for one in throttled
-            ),
-            np.zeros_like(t_ns),
-        ),
+        "cpu.stat:nr_periods": periods,
+        "cpu.stat:nr_throttled": periods,
+        "cpu.stat:throttled_time": _summed(throttled, t_ns, _Stretch.stood_still_ns),
     }
     columns = [Column(name, index, tuple(values.tolist())) for name, values in counters.items()]
     probes = [_probe(stretches, role, worker) for worker in range(stretches[0].workers)]
@@ -322,9 +392,19 @@ def _data(
 
 
 def _used(stretches: Sequence[_Stretch], t_ns: Integers) -> Integers:
+    return _summed(stretches, t_ns, _Stretch.used_ns)
+
+
+def _summed(
+    stretches: Sequence[_Stretch], t_ns: Integers, account: Callable[[_Stretch, Integers], Integers]
+) -> Integers:
+    """Return the sum of an account over all stretches at each time; times are in order."""
     total = np.zeros(len(t_ns), np.int64)
-    for stretch in stretches:
-        total += stretch.used_ns(t_ns)
+    for one in stretches:
+        # Before a stretch its account is 0, and behind it what it is at its end.
+        begin, end = np.searchsorted(t_ns, (one.begin_ns, one.end_ns))
+        total[begin:end] += account(one, t_ns[begin:end])
+        total[end:] += account(one, np.array([one.end_ns]))
     return total
 
 
