@@ -1,15 +1,13 @@
 """Verdict, headline, table, plot, terminal and gate say the same of the same value.
 
 A run of every built-in experiment is made whose values all lie just inside their bands, or just
-outside on one side. Its rows are written as they would be stored: what is tested is how they are
-judged.
+outside on one side. Its rows are as they would be stored: what is tested is how they are judged.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ import pytest
 from cgbench.judging import verdict
 from cgbench.judging.comparison import compare
 from cgbench.judging.estimates import Point, judged, points
-from cgbench.judging.run import Run, load
+from cgbench.judging.run import Run
 from cgbench.judging.sides import of_run
 from cgbench.records.baseline import Baseline
 from cgbench.records.comparison import Judgement
@@ -110,20 +108,16 @@ def named(case: Case) -> str:
     return f"{case.experiment}-{case.metric}-{case.off:g}{'-short' * case.short}"
 
 
-def build(results: Path, case: Case, trials: int = 2) -> Run:
+def build(case: Case, trials: int = 2) -> Run:
     """Make a run whose updated containers show the metric that far from what is expected."""
     loaded = loaded_once(case.experiment)
     shaped = loaded.model_copy(update={"trials": trials})
     walks = planned(shaped, records.HOST.cpus, 7)
-    directory = RunDirectory.create(results, shaped.name, records.RUN)
-    directory.write_run(records.run(experiment=shaped, trials_planned=len(walks)))
-    rows: list[Row] = []
-    for plan in walks:
-        trial = _trial(plan, shaped, case)
-        directory.append_trial(trial)
-        rows += _rows(trial, shaped, case)
-    directory.write_phases(rows)
-    return load(directory)
+    record = records.run(experiment=shaped, trials_planned=len(walks))
+    walked = tuple(_trial(plan, shaped, case) for plan in walks)
+    made = Run(RunDirectory(Path("in-memory", records.RUN)), record, walked)
+    vars(made)["rows"] = tuple(row for trial in walked for row in _rows(trial, shaped, case))
+    return made
 
 
 def _trial(plan: TrialPlan, shaped: Experiment, case: Case) -> TrialRecord:
@@ -212,7 +206,7 @@ def updated(many: Sequence[Point]) -> list[Point]:
 
 @pytest.mark.parametrize("case", list(cases()), ids=named)
 def test_all_say_the_same_of_a_value(case: Case, tmp_path: Path) -> None:
-    run = build(tmp_path, case)
+    run = build(case)
     experiment, many = run.record.experiment, points(run)
     assert judged(experiment, many) == case.metric
 
@@ -228,7 +222,7 @@ def test_all_say_the_same_of_a_value(case: Case, tmp_path: Path) -> None:
 
     _headline_agrees(case, run, found.verdict)
     _plots_agree(case, run, many)
-    _table_agrees(case, run, many)
+    _table_agrees(case, run, many, tmp_path / "page.html")
 
 
 def _outcome(case: Case) -> Outcome:
@@ -281,8 +275,8 @@ def _medians(traces: Sequence[Trace]) -> list[float]:
     ]  # fmt: skip
 
 
-def _table_agrees(case: Case, run: Run, many: Sequence[Point]) -> None:
-    page = render.write([run], run.directory.path / "page.html").read_text()
+def _table_agrees(case: Case, run: Run, many: Sequence[Point], output: Path) -> None:
+    page = render.write([run], output).read_text()
     rows = re.findall(r"<tr data-role=.*?</tr>", page, flags=re.DOTALL)
     assert len(rows) == len(many)
     assert {"not held" in row for row in rows} == {case.within is False}
@@ -297,17 +291,15 @@ GATED = {
 @functools.cache
 def _exact(experiment: str, metric: str) -> Baseline:
     """Return the side of a run whose values are all as expected."""
-    with tempfile.TemporaryDirectory() as folder:
-        exact = Case(experiment, metric, 0.0, short=False)
-        return of_run(build(Path(folder), exact, 6), "exact", [metric])
+    return of_run(build(Case(experiment, metric, 0.0, short=False), 6), "exact", [metric])
 
 
 @pytest.mark.parametrize("case", list(GATED), ids=named)
 def test_the_gate_calls_nothing_better_that_left_its_band_or_worse_that_came_back(
-    case: Case, tmp_path: Path
+    case: Case,
 ) -> None:
     before = _exact(case.experiment, case.metric)
-    after = of_run(build(tmp_path / "other", case, 6), "other", [case.metric])
+    after = of_run(build(case, 6), "other", [case.metric])
     away = {one.judgement for one in compare(before, after).findings}
     back = {one.judgement for one in compare(after, before).findings}
     if case.off == 0:
