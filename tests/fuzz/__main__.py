@@ -54,12 +54,13 @@ def _work(pipe: Connection, seeds: range, scratch: Path, known: Sequence[Input])
     # Ctrl-C reaches the whole group; the parent ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     tempfile.tempdir = tempfile.mkdtemp(dir=scratch)
+    begun_mib = outputs.memory_mib()
     for seed in seeds:
         one, case = inputs.draw(known, seed)
         pipe.send((seed, "begun", json.dumps({"input": one.name, **case})))
         try:
             said = answer(one, case, scratch)
-            outputs.check_memory()
+            outputs.check_memory(begun_mib)
             pipe.send((seed, "ok", said))
         except BaseException as error:  # noqa: BLE001
             pipe.send((seed, "finding", f"{_described(error)}"))

@@ -72,3 +72,10 @@ def test_the_same_seed_draws_the_same_case(known: dict[str, Input]) -> None:
     ]
     assert all(json.dumps(inputs.draw(many, seed)[1]) for seed in range(20))
     assert damage.VALUES
+
+
+def test_a_command_that_takes_too_much_memory_is_a_finding() -> None:
+    had = outputs.memory_mib()
+    outputs.check_memory(had)
+    with pytest.raises(outputs.Finding, match="MiB of memory"):
+        outputs.check_memory(had - outputs.MOST_MIB)
