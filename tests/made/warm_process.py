@@ -54,11 +54,14 @@ def import_everything() -> None:
 def load_everything() -> None:
     """Import, parse and build what commands need, none of which depends on how they are called."""
     from cgbench.cli import app
+    from cgbench.reporting.markup import environment
     from cgbench.spec import experiment_file
 
     import_everything()
     for name in experiment_file.builtin_names():
         experiment_file.load(name)
+    for name in environment().list_templates():
+        environment().get_template(name)
     with contextlib.redirect_stdout(io.StringIO()):
         # Typer imports what it prints help by, and reads values by, as late as it can.
         for arguments in (["--help"], ["show", "cpu-quota-sweep"]):
