@@ -39,6 +39,9 @@ _BYTES_PER_BYTE = 64
 _ROWS_FOR_NOTHING = 100_000
 _BYTES_FOR_NOTHING = 64 * 2**20
 
+# To read fewer with several threads takes longer than with one.
+_ROWS_FOR_THREADS = 100_000
+
 _VERSION = b"cgbench.schema_version"
 
 WHOLE = "Copy the run's directory whole."
@@ -191,7 +194,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
         lacking = set(columns or ()) - set(file.schema_arrow.names)
         if lacking:
             raise pa.ArrowInvalid(f"it has no column {min(lacking)}")
-        return file.read(columns=columns)
+        return file.read(columns=columns, use_threads=file.metadata.num_rows > _ROWS_FOR_THREADS)
 
 
 def write_table(path: Path, table: pa.Table, **stated: str) -> None:

@@ -33,7 +33,8 @@ def kept(folder: Path, parts: list[Samples], probes: list[ProbeLog], group: int)
     directory = RunDirectory.create(folder, "mine", "run")
     directory.write_trial(trial(), TrialData(parts, probes, ()))
     for path in (directory.path / "samples").iterdir():
-        pq.write_table(parquet.read(path), path, row_group_size=group)
+        if (table := parquet.read(path)).num_rows:
+            pq.write_table(table, path, row_group_size=group)
     return directory.tables(1)
 
 

@@ -20,6 +20,9 @@ from tests.made.sides import HOSTILE
 from tests.reporting.test_render import Page, embedded
 
 
+of_words = pytest.mark.usefixtures("no_library")
+
+
 def written(tmp_path: Path, *many: Comparison) -> str:
     return render.write_comparisons(many, tmp_path / "page.html").read_text()
 
@@ -72,6 +75,7 @@ def test_rows_stand_the_worst_first_and_only_regressed_ones_are_unfolded(
     assert sum(number for _, number in part.filters) == len(part.rows)
 
 
+@of_words
 def test_the_page_tells_verdict_numbers_reasons_and_sides(
     tmp_path: Path, mixed: Comparison
 ) -> None:
@@ -87,6 +91,7 @@ def test_the_page_tells_verdict_numbers_reasons_and_sides(
         assert shown == any(each.judgement is one for each in mixed.findings), one
 
 
+@of_words
 def test_the_json_on_the_page_is_the_comparisons(tmp_path: Path) -> None:
     many = (sides.mixed(), sides.forbidden())
     html = written(tmp_path, *many)
@@ -96,6 +101,7 @@ def test_the_json_on_the_page_is_the_comparisons(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@of_words
 def test_several_comparisons_are_listed_before_the_first(tmp_path: Path) -> None:
     page = Page(written(tmp_path, sides.mixed(), sides.forbidden()))
     links = [one["href"] for one in page.having("href")]
@@ -104,6 +110,7 @@ def test_several_comparisons_are_listed_before_the_first(tmp_path: Path) -> None
     assert page.headings[0] == "2 experiments against their baselines"
 
 
+@of_words
 def test_identities_are_unique_and_every_plot_has_its_place(tmp_path: Path) -> None:
     html = written(tmp_path, sides.mixed(), sides.mixed(paired=True))
     names = [one["id"] for one in Page(html).having("id")]
@@ -113,6 +120,7 @@ def test_identities_are_unique_and_every_plot_has_its_place(tmp_path: Path) -> N
     assert len(plots) == 2 * (1 + len(sides.STEADY))
 
 
+@of_words
 def test_what_forbids_comparing_comes_before_what_is_allowed(tmp_path: Path) -> None:
     found = sides.forbidden()
     (part,) = comparison_page.comparison_page([found]).parts
@@ -125,6 +133,7 @@ def test_what_forbids_comparing_comes_before_what_is_allowed(tmp_path: Path) -> 
     assert "How it was judged" not in text
 
 
+@of_words
 def test_disturbed_trials_and_notes_are_reported(tmp_path: Path) -> None:
     text = Page(written(tmp_path, disturbed())).text
     assert f"Trial 4, measured again: busy with {HOSTILE}" in text
@@ -132,6 +141,7 @@ def test_disturbed_trials_and_notes_are_reported(tmp_path: Path) -> None:
     assert "It lasted." in text
 
 
+@of_words
 def test_no_text_becomes_markup(tmp_path: Path) -> None:
     html = written(tmp_path, disturbed(), sides.forbidden())
     assert HOSTILE not in html
@@ -141,8 +151,9 @@ def test_no_text_becomes_markup(tmp_path: Path) -> None:
 def test_the_page_needs_no_network_and_stays_small_with_a_hundred_metrics(tmp_path: Path) -> None:
     html = written(tmp_path, sides.many(100))
     assert len(html.encode()) < render.MAXIMUM_BYTES
+    page = Page(html)
     for attribute in ("src", "srcset", "action"):
-        assert Page(html).having(attribute) == []
+        assert page.having(attribute) == []
 
 
 def test_a_page_that_would_be_too_large_is_packed_and_then_refused(
@@ -158,6 +169,7 @@ def test_a_page_that_would_be_too_large_is_packed_and_then_refused(
         written(tmp_path, mixed)
 
 
+@of_words
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path, mixed: Comparison) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="file"):
