@@ -13,7 +13,6 @@ import typer
 
 from cgbench.cli import exits
 from cgbench.errors import CgbenchError, NoBaseline, PreconditionError
-from tests.made.command import cgbench
 
 
 def ending(error: Exception) -> int:
@@ -88,7 +87,18 @@ def test_usage_is_left_to_typer() -> None:
 
 
 def test_a_reader_that_has_seen_enough_is_no_regression_and_no_traceback(tmp_path: Path) -> None:
-    done = cgbench("list", "--results", tmp_path, unread=[1])
+    program = (
+        "import os, sys\n"
+        "from cgbench.cli import app\n"
+        "readable, writable = os.pipe()\n"
+        "os.close(readable)\n"
+        "os.dup2(writable, 1)\n"
+        f"sys.argv = ['cgbench', 'list', '--results', {str(tmp_path)!r}]\n"
+        "app.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+    )
     assert (done.returncode, done.stderr) == (exits.ERROR, "")
 
 

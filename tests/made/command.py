@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -42,12 +42,10 @@ def cgbench(
     *arguments: str | Path,
     environment: Mapping[str, str] | None = None,
     without_root: bool = False,
-    unread: Sequence[int] = (),
 ) -> Done:
     """Run the command to its end, in a fork of a process that has imported everything.
 
-    `without_root` says that root gives up its rights first; the descriptors that are `unread` are
-    pipes whose readers are gone.
+    `without_root` says that root gives up its rights first.
     For what is measured, and for what ends by a signal, take `anew` or `start`.
     """
     warm = _warm()
@@ -60,7 +58,6 @@ def cgbench(
             "environment": {**os.environ, **(environment or {})},
             "directory": str(Path.cwd()),
             "without_root": without_root,
-            "unread": [*unread],
             "stdout": str(stdout),
             "stderr": str(stderr),
         }

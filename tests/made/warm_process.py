@@ -28,10 +28,7 @@ LATER = ("plotly.offline", "pyarrow.compute", "pyarrow.parquet", "scipy.special"
 
 
 class Command(TypedDict):
-    """What to run: as it is typed, as whom, and the files that take what it prints.
-
-    Nobody reads what it prints to the descriptors that are `unread`.
-    """
+    """What to run: as it is typed, as whom, and the files that take what it prints."""
 
     arguments: list[str]
     environment: dict[str, str]
@@ -39,7 +36,6 @@ class Command(TypedDict):
     stdout: str
     stderr: str
     without_root: bool
-    unread: list[int]
 
 
 def import_everything() -> None:
@@ -75,10 +71,6 @@ def become(command: Command) -> int:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, name in ((1, command["stdout"]), (2, command["stderr"])):
         os.dup2(os.open(name, os.O_WRONLY), number)
-    for number in command["unread"]:
-        reader, writer = os.pipe()
-        os.close(reader)
-        os.dup2(writer, number)
     os.environ.clear()
     os.environ.update(command["environment"])
     os.chdir(command["directory"])
@@ -123,9 +115,6 @@ def answer(asked: IO[str], answers: IO[str]) -> None:
                 status = become(command)
                 sys.stdout.flush()
                 sys.stderr.flush()
-            except OSError:
-                # What an interpreter ends with that cannot write its last lines.
-                status = 120
             finally:
                 os._exit(status)
         _child, ended = os.waitpid(child, 0)

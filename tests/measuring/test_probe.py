@@ -34,6 +34,7 @@ relaxed = settings(deadline=None)
 SCRIPT = Path(__file__).parents[2] / "workloads" / "probe.py"
 MS = 1_000_000
 PATIENCE_S = 20
+ATTEMPTS = 10
 
 
 def imported(path: Path) -> ModuleType:
@@ -422,26 +423,30 @@ def test_units_are_counted_in_the_buckets_of_their_time(tmp_path: Path, workers:
 
 
 def test_a_worker_that_is_held_up_shows_one_stall_of_that_length(tmp_path: Path) -> None:
-    with probing(tmp_path) as one:
-        (pid,) = one.pids()
-        time.sleep(0.05)
-        held_ns = time.monotonic_ns()
-        os.kill(pid, signal.SIGSTOP)
-        time.sleep(0.1)
-        released_ns = time.monotonic_ns()
-        os.kill(pid, signal.SIGCONT)
-        time.sleep(0.05)
-        (log,) = one.finish()
-    ends = log.stall_begin_ns + log.stall_length_ns
-    middle = (held_ns + released_ns) // 2
-    around = np.flatnonzero((log.stall_begin_ns < middle) & (ends > middle))
-    assert len(around) == 1
-    begin, end = log.stall_begin_ns[around[0]], ends[around[0]]
-    # Stopping and going on again may each take a while on a loaded host.
-    assert abs(begin - held_ns) < 45 * MS
-    assert released_ns <= end < released_ns + 1000 * MS
-    buckets = (np.array([begin, end]) - log.t0_ns) // MS
-    assert not log.units[buckets[0] + 1 : buckets[1]].any()
+    """On a loaded host it may wait for its turn when it is stopped: then it is stopped again."""
+    for attempt in range(ATTEMPTS):
+        (folder := tmp_path / str(attempt)).mkdir()
+        with probing(folder) as one:
+            (pid,) = one.pids()
+            time.sleep(0.05)
+            held_ns = time.monotonic_ns()
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(0.1)
+            released_ns = time.monotonic_ns()
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.05)
+            (log,) = one.finish()
+        ends = log.stall_begin_ns + log.stall_length_ns
+        middle = (held_ns + released_ns) // 2
+        around = np.flatnonzero((log.stall_begin_ns < middle) & (ends > middle))
+        assert len(around) == 1
+        begin, end = log.stall_begin_ns[around[0]], ends[around[0]]
+        assert released_ns <= end < released_ns + 1000 * MS
+        buckets = (np.array([begin, end]) - log.t0_ns) // MS
+        assert not log.units[buckets[0] + 1 : buckets[1]].any()
+        if abs(begin - held_ns) < 45 * MS:
+            return
+    pytest.fail(f"in {ATTEMPTS} of {ATTEMPTS} it stalled, by far, at another time")
 
 
 def test_a_probe_ends_by_itself_when_its_buckets_are_full(tmp_path: Path) -> None:

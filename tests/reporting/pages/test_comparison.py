@@ -19,7 +19,6 @@ from tests.made.command import cgbench
 from tests.made.sides import HOSTILE
 from tests.reporting.test_render import Page, embedded
 
-
 of_words = pytest.mark.usefixtures("no_library")
 
 
