@@ -55,7 +55,10 @@ def main() -> None:
     interrupts.install()
     use_any_encoding()
     try:
-        command()()
+        try:
+            command()()
+        finally:
+            interrupts.work_is_over()
     except interrupts.Interrupted as error:
         exits.print_notes(error)
         complain("interrupted")

@@ -20,10 +20,10 @@ class Interrupted(BaseException):
 
 
 class _Interrupts:
-    """Counts the signals that came, and knows whether the work was stopped for them."""
+    """Counts the signals that came; knows whether the work was stopped for them, or is over."""
 
     def __init__(self) -> None:
-        self.installed = self.stopping = False
+        self.installed = self.stopping = self.over = False
         self.came = 0
 
     def note(self, number: int) -> None:
@@ -39,6 +39,8 @@ class _Interrupts:
     def handle(self, number: int, _frame: FrameType | None) -> None:
         """Stop the work at the first signal; later ones must not cut the cleaning up short."""
         self.note(number)
+        if self.over:
+            return
         if not self.stopping:
             self.stopping = True
             raise Interrupted
@@ -59,6 +61,14 @@ def install() -> None:
         signal.signal(number, _state.handle)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _state.handle)
+
+
+def work_is_over() -> None:
+    """Raise nothing any more: all is done, and who ends Python would show a traceback.
+
+    The third signal still ends the process, should something keep it.
+    """
+    _state.over = True
 
 
 def require_none() -> None:

@@ -154,3 +154,24 @@ sys.exit(130)
 """
     done = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
     assert done.returncode == 130
+
+
+@pytest.mark.parametrize("raised", ["", "raise SystemExit(3)"])
+def test_a_signal_between_the_command_and_the_end_of_python_leaves_no_traceback(
+    raised: str,
+) -> None:
+    """Seen when a run was killed as it ended: a traceback beneath its result."""
+    script = f"""
+import atexit, os, signal, sys
+from cgbench.cli import app
+def command():
+    # As a library does that ends its threads: it runs before what was registered earlier.
+    atexit.register(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    {raised or "pass"}
+app.command = lambda: command
+app.main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (3 if raised else 0, "")
