@@ -53,6 +53,11 @@ def quantity(value: float, unit: str) -> str:
     return format_size(value) if unit == "bytes" else f"{significant(value, 3)} {unit}"
 
 
+def around(below: str, above: str) -> str:
+    """Say how far a band reaches, given both ways in words: `±2 %`, `−512 KiB +256 KiB`."""
+    return f"±{below}" if below == above else f"{MINUS}{below} +{above}"
+
+
 def capitalised(text: str) -> str:
     """Return `text` with its first letter in upper case and the rest as it was."""
     return text[:1].upper() + text[1:]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cgbench.wording import (
     MINUS,
     amount,
+    around,
     capitalised,
     count,
     milliseconds,
@@ -88,3 +89,8 @@ def test_milliseconds_find_their_unit() -> None:
 def test_only_the_first_letter_is_raised() -> None:
     assert capitalised("docker's CPUs") == "Docker's CPUs"
     assert capitalised("") == ""
+
+
+def test_a_band_that_reaches_farther_one_way_says_both() -> None:
+    assert around("2 %", "2 %") == "±2 %"
+    assert around("512 KiB", "256 KiB") == f"{MINUS}512 KiB +256 KiB"

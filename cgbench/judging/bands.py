@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cgbench.records.run import PointKey, Row, RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.spec import judged
-from cgbench.spec.metrics import METRICS, Conditions, tolerance
+from cgbench.spec.metrics import METRICS, Conditions, Tolerance, tolerance
 from cgbench.units import NS_PER_MS
 
 # A container that ends this soon after the change was above the limit before it was set.
@@ -17,12 +17,12 @@ _AT_ONCE_NS = 250 * NS_PER_MS
 
 @dataclass(frozen=True)
 class Held:
-    """How far a value may lie from the expected one, in its unit, and whether it is within that.
+    """How far a value may lie from the expected one, and whether it is within that.
 
     `within` is None where the value shows nothing: its workload never reached the limit.
     """
 
-    tolerance: float
+    tolerance: Tolerance
     within: bool | None
 
 

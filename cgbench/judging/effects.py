@@ -22,8 +22,9 @@ from cgbench.records.idle_findings import Effect, Felt
 from cgbench.records.run import Row
 from cgbench.records.trial import Phase, TrialRecord
 from cgbench.spec.judged import candidates, judged_metric
-from cgbench.spec.metrics import METRICS
+from cgbench.spec.metrics import METRICS, Tolerance
 from cgbench.units import format_size
+from cgbench.wording import around
 
 _Place = tuple[int, int]
 """A trial's number and a phase's."""
@@ -126,7 +127,7 @@ def judged(seen: Around) -> Effect:
         return _effect(seen, Felt.NOT_SHOWN, f"with {seen.then} nothing is known to be expected")
     figures = f"after {seen.then} {_figures(seen.metric, now)}"
     if now.within:
-        same = was.expected is not None and abs(now.expected - was.expected) <= (was.tolerance or 0)
+        same = was.expected is not None and abs(now.expected - was.expected) <= was.allowed
         return _effect(seen, Felt.KEPT if same else Felt.FOLLOWED, figures)
     if now.within is None:
         return _effect(seen, Felt.INCONCLUSIVE, f"{figures}: it did not come up to its limit")
@@ -150,7 +151,7 @@ def _held_back(metric: str, after: Seen) -> bool:
     if missing <= 0 or not METRICS[metric].taken_away:
         return False
     free = 1.0 if after.bound_pct is None else 1 - after.bound_pct / 100
-    return missing <= free * (felt.expected or 0.0) + (felt.tolerance or 0.0)
+    return missing <= free * (felt.expected or 0.0) + felt.allowed
 
 
 def confirmed(first: Effect, again: Sequence[Effect]) -> Effect:
@@ -231,6 +232,7 @@ def _unknown(metric: str, reason: str, felt: Felt) -> Effect:
 def _effect(seen: Around, felt: Felt, reason: str) -> Effect:
     before = None if seen.before is None else seen.before.felt
     after = None if seen.after is None else seen.after.felt
+    band = None if after is None else after.tolerance
     return Effect(
         felt=felt,
         reason=reason,
@@ -240,16 +242,18 @@ def _effect(seen: Around, felt: Felt, reason: str) -> Effect:
         after=None if after is None else after.median,
         expected_before=None if before is None else before.expected,
         expected=None if after is None else after.expected,
-        tolerance=None if after is None else after.tolerance,
+        tolerance=band and band.below,
+        tolerance_above=band and band.above,
     )
 
 
 def _figures(metric: str, felt: Estimate) -> str:
     if felt.expected is None:
         return f"{metric} was {_value(felt.median, felt.unit)}, of nothing known"
-    within = f" ±{_value(felt.tolerance or 0.0, felt.unit)}"
     expected = _value(felt.expected, felt.unit)
-    return f"{metric} was {_value(felt.median, felt.unit)} of {expected}{within}"
+    allowed = felt.tolerance or Tolerance(0.0, 0.0)
+    within = around(*(_value(one, felt.unit) for one in (allowed.below, allowed.above)))
+    return f"{metric} was {_value(felt.median, felt.unit)} of {expected} {within}"
 
 
 def _value(value: float, unit: str) -> str:

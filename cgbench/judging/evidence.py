@@ -111,9 +111,9 @@ class Evidence:
 
         Where a phase keeps nothing of that, it was as when its trial began.
         """
-        wanted = None if felt.expected is None else felt.expected - (felt.tolerance or 0.0)
-        if wanted is None or self.metric is None:
+        if felt.expected is None or self.metric is None:
             return None
+        wanted = felt.expected - (0.0 if felt.tolerance is None else felt.tolerance.below)
         said = []
         for trial in self.run.finished:
             begun = next((one.confines for one in trial.containers if one.role == key.role), None)
@@ -271,6 +271,7 @@ def point(key: PointKey, metric: str, one: Estimate) -> Point:
         expected=one.expected,
         value=one.median,
         error_pct=one.error_pct,
-        tolerance=one.tolerance,
+        tolerance=None if one.tolerance is None else one.tolerance.below,
+        tolerance_above=None if one.tolerance is None else one.tolerance.above,
         within=one.within,
     )

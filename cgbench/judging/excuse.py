@@ -38,7 +38,7 @@ class Excuse:
 
     def explains(self, estimate: Estimate) -> bool:
         """Say whether the value could lie within its band."""
-        return self.remains(estimate) <= (estimate.tolerance or 0.0)
+        return self.remains(estimate) <= estimate.allowed
 
 
 def explained(run: Run, key: PointKey, metric: str, estimate: Estimate) -> str | None:

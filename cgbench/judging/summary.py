@@ -10,6 +10,7 @@ from typing import TypeVar
 from cgbench.judging.bands import Bands
 from cgbench.judging.intervals import error_pct, median_interval
 from cgbench.records.run import PointKey, Row
+from cgbench.spec.metrics import Tolerance
 
 T = TypeVar("T")
 
@@ -19,8 +20,8 @@ class Estimate:
     """A metric at one requested value, across trials.
 
     `low` and `high` bound the median with probability `level`; None where one trial allows none.
-    `tolerance` is how far from `expected` the median may lie, in its unit, and `within` whether it
-    does: None where nothing is expected, or the value shows nothing.
+    `tolerance` is how far from `expected` the median may lie, and `within` whether it does: None
+    where nothing is expected, or the value shows nothing.
     """
 
     unit: str
@@ -31,15 +32,23 @@ class Estimate:
     level: float | None
     trials: int
     error_pct: float | None
-    tolerance: float | None = None
+    tolerance: Tolerance | None = None
     within: bool | None = None
 
     @property
-    def tolerance_pct(self) -> float | None:
+    def tolerance_pct(self) -> Tolerance | None:
         """The tolerance in percent of the expected value, None where there is none."""
         if self.tolerance is None or not self.expected:
             return None
-        return 100 * self.tolerance / self.expected
+        below, above = self.tolerance.below, self.tolerance.above
+        return Tolerance(100 * below / self.expected, 100 * above / self.expected)
+
+    @property
+    def allowed(self) -> float:
+        """How far the median may lie on its side of what is expected, 0 where no band is known."""
+        if self.tolerance is None or self.expected is None:
+            return 0.0
+        return self.tolerance.beside(self.median, self.expected)
 
     @property
     def error_bounds_pct(self) -> tuple[float, float] | None:
@@ -74,7 +83,8 @@ class Entry:
             "ci_level": one.level or 0.0,
             "n_trials": one.trials,
             "error_pct": one.error_pct,
-            "tolerance": one.tolerance,
+            "tolerance": None if one.tolerance is None else one.tolerance.below,
+            "tolerance_above": None if one.tolerance is None else one.tolerance.above,
             "within": one.within,
         }
 

@@ -242,16 +242,17 @@ def _hidden(tried: Tried, one: Estimate) -> bool:
     metric = METRICS.get(tried.metric or "")
     if metric is None or one.expected is None or one.tolerance is None or one.within is False:
         return False
-    return metric.hides(one.expected, one.tolerance)
+    return metric.hides(one.expected, one.tolerance.below)
 
 
 def _too_wide(tried: Tried) -> str:
     """Say why a value that the file holds is not judged by its workload."""
     one = tried.felt
     assert one is not None
+    width = 0.0 if one.tolerance_pct is None else one.tolerance_pct.below
     return (
         f"{described(tried)}, where a timer tick per worker makes the band "
-        f"{one.tolerance_pct or 0.0:.0f} % wide: it is judged by its file alone, which holds it"
+        f"{width:.0f} % wide: it is judged by its file alone, which holds it"
     )
 
 
@@ -280,7 +281,7 @@ def _not_come(tried: Tried) -> Judged:
 
 def _outside(tried: Tried, one: Estimate) -> Judged:
     """Judge a value outside its band by what remains after the largest excuse."""
-    expected, allowed = one.expected or 0.0, one.tolerance or 0.0
+    expected, allowed = one.expected or 0.0, one.allowed
     excuse = tried.excuse
     remains = abs(one.median - expected) if excuse is None else excuse.remains(one)
     what = described(tried)

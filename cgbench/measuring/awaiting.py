@@ -109,7 +109,8 @@ class Patience:
                 page_bytes=os.sysconf("SC_PAGE_SIZE"), window_s=None,
             )  # fmt: skip
             band = judged.band(self._experiment, option, metric)
-            return _Goal(metric, comes_to, tolerance(METRICS[metric], band, comes_to, under) or 0)
+            allowed = tolerance(METRICS[metric], band, comes_to, under)
+            return _Goal(metric, comes_to, 0.0 if allowed is None else allowed.below)
         return None
 
 

@@ -296,6 +296,7 @@ class Effect(Model):
     expected_before: float | None = None
     expected: float | None = None
     tolerance: float | None = None
+    tolerance_above: float | None = None
     evidence: Foreign | None = None
 
 

@@ -61,8 +61,9 @@ class Enforced(Model):
 class Point(Model):
     """What the workload showed at one requested value, and whether it lies within the band.
 
-    `tolerance` is how far from `expected` the band reaches, in the metric's unit. It and `role`,
-    the container, are None in a truth table of the first format.
+    `tolerance` is how far below `expected` the band reaches and `tolerance_above` how far above,
+    in the metric's unit. They and `role`, the container, are None in a truth table of the first
+    format.
     """
 
     requested: Foreign
@@ -74,6 +75,7 @@ class Point(Model):
     value: float
     error_pct: float | None
     tolerance: float | None = None
+    tolerance_above: float | None = None
     within: bool | None
 
     @property

@@ -39,6 +39,8 @@ def environment() -> Environment:
         "signed": wording.signed_percent,
         "quantity": truth_cells.value,
         "figure": truth_cells.figure,
+        "band": truth_cells.band,
+        "band_pct": truth_cells.band_pct,
         "metric": truth_cells.metric,
         "control": truth_cells.control,
         "parted": truth_cells.parted,

@@ -100,6 +100,7 @@ def _check_band(own: Band, metric: Metric) -> None:
     for part, given, unit in (
         ("ticks_per_worker", own.ticks_per_worker, "CPUs"),
         ("pages_per_cpu", own.pages_per_cpu, "bytes"),
+        ("pages_per_cpu_above", own.pages_per_cpu_above, "bytes"),
     ):
         if given and metric.unit != unit:
             raise ExperimentError(

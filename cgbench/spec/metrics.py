@@ -37,12 +37,13 @@ class Band(Model):
     `pct` is of the expected value. `ticks_per_worker` is CPU time in timer ticks, for each worker
     that can run at once, and for the whole steady window: the kernel notices an overrun at a
     tick, and takes it back in the following periods. `pages_per_cpu` is what a memory counter may
-    lag behind.
+    lag behind, and `pages_per_cpu_above` by how much it may pass the value, null for as much.
     """
 
     pct: Annotated[float, Field(ge=0, le=100)] = 0.0
     ticks_per_worker: Annotated[float, Field(ge=0)] = 0.0
     pages_per_cpu: Annotated[Whole, Field(ge=0)] = 0
+    pages_per_cpu_above: Annotated[Whole, Field(ge=0)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -55,6 +56,18 @@ class Band(Model):
 
 
 _EXACTLY = Band()
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far below and above what is expected a value may lie, in the metric's unit."""
+
+    below: float
+    above: float
+
+    def beside(self, value: float, expected: float) -> float:
+        """Return how far a value may lie on the side of what is expected that it lies on."""
+        return self.below if value < expected else self.above
 
 
 @dataclass(frozen=True)
@@ -84,14 +97,16 @@ class Metric:
         """Return the resolution in the metric's unit on a host with pages of that size."""
         return self.resolution + self.resolution_pages * page_bytes
 
-    def holds(self, value: float, expected: float, tolerance: float, *, grown: bool) -> bool | None:
+    def holds(
+        self, value: float, expected: float, allowed: Tolerance, *, grown: bool
+    ) -> bool | None:
         """Say whether a value is as expected; None where it shows nothing.
 
         Below its limit a ceiling shows nothing, unless the workload has `grown` until it was ended.
         Within a band that hides too much nothing is shown, and outside of it there is an error.
         """
-        if abs(value - expected) <= tolerance:
-            return None if self.hides(expected, tolerance) else True
+        if abs(value - expected) <= allowed.beside(value, expected):
+            return None if self.hides(expected, allowed.below) else True
         if value < expected:
             return None if self.shows == "ceiling" and not grown else False
         return self.shows == "floor"
@@ -115,8 +130,8 @@ class Conditions:
     window_s: float | None
 
 
-def tolerance(metric: Metric, band: Band, expected: float, under: Conditions) -> float | None:
-    """Return how far from `expected` a value may lie, in the metric's unit.
+def tolerance(metric: Metric, band: Band, expected: float, under: Conditions) -> Tolerance | None:
+    """Return how far from `expected` a value may lie.
 
     None where it cannot be said: a tick has no weight without the window that it lies in.
     """
@@ -126,9 +141,11 @@ def tolerance(metric: Metric, band: Band, expected: float, under: Conditions) ->
             return None
         ticks = band.ticks_per_worker * min(under.workers, under.cpus)
         allowed += ticks / (under.timer_hz or SLOWEST_TIMER_HZ) / under.window_s
-    if metric.unit == "bytes":
-        allowed += band.pages_per_cpu * under.cpus * under.page_bytes
-    return allowed
+    if metric.unit != "bytes":
+        return Tolerance(allowed, allowed)
+    page = under.cpus * under.page_bytes
+    above = band.pages_per_cpu if band.pages_per_cpu_above is None else band.pages_per_cpu_above
+    return Tolerance(allowed + band.pages_per_cpu * page, allowed + above * page)
 
 
 # The kernel hands a group's quota to its CPUs in slices (sched_cfs_bandwidth_slice_us): which
@@ -138,6 +155,9 @@ _SLICE_MS = 5.0
 _OVERRUN_PCT = 1.0
 # The kernel charges memory in batches of this many pages per CPU (mm/memcontrol.c).
 _BATCH_PAGES = 64
+# A counter stops short of its limit by what lies in batches and by what reclaim frees at once. It
+# passes it only where a charge is forced (as of a process that is being killed), by single pages.
+_FORCED_PAGES = 32
 
 SET_USED_PCT = 5.0
 """A CPU of a set counts as used if the workload ran there for this part of the time."""
@@ -253,7 +273,7 @@ _ALL = (
         "memory_max_bytes", "bytes", "most memory",
         "Highest reading of the memory in use in the phase.",
         "either", resolution_pages=_BATCH_PAGES, shows="ceiling",
-        band=Band(pages_per_cpu=_BATCH_PAGES),
+        band=Band(pages_per_cpu=_BATCH_PAGES, pages_per_cpu_above=_FORCED_PAGES),
     ),
     Metric(
         "swap_max_bytes", "bytes", "most swap",

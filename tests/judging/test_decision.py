@@ -12,6 +12,7 @@ from cgbench.judging.summary import Estimate
 from cgbench.judging.value import Judged, Tried
 from cgbench.records.run import PointKey
 from cgbench.records.verdict import Outcome
+from cgbench.spec.metrics import Tolerance
 from tests.made import records
 
 
@@ -20,7 +21,9 @@ def one(outcome: Outcome, became: str, *, value: float = 1.0, asked: float = 1.0
     """Return a value of which something became; it was measured unless it says otherwise."""
     key = PointKey("worker", "cpu-quota", "update", f"{asked:g}")
     error = 100 * (value / asked - 1)
-    felt = Estimate("CPUs", asked, value, None, None, None, 1, error, 0.02, within=not error)
+    felt = Estimate(
+        "CPUs", asked, value, None, None, None, 1, error, Tolerance(0.02, 0.02), within=not error
+    )
     phases = () if became == "never measured" else (records.phase(),)
     tried = Tried(key, phases, "cpus_used", felt, awaited=False, excuse=None)
     return Judged(tried, outcome, became, f"why {became}", **changes)

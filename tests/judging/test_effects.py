@@ -7,12 +7,14 @@ import pytest
 from cgbench.judging.effects import Around, Seen, confirmed, judged
 from cgbench.judging.summary import Estimate
 from cgbench.records.idle_findings import Effect, Felt
+from cgbench.spec.metrics import Tolerance
 
 
 def estimate(value: float, expected: float | None, within: bool | None) -> Estimate:
     return Estimate(
         unit="CPUs", expected=expected, median=value, low=None, high=None, level=None, trials=1,
-        error_pct=None, tolerance=None if expected is None else 0.02, within=within,
+        error_pct=None, tolerance=None if expected is None else Tolerance(0.02, 0.02),
+        within=within,
     )  # fmt: skip
 
 

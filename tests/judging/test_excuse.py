@@ -13,6 +13,7 @@ from cgbench.judging.summary import Estimate
 from cgbench.records.run import Row
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import Harness
+from cgbench.spec.metrics import Tolerance
 from cgbench.units import NS_PER_S
 from tests.made import records
 
@@ -33,7 +34,8 @@ def row(trial: int, value: float, metric: str = "cpus_used", unit: str = "CPUs")
 
 
 def estimate(median: float, expected: float = 0.5) -> Estimate:
-    return Estimate("CPUs", expected, median, None, None, None, 1, 0.0, tolerance=0.01)
+    allowed = Tolerance(0.01, 0.01)
+    return Estimate("CPUs", expected, median, None, None, None, 1, 0.0, tolerance=allowed)
 
 
 def run(*accounts: Harness, rows: tuple[Row, ...], model: str = "Model 1") -> Run:
@@ -98,7 +100,7 @@ def test_a_share_may_be_off_by_the_turns_that_a_window_cuts_where_load_leaves_fe
     phase = records.phase().model_copy(update={"number": 1, "t_end_ns": 6 * NS_PER_S + 2_000})
     busy = replace(made, trials=(trial.model_copy(update={"phases": (phase,)}),))
     vars(busy)["rows"] = rows
-    felt = Estimate("%", 3.03, 3.4, None, None, None, 1, 12.0, tolerance=0.05 * 3.03)
+    felt = Estimate("%", 3.03, 3.4, None, None, None, 1, 12.0, tolerance=Tolerance(0.15, 0.15))
     one = excuse(busy, rows[:1], felt)
     assert one is not None
     assert one.explains(felt) is explains
@@ -135,7 +137,7 @@ def test_accounts_below_the_thresholds_are_no_disturbance() -> None:
 def test_a_cpu_of_a_set_is_excused_where_almost_all_of_it_was_taken() -> None:
     def excused(taken: float) -> bool:
         rows = (row(1, 1.0, "set_cpus_used"),)
-        felt = Estimate("CPUs", 2.0, 1.0, None, None, None, 1, -50.0, tolerance=0.0)
+        felt = Estimate("CPUs", 2.0, 1.0, None, None, None, 1, -50.0, tolerance=Tolerance(0.0, 0.0))
         one = excuse(run(account(others=taken), rows=rows), rows, felt)
         return one is not None and one.explains(felt)
 

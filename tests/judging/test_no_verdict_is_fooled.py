@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cgbench.judging import decision, enforced, evidence, value, verdict
 from cgbench.judging.excuse import Excuse
-from cgbench.spec.metrics import Metric
+from cgbench.spec.metrics import Metric, Tolerance
 from tests.made.drawn import drawn
 from tests.made.drawn_runs import Drawn
 
@@ -41,10 +41,10 @@ def blind(*_arguments: object) -> None:
 
 
 def exactly(
-    _metric: Metric, value: float, expected: float, tolerance: float, *, grown: bool
+    _metric: Metric, value: float, expected: float, allowed: Tolerance, *, grown: bool
 ) -> bool:  # fmt: skip
     """Hold what is as expected, and nothing else."""
-    return grown or abs(value - expected) <= tolerance
+    return grown or abs(value - expected) <= allowed.below
 
 
 MUTATIONS = {

@@ -14,10 +14,11 @@ from cgbench.judging.value import Judged, Shown, Tried
 from cgbench.records.run import PointKey
 from cgbench.records.trial import Awaited, AwaitedState, Ending, FileChange, Phase
 from cgbench.records.verdict import Outcome
-from cgbench.spec.metrics import METRICS
+from cgbench.spec.metrics import METRICS, Tolerance
 from cgbench.units import NS_PER_S
 from tests.made import records
 
+EXACTLY = Tolerance(0.0, 0.0)
 KEY = PointKey("worker", "cpu-quota", "update", "50000")
 HELD = FileChange(file="cpu.cfs_quota_us", before="-1", after="50000", expected="50000")
 DROPPED = HELD.model_copy(update={"after": "-1"})
@@ -36,7 +37,7 @@ def felt(cpus: float, **changes: Any) -> Estimate:
     within = abs(cpus - 0.5) <= 0.02
     found = {"expected": 0.5, "within": within, **changes}
     return Estimate("CPUs", found["expected"], cpus, None, None, None, 1, 200 * (cpus - 0.5),
-                    tolerance=0.02, within=found["within"])  # fmt: skip
+                    tolerance=Tolerance(0.02, 0.02), within=found["within"])  # fmt: skip
 
 
 def judged(
@@ -121,7 +122,7 @@ def test_a_value_that_the_workload_did_not_reach_is_inconclusive() -> None:
 
 
 def test_a_small_value_that_a_tick_hides_is_judged_by_its_file_alone_and_says_so() -> None:
-    small = replace(felt(0.015), expected=0.015, tolerance=0.008, within=None)
+    small = replace(felt(0.015), expected=0.015, tolerance=Tolerance(0.008, 0.008), within=None)
     one = judged(phase(HELD), felt=small)
     assert (one.outcome, one.became) == (Outcome.EFFECTIVE, "not judged by a workload")
     assert not one.shown
@@ -130,7 +131,7 @@ def test_a_small_value_that_a_tick_hides_is_judged_by_its_file_alone_and_says_so
 
 
 def test_a_small_value_outside_even_that_band_is_wrong() -> None:
-    small = replace(felt(0.1), expected=0.015, tolerance=0.008, within=False)
+    small = replace(felt(0.1), expected=0.015, tolerance=Tolerance(0.008, 0.008), within=False)
     assert judged(phase(HELD), felt=small).outcome is Outcome.WRONG
 
 
@@ -151,8 +152,8 @@ def test_a_value_that_no_kernel_holds_is_dockers_to_obey() -> None:
 
 def restarts(found: float, *, expected: float = 2.0) -> Judged:
     """Judge how often a container was restarted, by the metric's own band."""
-    holds = METRICS["restarts"].holds(found, expected, 0.0, grown=False)
-    estimate = Estimate("restarts", expected, found, None, None, None, 1, None, 0.0, holds)
+    holds = METRICS["restarts"].holds(found, expected, EXACTLY, grown=False)
+    estimate = Estimate("restarts", expected, found, None, None, None, 1, None, EXACTLY, holds)
     key = PointKey("worker", "restart", "update", "on-failure:2")
     return value.judge(Tried(key, [phase()], "restarts", estimate, False, None))
 
@@ -182,8 +183,8 @@ def tasks(found: float, *states: AwaitedState, held_on_s: float = 20.0) -> Judge
         )
         for state in states
     ]
-    holds = METRICS["tasks_max"].holds(found, 24.0, 0.0, grown=False)
-    estimate = Estimate("tasks", 24.0, found, None, None, None, 1, None, 0.0, holds)
+    holds = METRICS["tasks_max"].holds(found, 24.0, EXACTLY, grown=False)
+    estimate = Estimate("tasks", 24.0, found, None, None, None, 1, None, EXACTLY, holds)
     key = PointKey("forker", "pids-limit", "update", "24")
     return value.judge(Tried(key, phases, "tasks_max", estimate, False, None))
 
@@ -213,7 +214,7 @@ def test_one_task_more_or_less_than_the_limit_is_not_nearly_right(found: float) 
 
 
 def test_a_median_hides_no_task_that_was_one_too_many_once() -> None:
-    estimate = Estimate("tasks", 24.0, 24.0, None, None, None, 3, 0.0, 0.0, within=True)
+    estimate = Estimate("tasks", 24.0, 24.0, None, None, None, 3, 0.0, EXACTLY, within=True)
     key = PointKey("forker", "pids-limit", "update", "24")
     tried = Tried(key, [phase()], "tasks_max", estimate, False, None, most=24.0)
     assert value.judge(tried).outcome is Outcome.EFFECTIVE
@@ -227,8 +228,8 @@ def set_used(
     most: float | None = None,
 ) -> Judged:  # fmt: skip
     """Judge a set of two CPUs by the time off it, and by how many of them were used."""
-    off = Estimate("ms", 0.0, off_ms, None, None, None, 1, None, 0.0, off_ms == 0)
-    used = Estimate("CPUs", 2.0, cpus, None, None, None, 1, 50 * cpus - 100, 0.0, cpus == 2)
+    off = Estimate("ms", 0.0, off_ms, None, None, None, 1, None, EXACTLY, off_ms == 0)
+    used = Estimate("CPUs", 2.0, cpus, None, None, None, 1, 50 * cpus - 100, EXACTLY, cpus == 2)
     besides = (Shown("set_cpus_used", used, cpus if most is None else most, excuse, above),)
     key = PointKey("worker", "cpuset-cpus", "update", "0-1")
     return value.judge(Tried(key, [phase()], "off_mask_cpu_ms", off, False, None, besides))
@@ -262,7 +263,7 @@ def test_what_keeps_a_workload_from_a_cpu_of_its_set_is_named() -> None:
 
 
 def test_nine_of_ten_cpus_are_not_nearly_ten() -> None:
-    used = Estimate("CPUs", 10.0, 9.0, None, None, None, 1, -10.0, 0.0, within=False)
+    used = Estimate("CPUs", 10.0, 9.0, None, None, None, 1, -10.0, EXACTLY, within=False)
     key = PointKey("worker", "cpuset-cpus", "update", "0-9")
     one = value.judge(Tried(key, [phase()], "set_cpus_used", used, False, None))
     assert one.outcome is Outcome.WRONG

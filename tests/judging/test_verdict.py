@@ -18,7 +18,7 @@ from cgbench.records.trial import Change, Ending, FileChange, Phase, TrialRecord
 from cgbench.records.verdict import Outcome, Verdict
 from cgbench.spec import experiment_file
 from cgbench.spec.conversions import bandwidth
-from cgbench.spec.metrics import METRICS
+from cgbench.spec.metrics import METRICS, Tolerance
 from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_MS, NS_PER_S
 from tests.made import drawn_counts, records, run_builder
@@ -367,7 +367,7 @@ def test_another_metric_is_judged_where_the_first_was_not_counted(tmp_path: Path
 def test_a_value_holds_within_its_band_where_it_tells_anything(
     metric: str, value: float, grown: bool, holds: bool | None
 ) -> None:
-    assert METRICS[metric].holds(value, 100, 5, grown=grown) is holds
+    assert METRICS[metric].holds(value, 100, Tolerance(5, 5), grown=grown) is holds
 
 
 # Points: each container's value by itself, the median over trials

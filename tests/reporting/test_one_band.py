@@ -193,8 +193,9 @@ def _distance(
         workers=workers[phase.role], cpus=host.cpus, timer_hz=host.timer_hz,
         page_bytes=host.page_bytes, window_s=(SAMPLES - 1) / sampler.achieved_hz,
     )  # fmt: skip
-    width = tolerance(metric, band(shaped, phase.option, metric.name), expected, under)
-    assert width is not None
+    allowed = tolerance(metric, band(shaped, phase.option, metric.name), expected, under)
+    assert allowed is not None
+    width = allowed.below if case.off < 0 else allowed.above
     # Where a band is exact, the least that can be off is one.
     return case.off * width if width else float(round(case.off))
 
@@ -215,8 +216,10 @@ def test_all_say_the_same_of_a_value(case: Case, tmp_path: Path) -> None:
 
     found = verdict.judge(run, experiment.option)
     assert {point.within for point in found.experienced} == {case.within}
-    assert [point.tolerance for point in found.experienced] == [
-        point.estimates[case.metric].tolerance for point in updated(many)
+    assert [(point.tolerance, point.tolerance_above) for point in found.experienced] == [
+        (allowed.below, allowed.above)
+        for point in updated(many)
+        if (allowed := point.estimates[case.metric].tolerance)
     ]
     assert found.verdict is _outcome(case)
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from cgbench.spec.metrics import METRICS, Band, Conditions, Metric, nearest, tolerance
+from cgbench.spec.metrics import (
+    METRICS,
+    Band,
+    Conditions,
+    Metric,
+    Tolerance,
+    nearest,
+    tolerance,
+)
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
@@ -40,11 +48,21 @@ def under(**changed: float | None) -> Conditions:
 CPUS, QUOTA = METRICS["cpus_used"], Band(pct=2, ticks_per_worker=1)
 
 
+def reach(metric: Metric, band: Band, expected: float, conditions: Conditions) -> list[float]:
+    found = tolerance(metric, band, expected, conditions)
+    assert found is not None
+    return [found.below, found.above]
+
+
+def either_way(width: float) -> object:
+    return pytest.approx([width, width])
+
+
 def test_a_band_of_cpu_time_is_a_share_and_one_tick_per_worker_in_the_window() -> None:
     # 2 % of 0.1 CPUs, and two ticks of 4 ms within 2 s.
-    assert tolerance(CPUS, QUOTA, 0.1, under()) == pytest.approx(0.002 + 0.004)
-    assert tolerance(CPUS, QUOTA, 0.1, under(window_s=20.0)) == pytest.approx(0.002 + 0.0004)
-    assert tolerance(CPUS, QUOTA, 0.1, under(workers=1)) == pytest.approx(0.002 + 0.002)
+    assert reach(CPUS, QUOTA, 0.1, under()) == either_way(0.002 + 0.004)
+    assert reach(CPUS, QUOTA, 0.1, under(window_s=20.0)) == either_way(0.002 + 0.0004)
+    assert reach(CPUS, QUOTA, 0.1, under(workers=1)) == either_way(0.002 + 0.002)
 
 
 def test_no_more_workers_overrun_at_once_than_there_are_cpus() -> None:
@@ -52,36 +70,47 @@ def test_no_more_workers_overrun_at_once_than_there_are_cpus() -> None:
 
 
 def test_an_unknown_tick_is_the_longest_that_kernels_have() -> None:
-    assert tolerance(CPUS, QUOTA, 0.1, under(timer_hz=None)) == pytest.approx(0.002 + 0.01)
+    assert reach(CPUS, QUOTA, 0.1, under(timer_hz=None)) == either_way(0.002 + 0.01)
 
 
 def test_without_a_window_a_tick_allows_nothing_that_could_be_said() -> None:
     assert tolerance(CPUS, QUOTA, 0.1, under(window_s=None)) is None
-    assert tolerance(CPUS, Band(pct=2), 0.1, under(window_s=None)) == pytest.approx(0.002)
+    assert reach(CPUS, Band(pct=2), 0.1, under(window_s=None)) == either_way(0.002)
 
 
 def test_memory_may_lag_by_pages_of_the_hosts_size_on_each_cpu() -> None:
     memory, band = METRICS["memory_max_bytes"], Band(pages_per_cpu=64)
-    assert tolerance(memory, band, 2**26, under()) == 64 * 2 * 4096
-    assert tolerance(memory, band, 2**26, under(page_bytes=65536)) == 64 * 2 * 65536
+    assert reach(memory, band, 2**26, under()) == either_way(64 * 2 * 4096)
+    assert reach(memory, band, 2**26, under(page_bytes=65536)) == either_way(64 * 2 * 65536)
+
+
+def test_memory_may_pass_its_limit_by_less_than_its_counter_may_stop_short_of_it() -> None:
+    memory, page = METRICS["memory_max_bytes"], 2 * 4096
+    allowed = tolerance(memory, memory.band, 2**26, under())
+    assert allowed == Tolerance(64 * page, 32 * page)
+    assert allowed is not None
+    for value, held in ((-65, None), (-64, True), (0, True), (32, True), (33, False)):
+        felt = 2.0**26 + value * page
+        assert memory.holds(felt, 2.0**26, allowed, grown=False) is held
+    assert memory.holds(2.0**26 - 65 * page, 2.0**26, allowed, grown=True) is False
 
 
 def test_an_empty_band_is_exactly() -> None:
-    assert tolerance(METRICS["tasks_max"], Band(), 24, under()) == 0
+    assert tolerance(METRICS["tasks_max"], Band(), 24, under()) == Tolerance(0, 0)
 
 
 def test_a_value_within_a_band_of_ticks_that_is_too_wide_for_it_shows_nothing() -> None:
-    assert CPUS.holds(0.015, 0.015, 0.0037, grown=False) is True
-    assert CPUS.holds(0.015, 0.015, 0.0038, grown=False) is None
+    assert CPUS.holds(0.015, 0.015, Tolerance(0.0037, 0.0037), grown=False) is True
+    assert CPUS.holds(0.015, 0.015, Tolerance(0.0038, 0.0038), grown=False) is None
 
 
 def test_a_value_outside_a_band_is_outside_however_wide_that_is() -> None:
-    assert CPUS.holds(0.1, 0.015, 0.0038, grown=False) is False
+    assert CPUS.holds(0.1, 0.015, Tolerance(0.0038, 0.0038), grown=False) is False
 
 
 def test_only_ticks_hide_a_value() -> None:
     tasks = METRICS["memory_max_bytes"]
-    assert tasks.holds(100, 100, 90, grown=False) is True
+    assert tasks.holds(100, 100, Tolerance(90, 90), grown=False) is True
 
 
 def test_a_stored_run_of_version_0_1_has_a_tick_where_it_had_a_millisecond_per_period() -> None:

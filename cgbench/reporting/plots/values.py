@@ -20,8 +20,15 @@ from cgbench.reporting.plots.plot import (
     rescaled,
 )
 from cgbench.reporting.plots.value_axis import Layout, in_words, medians, named, singles
-from cgbench.spec.metrics import METRICS
-from cgbench.wording import capitalised, count, percent_bound, signed_percent, significant
+from cgbench.spec.metrics import METRICS, Tolerance
+from cgbench.wording import (
+    around,
+    capitalised,
+    count,
+    percent_bound,
+    signed_percent,
+    significant,
+)
 
 _MIB = 2**20
 
@@ -118,7 +125,7 @@ def error(one: Layout, metric: str | None) -> Plot | None:
                  _median_errors(one, known, metric, colour, mark)]  # fmt: skip
         keys.append(Key(named("error of the median", label), colour, mark))
     largest = max((abs(value) for trace in data for value in trace["y"]), default=0.0)
-    end = 1.2 * max(largest, *(point.estimates[metric].tolerance_pct or 0.0 for point in judged))
+    end = 1.2 * max([largest, *(max(one.below, one.above) for one in _tolerances(judged, metric))])
     return Plot(
         name="error",
         title=_error_title(judged, metric),
@@ -150,22 +157,29 @@ def _error_title(judged: Sequence[Point], metric: str) -> str:
 
 
 def _widths(judged: Sequence[Point], metric: str) -> str:
-    known = [
-        width for point in judged if (width := point.estimates[metric].tolerance_pct) is not None
-    ]
+    known = _tolerances(judged, metric)
     if not known:
         return "no band"
-    ends = dict.fromkeys(significant(width, 2) for width in (min(known), max(known)))
-    return f"±{' to '.join(ends)} %"
+    below, above = (
+        " to ".join(dict.fromkeys(significant(end, 2) for end in (min(widths), max(widths))))
+        for widths in ([one.below for one in known], [one.above for one in known])
+    )
+    return f"{around(below, above)} %"
+
+
+def _tolerances(judged: Sequence[Point], metric: str) -> list[Tolerance]:
+    return [
+        width for point in judged if (width := point.estimates[metric].tolerance_pct) is not None
+    ]
 
 
 def _bands(one: Layout, judged: Sequence[Point], metric: str, end: float) -> Trace:
     """Return the band of each point as a bar; a floor's has no upper end on the plot."""
     known = [point for point in judged if point.estimates[metric].tolerance_pct is not None]
-    widths = [point.estimates[metric].tolerance_pct or 0.0 for point in known]
-    upper = [end] * len(widths) if METRICS[metric].shows == "floor" else widths
+    widths = _tolerances(known, metric)
+    above = [end if METRICS[metric].shows == "floor" else one.above for one in widths]
     zeros = [0.0] * len(widths)
-    shown = bars([-width for width in widths], zeros, upper)
+    shown = bars([-one.below for one in widths], zeros, above)
     return dots(
         one.place(known), zeros, HELD, hoverinfo="skip", marker={"color": HELD, "opacity": 0},
         error_y=shown | {"color": HELD, "thickness": 14, "width": 0},

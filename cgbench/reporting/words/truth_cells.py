@@ -25,10 +25,10 @@ from cgbench.records.verdict import (
     Verdict,
 )
 from cgbench.reporting.words import states
-from cgbench.spec.metrics import METRICS
+from cgbench.spec.metrics import METRICS, Tolerance
 from cgbench.spec.options import OPTIONS
 from cgbench.units import format_size
-from cgbench.wording import count, significant
+from cgbench.wording import around, count, significant
 
 _FEW_DIGITS = 100
 
@@ -95,6 +95,17 @@ def value(number: float | None, unit: str) -> str:
     if unit == "bytes":
         return format_size(number)
     return f"{_short(number)} {unit}"
+
+
+def band(point: Point) -> str:
+    """Say how far from what is expected a value may lie: `±0.0061 CPUs`, `−512 KiB +256 KiB`."""
+    above = point.tolerance if point.tolerance_above is None else point.tolerance_above
+    return around(value(point.tolerance, point.unit), value(above, point.unit))
+
+
+def band_pct(width: Tolerance) -> str:
+    """Say the same in percent, without the unit: `±2.4`."""
+    return around(significant(width.below, 2), significant(width.above, 2))
 
 
 def figure(point: Point) -> str:

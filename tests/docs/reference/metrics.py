@@ -11,6 +11,7 @@ _BAND = {
     "pct": "{:g} % of the expected value",
     "ticks_per_worker": "{:g} timer tick per worker in the whole window",
     "pages_per_cpu": "{:g} pages per CPU",
+    "pages_per_cpu_above": "{:g} above",
 }
 
 

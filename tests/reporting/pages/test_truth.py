@@ -20,6 +20,7 @@ from cgbench.reporting.plots.time_to_effect import time_to_effect
 from cgbench.reporting.words import truth as truth_words
 from cgbench.reporting.words import truth_cells
 from cgbench.spec.options import OPTIONS
+from cgbench.wording import MINUS
 from tests.made.command import cgbench
 from tests.made.truth_tables import HOSTILE, attempt, lifting, meeting, row, table, unseen, verdict
 from tests.reporting.test_render import Page, embedded
@@ -251,7 +252,15 @@ def test_metrics_are_named_without_their_unit() -> None:
 
 
 def test_the_band_stands_beside_each_value(tmp_path: Path) -> None:
+    # A table of an earlier cgbench tells one width.
     assert "±512 KiB" in written(tmp_path, table(EFFECTIVE))
+
+
+def test_a_band_that_reaches_less_far_above_stands_beside_its_value_both_ways() -> None:
+    point = verdict("memory", Outcome.EFFECTIVE).experienced[0]
+    assert truth_cells.band(point) == "±512 KiB"
+    narrow = point.model_copy(update={"tolerance_above": 262144.0})
+    assert truth_cells.band(narrow) == f"{MINUS}512 KiB +256 KiB"
 
 
 def test_the_worst_point_is_one_outside_the_band_if_there_is_one() -> None:
