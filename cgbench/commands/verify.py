@@ -26,7 +26,7 @@ from cgbench.measuring.idle import (
     states,
     survival,
 )
-from cgbench.measuring.idle.containers import Supply
+from cgbench.measuring.idle.containers import HANDS, Supply
 from cgbench.measuring.progress import Silent
 from cgbench.records import writing
 from cgbench.records.idle_findings import Stage
@@ -154,7 +154,7 @@ def _with_idle_parts(rows: Mapping[str, Row], session: Session) -> dict[str, Row
         detail=session.detail,
     )
     session.progress("survival of all values")
-    with Supply(session.site(), ahead=0, progress=session.detail) as supply:
+    with Supply(session.site(), ahead=0, progress=session.detail, hands=HANDS) as supply:
         survived = survival.measure(chosen, supply)
     found = {}
     for name, row in rows.items():

@@ -37,8 +37,8 @@ from cgbench.spec.options import update_body
 DEADLINE_S = 600
 """An idle container ends by itself after this many seconds, whatever becomes of cgbench."""
 
-# How many containers are removed at a time in the end.
-_HANDS = 3
+HANDS = 3
+"""So many containers are started or removed at a time where nothing is tried meanwhile."""
 
 # A container's word on its own end: how long Docker may lag behind the kernel.
 _LAG_S = 2.0
@@ -166,18 +166,21 @@ class Stopped(Exception):
 
 
 class Supply:
-    """Hands out fresh idle containers. One thread starts them ahead and takes them away.
+    """Hands out fresh idle containers. Threads of its own, `hands` of them, start and remove them.
 
-    Used as a context manager: on the way out everything it started is removed. `progress` shows
-    what is tried next. After `stop`, which any thread may call, it hands out nothing more.
+    Used as a context manager: on the way out everything it started is removed. `ahead` containers
+    are kept ready. `progress` shows what is tried next. After `stop`, which any thread may call, it
+    hands out nothing more.
     """
 
-    def __init__(self, site: Site, ahead: int = 2, progress: Progress = silent) -> None:
+    def __init__(
+        self, site: Site, ahead: int = 2, progress: Progress = silent, hands: int = 1
+    ) -> None:
         self.site, self.progress = site, progress
         self._numbers = itertools.count()
         self._owner = str(ownership.this_process())
         self._ahead = ahead
-        self._thread = ThreadPoolExecutor(1, "cgbench-idle")
+        self._threads = ThreadPoolExecutor(hands, "cgbench-idle")
         self._ready: deque[Future[Idle]] = deque()
         self._alive: set[str] = set()
         self._lock = threading.Lock()
@@ -196,9 +199,9 @@ class Supply:
     ) -> None:
         refused: list[EngineError] = []
         with undisturbed():
-            # At most one request is under way, and each has a limit.
-            self._thread.shutdown(wait=True, cancel_futures=True)
-            with ThreadPoolExecutor(_HANDS, "cgbench-idle-removal") as hands:
+            # At most one request of each is under way, and each has a limit.
+            self._threads.shutdown(wait=True, cancel_futures=True)
+            with ThreadPoolExecutor(HANDS, "cgbench-idle-removal") as hands:
                 removals = [hands.submit(self._remove, one) for one in tuple(self._alive)]
             for removal in removals:
                 try:
@@ -238,7 +241,7 @@ class Supply:
         return taken
 
     def _order(self, number: int) -> None:
-        self._ready.extend(self._thread.submit(self._start) for _ in range(number))
+        self._ready.extend(self._threads.submit(self._start) for _ in range(number))
 
     def give_back(self, idle: Idle) -> None:
         """Have a container removed, when there is time."""
@@ -324,7 +327,7 @@ class Supply:
             self._alive.add(container_id)
 
     def _remove_later(self, container_id: str) -> None:
-        self._thread.submit(self._remove, container_id).add_done_callback(self._look_at)
+        self._threads.submit(self._remove, container_id).add_done_callback(self._look_at)
 
     def _look_at(self, removal: Future[None]) -> None:
         """Keep an error that nobody waits for; where Docker refused, it is asked again later."""

@@ -15,8 +15,6 @@ from cgbench.spec.option import Interface, Option, Settings
 from cgbench.spec.options import OPTIONS, option, update_body
 
 _LATE_S, _LOOK_EVERY_S = 1.0, 0.05
-# So many containers are alive at a time, each with a value of its own.
-_AT_ONCE = 6
 # Neither has anything to do with what other options limit.
 _UNRELATED = ("pids-limit", "cpu-shares")
 
@@ -29,15 +27,14 @@ def examples(one: Option) -> tuple[Settings, ...]:
 def measure(options: Iterable[Option], supply: Supply) -> dict[str, tuple[Survival, ...]]:
     """Set each value on a running container of its own, and see what that outlives.
 
-    Several values go through a stage before any of them goes through the next one. Whatever else
+    All values go through a stage before any of them goes through the next one. Whatever else
     starts or ends a container meanwhile could undo a value, and would not be named: nothing should,
     and the supply should start none ahead.
     """
     every = [(one, settings) for one in options for settings in examples(one)]
     found: dict[str, tuple[Survival, ...]] = {}
-    for first in range(0, len(every), _AT_ONCE):
-        for survival in _survivals(every[first : first + _AT_ONCE], supply):
-            found[survival.option] = (*found.get(survival.option, ()), survival)
+    for survival in _survivals(every, supply):
+        found[survival.option] = (*found.get(survival.option, ()), survival)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from typing import cast
 
@@ -68,10 +69,12 @@ class Stubborn:
         self.made: list[str] = []
         self.removed: list[str] = []
         self._error = error
+        self._lock = threading.Lock()
 
     def create(self, _spec: object) -> Creation:
-        self.made.append(f"c{len(self.made)}")
-        return Creation(self.made[-1], Answer(1, 2, ()))
+        with self._lock:
+            self.made.append(f"c{len(self.made)}")
+            return Creation(self.made[-1], Answer(1, 2, ()))
 
     def command(self, _container: str, _what: str) -> Answer:
         return Answer(1, 2, ())
@@ -108,6 +111,27 @@ def test_a_container_that_stays_is_reported_and_keeps_no_other(
         assert sorted(daemon.removed) == sorted(daemon.made[1:])
         with pytest.raises(ZeroDivisionError):
             use(ZeroDivisionError())
+
+
+class Together(Stubborn):
+    """A daemon that starts no container until it is asked for a second one."""
+
+    def __init__(self) -> None:
+        super().__init__(EngineError("it goes"))
+        self.two = threading.Barrier(2)
+
+    def command(self, container: str, what: str) -> Answer:
+        self.two.wait(timeout=60)
+        return super().command(container, what)
+
+
+def test_several_hands_start_as_many_containers_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_process, "is_own", lambda *_: True)
+    daemon = Together()
+    with Supply(Site(cast(Engine, daemon), "image", "r"), ahead=0, hands=2) as supply:
+        daemon.made.append("c0")
+        assert len({idle.container_id for idle in supply.take_all(4)}) == 4
+    assert sorted(daemon.removed) == sorted(daemon.made[1:])
 
 
 def test_a_supply_that_was_stopped_hands_out_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
