@@ -146,7 +146,7 @@ make_output() {
 
 # Print the name of an experiment, which a file has inside.
 name_of() {
-    "$program" show "$1" --json | sed -n 's/^  "name": "\(.*\)",$/\1/p'
+    "$program" show "$1" --json - | sed -n 's/^  "name": "\(.*\)",$/\1/p'
 }
 
 # Print where an experiment's baseline is or will be.

@@ -6,15 +6,34 @@ import functools
 import os
 import sys
 from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
+from cgbench import __version__
 from cgbench.cli import baseline, compare, exits, host, measure, results
-from cgbench.cli.terminal import complain, use_any_encoding
+from cgbench.cli.terminal import complain, say, use_any_encoding
 from cgbench.host import interrupts
 
+
+def _name_version(wanted: bool) -> None:
+    if wanted:
+        say(f"cgbench {__version__}")
+        raise typer.Exit
+
+
+def _anything(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_name_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Show what container resource limits really do: declared, enforced, experienced."""
+
+
 app = typer.Typer(
-    help="Show what container resource limits really do: declared, enforced, experienced.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -22,13 +41,17 @@ app = typer.Typer(
 _image = typer.Typer(help="The image that all workloads share.", no_args_is_help=True)
 _baseline = typer.Typer(help="Small files that later runs are compared with.", no_args_is_help=True)
 
+app.callback()(_anything)
 app.command("doctor")(exits.guarded(host.doctor))
 app.command("list")(exits.guarded(results.list_all))
 app.command("show")(exits.guarded(results.show))
 app.command("run")(exits.guarded(measure.run))
 app.command("report")(exits.guarded(results.report))
 app.command("history")(exits.guarded(results.history))
-app.command("verify")(exits.guarded(measure.verify))
+# So that an option may be written as tables print it, and as Docker takes it.
+app.command("verify", context_settings={"ignore_unknown_options": True})(
+    exits.guarded(measure.verify)
+)
 app.command("compare")(exits.guarded(compare.compare))
 app.command("gate")(exits.guarded(compare.gate))
 app.command("ab")(exits.guarded(compare.ab))

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cgbench.cli import options
-from cgbench.cli.terminal import say, say_json, say_json_text
+from cgbench.cli.terminal import give_json, give_json_text, say
 from cgbench.foreign import one_line
 
 
@@ -30,14 +30,15 @@ def set_(
     say(f"baseline: {kept.path} ({trials} trials, {series} series)")
 
 
-def list_all(as_json: options.AsJson = False, results: options.Results = options.RESULTS) -> None:
+def list_all(
+    json_file: options.JsonFile = None, results: options.Results = options.RESULTS
+) -> None:
     """List the baselines."""
     from cgbench.commands import baseline as baselines
     from cgbench.commands.listing import Damaged
 
     found = baselines.listed(results)
-    if as_json:
-        say_json([baselines.to_json(one) for one in found], indent=2)
+    if give_json(lambda: [baselines.to_json(one) for one in found], json_file, indent=2):
         return
     if not found:
         say(f"No baselines under {baselines.folder(results)} yet.")
@@ -54,7 +55,7 @@ def list_all(as_json: options.AsJson = False, results: options.Results = options
 
 def show(
     name: Annotated[str, typer.Argument(metavar="N|FILE", show_default=False)],
-    as_json: options.AsJson = False,
+    json_file: options.JsonFile = None,
     results: options.Results = options.RESULTS,
 ) -> None:
     """Print what a baseline holds."""
@@ -62,7 +63,5 @@ def show(
     from cgbench.commands import baseline as baselines
 
     found = baselines.find(name, results)
-    if as_json:
-        say_json_text(found.to_text().rstrip())
-    else:
+    if not give_json_text(found.to_text(), json_file):
         tables.print_baseline(found)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cgbench.cli import exits, options
-from cgbench.cli.terminal import complain, say
+from cgbench.cli.terminal import PRINTED, complain, give_json, say
 
 if TYPE_CHECKING:
     from cgbench.commands.outputs import Outputs
@@ -40,7 +40,7 @@ def compare(
         before, after, results,
         metrics=metric or (), allow=allow or (), effect=options.share(effect),
     )  # fmt: skip
-    _finish([found], _outputs(junit, markdown, json_file, output))
+    _finish([found], _outputs(junit, markdown, output), json_file)
 
 
 def gate(
@@ -61,6 +61,7 @@ def gate(
     markdown: options.Markdown = None,
     json_file: options.JsonFile = None,
     output: options.Output = None,
+    quiet: options.Quiet = False,
     results: options.Results = options.RESULTS,
 ) -> None:
     """Measure until it is certain whether anything got worse than the baseline.
@@ -75,14 +76,14 @@ def gate(
     budget_s, share = options.seconds(budget), options.share(effect)
     wanted = gating.wanted(names, against, results, quick=quick)
     with (
-        live.progress() as (progress, _detail),
+        live.progress(quiet=quiet) as (progress, _detail),
         session.opened(results, progress=progress, remark=complain) as here,
     ):
         found = [
             gating.gate(experiment, gating.Terms(kept, tuple(allow or ()), budget_s, share), here)
             for experiment, kept in wanted
         ]
-    _finish(found, _outputs(junit, markdown, json_file, output))
+    _finish(found, _outputs(junit, markdown, output), json_file, quiet=quiet)
 
 
 def ab(
@@ -105,6 +106,7 @@ def ab(
     markdown: options.Markdown = None,
     json_file: options.JsonFile = None,
     output: options.Output = None,
+    quiet: options.Quiet = False,
     results: options.Results = options.RESULTS,
 ) -> None:
     """Compare two states of this host by trials that alternate: the most sensitive comparison.
@@ -123,36 +125,41 @@ def ab(
     )  # fmt: skip
     experiment = paired.wanted(name, quick=quick)
     with (
-        live.progress() as (progress, _detail),
+        live.progress(quiet=quiet) as (progress, _detail),
         session.opened(results, progress=progress, remark=complain) as here,
     ):
         found = paired.ab(experiment, sides, here)
-    _finish([found], _outputs(junit, markdown, json_file, output))
+    _finish([found], _outputs(junit, markdown, output), json_file, quiet=quiet)
 
 
-def _outputs(
-    junit: Path | None, markdown: Path | None, json_file: Path | None, page: Path | None
-) -> Outputs:
+def _outputs(junit: Path | None, markdown: Path | None, page: Path | None) -> Outputs:
     """Return the files that were named, with the summary of the job that this runs in, if any."""
     from cgbench.commands.outputs import Outputs
 
     # GitHub Actions shows this file beside the job.
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    return Outputs(junit, markdown, json_file, page, Path(summary) if summary else None)
+    return Outputs(junit, markdown, page, Path(summary) if summary else None)
 
 
-def _finish(found: Sequence[Comparison], outputs: Outputs) -> None:
+def _finish(
+    found: Sequence[Comparison], outputs: Outputs, json_file: Path | None, *, quiet: bool = False
+) -> None:
     """Print the comparisons, write every output, and end with the status of the worst."""
     from cgbench.cli import tables
     from cgbench.commands.outputs import write
     from cgbench.records.comparison import Judgement
 
-    tables.print_comparisons(found)
-    write(found, outputs)
-    if outputs.page is not None:
-        say(f"page: {outputs.page}")
     overall = {one.overall for one in found}
+    undecided = overall & {Judgement.INCONCLUSIVE, Judgement.INCOMPARABLE}
+    good = not undecided and Judgement.REGRESSED not in overall
+    silent = json_file == PRINTED or (quiet and good)
+    if not silent:
+        tables.print_comparisons(found)
+    write(found, outputs)
+    give_json(lambda: [one.to_json() for one in found], json_file)
+    if outputs.page is not None and not silent:
+        say(f"page: {outputs.page}")
     if Judgement.REGRESSED in overall:
         exits.end(exits.FAILED)
-    if overall & {Judgement.INCONCLUSIVE, Judgement.INCOMPARABLE}:
+    if undecided:
         exits.end(exits.UNDECIDED)

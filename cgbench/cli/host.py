@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from cgbench.cli import exits, options
-from cgbench.cli.terminal import complain, say, say_json
+from cgbench.cli.terminal import complain, give_json, say
 
 
-def doctor(as_json: options.AsJson = False) -> None:
+def doctor(json_file: options.JsonFile = None) -> None:
     """Show what this host offers, what it lacks, how noisy it is, and what to do about it.
 
     Exit status 4 if cpu-quota-sweep cannot run here.
@@ -18,9 +18,7 @@ def doctor(as_json: options.AsJson = False) -> None:
     from cgbench.commands.doctor import examine
 
     examination = examine()
-    if as_json:
-        say_json(examination.to_json(), indent=2)
-    else:
+    if not give_json(examination.to_json, json_file, indent=2):
         say(examination.to_text())
     if not examination.able:
         exits.end(exits.UNMET)

@@ -193,12 +193,17 @@ class Dashboard:
 
 
 @contextmanager
-def progress(stream: IO[str] | None = None) -> Iterator[tuple[Progress, Progress]]:
+def progress(
+    stream: IO[str] | None = None, *, quiet: bool = False
+) -> Iterator[tuple[Progress, Progress]]:
     """Yield what shows progress in a few words, and what shows its details.
 
     In a terminal both change one and the same line, which is gone in the end; in a log each is a
-    line of its own, and details are left out.
+    line of its own, and details are left out; `quiet` shows neither.
     """
+    if quiet:
+        yield silent, silent
+        return
     console = Console(file=stream or sys.stderr, highlight=False)
     begin = time.monotonic()
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cgbench.cli import exits, options
-from cgbench.cli.terminal import complain, say, say_json
-from cgbench.errors import CgbenchError
+from cgbench.cli.terminal import PRINTED, complain, give_json, give_json_text, say
+from cgbench.errors import CgbenchError, OptionError
 from cgbench.host.interrupts import Interrupted
+from cgbench.spec.options import OPTIONS
 
 if TYPE_CHECKING:
     from cgbench.commands.run import Finished
@@ -33,15 +38,15 @@ def run(
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Measure only the trials that RUN lacks.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object per run at the end.")
-    ] = False,
+    json_file: options.JsonFile = None,
+    quiet: options.Quiet = False,
     no_report: options.NoReport = False,
 ) -> None:
     """Run experiments and write a report for each.
 
     Exit status 1 if a trial failed, 4 if this host lacks what an experiment requires.
     """
+    form = _Form(json_file, quiet=quiet, page=not no_report)
     if bool(names) == bool(resume):
         raise typer.BadParameter("give either experiments or --resume RUN")
     from cgbench.cli import live
@@ -55,7 +60,7 @@ def run(
         with session.opened(results, seed, remark=complain) as here:
             for directory in runs.begun(wanted, here):
                 begun.append(directory)
-                with live.display(quiet=as_json) as observer:
+                with live.display(quiet=quiet) as observer:
                     runs.measure(directory, here, observer)
                 measured.append(directory)
     except Interrupted:
@@ -64,10 +69,10 @@ def run(
         raise
     except CgbenchError:
         # An experiment that cannot be measured takes no report from those before it.
-        _show_all(measured, as_json, no_report)
+        _show_all(measured, form)
         raise
     # After all measuring, since figures and pages need much that must not weigh on it.
-    if _show_all(measured, as_json, no_report):
+    if _show_all(measured, form):
         exits.end(exits.FAILED)
 
 
@@ -80,22 +85,32 @@ def _name_what_is_kept(begun: list[RunDirectory], measured: list[RunDirectory]) 
         complain(f"no page was written; write it with: cgbench report {name}")
 
 
-def _show_all(measured: list[RunDirectory], as_json: bool, no_report: bool) -> bool:
+@dataclass(frozen=True)
+class _Form:
+    """How the runs of a command are shown in the end."""
+
+    json_file: Path | None
+    quiet: bool
+    page: bool
+
+
+def _show_all(measured: list[RunDirectory], form: _Form) -> bool:
     """Write every run's figures and page, and show them; return whether a trial failed."""
     from cgbench.commands import run as runs
 
-    failed = False
+    finished: list[Finished] = []
     for directory in measured:
-        finished = runs.finish(directory, page=not no_report)
-        _show(finished, as_json)
-        failed = failed or bool(finished.run.failed)
-    return failed
+        finished.append(runs.finish(directory, page=form.page))
+        if form.json_file != PRINTED and not (form.quiet and not finished[-1].run.failed):
+            _show(finished[-1])
+    if form.json_file is not None:
+        lines = [json.dumps(one.to_json(), allow_nan=False) + "\n" for one in finished]
+        give_json_text("".join(lines), form.json_file)
+    return any(one.run.failed for one in finished)
 
 
-def _show(finished: Finished, as_json: bool) -> None:
-    if as_json:
-        say_json(finished.to_json())
-    elif finished.page is None:
+def _show(finished: Finished) -> None:
+    if finished.page is None:
         run = finished.run
         say(f"\nmeasured: {run.directory.path}\nIts page: cgbench report {run.name}")
     else:
@@ -106,9 +121,29 @@ def _show(finished: Finished, as_json: bool) -> None:
         say(f"\nreport: {finished.page}")
 
 
+def _named(context: typer.Context, names: list[str] | None) -> list[str] | None:
+    """Refuse what is neither an option to measure nor one of the command's own.
+
+    The former may be spelled `memory`, or `--memory`. Raises OptionError.
+    """
+    own = [flag for one in context.command.params for flag in one.opts if flag.startswith("--")]
+    for name in names or ():
+        bare, given, _value = name.partition("=")
+        known = bare.removeprefix("--") in OPTIONS
+        if not name.startswith("-") or (known and not given):
+            continue
+        if known:
+            raise OptionError(f"{name}: verify tries values of its own", f"Leave {bare}.")
+        near = difflib.get_close_matches(bare, [*own, *(f"--{one}" for one in OPTIONS)], 1)
+        advice = f"Did you mean {near[0]}?" if near else "See cgbench verify --help."
+        raise OptionError(f"no such option: {bare}", advice)
+    return names
+
+
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="OPTION...", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="OPTION...", show_default=False, callback=_named),
     ] = None,
     quick: Annotated[
         bool,
@@ -127,6 +162,7 @@ def verify(
     json_file: options.JsonFile = None,
     junit: options.Junit = None,
     output: options.Output = None,
+    quiet: options.Quiet = False,
     no_report: options.NoReport = False,
     results: options.Results = options.RESULTS,
 ) -> None:
@@ -147,7 +183,7 @@ def verify(
 
     chosen = verification.chosen(names or (), disturb_daemon=disturb_daemon)
     with (
-        live.progress() as (progress, detail),
+        live.progress(quiet=quiet) as (progress, detail),
         session.opened(results, progress=progress, detail=detail, remark=complain) as here,
     ):
         table = verification.verify(
@@ -156,12 +192,14 @@ def verify(
         )  # fmt: skip
         if interactions:
             table = verification.with_interactions(table, here)
-    forms = verification.Forms(json_file, junit, output, page=not no_report)
+    forms = verification.Forms(junit, output, page=not no_report)
     verified = verification.keep(table, results, forms)
-    tables.print_truth(table)
-    say(f"\ntable: {verified.path}")
-    if verified.page is not None:
-        say(f"report: {verified.page}")
+    bad = bool(table.not_in_force or verified.undecided)
+    if not give_json(table.to_json, json_file) and (bad or not quiet):
+        tables.print_truth(table)
+        say(f"\ntable: {verified.path}")
+        if verified.page is not None:
+            say(f"report: {verified.page}")
     if table.not_in_force:
         exits.end(exits.FAILED)
     if verified.undecided:

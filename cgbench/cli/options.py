@@ -35,7 +35,6 @@ def _known_keys(names: list[str] | None) -> list[str] | None:
 Results = Annotated[
     Path, typer.Option("--results", metavar="DIR", help="Directory of runs and baselines.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 NoReport = Annotated[
     bool, typer.Option("--no-report", help="Write no page; `cgbench report` writes it later.")
 ]
@@ -66,7 +65,14 @@ Junit = Annotated[
 Markdown = Annotated[
     Path | None, typer.Option("--markdown", metavar="FILE", help="Also write Markdown.")
 ]
-JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write JSON.")]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE", help="Also write JSON; - prints it, and no text."),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Show no progress, and no result unless one is bad."),
+]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="File of the page.")
 ]

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cgbench.cli import options
-from cgbench.cli.terminal import say, say_json
+from cgbench.cli.terminal import give_json, say, say_json
 
 if TYPE_CHECKING:
     from cgbench.commands.listing import Listing
 
 
-def list_all(as_json: options.AsJson = False, results: options.Results = options.RESULTS) -> None:
+def list_all(
+    json_file: options.JsonFile = None, results: options.Results = options.RESULTS
+) -> None:
     """List the built-in experiments, the runs and the truth tables."""
     from cgbench.commands import listing
 
     found = listing.listing(results)
-    if as_json:
-        say_json(found.to_json(), indent=2)
-    else:
+    if not give_json(found.to_json, json_file, indent=2):
         _print_listing(found, results)
 
 
@@ -46,25 +46,26 @@ def _print_listing(found: Listing, results: Path) -> None:
 
 
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE|RUN", show_default=False)],
-    as_json: options.AsJson = False,
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE|RUN|TABLE", show_default=False)],
+    json_file: options.JsonFile = None,
     results: options.Results = options.RESULTS,
 ) -> None:
-    """Explain an experiment, or print the figures of a run."""
+    """Explain an experiment, or print the figures of a run, or a truth table."""
     from cgbench.commands import show as showing
 
     found = showing.show(name, results)
+    explained = isinstance(found, showing.Explained)
+    if give_json(found.to_json, json_file, indent=2 if explained else 1):
+        return
     if isinstance(found, showing.Explained):
-        if as_json:
-            say_json(found.experiment.model_dump(mode="json"), indent=2)
-        else:
-            say(found.words)
-    elif as_json:
-        say_json(found.to_json(), indent=1)
-    else:
-        from cgbench.cli import tables
+        say(found.words)
+        return
+    from cgbench.cli import tables
 
+    if isinstance(found, showing.Figures):
         tables.print_summary(found.run)
+    else:
+        tables.print_truth(found)
 
 
 def report(
@@ -93,7 +94,7 @@ def history(
     requested: Annotated[
         str | None, typer.Option(metavar="VALUE", help="Only this value of the option.")
     ] = None,
-    as_json: options.AsJson = False,
+    json_file: options.JsonFile = None,
     output: options.Output = None,
     results: options.Results = options.RESULTS,
 ) -> None:
@@ -105,8 +106,7 @@ def history(
     from cgbench.judging.history import Wanted
 
     found = tracing.history(Wanted(metric, name, role, requested), results, output)
-    if as_json:
-        say_json(found.to_json(), indent=1)
+    if give_json(found.to_json, json_file):
         return
     from cgbench.cli import tables
 

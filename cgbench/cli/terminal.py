@@ -6,10 +6,15 @@ import contextlib
 import io
 import json
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import typer
 
 from cgbench.foreign import printable
+
+PRINTED = Path("-")
+"""The name of standard output where a file may be named."""
 
 
 def use_any_encoding() -> None:
@@ -33,6 +38,29 @@ def say_json_text(text: str) -> None:
     """Print a document that is JSON already, with nothing but ASCII in it."""
     # The one control character that JSON may hold as it is; it stands in texts only.
     typer.echo(text.replace("\x7f", "\\u007f"))
+
+
+def give_json(document: Callable[[], object], file: Path | None, indent: int = 1) -> bool:
+    """Write what `document` returns as JSON where it was asked for; see `give_json_text`."""
+    if file is None:
+        return False
+    return give_json_text(json.dumps(document(), indent=indent, allow_nan=False), file)
+
+
+def give_json_text(text: str, file: Path | None) -> bool:
+    """Write JSON to a file that was named, or print it; say whether it was printed.
+
+    Nothing else belongs on standard output then. Raises StoreError where the file cannot be
+    written.
+    """
+    if file == PRINTED:
+        say_json_text(text.removesuffix("\n"))
+    elif file is not None:
+        # Here and not above: most commands write no file.
+        from cgbench.records import writing
+
+        writing.write_file(file, text if text.endswith("\n") else f"{text}\n")
+    return file == PRINTED
 
 
 def complain(text: str) -> None:

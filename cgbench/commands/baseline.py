@@ -39,7 +39,7 @@ def listed(results: Path) -> tuple[Baseline | Damaged, ...]:
 
 
 def to_json(one: Baseline | Damaged) -> dict[str, Any]:
-    """Return an entry of what `cgbench baseline list --json` prints."""
+    """Return an entry of what `cgbench baseline list --json` gives."""
     if isinstance(one, Damaged):
         return {"name": one.path.stem, "damaged": one.reason}
     return {

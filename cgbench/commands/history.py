@@ -19,7 +19,7 @@ class Traced:
     page: Path
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain data: what `cgbench history --json` prints."""
+        """Return it as plain data: what `cgbench history --json` gives."""
         return self.history.to_json() | {"report": str(self.page)}
 
 

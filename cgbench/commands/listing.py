@@ -46,7 +46,7 @@ class Listing:
     truth_tables: tuple[Path, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain data: what `cgbench list --json` prints."""
+        """Return it as plain data: what `cgbench list --json` gives."""
         return {
             "experiments": [{"name": one.name, "title": one.title} for one in self.experiments],
             "runs": [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ class Outputs:
 
     junit: Path | None = None
     markdown: Path | None = None
-    json: Path | None = None
     page: Path | None = None
     summary: Path | None = None
 
@@ -27,10 +25,6 @@ def write(found: Sequence[Comparison], outputs: Outputs) -> None:
     """Write all forms. Raises StoreError when one of them cannot be written."""
     if outputs.junit is not None:
         writing.write_file(outputs.junit, junit.of_comparisons(found))
-    if outputs.json is not None:
-        document = [one.to_json() for one in found]
-        text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-        writing.write_file(outputs.json, text)
     if outputs.markdown is not None:
         writing.write_file(outputs.markdown, markdown.of_comparisons(found))
     if outputs.summary is not None:

@@ -36,7 +36,7 @@ class Finished:
     page: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain data: what `cgbench run --json` prints."""
+        """Return it as plain data: what `cgbench run --json` gives."""
         failed = self.run.failed
         return {
             "run": self.run.name,

@@ -1,4 +1,4 @@
-"""Explain an experiment, or give the figures of a run."""
+"""Explain an experiment, or give the figures of a run, or a truth table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 from cgbench.host import description
 from cgbench.judging.run import Run, load
-from cgbench.records.results import find_run, runs
+from cgbench.records import truth
+from cgbench.records.results import find_run, find_truth, runs
+from cgbench.records.truth import TruthTable
 from cgbench.spec import experiment_file
 from cgbench.spec.experiment import Experiment
 
@@ -20,6 +22,10 @@ class Explained:
     experiment: Experiment
     words: str
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the experiment as plain data."""
+        return self.experiment.model_dump(mode="json")
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -28,7 +34,7 @@ class Figures:
     run: Run
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain data: what `cgbench show RUN --json` prints."""
+        """Return it as plain data: what `cgbench show RUN --json` gives."""
         record = self.run.record
         return {
             "schema_version": record.schema_version,
@@ -40,9 +46,12 @@ class Figures:
         }
 
 
-def show(name: str, results: Path) -> Explained | Figures:
-    """Return what is called `name`: an experiment or its file, else a run."""
+def show(name: str, results: Path) -> Explained | Figures | TruthTable:
+    """Return what is called `name`: an experiment or its file, else a truth table, else a run."""
     known = name in experiment_file.builtin_names() or name.endswith(".toml")
+    table = None if known else find_truth(name, results)
+    if table is not None and (Path(name).exists() or not _is_run(name, results)):
+        return truth.read(table)
     if known or not _is_run(name, results):
         loaded = experiment_file.load(name)
         return Explained(loaded, experiment_file.explain(loaded, description.cpus()))

@@ -198,7 +198,6 @@ def _with_stages(row: Row, stages: Sequence[Sequence[Stage]]) -> Row:
 class Forms:
     """Where the table goes beside its place among the results; `page` if one is written at all."""
 
-    json: Path | None = None
     junit: Path | None = None
     output: Path | None = None
     page: bool = True
@@ -225,10 +224,8 @@ class Verified:
 def keep(table: TruthTable, results: Path, forms: Forms) -> Verified:
     """Write a table among the results, and in every form that was asked for."""
     directory = results / "verify" / new_run_name()
-    text = json.dumps(table.to_json(), indent=1)
+    text = json.dumps(table.to_json(), indent=1) + "\n"
     kept = writing.write_file(directory / TRUTH, text)
-    if forms.json is not None:
-        writing.write_file(forms.json, text)
     if forms.junit is not None:
         writing.write_file(forms.junit, junit.of_truth(table))
     if not forms.page:

@@ -69,7 +69,7 @@ class Entry:
     estimate: Estimate
 
     def to_json(self) -> dict[str, str | float | None]:
-        """Return it as `cgbench show RUN --json` prints it; one trial's interval has level 0."""
+        """Return it as `cgbench show RUN --json` gives it; one trial's interval has level 0."""
         one = self.estimate
         return {
             **self.key._asdict(),

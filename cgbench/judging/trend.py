@@ -129,7 +129,7 @@ class History:
         return [trend for trend in self.trends if trend.changes]
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `cgbench history --json` prints."""
+        """Return what `cgbench history --json` gives."""
         return {
             "schema_version": SCHEMA_VERSION,
             "metric": self.metric,

@@ -15,12 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from cgbench import __version__
 from cgbench.cli import app
 from cgbench.engine.engine import Engine
 from cgbench.host import description, interrupts, lock, preconditions
 from cgbench.judging.run import load
-from cgbench.records import run_directory
-from cgbench.records.results import runs
+from cgbench.records import run_directory, writing
+from cgbench.records.results import TRUTH, runs
+from cgbench.records.verdict import Outcome
+from tests.made import truth_tables
 from tests.made.command import PATIENCE_S, anew, cgbench, started
 from tests.made.quiet import disturbed, holds
 from tests.made.short_experiment import write
@@ -140,11 +143,48 @@ def test_an_unknown_run_is_named_with_the_place_searched(tmp_path: Path) -> None
 
 
 def test_list_and_show_speak_json(tmp_path: Path) -> None:
-    listed = json.loads(cgbench("list", "--json", "--results", tmp_path).stdout)
+    listed = json.loads(cgbench("list", "--json", "-", "--results", tmp_path).stdout)
     assert {"cpu-quota-sweep", "cpu-period-sweep"} <= {one["name"] for one in listed["experiments"]}
     assert (listed["runs"], listed["truth_tables"]) == ([], [])
-    shown = json.loads(cgbench("show", "cpu-period-sweep", "--json").stdout)
+    shown = json.loads(cgbench("show", "cpu-period-sweep", "--json", "-").stdout)
     assert shown["option"] == "cpu-period"
+
+
+def test_show_opens_the_truth_tables_that_list_names(tmp_path: Path) -> None:
+    table = truth_tables.table(Outcome.EFFECTIVE)
+    name = "20260101T000000Z-0001"
+    kept = writing.write_file(tmp_path / "verify" / name / TRUTH, json.dumps(table.to_json()))
+    assert name in cgbench("list", "--results", tmp_path).stdout
+    for named in (name, "20260101T", "verify", kept, kept.parent):
+        done = cgbench("show", named, "--results", tmp_path)
+        assert "✓ effective" in done.stdout, done.stderr
+    printed = cgbench("show", name, "--results", tmp_path, "--json", "-").stdout
+    assert json.loads(printed) == json.loads(kept.read_text())
+
+
+def test_the_version_is_told() -> None:
+    assert cgbench("--version").stdout == f"cgbench {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("--memry", "no such option: --memry\nDid you mean --memory?"),
+        ("--quik", "no such option: --quik\nDid you mean --quick?"),
+        ("--memory=64m", "--memory=64m: verify tries values of its own\nLeave --memory."),
+        ("memry", "unknown option: memry\nDid you mean --memory?"),
+    ],
+)
+def test_verify_knows_what_a_misspelled_option_was_meant_to_be(written: str, message: str) -> None:
+    assert message in ours("verify", written)
+
+
+def test_verify_takes_an_option_as_docker_does() -> None:
+    """It was refused, although every table prints `--memory`."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to get as far")
+    for name in ("memory", "--memory"):
+        assert "remote" in ours("verify", name, DOCKER_HOST="tcp://127.0.0.1:9")
 
 
 def test_show_explains_an_experiment_in_words() -> None:
@@ -199,7 +239,7 @@ def is_sampled() -> bool:
 @pytest.mark.docker
 def test_a_run_leaves_report_figures_and_no_container(tmp_path: Path) -> None:
     def measured() -> Path:
-        done = anew("run", write(tmp_path), "--results", tmp_path, "--json")
+        done = anew("run", write(tmp_path), "--results", tmp_path, "--json", "-")
         assert done.returncode == 0, done.stderr
         answer = json.loads(done.stdout)
         assert (answer["trials"], answer["failed"]) == (1, [])
@@ -208,7 +248,7 @@ def test_a_run_leaves_report_figures_and_no_container(tmp_path: Path) -> None:
         return Path(answer["path"])
 
     def claim(path: Path) -> None:
-        shown = json.loads(cgbench("show", path, "--json").stdout)
+        shown = json.loads(cgbench("show", path, "--json", "-").stdout)
         used = [one for one in shown["summary"] if one["metric"] == "cpus_used"]
         assert [one["enforced"] for one in used] == ["20000", "50000"]
         assert [one["median"] for one in used] == pytest.approx([0.2, 0.5], rel=0.1)

@@ -16,7 +16,7 @@ def test_a_run_is_set_listed_shown_and_compared(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "6 trials, 24 series" in done.stdout
     assert "kept" in cgbench("baseline", "list", *at).stdout
-    (listed,) = json.loads(cgbench("baseline", "list", "--json", *at).stdout)
+    (listed,) = json.loads(cgbench("baseline", "list", "--json", "-", *at).stdout)
     assert listed["trials"] == 6
     shown = cgbench("baseline", "show", "kept", *at).stdout
     assert "cpus_used" in shown

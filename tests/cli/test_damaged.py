@@ -127,8 +127,8 @@ def test_a_run_to_resume_is_named_before_anything_is_asked_of_the_host(
 
 
 def test_rows_of_an_older_format_are_computed_anew(run: Path) -> None:
-    stored = cgbench("show", str(run), "--json")
+    stored = cgbench("show", str(run), "--json", "-")
     (run / "phases.parquet").unlink()
-    computed = cgbench("show", str(run), "--json")
+    computed = cgbench("show", str(run), "--json", "-")
     assert stored.returncode == 0
     assert stored.stdout == computed.stdout

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 import typer
 
 from cgbench.cli import exits, measure
+from cgbench.cli.terminal import PRINTED
 from cgbench.commands import run as runs
 from cgbench.commands import session
 from cgbench.commands import verify as verification
@@ -60,13 +63,40 @@ def test_verify_writes_every_form_and_the_page(
 ) -> None:
     table = truth_tables.table(Outcome.EFFECTIVE)
     monkeypatch.setattr(verification, "verify", lambda *_arguments, **_named: table)
-    json, junit = tmp_path / "t.json", tmp_path / "t.xml"
-    measure.verify([], json_file=json, junit=junit, results=tmp_path)
+    document, junit = tmp_path / "t.json", tmp_path / "t.xml"
+    measure.verify([], json_file=document, junit=junit, results=tmp_path)
     (kept,) = tmp_path.glob("verify/*/truth.json")
-    assert json.read_text() == kept.read_text()
+    assert document.read_text() == kept.read_text()
     assert junit.read_text().startswith("<?xml")
     assert (kept.parent / "report.html").is_file()
     assert f"table: {kept}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("outcome", "shown"),
+    [(Outcome.EFFECTIVE, False), (Outcome.WRONG, True), (Outcome.INCONCLUSIVE, True)],
+)
+def test_quietly_verify_says_only_what_is_bad(
+    outcome: Outcome, shown: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    table = truth_tables.table(outcome)
+    monkeypatch.setattr(verification, "verify", lambda *_arguments, **_named: table)
+    status_of(lambda: measure.verify([], quiet=True, no_report=True, results=tmp_path))
+    out = capsys.readouterr().out
+    assert (outcome.value in out) is shown
+    assert shown or not out
+
+
+def test_verify_prints_json_and_nothing_else_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = truth_tables.table(Outcome.WRONG)
+    monkeypatch.setattr(verification, "verify", lambda *_arguments, **_named: table)
+    measuring = functools.partial(measure.verify, [], results=tmp_path, no_report=True)
+    assert status_of(lambda: measuring(json_file=PRINTED)) == exits.FAILED
+    (kept,) = tmp_path.glob("verify/*/truth.json")
+    assert capsys.readouterr().out == kept.read_text()
 
 
 class Host:
@@ -119,6 +149,22 @@ def test_after_an_interrupt_no_page_is_written_and_the_next_moves_are_named(
         f"cgbench: finished trials are kept; go on with: cgbench run --resume {second}",
         f"cgbench: no page was written; write it with: cgbench report {second}",
     ]
+
+
+def test_run_writes_a_line_of_json_for_each_run_or_prints_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = host(monkeypatch, tmp_path, None)
+    lines = tmp_path / "lines"
+    measuring = functools.partial(measure.run, ["cpu-quota-sweep"], no_report=True, quiet=True)
+    assert status_of(lambda: measuring(json_file=lines)) == 0
+    assert not capsys.readouterr().out, "quiet, and nothing is bad"
+    written = lines.read_text()
+    assert [json.loads(line)["run"] for line in written.splitlines()] == [
+        made.first.path.name, made.second.path.name
+    ]  # fmt: skip
+    assert status_of(lambda: measuring(json_file=PRINTED)) == 0
+    assert capsys.readouterr().out == written
 
 
 def test_an_experiment_that_cannot_be_measured_takes_no_page_from_those_before_it(

@@ -155,15 +155,15 @@ def test_a_run_is_listed_shown_and_reported(
     assert {"host.hostname", "host.kernel", "phases.*.change.files.*.after"} <= keys
     listed = command(capsys, "list", "--results", tmp_path)
     assert path.name in listed
-    command(capsys, "list", "--json", "--results", tmp_path)
+    command(capsys, "list", "--json", "-", "--results", tmp_path)
     assert "worker" in command(capsys, "show", path)
-    command(capsys, "show", path, "--json")
+    command(capsys, "show", path, "--json", "-")
     command(capsys, "report", path, "-o", tmp_path / "page.html")
     check_page(tmp_path / "page.html")
     command(capsys, "baseline", "set", path, "--name", "kept", "--results", tmp_path)
     command(capsys, "baseline", "list", "--results", tmp_path)
     command(capsys, "baseline", "show", "kept", "--results", tmp_path)
-    command(capsys, "baseline", "show", "kept", "--json", "--results", tmp_path)
+    command(capsys, "baseline", "show", "kept", "--json", "-", "--results", tmp_path)
 
 
 def test_a_damaged_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -191,7 +191,7 @@ def test_a_comparison_in_every_form(
     check_text(forms["x.json"].read_text(), "the JSON")
     check_page(forms["x.html"])
     command(capsys, "baseline", "show", mine)
-    command(capsys, "baseline", "show", mine, "--json")
+    command(capsys, "baseline", "show", mine, "--json", "-")
 
 
 def test_a_truth_table_in_every_form(
@@ -222,7 +222,7 @@ def test_a_history_in_every_form(
     said = command(capsys, *arguments, "-o", page)
     assert "kernel" in said, "what changed with it is named"
     check_page(page)
-    command(capsys, *arguments, "--json")
+    command(capsys, *arguments, "--json", "-")
 
 
 def test_the_live_display_and_its_plain_lines(text: str) -> None:

@@ -19,7 +19,9 @@ def test_one_damaged_baseline_hides_no_other(tmp_path: Path) -> None:
     assert first.startswith("bad ")
     assert "cannot be read: " in first
     assert second.startswith("good ")
-    damaged, good = json.loads(cgbench("baseline", "list", "--json", "--results", tmp_path).stdout)
+    damaged, good = json.loads(
+        cgbench("baseline", "list", "--json", "-", "--results", tmp_path).stdout
+    )
     assert (damaged["name"], good["name"]) == ("bad", "good")
     assert "bad.json" in damaged["damaged"]
     assert good["trials"] == len(around(0.5))

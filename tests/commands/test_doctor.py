@@ -12,7 +12,7 @@ from tests.made.command import cgbench
 
 
 def test_a_host_without_docker_is_told_so_with_exit_status_4(tmp_path: Path) -> None:
-    done = cgbench("doctor", "--json", environment={"DOCKER_HOST": f"unix://{tmp_path}/none"})
+    done = cgbench("doctor", "--json", "-", environment={"DOCKER_HOST": f"unix://{tmp_path}/none"})
     assert done.returncode == 4
     answer = json.loads(done.stdout)
     assert answer["able"] is False

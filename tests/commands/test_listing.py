@@ -34,7 +34,7 @@ def test_one_damaged_run_hides_no_other(tmp_path: Path, file: str) -> None:
     assert done.returncode == 0
     assert "20200101T000000Z-0bad  cannot be read: " in done.stdout
     assert f"{good.path.name}  cpu-quota-sweep" in done.stdout
-    document = json.loads(cgbench("list", "--json", "--results", tmp_path).stdout)
+    document = json.loads(cgbench("list", "--json", "-", "--results", tmp_path).stdout)
     assert [one["path"] for one in document["runs"]] == [str(good.path)]
     assert [one["path"] for one in document["damaged"]] == [str(moved)]
 

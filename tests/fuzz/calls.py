@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from cgbench.cli import baseline as baselines
-from cgbench.cli import results, tables
+from cgbench.cli import results, tables, terminal
+from cgbench.cli.terminal import PRINTED
 from cgbench.commands import baseline as keeping
 from cgbench.commands import compare, history, listing, outputs, report, show
 from cgbench.errors import CgbenchError
@@ -44,8 +45,8 @@ def _experiment(folder: Path) -> None:
     experiment_file.explain(one.slowed(), 64)
     one.model_dump_json()
     with _printed():
-        results.show(str(folder / "x.toml"), as_json=False)
-        results.show(str(folder / "x.toml"), as_json=True)
+        results.show(str(folder / "x.toml"))
+        results.show(str(folder / "x.toml"), json_file=PRINTED)
 
 
 def _loaded(folder: Path) -> None:
@@ -67,7 +68,7 @@ def _shown(folder: Path) -> None:
 def _listed(folder: Path) -> None:
     json.dumps(listing.listing(folder.parent.parent).to_json(), allow_nan=False)
     with _printed():
-        results.list_all(as_json=False, results=folder.parent.parent)
+        results.list_all(results=folder.parent.parent)
 
 
 def _traced(folder: Path) -> None:
@@ -85,7 +86,7 @@ def _reported(folder: Path) -> None:
 def _kept(folder: Path) -> None:
     keeping.keep(str(folder), "kept", [], folder)
     with _printed():
-        baselines.list_all(as_json=False, results=folder)
+        baselines.list_all(results=folder)
 
 
 def _baseline(folder: Path) -> None:
@@ -93,16 +94,13 @@ def _baseline(folder: Path) -> None:
     other = GOLDEN / "baselines" / "golden-quota.json"
     for before, after in ((path, other), (other, path)):
         found = compare.compare(str(before), str(after), folder)
-        json.dumps(found.to_json(), allow_nan=False)
         with _printed():
             tables.print_comparisons([found])
-        forms = outputs.Outputs(
-            folder / "junit.xml", folder / "x.md", folder / "x.json", folder / "page.html"
-        )
+            terminal.give_json(found.to_json, PRINTED)
+        forms = outputs.Outputs(folder / "junit.xml", folder / "x.md", folder / "page.html")
         outputs.write([found], forms)
         check_xml(folder / "junit.xml")
         check_markdown(folder / "x.md")
-        check_text((folder / "x.json").read_text(), "the JSON")
         check_page(folder / "page.html")
     with _printed():
         tables.print_baseline(baseline.find(str(path), folder))

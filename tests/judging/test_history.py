@@ -219,7 +219,7 @@ def test_the_command_prints_a_narrow_table_and_writes_the_page(
 
 
 def test_the_command_prints_json(slowed: Path) -> None:
-    done = cgbench("history", "cpus_used", "--results", slowed, "--json")
+    done = cgbench("history", "cpus_used", "--results", slowed, "--json", "-")
     (series,) = json.loads(done.stdout)["series"]
     (change,) = series["change_points"]
     assert change["runs_since"] == 12

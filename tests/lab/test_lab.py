@@ -86,7 +86,7 @@ def lab() -> Iterator[Machine]:
 
 @pytest.fixture(scope="module")
 def doctor(lab: Machine) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(lab.read("cgbench doctor --json", 120))
+    found: dict[str, Any] = json.loads(lab.read("cgbench doctor --json -", 120))
     return found
 
 

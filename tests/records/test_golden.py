@@ -36,7 +36,9 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
 
 
 def shown(capsys: pytest.CaptureFixture[str], name: str, results: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(printed(capsys, "show", run(name, results), "--json"))
+    document: dict[str, Any] = json.loads(
+        printed(capsys, "show", run(name, results), "--json", "-")
+    )
     return document
 
 
@@ -97,7 +99,7 @@ def test_the_samples_of_the_first_format_give_the_rows_stored_beside_them(
 def test_runs_of_the_first_format_are_listed_and_reported(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    listed = json.loads(printed(capsys, "list", "--json", "--results", results))
+    listed = json.loads(printed(capsys, "list", "--json", "-", "--results", results))
     assert [one["experiment"] for one in listed["runs"]] == [
         "golden-quota", "golden-memory", "golden-storm",
     ]  # fmt: skip
@@ -125,7 +127,7 @@ def test_a_baseline_of_the_first_format_is_compared_with_its_own_run(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     document = json.loads(
-        printed(capsys, "baseline", "show", "golden-quota", "--json", "--results", results)
+        printed(capsys, "baseline", "show", "golden-quota", "--json", "-", "--results", results)
     )
     assert document["repetitions"] == [1, 2]
     stored = json.loads((GOLDEN / "baselines" / "golden-quota.json").read_text())

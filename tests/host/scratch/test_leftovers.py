@@ -404,7 +404,7 @@ def test_a_group_with_a_container_in_it_stays_until_the_container_is_gone() -> N
 def test_the_doctor_tells_what_is_left_and_clean_removes_it() -> None:
     killed_borrower()
     left = leftovers.leftovers()
-    examined = json.loads(cgbench("doctor", "--json").stdout)
+    examined = json.loads(cgbench("doctor", "--json", "-").stdout)
     (told,) = [one for one in examined["findings"] if one["name"] == "scratch"]
     assert all(one in told["text"] for one in left)
     assert "cgbench clean" in told["advice"]
