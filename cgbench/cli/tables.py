@@ -10,10 +10,12 @@ from rich.text import Text
 
 from cgbench.cli.console import Console
 from cgbench.foreign import printable
+from cgbench.judging.checks import examine
 from cgbench.judging.intervals import relative_spread_pct
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Entry
 from cgbench.judging.trend import History, Trend
+from cgbench.judging.unjudged import unjudged
 from cgbench.records.baseline import Baseline
 from cgbench.records.comparison import SIGNS as SIGNS_OF_JUDGEMENTS
 from cgbench.records.comparison import Comparison, Judgement
@@ -92,7 +94,10 @@ def _print_changes(console: Console, trend: Trend) -> None:
 
 
 def print_summary(run: Run) -> None:
-    """Print a run's figures as one table, a row per requested value, within 80 columns."""
+    """Print a run's figures as one table, a row per requested value, within 80 columns.
+
+    Beneath it stands what has no figure, and every reason to doubt those that are there.
+    """
     console, record = Console(highlight=False), run.record
     _line(console, f"{record.experiment.name}, run {record.run}: {record.status}")
     by_value: dict[PointKey, dict[str, Entry]] = {}
@@ -116,7 +121,17 @@ def print_summary(run: Run) -> None:
             _number(_median(found, "file_ms"), "{:.0f} ms"),
             _number(_median(found, "settle_ms"), "{:.0f} ms"),
         )
+    left_out = unjudged(run)
+    for value in left_out:
+        if value.key not in by_value:
+            key = value.key
+            _add_row(table, key.role if key.via == "update" else f"{key.role} ({key.via})",
+                     key.label, value.state)  # fmt: skip
     console.print(table)
+    for value in left_out:
+        _line(console, f"{value.raw} on {value.key.role}: {value.state}, {value.reason}")
+    for doubt in examine(run):
+        _line(console, f"{doubt.severity}: {doubt.reason.rstrip('.')}. {doubt.advice}")
 
 
 def _judged(entry: Entry | None) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from cgbench.host import description
 from cgbench.judging.run import Run, load
+from cgbench.judging.unjudged import unjudged
 from cgbench.records import truth
 from cgbench.records.results import find_run, find_truth, runs
 from cgbench.records.truth import TruthTable
@@ -42,6 +43,7 @@ class Figures:
             "experiment": record.experiment.name,
             "status": record.status,
             "summary": [one.to_json() for one in self.run.summary],
+            "unjudged": [one.to_json() for one in unjudged(self.run)],
             "rows": [row._asdict() for row in self.run.rows],
         }
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cgbench.cli import tables
+from cgbench.judging import checks
 from cgbench.judging.run import load
 from cgbench.records import run_directory
 from cgbench.records.comparison import Judgement
@@ -29,8 +30,33 @@ def test_the_summary_is_one_row_per_value_within_80_columns(
     tables.print_summary(run)
     lines = capsys.readouterr().out.splitlines()
     values = list(dict.fromkeys(one.key.requested for one in run.summary))
-    assert [line.split()[1] for line in lines[2:]] == values
-    assert max(map(len, lines[1:])) <= 80
+    table = lines[1 : 2 + len(values)]
+    assert [line.split()[1] for line in table[1:]] == values
+    assert max(map(len, table)) <= 80
+
+
+def test_beneath_the_summary_stands_why_to_doubt_it(
+    directory: run_directory.RunDirectory, capsys: Any
+) -> None:
+    """users.md: the terminal ended in a clean table where the page warned."""
+    run = load(directory)
+    tables.print_summary(run)
+    said = capsys.readouterr().out.splitlines()
+    doubts = checks.examine(run)
+    assert doubts
+    assert said[-len(doubts) :] == [
+        f"{one.severity}: {one.reason.rstrip('.')}. {one.advice}" for one in doubts
+    ]
+
+
+def test_a_refused_value_keeps_its_row_and_has_its_reason_beneath(
+    directory: run_directory.RunDirectory, capsys: Any
+) -> None:
+    refusal = "docker update --cpu-quota 25000 was refused: too large"
+    tables.print_summary(run_builder.refuse(directory, "25000", refusal))
+    said = capsys.readouterr().out.splitlines()
+    assert ["worker", "25000", "refused"] in [line.split() for line in said]
+    assert "--cpu-quota 25000 on worker: refused, too large" in said
 
 
 def test_findings_fit_into_80_columns_and_lose_no_number(capsys: Any) -> None:

@@ -426,3 +426,24 @@ def _sampler(samples: int, made: MadeUp) -> SamplerFigures:
         late_p50_us=11.0, late_p99_us=41.0, late_max_us=80.0, reading_p50_us=6.0, cpu_pct=1.8,
         scheduling="SCHED_FIFO 50", files=9,
     )  # fmt: skip
+
+
+def refuse(directory: RunDirectory, requested: str, words: str, only: Sequence[int] = ()) -> Run:
+    """Have Docker refuse a value, in every trial or only in some; load what is left of the run."""
+    for trial in directory.trials():
+        if only and trial.number not in only:
+            continue
+        phases = [
+            phase.model_copy(update={"change": phase.change.model_copy(update={"error": words})})
+            if phase.requested == requested
+            else phase
+            for phase in trial.phases
+        ]
+        directory.append_trial(trial.model_copy(update={"phases": tuple(phases)}))
+    stored = directory.phases()
+    assert stored is not None
+    directory.write_phases([
+        row for row in stored
+        if row.requested != requested or (only and row.trial not in only)
+    ])  # fmt: skip
+    return load(directory)

@@ -16,7 +16,7 @@ from cgbench.judging.run import load
 from cgbench.records.run_directory import RunDirectory
 from cgbench.reporting import render
 from cgbench.reporting.words import headline
-from tests.made.run_builder import MadeUp, build
+from tests.made.run_builder import MadeUp, build, refuse
 
 
 class Page(HTMLParser):
@@ -174,6 +174,16 @@ def test_a_limit_that_was_not_held_is_marked_in_words_too(tmp_path: Path) -> Non
     page = shown(build(tmp_path, made))
     assert page.headings[0].startswith("--cpu-quota was not held at 2 of 6 values")
     assert page.text.count("not held") > 5
+
+
+def test_a_value_that_docker_refused_keeps_its_row(tmp_path: Path) -> None:
+    refusal = "docker update --cpu-quota 25000 was refused: too large"
+    run = refuse(build(tmp_path, MadeUp(trials=1)), "25000", refusal)
+    page = render.write([run], tmp_path / "report.html").read_text()
+    rows = re.findall(r'<tr class="unjudged">.*?</tr>', page, flags=re.DOTALL)
+    assert len(rows) == 1
+    assert "--cpu-quota 25000" in rows[0]
+    assert "<strong>refused</strong>: too large" in rows[0]
 
 
 def test_files_that_hold_something_else_say_what_they_should(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from cgbench.judging.checks import Check, examine
 from cgbench.judging.estimates import Point, judged, points
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Entry
-from cgbench.records.run import RunRecord
+from cgbench.judging.unjudged import Unjudged, unjudged
+from cgbench.records.run import PointKey, RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.reporting.plots import over_time, stalls, step_response, value_axis, values
 from cgbench.reporting.plots.curves import Curves, curves
@@ -51,6 +52,7 @@ class RunPage:
     host: Facts
     checks: tuple[Check, ...]
     points: tuple[Point, ...]
+    unjudged: tuple[Unjudged, ...]
     metric: str | None
     unit_words: str
     table_words: str
@@ -64,12 +66,16 @@ class RunPage:
     @property
     def several_roles(self) -> bool:
         """Whether more than one container was measured."""
-        return len({point.role for point in self.points}) > 1
+        return len({key.role for key in self._keys}) > 1
 
     @property
     def several_vias(self) -> bool:
         """Whether values were set in more than one way."""
-        return len({point.via for point in self.points}) > 1
+        return len({key.via for key in self._keys}) > 1
+
+    @property
+    def _keys(self) -> list[PointKey]:
+        return [*(one.key for one in self.points), *(one.key for one in self.unjudged)]
 
     @property
     def warnings(self) -> list[Check]:
@@ -114,6 +120,7 @@ def run_page(run: Run, anchor: str, curve_points: int) -> RunPage:
         host=host_facts(record),
         checks=tuple(examine(run)),
         points=tuple(many),
+        unjudged=unjudged(run),
         metric=metric,
         unit_words=f", {unit}" if unit and unit != "bytes" else "",
         table_words=table_words(many, metric),

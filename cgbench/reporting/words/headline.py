@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from cgbench.judging import excuse, verdict
 from cgbench.judging.estimates import Point, judged, points, same_throughput
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Estimate
+from cgbench.judging.unjudged import Unjudged, plain, unjudged
 from cgbench.records.run import PointKey, Row, RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.records.verdict import Outcome
@@ -34,6 +34,10 @@ _LEAST_CPUS = 0.05
 _BANDWIDTH = frozenset({"cpu-quota", "cpu-period", "cpus"})
 # These are best reported as errors in percent; other metrics have a verdict in words.
 _SHARES_OF_CPU = ("cpus_used", "cpu_share_pct")
+
+_UNJUDGED = (
+    ("refused", "refused"), ("not measured", "not measured"), ("no reading", "without a reading"),
+)  # fmt: skip
 
 Rows = Sequence[Row]
 _Judged = tuple[Point, Estimate, float]
@@ -97,13 +101,7 @@ def _refusals(trials: Sequence[TrialRecord]) -> list[str]:
         for change in changes
         if change.error is not None
     }
-    return [f"Docker refused `{what}`: {_plain(why).rstrip('.')}." for what, why in refused.items()]
-
-
-def _plain(why: str) -> str:
-    """Return a refusal without the command, line ends and the rest of long identities."""
-    reason = " ".join(why.rpartition(" was refused: ")[2].split())
-    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", reason).removesuffix(" : unknown")
+    return [f"Docker refused `{what}`: {plain(why).rstrip('.')}." for what, why in refused.items()]
 
 
 def _docker_warnings(trials: Sequence[TrialRecord]) -> list[str]:
@@ -139,22 +137,38 @@ def _limits(run: Run, many: Sequence[Point], metric: str | None) -> tuple[str | 
     ]
     if not known:
         return f"Nothing is expected of the workload, so no figure judges `--{name}`.", True
+    shown = {point.key for point, _, _ in known}
+    open_values = [one for one in unjudged(run) if one.key.option == name and one.key not in shown]
     outside = [entry for entry in known if entry[1].within is False]
     if outside and metric is not None:
         # A departure that nothing else explains is certain, whatever may explain the others.
         open_still = verdict.judge(run, name).verdict is Outcome.INCONCLUSIVE
         reasons = [excuse.explained(run, point.key, metric, one) for point, one, _ in outside]
         doubt = next((one for one in reasons if one is not None), None) if open_still else None
-        return _not_held(name, known, outside, doubt), False
+        return f"{_not_held(name, known, outside, doubt)}{_and_unjudged(open_values)}", False
     within = f"within {percent_bound(max(abs(error) for _, _, error in known))}"
     if same_throughput([point for point, _, _ in known]):
         medians = [estimate.median for _, estimate, _ in known]
         return (
             f"The same throughput at every `--{name}` from {_ends(many)}: {_range(medians)} "
-            f"{known[0][1].unit}, {within} of what is declared{_but_stalls(many)}.",
+            f"{known[0][1].unit}, {within} of what is declared{_but_stalls(many)}."
+            f"{_and_unjudged(open_values)}",
             True,
         )
-    return f"`--{name}` held {within} {_everywhere([point for point, _, _ in known])}.", True
+    where = _everywhere([point for point, _, _ in known])
+    if open_values:
+        asked = {key._replace(role="") for key in (*shown, *(one.key for one in open_values))}
+        where = f"at {_distinct(known)} of {_values(len(asked))}"
+    return f"`--{name}` held {within} {where}.{_and_unjudged(open_values)}", True
+
+
+def _and_unjudged(some: Sequence[Unjudged]) -> str:
+    """Say of which values nothing is said, as a sentence that follows another one."""
+    if not some:
+        return ""
+    states = [one.state for one in some]
+    parts = [f"{states.count(state)} {word}" for state, word in _UNJUDGED if state in states]
+    return f" Of the others nothing is known: {', '.join(parts)}."
 
 
 def _not_held(

@@ -14,7 +14,7 @@ from cgbench.reporting.words import headline
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_S
-from tests.made.run_builder import MadeUp, build
+from tests.made.run_builder import MadeUp, build, refuse
 
 
 def generous(settings: Settings) -> tuple[int | None, int]:
@@ -153,6 +153,16 @@ def test_docker_s_warnings_and_refusals_are_reported_once_each(tmp_path: Path) -
     assert sentences[1:3] == [
         "Docker refused `--cpu-quota 10000`: container 0123456789ab: too large.",
         "Docker warned: Your kernel does not care.",
+    ]
+
+
+def test_values_that_docker_refused_are_not_among_those_that_held(tmp_path: Path) -> None:
+    """users.md: "held within 0.1 %", where two of three values had been refused."""
+    run = refuse(build(tmp_path), "25000", "docker update was refused: no")
+    assert headline.sentences(run)[:2] == [
+        "`--cpu-quota` held within 0.1 % at 5 of 6 values. Of the others nothing is known: "
+        "1 refused.",
+        "Docker refused `--cpu-quota 25000`: no.",
     ]
 
 
