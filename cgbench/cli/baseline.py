@@ -20,12 +20,20 @@ def set_(
         ),
     ] = None,
     metric: options.Metrics = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take the place of a baseline of that name.")
+    ] = False,
     results: options.Results = options.RESULTS,
 ) -> None:
-    """Keep a run's trials as the baseline to compare later runs with."""
+    """Keep a run's trials as the baseline to compare later runs with.
+
+    What `verify`, `gate` and `ab` measured is no baseline.
+    """
     from cgbench.commands import baseline as baselines
 
-    kept = baselines.keep(run_name, name, metric or (), results)
+    kept = baselines.keep(run_name, name, metric or (), results, replace=replace)
+    if kept.before is not None:
+        say(f"replaced: {baselines.described(kept.before)}")
     trials, series = len(kept.baseline.repetitions), len(kept.baseline.series)
     say(f"baseline: {kept.path} ({trials} trials, {series} series)")
 

@@ -40,6 +40,7 @@ def _print_listing(found: Listing, results: Path) -> None:
         say(
             f"  {record.run}  {record.experiment.name:<20} {run.status:<11} "
             f"{run.measured}/{record.trials_planned} trials"
+            + ("" if record.for_itself else f", {record.purpose}")
         )
     for path in found.truth_tables:
         say(f"  {path.parent.name}  truth table")

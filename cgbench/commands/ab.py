@@ -126,9 +126,9 @@ def ab(experiment: Experiment, sides: Sides, session: Session) -> Comparison:
 def _alternated(experiment: Experiment, sides: Sides, session: Session) -> Comparison:
     metrics = sides.metrics or gated_metrics(experiment)
     switch(sides.a)
-    before = open_candidate(experiment, metrics, _ANY_NOISE, session)
+    before = open_candidate(experiment, metrics, _ANY_NOISE, session, "A of ab")
     switch(sides.b)
-    after = open_candidate(experiment, metrics, _ANY_NOISE, session)
+    after = open_candidate(experiment, metrics, _ANY_NOISE, session, "B of ab")
     deadline = time.monotonic() + sides.budget_s
     alpha = ALPHA / len(sides.looks)
     found: Comparison | None = None

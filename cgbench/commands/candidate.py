@@ -16,6 +16,7 @@ from cgbench.measuring import run
 from cgbench.measuring.progress import Silent
 from cgbench.records.baseline import Baseline, Noise
 from cgbench.records.comparison import Disturbance
+from cgbench.records.run import Purpose
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec.experiment import Experiment
 
@@ -130,11 +131,15 @@ class Candidate:
 
 
 def open_candidate(
-    experiment: Experiment, terms_metrics: Sequence[str], calm: Noise, session: Session
+    experiment: Experiment,
+    terms_metrics: Sequence[str],
+    calm: Noise,
+    session: Session,
+    purpose: Purpose,
 ) -> Candidate:
     """Begin a run that may grow to `MOST` repetitions."""
     shaped = experiment.repeated(MOST)
-    request = run.Request(shaped, session.image, session.results, session.seed)
+    request = run.Request(shaped, session.image, session.results, session.seed, purpose=purpose)
     directory = run.begin(request, session.engine, preconditions.require(experiment.requires))
     return Candidate(directory, session, tuple(terms_metrics), calm)
 

@@ -111,7 +111,9 @@ def _run(
     session.progress(f"--{option}: its effect beside {count(others, 'update')} of other options")
     shown = spec.experiment(option, walks)
     met = preconditions.preconditions(shown.requires)
-    request = run.Request(shown, session.image, session.results, session.seed, quick=True)
+    request = run.Request(
+        shown, session.image, session.results, session.seed, quick=True, purpose="verify"
+    )
     directory = run.begin(request, session.engine, met)
     run.execute(directory, directory.run(), session.engine, Silent())
     measured = load(directory)

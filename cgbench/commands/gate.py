@@ -64,11 +64,14 @@ def gate(experiment: Experiment, terms: Terms, session: Session) -> Comparison:
     Raises BaselineError when not one trial can be used.
     """
     names = tuple(dict.fromkeys(one.metric for one in terms.baseline.series))
-    candidate = open_candidate(experiment, names, calmness(terms.baseline), session)
+    candidate = open_candidate(experiment, names, calmness(terms.baseline), session, "gate")
     apart = _before_measuring(candidate, terms)
     found = decide(candidate, terms, session.progress) if apart is None else apart
     record = candidate.directory.run()
-    candidate.directory.write_run(record.model_copy(update={"status": "finished"}))
+    lasted = candidate.disturbances[-1].reason if candidate.persistent else None
+    candidate.directory.write_run(
+        record.model_copy(update={"status": "finished", "beside": lasted})
+    )
     return found
 
 

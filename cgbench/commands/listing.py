@@ -55,6 +55,7 @@ class Listing:
                     "experiment": one.record.experiment.name,
                     "status": one.status,
                     "started": one.record.started,
+                    "purpose": one.record.purpose,
                     "path": str(one.path),
                 }
                 for one in self.runs

@@ -92,7 +92,12 @@ def _measured(
 ) -> list[Verdict]:
     session.progress(f"{loaded.name}: {', '.join(f'--{option}' for option in judged)}")
     request = run.Request(
-        loaded.for_verify(), session.image, session.results, session.seed, quick=True
+        loaded.for_verify(),
+        session.image,
+        session.results,
+        session.seed,
+        quick=True,
+        purpose="verify",
     )
     directory = run.begin(request, session.engine, met)
     run.execute(directory, directory.run(), session.engine, Silent())

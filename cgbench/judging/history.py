@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ from cgbench.records.agreement import SHIFTING, conditions
 from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec.metrics import METRICS, nearest
+from cgbench.wording import count
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,21 @@ def _check_metric(metric: str) -> None:
 
 
 def _gathered(directories: Sequence[RunDirectory]) -> tuple[Gathered, list[LeftOut]]:
-    """Return every run's entries by series and metric; a run that cannot be read is named."""
+    """Return every run's entries by series and metric.
+
+    A run that cannot be read is named; those of `verify`, `gate` and `ab` are counted.
+    """
     found: Gathered = {}
-    left_out = []
+    left_out: list[LeftOut] = []
+    others: Counter[str] = Counter()
     for directory in directories:
         try:
             run = load(directory)
-            record, entries = run.record, run.summary
+            record = run.record
+            if not record.for_itself:
+                others[record.purpose or ""] += 1
+                continue
+            entries = run.summary
             _begun(record)
         except (StoreError, ValueError) as error:
             # One damaged run must not hide all others: its error is shown beside the figures.
@@ -82,6 +92,10 @@ def _gathered(directories: Sequence[RunDirectory]) -> tuple[Gathered, list[LeftO
         for one in entries:
             place = (_key(record, one), one.metric)
             found.setdefault(place, []).append(_entry(record, one, ran_under))
+    left_out += [
+        LeftOut(count(number, "run"), f"measured by {purpose}, for another question")
+        for purpose, number in sorted(others.items())
+    ]
     return found, left_out
 
 

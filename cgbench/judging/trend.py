@@ -108,7 +108,7 @@ class Trend:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A run that could not be read, and why."""
+    """A run that could not be read, or how many were measured for something else, and why."""
 
     run: str
     reason: str

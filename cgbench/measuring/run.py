@@ -18,7 +18,7 @@ from cgbench.measuring.progress import Observer
 from cgbench.measuring.site import Site
 from cgbench.records.agreement import HOST_KEYS, PACKAGES, conditions, differing
 from cgbench.records.results import new_run_name
-from cgbench.records.run import Host, RunRecord
+from cgbench.records.run import Host, Purpose, RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.schedule import planned
@@ -33,6 +33,7 @@ class Request:
     results: Path
     seed: int
     quick: bool = False
+    purpose: Purpose = "run"
 
 
 def begin(request: Request, engine: Engine, met: Mapping[str, bool]) -> RunDirectory:
@@ -59,6 +60,7 @@ def begin(request: Request, engine: Engine, met: Mapping[str, bool]) -> RunDirec
             status="running",
             started=_now(),
             owner=marks.of_this_process(),
+            purpose=request.purpose,
         )
     )
     return directory

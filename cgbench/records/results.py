@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from cgbench.errors import StoreError
@@ -24,10 +26,13 @@ def new_run_name(now: datetime | None = None) -> str:
     return f"{stamp}-{secrets.token_hex(2)}"
 
 
-def find_run(text: str, results: Path) -> RunDirectory:
+def find_run(
+    text: str, results: Path, fit: Callable[[RunDirectory], bool] = lambda _: True
+) -> RunDirectory:
     """Return the run that `text` names: a path, a run's name, or an experiment's latest run.
 
-    Raises StoreError when there is none, or more than one fits.
+    The latest is the latest that is `fit`. Raises StoreError when there is none, or more than one
+    is named.
     """
     path = Path(text)
     if _is_directory(path) and ("/" in text or _is_file(path / "run.json")):
@@ -35,7 +40,8 @@ def find_run(text: str, results: Path) -> RunDirectory:
     known = runs(results)
     fitting = [run for run in known if run.path.name == text]
     if not fitting:
-        fitting = [run for run in known if run.path.parent.name == text][-1:]
+        latest = (run for run in reversed(known) if run.path.parent.name == text and fit(run))
+        fitting = list(islice(latest, 1))
     if not fitting:
         fitting = [run for run in known if run.path.name.startswith(text)]
     if len(fitting) == 1:

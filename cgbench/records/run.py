@@ -12,7 +12,7 @@ from pydantic import Field
 
 from cgbench.records.versions import RUN
 from cgbench.spec.experiment import Experiment
-from cgbench.spec.fields import ImageName, Label, Name, RunName
+from cgbench.spec.fields import Foreign, ImageName, Label, Name, RunName
 from cgbench.spec.model import Model
 from cgbench.spec.schedule import labelled
 from cgbench.units import parse_cpu_list
@@ -59,11 +59,16 @@ class Host(Model):
         return "TCG" in self.cpu_model
 
 
+Purpose = Literal["run", "verify", "gate", "A of ab", "B of ab"]
+"""The command that a run was measured by, and for `ab` the side of it."""
+
+
 class RunRecord(Model):
     """run.json: the whole experiment, where and how it ran, and how far it came.
 
     Its version is that of the whole directory, the lines of trials.jsonl among it. `owner` is the
     process that measures while it is `running`: boot, PID namespace, PID, start in clock ticks.
+    `purpose` is None in a run of an older cgbench. `beside` is what disturbed it all the time.
     """
 
     schema_version: int = RUN.written
@@ -80,6 +85,17 @@ class RunRecord(Model):
     ended: Label | None = None
     elapsed_s: float | None = None
     owner: str | None = None
+    purpose: Purpose | None = None
+    beside: Foreign | None = None
+
+    @property
+    def for_itself(self) -> bool:
+        """Whether it stands for the host, as far as is known, and not for one side of a question.
+
+        What `verify`, `gate` and `ab` measure is shorter, grows until it is certain, or was made to
+        differ.
+        """
+        return self.purpose in (None, "run")
 
 
 class PointKey(NamedTuple):

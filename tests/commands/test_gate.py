@@ -131,7 +131,7 @@ def _kept(session: Session, trials: int = 6) -> Baseline:
     """Measure a baseline; trials that are disturbed are measured again, as the gate does it."""
     quiet = Noise(repetition=0, steal_cpus=0, other_cpus=0)
     # Only what a quota gives: neighbours of a test may stall a worker at any time.
-    measured = open_candidate(half(), ["cpus_used"], quiet, session)
+    measured = open_candidate(half(), ["cpus_used"], quiet, session, "run")
     while len(measured.good) < trials:
         assert not measured.exhausted, measured.disturbances
         measured.measure()

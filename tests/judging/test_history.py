@@ -12,6 +12,7 @@ from cgbench.errors import HistoryError
 from cgbench.judging import history
 from cgbench.judging.history import Wanted
 from cgbench.judging.trend import History
+from cgbench.records.results import runs
 from cgbench.reporting import render
 from cgbench.reporting.pages import history as history_page
 from cgbench.reporting.words import history as history_words
@@ -146,6 +147,21 @@ def test_a_damaged_run_is_left_out_by_name(
     (only,) = found.left_out
     assert only.run == damaged.path.name
     assert reason in only.reason
+
+
+def test_what_was_measured_for_another_question_is_counted_and_left_out(tmp_path: Path) -> None:
+    """users.md: runs of the gate were counted, one of them measured beside a hog."""
+    keep(tmp_path, steady(0.5, 12))
+    several = runs(tmp_path)
+    for directory, purpose in zip(several, ("gate", "gate", "A of ab"), strict=False):
+        directory.write_run(directory.run().model_copy(update={"purpose": purpose}))
+    found = history.read(tmp_path, QUOTA)
+    (trend,) = found.trends
+    assert len(trend.entries) == 9
+    assert [(one.run, one.reason) for one in found.left_out] == [
+        ("1 run", "measured by A of ab, for another question"),
+        ("2 runs", "measured by gate, for another question"),
+    ]
 
 
 def test_a_figure_that_is_no_number_leaves_its_run_out(tmp_path: Path) -> None:
