@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -121,6 +122,12 @@ def _show(finished: Finished) -> None:
         say(f"\nreport: {finished.page}")
 
 
+class Rows(StrEnum):
+    """Which rows of a table are printed."""
+
+    FAILING = "failing"
+
+
 def _named(context: typer.Context, names: list[str] | None) -> list[str] | None:
     """Refuse what is neither an option to measure nor one of the command's own.
 
@@ -159,6 +166,19 @@ def verify(
         bool,
         typer.Option("--stop-containers", help="Let that restart stop others' containers, too."),
     ] = False,
+    known: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Verdicts that are accepted until a day, with a reason (TOML)."
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", help="Fail only for what got worse since that truth table."),
+    ] = None,
+    only: Annotated[
+        Rows | None, typer.Option(metavar="failing", help="Print only the options that count.")
+    ] = None,
     json_file: options.JsonFile = None,
     junit: options.Junit = None,
     output: options.Output = None,
@@ -169,7 +189,7 @@ def verify(
     """Measure what every option of docker update really does: the truth table of this host.
 
     Exit status 1 if a limit that Docker says it set is not in force, or one that it refused is,
-    else 3 if an option is inconclusive.
+    else 3 if an option is inconclusive. What is known, or was so before, does not count.
     """
     if quick and disturb_daemon:
         raise typer.BadParameter("--quick leaves out survival, which --disturb-daemon is part of")
@@ -181,6 +201,7 @@ def verify(
     from cgbench.commands import session
     from cgbench.commands import verify as verification
 
+    terms = verification.terms(known, against, results)
     chosen = verification.chosen(names or (), disturb_daemon=disturb_daemon)
     with (
         live.progress(quiet=quiet) as (progress, detail),
@@ -193,14 +214,16 @@ def verify(
         if interactions:
             table = verification.with_interactions(table, here)
     forms = verification.Forms(junit, output, page=not no_report)
-    verified = verification.keep(table, results, forms)
-    bad = bool(table.not_in_force or verified.undecided)
+    verified = verification.keep(table, results, forms, terms)
+    found = verified.standing
+    bad = bool(found.failing or found.undecided)
     if not give_json(table.to_json, json_file) and (bad or not quiet):
-        tables.print_truth(table)
+        tables.print_truth(table, (*found.failing, *found.undecided) if only else None)
+        tables.print_standing(found)
         say(f"\ntable: {verified.path}")
         if verified.page is not None:
             say(f"report: {verified.page}")
-    if table.not_in_force:
+    if found.failing:
         exits.end(exits.FAILED)
-    if verified.undecided:
+    if found.undecided:
         exits.end(exits.UNDECIDED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 
 from rich.table import Table
@@ -13,6 +13,7 @@ from cgbench.foreign import printable
 from cgbench.judging.checks import examine
 from cgbench.judging.intervals import relative_spread_pct
 from cgbench.judging.run import Run
+from cgbench.judging.standing import Standing
 from cgbench.judging.summary import Entry
 from cgbench.judging.trend import History, Trend
 from cgbench.judging.unjudged import unjudged
@@ -22,7 +23,7 @@ from cgbench.records.comparison import Comparison, Judgement
 from cgbench.records.idle_findings import Felt, Meeting
 from cgbench.records.run import Host, PointKey
 from cgbench.records.truth import SIGNS, TruthTable
-from cgbench.reporting.words import comparison, states
+from cgbench.reporting.words import comparison, standing, states
 from cgbench.reporting.words.history import change_words, headline, parted, rules, title
 from cgbench.reporting.words.truth import effects
 from cgbench.reporting.words.truth_cells import astray
@@ -30,33 +31,43 @@ from cgbench.spec.judged import judged_metric
 from cgbench.units import format_size
 
 
-def print_truth(table: TruthTable) -> None:
-    """Print the verdict and reason on every option."""
+def print_truth(table: TruthTable, only: Collection[str] | None = None) -> None:
+    """Print the verdict and reason on every option, or on some of them."""
     console = Console(highlight=False)
     host = table.host
     _line(console, f"\n{_described(host)}; {table.elapsed_s:.0f} s")
     shown = Table(box=None, pad_edge=False)
     for heading in ("option", "verdict", "why"):
         shown.add_column(heading, no_wrap=heading != "why")
-    for row in table.rows:
+    rows = [row for row in table.rows if only is None or row.verdict.option in only]
+    for row in rows:
         one = row.verdict
         sign = SIGNS[one.verdict]
         _add_row(shown, f"--{one.option}", f"{sign} {one.verdict.value}", one.reason)
     console.print(shown)
-    for row in table.rows:
+    for row in rows:
         for lifting in row.liftings:
             if lifting.right is False:
                 _line(console, f"--{row.verdict.option}: {astray(lifting).replace('`', '')}")
     for pair in table.interactions:
+        if only is not None and pair.a not in only:
+            continue
         if pair.outcome == Meeting.DISTURBED:
             _line(console, f"--{pair.b} {pair.b_value} undid --{pair.a} {pair.a_value}")
         if pair.effect is not None and pair.effect.felt is Felt.DISTURBED:
             _line(console, f"the effect of --{pair.a} was disturbed: {pair.effect.reason}")
     if (felt := effects(table)) is not None:
         _wrapped(console, felt)
-    for row in table.rows:
+    for row in rows:
         for words in states.surprises(row):
             _line(console, f"--{row.verdict.option}: {words}")
+
+
+def print_standing(found: Standing) -> None:
+    """Print what of a truth table does not count, and what changed since an earlier one."""
+    console = Console(highlight=False)
+    for line in standing.lines(found):
+        _line(console, line)
 
 
 def print_history(history: History) -> None:

@@ -12,9 +12,11 @@ from pathlib import Path
 from cgbench.commands import effects as watching
 from cgbench.commands.session import Session
 from cgbench.engine import endpoint
+from cgbench.errors import StoreError
 from cgbench.host import description, preconditions
 from cgbench.judging import lifted, undone, verdict
 from cgbench.judging.run import load
+from cgbench.judging.standing import Standing, standing
 from cgbench.measuring import run
 from cgbench.measuring.idle import (
     born,
@@ -28,12 +30,15 @@ from cgbench.measuring.idle import (
 )
 from cgbench.measuring.idle.containers import HANDS, Supply
 from cgbench.measuring.progress import Silent
-from cgbench.records import writing
+from cgbench.records import known as known_verdicts
+from cgbench.records import truth, writing
 from cgbench.records.idle_findings import Stage
-from cgbench.records.results import TRUTH, new_run_name
+from cgbench.records.known import Known
+from cgbench.records.results import TRUTH, find_truth, new_run_name
 from cgbench.records.truth import Row, TruthTable
 from cgbench.records.verdict import Outcome, Verdict
 from cgbench.reporting import junit
+from cgbench.reporting.words.standing import excuses
 from cgbench.spec import experiment_file
 from cgbench.spec import options as registry
 from cgbench.spec.experiment import Experiment, Precondition
@@ -200,6 +205,28 @@ def _with_stages(row: Row, stages: Sequence[Sequence[Stage]]) -> Row:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What is not held against a table: what somebody knows, and what was so before."""
+
+    known: tuple[Known, ...] = ()
+    before: TruthTable | None = None
+
+
+def terms(known: Path | None, against: str | None, results: Path) -> Terms:
+    """Read what is not held against a table, before anything is measured.
+
+    Raises StoreError where a file is not what it should be, or `against` names no table.
+    """
+    before = None
+    if against is not None:
+        path = find_truth(against, results)
+        if path is None:
+            raise StoreError(f"no truth table is called {against}", "List them: cgbench list.")
+        before = truth.read(path)
+    return Terms(() if known is None else known_verdicts.read(known), before)
+
+
+@dataclass(frozen=True)
 class Forms:
     """Where the table goes beside its place among the results; `page` if one is written at all."""
 
@@ -210,35 +237,30 @@ class Forms:
 
 @dataclass(frozen=True)
 class Verified:
-    """A measured truth table, where it is kept, and its page if one was written."""
+    """A measured truth table, what of it counts, where it is kept, and its page if there is one."""
 
     table: TruthTable
+    standing: Standing
     path: Path
     page: Path | None = None
 
-    @property
-    def undecided(self) -> tuple[str, ...]:
-        """The options that the measurement said nothing about."""
-        return tuple(
-            row.verdict.option
-            for row in self.table.rows
-            if row.verdict.verdict is Outcome.INCONCLUSIVE
-        )
 
-
-def keep(table: TruthTable, results: Path, forms: Forms) -> Verified:
+def keep(table: TruthTable, results: Path, forms: Forms, on: Terms) -> Verified:
     """Write a table among the results, and in every form that was asked for."""
+    today = datetime.now(UTC).date()
+    found = standing(table, on.known, today, on.before)
     directory = results / "verify" / new_run_name()
     text = json.dumps(table.to_json(), indent=1) + "\n"
     kept = writing.write_file(directory / TRUTH, text)
     if forms.junit is not None:
-        writing.write_file(forms.junit, junit.of_truth(table))
+        writing.write_file(forms.junit, junit.of_truth(table, excuses(found)))
     if not forms.page:
-        return Verified(table, kept)
+        return Verified(table, found, kept)
     # Here and not above: drawing needs much that must not weigh on measuring.
     from cgbench.reporting.render import write_truth
 
-    return Verified(table, kept, write_truth([table], forms.output or directory / "report.html"))
+    page = write_truth([table], forms.output or directory / "report.html")
+    return Verified(table, found, kept, page)
 
 
 def chosen(names: Sequence[str], *, disturb_daemon: bool) -> list[str]:

@@ -147,18 +147,9 @@ class Evidence:
         )
 
     def enforced(self) -> dict[str, Enforced]:
-        """Return every interface file around the last accepted change.
-
-        Where the answer came first it is what the file held once it changed.
-        """
+        """Return every interface file around the last accepted change."""
         return {
-            file.file: Enforced(
-                before=file.before,
-                after=file.expected if file in phase.change.late else file.after,
-                expected=file.expected,
-            )
-            for phase in self.accepted
-            for file in phase.change.files
+            name: found for phase in self.accepted for name, found in files_around(phase).items()
         }
 
     def conversion(self) -> str | None:
@@ -207,6 +198,21 @@ class Evidence:
     def _median(self, metric: str) -> float | None:
         values = [row.value for row in self.rows if row.metric == metric]
         return median(values) if values else None
+
+
+def files_around(phase: Phase) -> dict[str, Enforced]:
+    """Return the interface files around a change.
+
+    Where the answer came first, `after` is what a file held once it changed.
+    """
+    return {
+        file.file: Enforced(
+            before=file.before,
+            after=file.expected if file in phase.change.late else file.after,
+            expected=file.expected,
+        )
+        for file in phase.change.files
+    }
 
 
 def gather(run: Run, option: str) -> Evidence:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cgbench.judging import decision, value
-from cgbench.judging.evidence import gather, point
+from cgbench.judging.evidence import files_around, gather, point
 from cgbench.judging.run import Run
 from cgbench.judging.value import Judged
 from cgbench.records.verdict import Declared, Outcome, Point, TimeToEffect, Value, Verdict
@@ -77,13 +77,14 @@ def _otherwise_judged(values: Sequence[Judged], metric: str | None) -> Iterator[
 
 
 def _value(one: Judged) -> Value:
-    key = one.tried.key
+    key, phases = one.tried.key, one.tried.accepted or one.tried.phases
     return Value(
         requested=key.requested,
         note=key.note,
         role=key.role,
         verdict=one.outcome,
         reason=one.reason,
+        files=files_around(phases[-1]) if phases else {},
     )
 
 

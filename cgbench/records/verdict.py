@@ -106,13 +106,18 @@ class TimeToEffect(Model):
 
 
 class Value(Model):
-    """One value tried on one container, judged by all three layers."""
+    """One value tried on one container, judged by all three layers.
+
+    `files` are the interface files around the last change to it, refused or not; none in a table of
+    an older cgbench.
+    """
 
     requested: Foreign
     note: Foreign | None
     role: Name
     verdict: Outcome
     reason: Foreign
+    files: Mapping[Label, Enforced] = Field(default_factory=dict)
 
     @property
     def label(self) -> str:

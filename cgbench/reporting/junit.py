@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from cgbench.foreign import printable
@@ -28,9 +29,13 @@ class _Case:
     detail: str | None = None
 
 
-def of_truth(table: TruthTable) -> str:
-    """Return a truth table: an option that is not in force fails, an undecided one is skipped."""
-    suite = _suite("cgbench verify", "cgbench.verify", [_option(row) for row in table.rows])
+def of_truth(table: TruthTable, excuses: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Return a truth table: an option that is not in force fails, an undecided one is skipped.
+
+    So is one with an excuse.
+    """
+    cases = [_excused(_option(row), excuses.get(row.verdict.option)) for row in table.rows]
+    suite = _suite("cgbench verify", "cgbench.verify", cases)
     suite.set("hostname", table.host.hostname)
     suite.set("timestamp", table.started)
     suite.set("time", f"{table.elapsed_s:.3f}")
@@ -45,6 +50,12 @@ def of_comparisons(many: Sequence[Comparison]) -> str:
         nothing = _Case("comparable", "skipped", headline(found))
         root.append(_suite(found.experiment, "cgbench.gate", cases or [nothing]))
     return _text(root)
+
+
+def _excused(case: _Case, why: str | None) -> _Case:
+    if why is None or case.result is None:
+        return case
+    return _Case(case.name, "skipped", f"{why}; {case.message}", case.output)
 
 
 def _option(row: Row) -> _Case:

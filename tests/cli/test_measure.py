@@ -16,7 +16,7 @@ from cgbench.cli.terminal import PRINTED
 from cgbench.commands import run as runs
 from cgbench.commands import session
 from cgbench.commands import verify as verification
-from cgbench.errors import PreconditionError
+from cgbench.errors import PreconditionError, StoreError
 from cgbench.host.interrupts import Interrupted
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.verdict import Outcome
@@ -97,6 +97,60 @@ def test_verify_prints_json_and_nothing_else_where_that_is_asked_for(
     assert status_of(lambda: measuring(json_file=PRINTED)) == exits.FAILED
     (kept,) = tmp_path.glob("verify/*/truth.json")
     assert capsys.readouterr().out == kept.read_text()
+
+
+KNOWN = """
+[[known]]
+option = "{option}"
+verdict = "wrong"
+reason = "the vendor is asked"
+until = {until}
+"""
+
+
+@pytest.mark.parametrize(("until", "status"), [("9999-12-31", 0), ("2020-01-01", exits.FAILED)])
+def test_what_is_known_does_not_count_until_its_day(
+    until: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    table = truth_tables.table(Outcome.WRONG, Outcome.EFFECTIVE)
+    monkeypatch.setattr(verification, "verify", lambda *_arguments, **_named: table)
+    known, junit = tmp_path / "known.toml", tmp_path / "t.xml"
+    known.write_text(KNOWN.format(option=table.rows[0].verdict.option, until=until))
+    measuring = functools.partial(measure.verify, [], results=tmp_path, no_report=True)
+    assert status_of(lambda: measuring(known=known, junit=junit)) == status
+    assert "the vendor is asked" in capsys.readouterr().out
+    assert ("<failure" in junit.read_text()) == (status != 0)
+
+
+def test_against_an_earlier_table_only_what_got_worse_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ended(against: str | None) -> int:
+        return status_of(functools.partial(
+            measure.verify, [], results=tmp_path, no_report=True, against=against,
+            only=measure.Rows.FAILING,
+        ))  # fmt: skip
+
+    for outcomes, status in (
+        ((Outcome.WRONG, Outcome.EFFECTIVE), exits.FAILED),
+        ((Outcome.WRONG, Outcome.EFFECTIVE), 0),
+        ((Outcome.WRONG, Outcome.IMPRECISE), exits.FAILED),
+    ):
+        earlier = sorted(tmp_path.glob("verify/*/truth.json"))[:1]
+        table = truth_tables.table(*outcomes)
+        monkeypatch.setattr(verification, "verify", lambda *_, shown=table, **__: shown)
+        assert ended(str(earlier[0]) if earlier else None) == status
+    out = capsys.readouterr().out
+    assert "as before" in out
+    assert f"worse since then: --{table.rows[1].verdict.option} effective → imprecise" in out
+
+
+def test_an_earlier_table_that_is_not_there_is_told_before_anything_is_measured(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(StoreError, match="no truth table is called gone"):
+        measure.verify([], against="gone", results=tmp_path)
 
 
 class Host:
