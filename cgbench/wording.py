@@ -30,9 +30,9 @@ def milliseconds(value: float) -> str:
     return format_duration(value * NS_PER_MS)
 
 
-def count(number: int, noun: str) -> str:
+def count(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number and its noun, in the plural unless it is one."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def significant(value: float, digits: int = 4) -> str:

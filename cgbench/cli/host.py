@@ -8,6 +8,7 @@ import typer
 
 from cgbench.cli import exits, options
 from cgbench.cli.terminal import complain, give_json, say
+from cgbench.wording import count
 
 
 def doctor(json_file: options.JsonFile = None) -> None:
@@ -38,8 +39,9 @@ def clean(
 
     removed = cleaning.clean(force=force)
     say(
-        f"removed {removed.containers} container(s), {removed.directories} scratch director(ies) "
-        f"and {removed.lent} scratch device(s), swap(s) or cgroup(s)"
+        f"removed {count(removed.containers, 'container')}, "
+        f"{count(removed.directories, 'scratch directory', 'scratch directories')}, "
+        f"and {removed.lent} of scratch devices, swaps and cgroups"
     )
     for line in removed.left_alone:
         say(f"left alone: {line}")

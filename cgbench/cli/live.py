@@ -22,6 +22,7 @@ from cgbench.records.run import RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.spec.schedule import PlannedStep, TrialPlan
 from cgbench.units import NS_PER_S, format_duration, format_size
+from cgbench.wording import count
 
 # Redrawing costs CPU time that the containers might want: twice a second is enough for eyes.
 _REDRAWS_PER_SECOND = 2
@@ -94,16 +95,16 @@ class PlainLines:
         """Say what is about to run."""
         self._clock.start(plans, done)
         self._line(
-            f"{record.experiment.name}: run {record.run}, {len(plans)} trial(s), {done} done, "
-            f"about {self._clock.left(0)} to go"
+            f"{record.experiment.name}: run {record.run}, {count(len(plans), 'trial')}, "
+            f"{done} done, about {self._clock.left(0)} to go"
         )
 
     def trial_started(self, plan: TrialPlan) -> None:
         """Name the trial."""
         self._clock.begin(plan)
         self._line(
-            f"trial {self._clock.done + 1}/{self._clock.total}: {len(plan.steps)} changes, "
-            f"{format_duration(plan.hold_ns)} of hold times"
+            f"trial {self._clock.done + 1}/{self._clock.total}: "
+            f"{count(len(plan.steps), 'change')}, {format_duration(plan.hold_ns)} of hold times"
         )
 
     def phase_started(self, step: PlannedStep, number: int, total: int) -> None:

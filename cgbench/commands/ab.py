@@ -22,7 +22,7 @@ from cgbench.host.scratch.commands import undisturbed
 from cgbench.judging import comparison
 from cgbench.judging.comparison import ALPHA, EFFECT
 from cgbench.judging.sides import gated_metrics
-from cgbench.records.agreement import COMPARED, names
+from cgbench.records.agreement import ALLOWABLE, names
 from cgbench.records.baseline import Noise
 from cgbench.records.comparison import Comparison
 from cgbench.spec import experiment_file
@@ -174,7 +174,7 @@ def _look(before: Candidate, after: Candidate, sides: Sides, alpha: float) -> Co
     )
     # Whatever differs was made to differ by the commands.
     return comparison.compare(
-        left, right, allow=names(COMPARED), alpha=alpha, effect=sides.effect, paired=True
+        left, right, allow=names(ALLOWABLE), alpha=alpha, effect=sides.effect, paired=True
     )
 
 

@@ -19,6 +19,7 @@ from cgbench.records.run import Host
 from cgbench.spec import conversions, options, workload
 from cgbench.spec.experiment import Precondition
 from cgbench.units import format_size
+from cgbench.wording import count
 
 Status = Literal["ok", "note", "bad"]
 
@@ -122,7 +123,7 @@ def _docker(engine: Engine, described: Host) -> list[Finding]:
     if leftovers:
         findings.append(
             Finding(
-                "leftovers", "note", f"{len(leftovers)} container(s) of an earlier run",
+                "leftovers", "note", f"{count(len(leftovers), 'container')} of an earlier run",
                 "If none is going on: cgbench clean.",
             )
         )  # fmt: skip

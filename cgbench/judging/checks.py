@@ -81,8 +81,8 @@ def _completeness(run: Run) -> Iterator[Check]:
     if 0 < len(run.finished) < TRIALS_WANTED:
         yield Check(
             "few trials", "note",
-            f"{len(run.finished)} trial(s): intervals are the whole range seen and cover the "
-            "median with less than 95 %",
+            f"{count(len(run.finished), 'trial')}: intervals are the whole range seen and cover "
+            "the median with less than 95 %",
             "Leave out --quick, or measure more: --trials 6.",
         )  # fmt: skip
 

@@ -13,6 +13,7 @@ from cgbench.records.agreement import COMPARED, differing, require_known
 from cgbench.records.baseline import Baseline, Series
 from cgbench.records.comparison import Comparison, Difference, Finding, Judgement, Key
 from cgbench.spec.metrics import METRICS
+from cgbench.wording import count
 
 ALPHA = 0.01
 """How often, at most, all metrics together give one false alarm."""
@@ -184,7 +185,7 @@ def _finding(before: Series, after: Series, found: Contrast, bar: Bar) -> Findin
             reason += "; too noisy here to be decided by more trials"
             more = None
         else:
-            reason += f"; about {more} more trials a side would decide"
+            reason += f"; about {count(more, 'more trial')} a side would decide"
     return one.model_copy(
         update={
             "judgement": judgement,

@@ -96,6 +96,9 @@ KEYS = (
 COMPARED = tuple(key for key in KEYS if key.compared)
 """What must agree, or be allowed to differ, before two sides are compared."""
 
+ALLOWABLE = tuple(key for key in COMPARED if key.name != "experiment")
+"""What may be allowed to differ: two experiments have no value in common to compare."""
+
 SHIFTING = tuple(key for key in KEYS if not key.series)
 """What may change within a series of a history, and is then shown."""
 
@@ -131,7 +134,7 @@ def identity(host: Host) -> Identity:
 
 def require_known(allow: Iterable[str]) -> None:
     """Raise BaselineError where a name is none of a key that may be allowed to differ."""
-    known = names(COMPARED)
+    known = names(ALLOWABLE)
     for key in allow:
         if key not in known:
             raise BaselineError(f"--allow {key}: no such key", f"Keys: {', '.join(known)}.")

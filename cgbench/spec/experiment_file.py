@@ -19,6 +19,7 @@ from cgbench.spec.model import Model
 from cgbench.spec.option import written
 from cgbench.spec.schedule import planned
 from cgbench.units import format_duration
+from cgbench.wording import count
 
 _LONGEST_KEY = 60
 
@@ -144,16 +145,18 @@ def explain(experiment: Experiment, cpus: int) -> str:
     """Return what the experiment does on a host with `cpus` CPUs, in words, for a terminal."""
     plans = planned(experiment, cpus, seed=0)
     hold = sum(plan.hold_ns for plan in plans)
+    walks = {plan.walk: plan.steps for plan in plans}
+    # A value that `docker run` sets needs containers of its own.
+    of = f" ({experiment.trials} of each of {len(walks)} lives)" if len(walks) > 1 else ""
     lines = [f"{experiment.name}: {experiment.title}", f"  {experiment.question}", ""]
     lines += [
-        f"  {container.role}: workload {container.workload}, {container.workers} worker(s)"
+        f"  {container.role}: workload {container.workload}, {count(container.workers, 'worker')}"
         for container in experiment.containers
     ]
     lines += [
         "",
-        f"  {len(plans)} trial(s), {format_duration(hold)} of hold times; each trial walks:",
+        f"  {count(len(plans), 'trial')}{of}, {format_duration(hold)} of hold times; each walks:",
     ]
-    walks = {plan.walk: plan.steps for plan in plans}
     for walk in sorted(walks):
         for step in walks[walk]:
             verb = {"update": "docker update", "run": "docker run", "cgroupfs": "write"}[step.via]

@@ -43,7 +43,7 @@ def test_plain_lines_tell_trials_changes_and_failures(
         observer.trial_finished(finished(1, reason="the container of worker was removed"))
     lines = stream.getvalue().splitlines()
     assert len(lines) == 4
-    assert "5 trial(s), 0 done" in lines[0]
+    assert "5 trials, 0 done" in lines[0]
     assert lines[1].startswith("trial 1/5: 11 changes")
     assert lines[2].strip() == "1/11 --cpu-quota 10000 (worker)"
     assert "FAILED: the container of worker was removed" in lines[3]

@@ -91,7 +91,7 @@ def test_the_widest_findings_fit_into_80_columns(capsys: Any) -> None:
     )  # fmt: skip
     tables.print_comparisons([found.model_copy(update={"findings": (wide,)})])
     out = capsys.readouterr().out
-    table = [line for line in out.splitlines()[1:] if "more time" not in line]
+    table = [line for line in out.splitlines()[1:] if "More trials" not in line]
     assert max(map(len, table)) <= 80
     for text in ("--memory-reservation", "104857600", "memory_swap_max_bytes", "-99.9 %",
                  "-100.0…+1234.5", "0.00012", "inconclusive"):  # fmt: skip

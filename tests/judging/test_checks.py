@@ -166,7 +166,7 @@ class Rule:
 RULES = (
     Rule("incomplete", "warning", lacking, 0, 1, "1 of 6 trials were not measured"),
     Rule("failed trial", "warning", failed, 0, 1, "trial 10 failed: killed"),
-    Rule("few trials", "note", finished, 5, 4, "4 trial(s)"),
+    Rule("few trials", "note", finished, 5, 4, "4 trials"),
     Rule("steal", "warning", steal, 1.0, 1.1, "up to 1.1 % of the CPU time"),
     Rule("other tenants unknown", "note", others, 0.0, None, "in 1 of 5 trials"),
     Rule("other tenants", "warning", others, 0.1, 0.11, "up to 0.11 CPUs"),

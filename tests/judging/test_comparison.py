@@ -4,7 +4,7 @@ import pytest
 
 from cgbench.errors import BaselineError
 from cgbench.judging.comparison import compare
-from cgbench.records.agreement import COMPARED, names
+from cgbench.records.agreement import ALLOWABLE, names
 from cgbench.records.comparison import Finding, Judgement
 from tests.made.plain_sides import around, expecting, side
 
@@ -155,7 +155,9 @@ def test_an_unknown_key_to_allow_is_refused_with_those_there_are() -> None:
     before = side({"cpus_used": around(0.5)})
     with pytest.raises(BaselineError, match="--allow colour: no such key") as caught:
         compare(before, before, allow=["colour"])
-    assert all(key in str(caught.value) for key in names(COMPARED))
+    assert all(key in str(caught.value) for key in names(ALLOWABLE))
+    with pytest.raises(BaselineError, match="--allow experiment: no such key"):
+        compare(before, before, allow=["experiment"])
 
 
 def test_counts_that_were_zero_and_are_not_any_more_are_found() -> None:

@@ -327,7 +327,7 @@ def test_an_explanation_names_question_roles_and_every_step() -> None:
         "mine: Mine",
         "What happens?",
         "worker: workload spin",
-        "10 trial(s), 15 s of hold times",
+        "10 trials (5 of each of 2 lives), 15 s of hold times",
         "docker update --cpu-quota 20000 (worker), hold 1 s",
         "docker run --cpu-quota 30000 (worker), hold 2 s",
     ):

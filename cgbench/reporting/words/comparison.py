@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cgbench.records.baseline import Series
 from cgbench.records.comparison import Comparison, Finding, Judgement
+from cgbench.wording import count
 
 
 def where(one: Finding | Series) -> str:
@@ -33,13 +34,18 @@ def headline(found: Comparison) -> str:
 def advice(found: Comparison) -> str | None:
     """Return the next move, None where there is nothing to do."""
     apart = [one.key for one in found.differences if not one.allowed]
+    if "experiment" in apart:
+        return "Name two sides of one experiment: others have no value in common."
     if apart:
         flags = " ".join(f"--allow {key}" for key in apart)
         return f"Set a baseline here, or, if that is the change to judge: {flags}"
     if found.overall is Judgement.INCONCLUSIVE:
         more = [one.more_trials for one in found.of(Judgement.INCONCLUSIVE) if one.more_trials]
-        about = f" (about {max(more)} more trials a side)" if more else ""
-        return f"Give it more time with --budget, or a baseline of more trials{about}."
+        about = f" (about {count(max(more), 'more trial')} a side)" if more else ""
+        return (
+            f"More trials may decide it{about}: a larger --budget of gate or ab, or cgbench run "
+            "with --trials for either side of compare."
+        )
     return None
 
 

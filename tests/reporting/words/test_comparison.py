@@ -77,7 +77,7 @@ def test_a_change_without_an_interval_is_a_dash(mixed: Comparison) -> None:
         (sides.mixed, None),
         (
             lambda: compare(sides.side(trials=2), sides.side("few", trials=2)),
-            "about 1 more trials a side",
+            "about 1 more trial a side",
         ),
         (lambda: compare(STEADY, STEADY), None),
     ],
