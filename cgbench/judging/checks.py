@@ -28,7 +28,7 @@ DISAGREEMENT_PCT = 5.0
 TRIALS_WANTED = 5
 HELD_ON_S = 1.0
 
-STOLEN = "the hypervisor took up to {:.1f} % of the CPU time away from this host"
+STOLEN = "the hypervisor took up to {:.2f} CPUs away from this host during a trial"
 USED = "other processes of this host used up to {:.2f} CPUs during a trial"
 EMULATED = "this host's CPUs are emulated, and CPU time taken from the emulator is not visible"
 """What may have moved a value besides its limit, in words."""
@@ -53,9 +53,14 @@ def examine(run: Run) -> list[Check]:
     return sorted(found, key=lambda check: check.severity != "warning")
 
 
-def steal_pct(account: Harness, cpus: int) -> float:
-    """Return the part of the host's CPU time that the hypervisor took in a trial."""
-    return 100 * account.steal_cpu_s / account.elapsed_s / cpus
+def stolen_cpus(account: Harness) -> float:
+    """Return how many CPUs the hypervisor took in a trial."""
+    return account.steal_cpu_s / account.elapsed_s
+
+
+def matters(stolen: float, cpus: int) -> bool:
+    """Say whether so many CPUs that were stolen are too large a part of a host's to be left out."""
+    return 100 * stolen / cpus > STEAL_PCT
 
 
 def others_cpus(account: Harness) -> float | None:
@@ -89,11 +94,11 @@ def _completeness(run: Run) -> Iterator[Check]:
 
 def _neighbours(run: Run) -> Iterator[Check]:
     noisy = [trial.harness for trial in run.finished if trial.harness is not None]
-    steal = [steal_pct(one, run.record.host.cpus) for one in noisy]
-    if steal and max(steal) > STEAL_PCT:
+    stolen = [stolen_cpus(one) for one in noisy]
+    if stolen and matters(max(stolen), run.record.host.cpus):
         yield Check(
             "steal", "warning",
-            STOLEN.format(max(steal)),
+            STOLEN.format(max(stolen)),
             "Repeat on a quieter machine, or trust CPU time and not throughput.",
         )  # fmt: skip
     others = [used for one in noisy if (used := others_cpus(one)) is not None]

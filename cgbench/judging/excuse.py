@@ -136,18 +136,18 @@ def taken_cpus(account: Harness | None, cpus: int) -> float:
     """Return how many CPUs were taken from containers in a trial, 0 where the host was quiet."""
     if account is None:
         return 0.0
-    stolen, others = account.steal_cpu_s / account.elapsed_s, checks.others_cpus(account)
-    return (stolen if 100 * stolen / cpus > checks.STEAL_PCT else 0.0) + (
+    stolen, others = checks.stolen_cpus(account), checks.others_cpus(account)
+    return (stolen if checks.matters(stolen, cpus) else 0.0) + (
         others if others is not None and others > checks.OTHERS_CPUS else 0.0
     )
 
 
 def _words(accounts: Sequence[Harness], cpus: int) -> str:
     """Say all that took CPU time away in these trials."""
-    stolen = max((checks.steal_pct(one, cpus) for one in accounts), default=0.0)
+    stolen = max(map(checks.stolen_cpus, accounts), default=0.0)
     used = max((checks.others_cpus(one) or 0.0 for one in accounts), default=0.0)
     found = []
-    if stolen > checks.STEAL_PCT:
+    if checks.matters(stolen, cpus):
         found.append(checks.STOLEN.format(stolen))
     if used > checks.OTHERS_CPUS:
         found.append(checks.USED.format(used))

@@ -167,7 +167,7 @@ RULES = (
     Rule("incomplete", "warning", lacking, 0, 1, "1 of 6 trials were not measured"),
     Rule("failed trial", "warning", failed, 0, 1, "trial 10 failed: killed"),
     Rule("few trials", "note", finished, 5, 4, "4 trials"),
-    Rule("steal", "warning", steal, 1.0, 1.1, "up to 1.1 % of the CPU time"),
+    Rule("steal", "warning", steal, 1.0, 1.1, "up to 0.02 CPUs away"),
     Rule("other tenants unknown", "note", others, 0.0, None, "in 1 of 5 trials"),
     Rule("other tenants", "warning", others, 0.1, 0.11, "up to 0.11 CPUs"),
     Rule("emulated CPU", "note", model, "Model 1", "QEMU TCG CPU version 2.5+", "emulated"),
@@ -232,7 +232,7 @@ def test_the_worst_trial_decides() -> None:
     worst = NOTHING.model_copy(update={"steal_cpu_s": 20.0})
     quiet = [trial(number) for number in (2, 3, 4, 5)]
     (check,) = checks.examine(run(trial(1, harness=worst), *quiet))
-    assert "up to 10.0 %" in check.reason
+    assert "up to 0.20 CPUs" in check.reason
 
 
 def test_the_median_decides_whether_probe_and_kernel_disagree() -> None:

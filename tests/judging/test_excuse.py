@@ -59,7 +59,7 @@ def test_what_was_taken_may_have_been_this_containers_and_nothing_is_added() -> 
     one = found(account(steal=0.1, others=0.2), values=(0.3,))
     assert one is not None
     assert [one.low, one.high] == pytest.approx([0.3, 0.6])
-    assert "the hypervisor took up to 5.0 %" in one.reason
+    assert "the hypervisor took up to 0.10 CPUs away" in one.reason
     assert "other processes of this host used up to 0.20 CPUs" in one.reason
 
 

@@ -123,7 +123,7 @@ def _sampler(good: Sequence[TrialRecord]) -> Facts:
                                 f"{max(one.late_p99_us for one in figures):.0f}, "
                                 f"{max(one.late_max_us for one in figures):.0f} µs"),
         ("Missed", f"{missed} of {deadlines} deadlines ({100 * missed / max(1, deadlines):.2f} %)"),
-        ("Sampler's CPU", f"{median(one.cpu_pct for one in figures):.1f} % of one CPU, a reading "
+        ("Sampler's CPU", f"{median(one.cpu_pct for one in figures) / 100:.3f} CPUs, a reading "
                           f"takes {median(one.reading_p50_us for one in figures):.0f} µs"),
         ("Scheduling class", ", ".join(sorted({one.scheduling for one in figures}))),
     ]  # fmt: skip
@@ -139,10 +139,10 @@ def _harness(good: Sequence[TrialRecord]) -> Facts:
     used = [("cgbench itself", sum(one.cgbench_cpu_s for one in costs))]
     used += [("Docker's daemons", sum(daemon))] if daemon else []
     used += [("Steal", sum(one.steal_cpu_s for one in costs))]
-    facts = [(name, f"{100 * seconds / elapsed:.1f} % of one CPU") for name, seconds in used]
+    facts = [(name, f"{seconds / elapsed:.3f} CPUs") for name, seconds in used]
     others = [one.other_cpu_s for one in costs if one.other_cpu_s is not None]
     known = len(others) == len(costs)
-    share = f"{100 * sum(others) / elapsed:.1f} % of one CPU" if known else "not known"
+    share = f"{sum(others) / elapsed:.3f} CPUs" if known else "not known"
     return [*facts, ("Other processes", share), *_cpu_state(costs, elapsed)]
 
 

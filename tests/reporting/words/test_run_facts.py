@@ -43,7 +43,7 @@ def test_measuring_is_shown_with_its_lateness_and_its_cost(tmp_path: Path) -> No
     assert facts["Late: p50, p99, max"] == "11, 41, 80 µs"
     assert facts["Missed"].startswith("0 of 4")
     assert facts["Scheduling class"] == "SCHED_FIFO 50"
-    assert facts["Other processes"] == "10.0 % of one CPU"
+    assert facts["Other processes"] == "0.100 CPUs"
     assert "Docker's daemons" not in facts
     assert not {"CPU clock", "Slowed by heat", "A task waited for a CPU"} & set(facts)
 
