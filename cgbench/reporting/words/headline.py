@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cgbench.judging import excuse, verdict
+from cgbench.judging import checks, excuse, verdict
 from cgbench.judging.estimates import Point, judged, points, same_throughput
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Estimate
@@ -61,7 +61,7 @@ def sentences(of: Run) -> list[str]:
         *remarks,
         _effect(rows),
         _stalls(many, rows),
-        _docker_stats(many),
+        _docker_stats(of, many),
     ]
     return [sentence for sentence in found if sentence]
 
@@ -289,8 +289,8 @@ def _stall_ends(many: Sequence[Point]) -> tuple[tuple[Point, float], tuple[Point
     return ordered[0][1:], ordered[-1][1:]
 
 
-def _docker_stats(many: Sequence[Point]) -> str | None:
-    """Say how far `docker stats` lies from the usage counter while limits are at rest."""
+def _docker_stats(run: Run, many: Sequence[Point]) -> str | None:
+    """Say how far `docker stats` lies from the usage counter while limits are at rest, and why."""
     differences = [
         (100 * (shown / used - 1), point, shown, used)
         for point in many
@@ -308,6 +308,25 @@ def _docker_stats(many: Sequence[Point]) -> str | None:
     return (
         f"Even while limits were at rest, `docker stats` was up to {bound} off: at {point.place} "
         f"it showed {significant(shown, 3)} for {significant(used, 3)} CPUs."
+        f"{_divided_without_steal(run) if worst > 0 else ''}"
+    )
+
+
+def _divided_without_steal(run: Run) -> str:
+    """Say by how much `docker stats` shows too much since it leaves out what was stolen.
+
+    The daemon divides by the host's CPU time from /proc/stat, of which it adds up all but steal and
+    what guests used (getSystemCPUUsage in moby's daemon/stats).
+    """
+    accounts = [trial.harness for trial in run.finished if trial.harness is not None]
+    cpus = run.record.host.cpus
+    stolen = max(map(checks.stolen_cpus, accounts), default=0.0)
+    if not checks.matters(stolen, cpus) or stolen >= cpus:
+        return ""
+    more = 100 * (cpus / (cpus - stolen) - 1)
+    return (
+        f" The hypervisor took up to {stolen:.2f} of {count(cpus, 'CPU')} away in a trial, which "
+        f"`docker stats` leaves out of what it divides by: that makes {percent_bound(more)} of it."
     )
 
 
