@@ -55,6 +55,8 @@ def run(
     from cgbench.commands import session
 
     wanted = runs.wanted(names or (), results, quick=quick, trials=trials, resume=resume)
+    for line in wanted.open:
+        complain(f"note: {line}")
     begun: list[RunDirectory] = []
     measured: list[RunDirectory] = []
     try:

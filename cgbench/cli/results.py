@@ -60,6 +60,8 @@ def show(
         return
     if isinstance(found, showing.Explained):
         say(found.words)
+        if found.open:
+            say("\n" + "\n".join(f"note: {line}" for line in found.open))
         return
     from cgbench.cli import tables
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.commands.session import Session
-from cgbench.host import preconditions
+from cgbench.host import description, preconditions
+from cgbench.judging.foresight import foreseen
 from cgbench.judging.run import Run, load
 from cgbench.measuring import run as runs
 from cgbench.measuring.progress import Observer
@@ -20,9 +21,13 @@ from cgbench.spec.experiment import Experiment
 
 @dataclass(frozen=True)
 class Wanted:
-    """The experiments to measure, shortened already if `quick`, or the run to go on with."""
+    """The experiments to measure, shortened already if `quick`, or the run to go on with.
+
+    `open` is of what the runs of somebody's own files will say nothing.
+    """
 
     experiments: tuple[Experiment, ...] = ()
+    open: tuple[str, ...] = ()
     resumed: RunDirectory | None = None
     quick: bool = False
 
@@ -61,7 +66,14 @@ def wanted(
     shaped = [one.shortened() if quick else one for one in loaded]
     if trials is not None:
         shaped = [one.repeated(trials) for one in shaped]
-    return Wanted(tuple(shaped), quick=quick)
+    cpus = description.cpus()
+    noted = tuple(
+        f"{one.name}: {line}"
+        for name, one in zip(names, shaped, strict=True)
+        if name not in experiment_file.builtin_names()
+        for line in foreseen(one, cpus)
+    )
+    return Wanted(tuple(shaped), noted, quick=quick)
 
 
 def begun(wanted: Wanted, session: Session) -> Iterator[RunDirectory]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.host import description
+from cgbench.judging.foresight import foreseen
 from cgbench.judging.run import Run, load
 from cgbench.judging.unjudged import unjudged
 from cgbench.records import truth
@@ -18,10 +19,11 @@ from cgbench.spec.experiment import Experiment
 
 @dataclass(frozen=True)
 class Explained:
-    """An experiment, and what it does in words."""
+    """An experiment, what it does in words, and of what no run of it will say anything."""
 
     experiment: Experiment
     words: str
+    open: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return the experiment as plain data."""
@@ -55,8 +57,10 @@ def show(name: str, results: Path) -> Explained | Figures | TruthTable:
     if table is not None and (Path(name).exists() or not _is_run(name, results)):
         return truth.read(table)
     if known or not _is_run(name, results):
-        loaded = experiment_file.load(name)
-        return Explained(loaded, experiment_file.explain(loaded, description.cpus()))
+        loaded, cpus = experiment_file.load(name), description.cpus()
+        return Explained(
+            loaded, experiment_file.explain(loaded, cpus), tuple(foreseen(loaded, cpus))
+        )
     return Figures(load(find_run(name, results)))
 
 

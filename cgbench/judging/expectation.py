@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cgbench.spec.conversions import bandwidth
+from cgbench.spec.experiment import Container
 from cgbench.spec.option import Settings
 from cgbench.spec.reach import REACHED, Reach, in_bytes
 from cgbench.units import parse_cpu_list
@@ -40,6 +41,19 @@ class Load:
     def reach(self) -> Reach:
         """What it comes up to in time."""
         return Reach(self.settings, self.size, self.tasks, self.tasks_let_in, self.exit_status)
+
+
+def load_of(spec: Container, settings: Settings, tasks_let_in: int, probe: str | None) -> Load:
+    """Return what a container of an experiment tries to use, by what its probe does."""
+    return Load(
+        settings=settings,
+        workers=spec.workers if probe == "spin" else None,
+        size=spec.size,
+        tasks=spec.count,
+        tasks_let_in=tasks_let_in,
+        exit_status=spec.count,
+        grouped=spec.group,
+    )
 
 
 @dataclass(frozen=True)

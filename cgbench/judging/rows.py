@@ -14,13 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from cgbench.judging.container_data import ContainerData, steady_window
-from cgbench.judging.expectation import Load, Situation
+from cgbench.judging.expectation import Situation, load_of
 from cgbench.judging.intervals import error_pct
 from cgbench.judging.settling import time_to_effect
 from cgbench.judging.steady import extremes, off_mask_ms, off_mask_pct, set_cpus_used, steady
 from cgbench.records.run import Row, RunRecord
 from cgbench.records.trial import Phase, TrialRecord
-from cgbench.spec.experiment import Container
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.option import Settings
 from cgbench.spec.options import option
@@ -67,7 +66,7 @@ def situations(run: RunRecord, trial: TrialRecord) -> Iterator[tuple[Phase, Situ
             Situation(
                 {
                     role: replace(
-                        _load(one, in_force[role], let_in.get(role, 0), kinds[role]),
+                        load_of(one, in_force[role], let_in.get(role, 0), kinds[role]),
                         usable=usable.get(role),
                     )
                     for role, one in specs.items()
@@ -112,18 +111,6 @@ def _rows(
             error_pct=None if expected is None else error_pct(value, expected),
             n_samples=n_samples,
         )
-
-
-def _load(spec: Container, settings: Settings, tasks_let_in: int, probe: str | None) -> Load:
-    return Load(
-        settings=settings,
-        workers=spec.workers if probe == "spin" else None,
-        size=spec.size,
-        tasks=spec.count,
-        tasks_let_in=tasks_let_in,
-        exit_status=spec.count,
-        grouped=spec.group,
-    )
 
 
 def _measured(

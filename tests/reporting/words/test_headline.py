@@ -88,13 +88,11 @@ def test_docker_stats_that_show_too_much_beside_steal_have_their_reason(
     ])  # fmt: skip
     said = next(one for one in headline.sentences(load(directory)) if "docker stats" in one)
     assert "was up to 12 % off" in said
-    assert (
-        said.endswith(
-            "The hypervisor took up to 0.20 of 2 CPUs away in a trial, which `docker stats` leaves out "
-            "of what it divides by: that makes 12 % of it."
-        )
-        == told
+    why = (
+        "The hypervisor took up to 0.20 of 2 CPUs away in a trial, which `docker stats` leaves "
+        "out of what it divides by: that makes 12 % of it."
     )
+    assert said.endswith(why) == told
 
 
 def test_periods_have_one_throughput_and_growing_stalls(tmp_path: Path) -> None:
