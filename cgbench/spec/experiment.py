@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from cgbench.errors import CgbenchError, ExperimentError
+from cgbench.errors import CgbenchError, ExperimentError, OptionError
 from cgbench.spec import workload as workloads
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.fields import (
@@ -27,14 +29,18 @@ from cgbench.spec.fields import (
     Title,
     Via,
     Whole,
+    says,
     short_enough,
     shown_as_it_is,
 )
 from cgbench.spec.metrics import Band
 from cgbench.spec.model import Model
 from cgbench.spec.option import Settings, Value
-from cgbench.spec.options import option
+from cgbench.spec.options import OPTIONS, option
+from cgbench.spec.toml_text import toml
 from cgbench.units import NS_PER_S
+
+V = TypeVar("V")
 
 MOST_CHANGES = 10_000
 """How many changes one experiment may make in a trial."""
@@ -43,6 +49,19 @@ MOST_TRIALS = 100_000
 """How many trials one experiment may stand for; each birth with options of its own is one."""
 
 _MOST_CONTAINERS = 64
+
+
+def bare_names(settings: Mapping[str, V]) -> Mapping[str, V]:
+    """Return settings with the names of options as the registry has them, without dashes.
+
+    An option that is there twice, spelled both ways, is an error.
+    """
+    named = {name.removeprefix("--"): value for name, value in settings.items()}
+    if len(named) < len(settings):
+        raise PydanticCustomError("twice", "names an option twice, with dashes and without")
+    return named
+
+
 _Memory = Annotated[Size, Field(ge=0, le=MOST_MEMORY)]
 _Scratch = Annotated[Size, Field(ge=2**20, le=MOST_SCRATCH)]
 _Attribute = Annotated[str, Field(pattern=r"^[a-z][a-z_]*$", max_length=60)]
@@ -69,49 +88,94 @@ class Precondition(StrEnum):
 
 
 class Container(Model):
-    """One container of an experiment.
+    """One container of an experiment."""
 
-    `memory` and `pids` are caps for the host's safety, part of no measurement; `options` are set
-    at birth and may replace them. `size` is how many bytes a memory workload goes through, `count`
-    how many tasks a forking one wants, `pace` the time between its attempts or wake-ups.
-    `group` puts it below a parent cgroup that caps the memory of all containers in it.
-    """
-
-    role: Name
-    workload: Name
-    workers: Annotated[Whole, Field(ge=1, le=256)] = 1
-    memory: Annotated[Size, Field(ge=6 * 2**20, le=MOST_MEMORY)] = 256 * 2**20
-    pids: Annotated[Whole, Field(ge=4, le=4096)] = 64
-    size: _Memory = 0
-    count: Annotated[Whole, Field(ge=0, le=4096)] = 0
-    pace: Pause | None = None
-    group: Annotated[bool, Field(strict=True)] = False
-    options: Mapping[str, Value] = Field(default_factory=dict)
+    role: Annotated[Name, says("What steps and reports call it.", "worker")]
+    workload: Annotated[Name, says("The program in it, one of `workloads/`.", "spin")]
+    workers: Annotated[Whole, Field(ge=1, le=256), says("How many workers the program has.", 2)] = 1
+    memory: Annotated[
+        Size,
+        Field(ge=6 * 2**20, le=MOST_MEMORY),
+        says("A cap for the host's safety, part of no measurement.", "256m"),
+    ] = 256 * 2**20
+    pids: Annotated[
+        Whole, Field(ge=4, le=4096), says("Such a cap on the number of its tasks.", 64)
+    ] = 64
+    size: Annotated[
+        _Memory, says("How many bytes a memory workload goes through, or wants.", "96m")
+    ] = 0
+    count: Annotated[
+        Whole,
+        Field(ge=0, le=4096),
+        says("How many tasks a forking workload wants; the exit status of `end`.", 40),
+    ] = 0
+    pace: Annotated[
+        Pause | None, says("The time between a workload's attempts, chunks or wake-ups.", "10ms")
+    ] = None
+    group: Annotated[
+        bool,
+        Field(strict=True),
+        says("Whether it lies below a parent cgroup that caps the memory of all such.", True),
+    ] = False
+    options: Annotated[
+        Mapping[str, Value],
+        AfterValidator(bare_names),
+        says("Options that it is born with, which may replace its caps.", {"cpuset-cpus": "0"}),
+    ] = Field(default_factory=dict)
 
 
 class Step(Model):
-    """One or many entries of the schedule.
+    """One or many entries of the schedule."""
 
-    `set` names options and their values. Where a value is a list, the step stands for as many
-    steps as the list is long, and every other list in it must be as long; `repeat` walks the
-    list so many times. `fit_host` leaves out values that ask for more CPUs than the host has,
-    which otherwise are an error. `rewrite` makes the same change again and again at that pace
-    while the phase is held. `note` distinguishes phases with the same value; `scheduler` sets the
-    scratch device's first. `may_end` says that a container may end in this phase: that is then
-    a result and not a failure. A step that `prepares` the next is no evidence of anything.
-    """
-
-    set: Annotated[Mapping[str, Value | tuple[Value, ...]], Field(min_length=1)]
-    hold: Hold
-    via: Via = "update"
-    role: Name | None = None
-    fit_host: Annotated[bool, Field(strict=True)] = False
-    repeat: Annotated[Whole, Field(ge=1, le=1000)] = 1
-    rewrite: Annotated[Duration, Field(ge=1_000_000), AfterValidator(short_enough)] | None = None
-    may_end: Annotated[bool, Field(strict=True)] = False
-    prepares: Annotated[bool, Field(strict=True)] = False
-    note: Annotated[str, Field(max_length=40), AfterValidator(shown_as_it_is)] | None = None
-    scheduler: Scheduler | None = None
+    set: Annotated[
+        Mapping[str, Value | tuple[Value, ...]],
+        Field(min_length=1),
+        AfterValidator(bare_names),
+        says(
+            "Options and their values. Where a value is a list, the step stands for as many steps "
+            "as the list is long, and every other list in it must be as long.",
+            {"cpu-quota": [20000, 50000]},
+        ),
+    ]
+    hold: Annotated[Hold, says("How long each value is held and measured.", "6s")]
+    via: Annotated[
+        Via,
+        says(
+            "How it is set: by `docker update`, by `docker run` on new containers, or written to "
+            "the kernel's file past Docker.",
+            "run",
+        ),
+    ] = "update"
+    role: Annotated[
+        Name | None, says("Whose options are set; without it the first container's.", "worker")
+    ] = None
+    fit_host: Annotated[
+        bool,
+        Field(strict=True),
+        says("Leave out values that ask for more CPUs than there are: else an error.", True),
+    ] = False
+    repeat: Annotated[
+        Whole, Field(ge=1, le=1000), says("How many times the lists are walked.", 2)
+    ] = 1
+    rewrite: Annotated[
+        Annotated[Duration, Field(ge=1_000_000), AfterValidator(short_enough)] | None,
+        says("Make the same change again and again at this pace while it is held.", "100ms"),
+    ] = None
+    may_end: Annotated[
+        bool,
+        Field(strict=True),
+        says("A container may end meanwhile: that is then a result and not a failure.", True),
+    ] = False
+    prepares: Annotated[
+        bool, Field(strict=True), says("It only prepares the next, and is no evidence.", True)
+    ] = False
+    note: Annotated[
+        Annotated[str, Field(max_length=40), AfterValidator(shown_as_it_is)] | None,
+        says("What distinguishes it from other steps with the same value.", "one worker"),
+    ] = None
+    scheduler: Annotated[
+        Scheduler | None, says("The I/O scheduler that the scratch device gets first.", "bfq")
+    ] = None
 
     @property
     def changes(self) -> int:
@@ -124,12 +188,19 @@ class Step(Model):
         lists = {name: value for name, value in self.set.items() if isinstance(value, tuple)}
         lengths = {len(values) for values in lists.values()}
         if len(lengths) > 1:
+            alike = {name: values[: min(lengths)] for name, values in lists.items()}
             raise ExperimentError(
                 f"set: lists of different lengths: {', '.join(sorted(lists))}",
-                "Lists in one step are walked together; make them equally long.",
+                "Lists in one step are walked together; make them equally long. "
+                f"For example: set = {toml(alike)}",
             )
         if lengths == {0}:
-            raise ExperimentError(f"set: nothing in {', '.join(sorted(lists))}", "Add a value.")
+            first = min(lists)
+            right = {first: [option(first).example]} if first in OPTIONS else {}
+            raise ExperimentError(
+                f"set: nothing in {', '.join(sorted(lists))}",
+                f"Add a value. For example: set = {toml(right)}",
+            )
         length = lengths.pop() if lengths else 1
         return [
             {
@@ -141,10 +212,14 @@ class Step(Model):
 
 
 class Sampling(Model):
-    """How often interface files are read: `fast_hz` for those under change, else `slow_hz`."""
+    """How often interface files are read."""
 
-    fast_hz: Annotated[Whole, Field(ge=1, le=2000)] = 1000
-    slow_hz: Annotated[Whole, Field(ge=1, le=100)] = 10
+    fast_hz: Annotated[
+        Whole, Field(ge=1, le=2000), says("Readings a second of files under change.", 1000)
+    ] = 1000
+    slow_hz: Annotated[
+        Whole, Field(ge=1, le=100), says("Readings a second of all others; divides fast_hz.", 10)
+    ] = 10
 
     @model_validator(mode="after")
     def _slow_divides_fast(self) -> Sampling:
@@ -162,65 +237,114 @@ class Sampling(Model):
 class Quick(Model):
     """What `--quick` changes."""
 
-    trials: Annotated[Whole, Field(ge=1, le=1000)] = 2
-    hold: Annotated[Hold, Field(json_schema_extra={"default": "2s"})] = 2 * NS_PER_S
+    trials: Annotated[Whole, Field(ge=1, le=1000), says("Number of trials.", 2)] = 2
+    hold: Annotated[
+        Hold,
+        Field(json_schema_extra={"default": "2s"}),
+        says("What replaces every longer hold time.", "2s"),
+    ] = 2 * NS_PER_S
 
 
 class Verify(Model):
-    """How `cgbench verify` judges by this experiment: which options, by which metric, within what.
+    """How `cgbench verify` judges by this experiment: by which metric, within what."""
 
-    `metric` is that of the container whose option is changed, and `otherwise` takes its place
-    where the kernel does not count what it is made of; without one, it is the metric that shows
-    what the option does, if there is any. `band` replaces the metric's own. `needs` is what the
-    host must have for the workload to show an effect, though the experiment itself runs without.
-    `hold` replaces every longer hold time. `containers` and `steps` take the place of the
-    experiment's own, so that other values are tried than its sweep has.
-    """
-
-    options: Annotated[tuple[Name, ...], Field(min_length=1, max_length=64)]
-    metric: MetricName | None = None
-    otherwise: MetricName | None = None
-    needs: tuple[Precondition, ...] = ()
-    band: Band | None = None
-    hold: Annotated[Hold, Field(json_schema_extra={"default": "1s"})] = NS_PER_S
-    advice: Title | None = None
-    containers: Annotated[tuple[Container, ...], Field(max_length=_MOST_CONTAINERS)] = ()
-    steps: tuple[Step, ...] = ()
+    options: Annotated[
+        tuple[Name, ...],
+        Field(min_length=1, max_length=64),
+        says("The options that it judges.", ["cpu-quota"]),
+    ]
+    metric: Annotated[
+        MetricName | None,
+        says(
+            "What the container whose option is changed is judged by; without it, the metric that "
+            "shows what the option does, if there is any.",
+            "cpus_used",
+        ),
+    ] = None
+    otherwise: Annotated[
+        MetricName | None,
+        says("What takes its place where the kernel does not count that.", "probe_cpus"),
+    ] = None
+    needs: Annotated[
+        tuple[Precondition, ...],
+        says("What a host must have for an effect to show, though it runs without.", ["bfq"]),
+    ] = ()
+    band: Annotated[Band | None, says("What replaces the metric's own band.", {"pct": 2.0})] = None
+    hold: Annotated[
+        Hold,
+        Field(json_schema_extra={"default": "1s"}),
+        says("What replaces every longer hold time.", "1s"),
+    ] = NS_PER_S
+    advice: Annotated[
+        Title | None,
+        says("The next move, told where a limit does not hold.", "Read the file back."),
+    ] = None
+    containers: Annotated[
+        tuple[Container, ...],
+        Field(max_length=_MOST_CONTAINERS),
+        says("Containers in place of the experiment's own."),
+    ] = ()
+    steps: Annotated[
+        tuple[Step, ...], says("Steps in its place, so that other values are tried.")
+    ] = ()
 
 
 class Gate(Model):
     """By which metrics two runs are compared; those too noisy for a verdict are left out."""
 
-    metrics: Annotated[tuple[MetricName, ...], Field(min_length=1, max_length=64)]
+    metrics: Annotated[
+        tuple[MetricName, ...],
+        Field(min_length=1, max_length=64),
+        says("The metrics, some of `cgbench show RUN`.", ["cpus_used", "stall_p99_ms"]),
+    ]
 
 
 class Experiment(Model):
     """An experiment as its file states it.
 
-    `device` is the size of a scratch block device that workloads may overwrite, `scheduler` its
-    I/O scheduler with `scheduler_attributes` of its own; `swap` is the size of a scratch swap;
-    `group` caps the memory of the parent cgroup of all containers that say `group = true`. All
-    are given back after each trial.
+    Scratch device, swap and group are given back after each trial.
     """
 
-    name: Name
-    title: Title
-    question: Title
-    option: Name
-    requires: tuple[Precondition, ...] = ()
-    trials: Annotated[Whole, Field(ge=1, le=1000)] = 5
-    warmup: Annotated[Pause, Field(json_schema_extra={"default": "0.5s"})] = NS_PER_S // 2
-    sampling: Sampling = Sampling()
-    quick: Quick = Quick()
-    verify: Verify | None = None
-    gate: Gate | None = None
-    device: _Scratch | None = None
-    scheduler: Scheduler = "bfq"
-    scheduler_attributes: Mapping[_Attribute, Whole] = Field(default_factory=dict)
-    swap: _Scratch | None = None
-    group: _Memory | None = None
-    containers: Annotated[tuple[Container, ...], Field(min_length=1, max_length=_MOST_CONTAINERS)]
-    steps: Annotated[tuple[Step, ...], Field(min_length=1)]
+    name: Annotated[Name, says("What it is called, also in paths.", "my-sweep")]
+    title: Annotated[Title, says("What it does, in a few words.", "My quotas, one by one")]
+    question: Annotated[Title, says("The question that it answers.", "Does my quota hold?")]
+    option: Annotated[Name, says("The option of Docker that it is about.", "cpu-quota")]
+    requires: Annotated[
+        tuple[Precondition, ...], says("What a host must have for it to run.", ["two-cpus"])
+    ] = ()
+    trials: Annotated[
+        Whole,
+        Field(ge=1, le=1000),
+        says("How often its steps are walked, each time in new containers.", 5),
+    ] = 5
+    warmup: Annotated[
+        Pause,
+        Field(json_schema_extra={"default": "0.5s"}),
+        says("The time between the start of its containers and the first step.", "500ms"),
+    ] = NS_PER_S // 2
+    sampling: Annotated[Sampling, says("How often the kernel's files are read.")] = Sampling()
+    quick: Annotated[Quick, says("How it is shorter with `--quick`.")] = Quick()
+    verify: Annotated[Verify | None, says("How `cgbench verify` judges by it.")] = None
+    gate: Annotated[Gate | None, says("By which metrics runs of it are compared.")] = None
+    device: Annotated[
+        _Scratch | None,
+        says("The size of a scratch block device, which workloads may overwrite.", "256m"),
+    ] = None
+    scheduler: Annotated[Scheduler, says("The I/O scheduler of that device.", "bfq")] = "bfq"
+    scheduler_attributes: Annotated[
+        Mapping[_Attribute, Whole], says("Attributes of that scheduler.", {"low_latency": 0})
+    ] = Field(default_factory=dict)
+    swap: Annotated[_Scratch | None, says("The size of a scratch swap.", "256m")] = None
+    group: Annotated[
+        _Memory | None,
+        says("Caps the memory of the parent of all containers with `group = true`.", "128m"),
+    ] = None
+    containers: Annotated[
+        tuple[Container, ...],
+        Field(min_length=1, max_length=_MOST_CONTAINERS),
+        says("The containers, all started together."),
+    ]
+    steps: Annotated[tuple[Step, ...], Field(min_length=1), says("What is changed, in this order.")]
 
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:
@@ -233,7 +357,7 @@ class Experiment(Model):
     def _check(self) -> None:
         # Workloads are looked for where a file is loaded: a stored run needs no installed ones.
         with at("option"):
-            option(self.option)
+            _known(self.option)
         for name in self.verify.options if self.verify else ():
             with at("verify.options"):
                 option(name)
@@ -243,7 +367,7 @@ class Experiment(Model):
         for index, container in enumerate(self.containers, 1):
             with at(f"containers.{index}"):
                 for name, value in container.options.items():
-                    option(name).check(value)
+                    _checked("options", name, value)
         _few_enough(sum(step.changes for step in self.steps), MOST_CHANGES, "changes")
         births = sum(step.changes for step in self.steps if step.via == "run")
         _few_enough(self.trials * max(1, births), MOST_TRIALS, "trials")
@@ -251,11 +375,12 @@ class Experiment(Model):
             with at(f"steps.{index}"):
                 if step.role is not None and step.role not in roles:
                     raise ExperimentError(
-                        f"no container has the role {step.role}", f"Roles: {', '.join(roles)}."
+                        f"no container has the role {step.role}",
+                        f'Roles: {", ".join(roles)}. For example: role = "{roles[0]}"',
                     )
                 for values in step.unrolled():
                     for name, value in values.items():
-                        option(name).check(value)
+                        _checked("set", name, value)
         if self.verify is not None and (self.verify.containers or self.verify.steps):
             with at("verify"):
                 self._as_verified(self.verify)._check()
@@ -321,6 +446,29 @@ class Experiment(Model):
             for step in self.steps
         )
         return self.model_copy(update={"trials": trials, "steps": steps})
+
+
+def _known(name: str) -> None:
+    """Raise OptionError, which names a line that is right, unless there is such an option."""
+    try:
+        option(name)
+    except OptionError as error:
+        near = difflib.get_close_matches(name.removeprefix("--"), OPTIONS, 1)
+        right = near[0] if near else "cpu-quota"
+        raise OptionError(
+            error.message, f'{error.advice} For example: option = "{right}"'
+        ) from None
+
+
+def _checked(key: str, name: str, value: Value) -> None:
+    """Raise OptionError, which names a line that is right, unless a value is one of its option."""
+    try:
+        option(name).check(value)
+    except OptionError as error:
+        near = difflib.get_close_matches(name, OPTIONS, 1)
+        known = name if name in OPTIONS else near[0] if near else "cpu-quota"
+        right = toml({known: OPTIONS[known].example})
+        raise OptionError(error.message, f"{error.advice} For example: {key} = {right}") from None
 
 
 def _few_enough(number: int, most: int, what: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -11,17 +12,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cgbench.errors import ExperimentError
-from cgbench.spec import judged, toml_file, workload
-from cgbench.spec.experiment import Container, Experiment, Gate, Quick, Sampling, Step, Verify, at
-from cgbench.spec.metrics import PER_PERIOD, Band
-from cgbench.spec.model import Model
+from cgbench.errors import ExperimentError, WorkloadError
+from cgbench.spec import example, judged, toml_file, workload
+from cgbench.spec.experiment import Experiment, at
+from cgbench.spec.metrics import PER_PERIOD
 from cgbench.spec.option import written
 from cgbench.spec.schedule import planned
 from cgbench.units import format_duration
 from cgbench.wording import count
 
 _LONGEST_KEY = 60
+# What people write who want a program of their own.
+_PROGRAMS = ("image", "command", "cmd", "entrypoint", "args")
 
 
 @functools.cache
@@ -63,7 +65,7 @@ def _built_in(name: str) -> Experiment:
 
 def parse(text: str, origin: str) -> Experiment:
     """Parse and check the text of an experiment file; `origin` names it in errors."""
-    document = toml_file.parse(text, origin, ExperimentError)
+    document = _document(text, origin)
     _check_band(document, origin)
     try:
         found = Experiment.model_validate(document)
@@ -73,10 +75,33 @@ def parse(text: str, origin: str) -> Experiment:
     for key, containers in (("containers", found.containers), ("verify.containers", own)):
         for number, container in enumerate(containers, 1):
             with at(f"{origin}: {key}.{number}"):
-                workload.load(container.workload)
+                _loaded(container.workload)
     with at(origin):
         judged.check(found)
     return found
+
+
+def _document(text: str, origin: str) -> dict[str, Any]:
+    """Parse a text; an error of its syntax shows the line as it might be meant."""
+    try:
+        return toml_file.parse(text, origin, ExperimentError)
+    except ExperimentError as error:
+        number = re.search(r"\(at line (\d+),", error.message)
+        lines = text.splitlines()
+        if number is None or int(number[1]) > len(lines):
+            raise
+        right = example.of_line(lines[int(number[1]) - 1])
+        raise ExperimentError(error.message, example.shown(error.advice, right)) from None
+
+
+def _loaded(name: str) -> None:
+    """Raise WorkloadError, which names a line that is right, unless there is such a workload."""
+    try:
+        workload.load(name)
+    except WorkloadError as error:
+        near = difflib.get_close_matches(name, workload.names(workload.directory()), 1)
+        right = f'workload = "{near[0] if near else "spin"}"'
+        raise WorkloadError(error.message, example.shown(error.advice, right)) from None
 
 
 def _check_band(document: Mapping[str, Any], origin: str) -> None:
@@ -102,37 +127,40 @@ def _explained(error: ValidationError, origin: str) -> ExperimentError:
         first["msg"] = "should be a finite number, a text or a list of these"
     where = ".".join(str(part + 1 if isinstance(part, int) else part) for part in location)
     if first["type"] == "too_short":
-        return ExperimentError(f"{origin}: {where} is empty", "Give it at least one entry.")
+        return ExperimentError(
+            f"{origin}: {where} is empty",
+            example.shown("Give it at least one entry.", example.line(first["loc"])),
+        )
     if first["type"] == "extra_forbidden":
-        key = str(location[-1])
-        near = difflib.get_close_matches(key, _keys_beside(location), 1)
-        advice = f"Did you mean {near[0]}?" if near else "Remove it."
+        key, known = str(location[-1]), example.keys(location)
+        near = difflib.get_close_matches(key, known, 1)
+        if near:
+            right = example.line([*location[:-1], near[0]])
+            advice = example.shown(f"Did you mean {near[0]}?", right)
+        elif key in _PROGRAMS and "workload" in known:
+            advice = example.shown(
+                "Programs are workloads, of the files in workloads/.", example.of_key("workload")
+            )
+        else:
+            advice = example.shown(
+                f"Remove it. Keys there: {', '.join(known)}.", example.first_key(location)
+            )
         return ExperimentError(f"{origin}: unknown key {where}", advice)
     if first["type"] == "missing":
-        return ExperimentError(f"{origin}: {where} is missing", f"Add the key {first['loc'][-1]}.")
+        advice = example.shown(f"Add the key {first['loc'][-1]}.", example.line(first["loc"]))
+        return ExperimentError(f"{origin}: {where} is missing", advice)
     message, _, advice = first["msg"].removeprefix("Value error, ").partition("\n")
     place = f"{where}: " if where else ""
     got = "" if first["type"] == "value_error" else f" (got {toml_file.shortened(first['input'])})"
+    if "For example: " not in advice:
+        # What the experiment itself complains of may have one already.
+        advice = example.shown(advice or None, example.line(first["loc"])) or ""
     return ExperimentError(f"{origin}: {place}{message}{got}", advice or None)
 
 
 def _brief(part: int | str) -> int | str:
     """Return one part of a place, without the rest of a key that is too long to be one."""
     return part if isinstance(part, int) or len(part) <= _LONGEST_KEY else part[:_LONGEST_KEY] + "…"
-
-
-def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    models: dict[str, type[Model]] = {
-        "containers": Container,
-        "steps": Step,
-        "sampling": Sampling,
-        "quick": Quick,
-        "verify": Verify,
-        "band": Band,
-        "gate": Gate,
-    }
-    tables = [models[str(part)] for part in location[:-1] if part in models]
-    return list((tables[-1] if tables else Experiment).model_fields)
 
 
 def json_schema() -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -23,6 +23,11 @@ MOST_MEMORY = 2**46
 
 MOST_SCRATCH = 2**40
 """1 TiB: the largest scratch device or swap."""
+
+
+def says(description: str, example: object = None) -> Any:
+    """Return what a key of a file is, and a value for an example where there is a short one."""
+    return Field(description=description, examples=None if example is None else [example])
 
 
 def _duration(value: object) -> object:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from cgbench.spec.fields import Whole
+from cgbench.spec.fields import Whole, says
 from cgbench.spec.model import Model
 
 Worse = Literal["lower", "higher", "either"]
@@ -34,16 +34,28 @@ SLOWEST_TIMER_HZ = 100
 class Band(Model):
     """How far a value may lie from what is expected, all parts added up; empty is exactly.
 
-    `pct` is of the expected value. `ticks_per_worker` is CPU time in timer ticks, for each worker
-    that can run at once, and for the whole steady window: the kernel notices an overrun at a
-    tick, and takes it back in the following periods. `pages_per_cpu` is what a memory counter may
-    lag behind, and `pages_per_cpu_above` by how much it may pass the value, null for as much.
+    The kernel notices an overrun at a timer tick, and takes it back in the following periods.
     """
 
-    pct: Annotated[float, Field(ge=0, le=100)] = 0.0
-    ticks_per_worker: Annotated[float, Field(ge=0)] = 0.0
-    pages_per_cpu: Annotated[Whole, Field(ge=0)] = 0
-    pages_per_cpu_above: Annotated[Whole, Field(ge=0)] | None = None
+    pct: Annotated[
+        float, Field(ge=0, le=100), says("A part of the expected value, in percent.", 2.0)
+    ] = 0.0
+    ticks_per_worker: Annotated[
+        float,
+        Field(ge=0),
+        says(
+            "CPU time in timer ticks, for each worker that can run at once, and for the whole "
+            "steady window.",
+            1.0,
+        ),
+    ] = 0.0
+    pages_per_cpu: Annotated[
+        Whole, Field(ge=0), says("What a memory counter may lag behind.", 64)
+    ] = 0
+    pages_per_cpu_above: Annotated[
+        Annotated[Whole, Field(ge=0)] | None,
+        says("By how much it may pass the value; without it, by as much.", 32),
+    ] = None
 
     @model_validator(mode="before")
     @classmethod

@@ -190,7 +190,10 @@ def integer(value: Value) -> int:
     """Return a whole number. Raises ValueError where `value` is not one."""
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise ValueError("not a whole number")
-    return int(value)
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError(f"not a whole number: {value!r}") from None
 
 
 def cpu_list(value: Value) -> str:

@@ -160,13 +160,15 @@ def test_an_unknown_key_is_named_with_the_nearest(
 ) -> None:
     error = complaint(with_change(old, new))
     assert error.message == f"mine.toml: unknown key {key}"
-    assert error.advice == f"Did you mean {nearest}?"
+    said, _, right = (error.advice or "").partition(" For example: ")
+    assert said == f"Did you mean {nearest}?"
+    assert right.startswith(f"{nearest} = ")
 
 
 def test_an_unknown_key_like_no_other_is_to_be_removed() -> None:
     error = complaint(with_change("title =", "xyz = 1\ntitle ="))
     assert error.message == "mine.toml: unknown key xyz"
-    assert error.advice == "Remove it."
+    assert (error.advice or "").startswith("Remove it. Keys there: name, title, question, ")
 
 
 @pytest.mark.parametrize("key", ["name", "title", "question", "option"])
@@ -231,11 +233,12 @@ def test_a_wrong_value_gets_one_line_that_names_file_and_key(
 
 
 def test_what_is_unknown_is_refused_with_the_nearest_or_all_names() -> None:
-    assert complaint(with_change('"spin"', '"spinn"')).advice == "Did you mean spin?"
-    assert (
-        complaint(with_change("{ cpu-quota", "{ cpu-qouta")).advice == "Did you mean --cpu-quota?"
-    )
-    assert complaint(with_change('"2s"', '"2s"\nrole = "wroker"')).advice == "Roles: worker."
+    for old, new, advice in (
+        ('"spin"', '"spinn"', "Did you mean spin? "),
+        ("{ cpu-quota", "{ cpu-qouta", "Did you mean --cpu-quota? "),
+        ('"2s"', '"2s"\nrole = "wroker"', "Roles: worker. "),
+    ):
+        assert (complaint(with_change(old, new)).advice or "").startswith(advice)
 
 
 @pytest.mark.parametrize(
@@ -345,6 +348,16 @@ def schema() -> dict[str, Any]:
 def test_the_schema_file_is_in_step_with_the_models() -> None:
     current = json.dumps(experiment_file.json_schema(), indent=2) + "\n"
     assert SCHEMA_FILE.read_text() == current, f"run: {REGENERATE}"
+
+
+def test_every_key_is_described_and_the_short_ones_have_an_example() -> None:
+    models = [schema(), *schema()["$defs"].values()]
+    keys = {name: key for one in models for name, key in one.get("properties", {}).items()}
+    assert len(keys) > 40
+    assert [name for name, key in keys.items() if not key.get("description")] == []
+    assert {name for name, key in keys.items() if "examples" not in key} == {
+        "sampling", "quick", "verify", "gate", "containers", "steps",
+    }  # fmt: skip
 
 
 def test_the_schema_is_a_valid_schema() -> None:

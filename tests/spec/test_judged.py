@@ -90,9 +90,11 @@ def test_a_file_names_a_metric_and_a_band_of_its_own_for_its_options_only() -> N
          "mine.toml: verify.band.pages_per_cpu: cpus_used is in CPUs, and this is for bytes",
          "Leave it out; pct is of the expected value."),
         ('[verify]\noptions = ["cpu-quota"]\nband = { pcts = 4 }',
-         "mine.toml: unknown key verify.band.pcts", "Did you mean pct?"),
+         "mine.toml: unknown key verify.band.pcts",
+         "Did you mean pct? For example: band = { pct = 2.0 }"),
         ('[gate]\nmetric = ["cpus_used"]',
-         "mine.toml: unknown key gate.metric", "Did you mean metrics?"),
+         "mine.toml: unknown key gate.metric",
+         'Did you mean metrics? For example: metrics = ["cpus_used", "stall_p99_ms"]'),
     ],
 )  # fmt: skip
 def test_what_cannot_be_judged_is_refused_when_the_file_is_read(

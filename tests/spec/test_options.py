@@ -105,7 +105,7 @@ BAD: list[tuple[str, Value, str]] = [
     ("cpu-quota", 0, "is below 1000"),
     ("cpu-quota", -2, "is below 1000"),
     ("cpu-quota", 1000.5, "not a whole number"),
-    ("cpu-quota", "lots", "invalid literal"),
+    ("cpu-quota", "lots", "not a whole number"),
     ("cpu-quota", math.nan, "not a whole number"),
     ("cpu-quota", math.inf, "not a whole number"),
     ("cpu-period", 999, "is below 1000"),

@@ -147,7 +147,10 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         edited("title", "titel"), "FILE: unknown key titel\nDid you mean title?",
     ),
     "a key with a line end in it": (
-        GOOD.encode() + b'"a\\nb" = 1\n', "FILE: unknown key steps.1.a b\nRemove it.",
+        GOOD.encode() + b'"a\\nb" = 1\n',
+        "FILE: unknown key steps.1.a b\nRemove it. Keys there: set, "
+        "hold, via, role, fit_host, repeat, rewrite, may_end, prepares, note, scheduler. For "
+        "example: set = { cpu-quota = [20000, 50000] }",
     ),
     "a misspelt key in a table": (
         GOOD.encode() + b'holdd = "1s"\n', "FILE: unknown key steps.1.holdd\nDid you mean hold?",
@@ -184,6 +187,35 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     ),
 }  # fmt: skip
 
+RIGHT: dict[str, str] = {
+    "empty": 'name = "my-sweep"',
+    "no value": 'title = "My quotas, one by one"',
+    "an open quote": 'title = "My quotas, one by one"',
+    "a NUL": 'title = "My quotas, one by one"',
+    "no number": "set = { cpu-quota = 30000 }",
+    "infinity": "set = { cpu-quota = 30000 }",
+    "a value below the domain": "set = { cpu-quota = 30000 }",
+    "a date": "set = { cpu-quota = 30000 }",
+    "a table for a value": "set = { cpu-quota = 30000 }",
+    "no values": "set = { cpu-quota = [30000] }",
+    "nothing set": "set = { cpu-quota = [20000, 50000] }",
+    "more CPUs than any kernel has": 'set = { cpus = "0.5" }',
+    "a policy's count that is no number": 'set = { restart = "on-failure:3" }',
+    "a name that is a number": 'name = "my-sweep"',
+    "a name in capitals": 'name = "my-sweep"',
+    "a title that is a long list": 'title = "My quotas, one by one"',
+    "a misspelt key": 'title = "My quotas, one by one"',
+    "a misspelt key in a table": 'hold = "6s"',
+    "a short hold": 'hold = "6s"',
+    "a word for a hold": 'hold = "6s"',
+    "a hold longer than any clock": 'hold = "6s"',
+    "a role that is a list": 'role = "worker"',
+    "a workload elsewhere": 'workload = "spin"',
+    "one table of containers": "[[containers]]",
+    "a band that is no number": "band = { pct = 2.0 }",
+}
+"""The lines that are shown as right beside some of these."""
+
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_it_is_refused_by_the_words(name: str, tmp_path: Path) -> None:
@@ -192,6 +224,8 @@ def test_it_is_refused_by_the_words(name: str, tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(CgbenchError) as caught:
         experiment_file.load(str(path))
+    if name in RIGHT:
+        message += f"{' ' if chr(10) in message else chr(10)}For example: {RIGHT[name]}"
     assert str(caught.value).replace(str(path), "FILE") == message
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from cgbench.spec.toml_text import toml
 from cgbench.units import format_size
 from tests.docs.reference.markdown import code, codes, paragraphs, table
 
@@ -54,7 +55,16 @@ def section(
     if mode == "serialization":
         text = re.sub(r"\bNone\b", "null", paragraphs(model)).replace("False", "false")
         return f"{text}\n\n{table(('key', 'value'), [row[:2] for row in rows])}"
-    return f"{paragraphs(model)}\n\n{table(('key', 'value', 'default'), rows)}"
+    said = [_said(one) for one in schema["properties"].values()]
+    told = [(*row, *more) for row, more in zip(rows, said, strict=True)]
+    head = ("key", "value", "default", "what it is", "example")
+    return f"{paragraphs(model)}\n\n{table(head, told)}"
+
+
+def _said(schema: Schema) -> tuple[str, str]:
+    """Return what a key is, and a value as a TOML file has it."""
+    examples = schema.get("examples", ())
+    return schema.get("description", "–"), code(toml(examples[0])) if examples else "–"
 
 
 def words(schema: Schema, definitions: Mapping[str, Schema], links: Mapping[str, str]) -> str:
