@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 from cgbench.foreign import markdown, markdown_code
 from cgbench.records.comparison import SIGNS, Comparison, Finding
-from cgbench.reporting.words.comparison import advice, change, headline, ordered, remarks, where
+from cgbench.reporting.words.comparison import (
+    advice,
+    change,
+    headline,
+    levels,
+    ordered,
+    remarks,
+    where,
+)
 
 _ROWS = 40
 
@@ -23,8 +31,8 @@ def _lines(found: Comparison) -> list[str]:
     rows = ordered(found)
     if rows:
         lines += [
-            "| | option, container, metric | change | matters from | why |",
-            "|---|---|---|---|---|",
+            "| | option, container, metric | medians | change | matters from | why |",
+            "|---|---|---|---|---|---|",
             *map(_row, rows[:_ROWS]),
         ]
     if len(rows) > _ROWS:
@@ -34,7 +42,8 @@ def _lines(found: Comparison) -> list[str]:
 
 def _row(one: Finding) -> str:
     cells = (
-        f"{SIGNS[one.judgement]} {one.judgement.value}", markdown_code(where(one)), change(one),
+        f"{SIGNS[one.judgement]} {one.judgement.value}", markdown_code(where(one)), levels(one),
+        change(one),
         f"{one.effect_pct:.3g} %", markdown(one.reason),
     )  # fmt: skip
     return "| " + " | ".join(cells) + " |"

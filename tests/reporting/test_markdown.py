@@ -20,8 +20,10 @@ def test_markdown_has_a_row_per_finding_the_worst_first(mixed: Comparison) -> No
     assert lines[0] == f"### ✗ {comparison.headline(mixed)}"
     rows = [line for line in lines if line.startswith("|")][2:]
     assert len(rows) == len(mixed.findings)
-    assert rows[0].startswith("| ✗ regressed | `--cpu-quota 50000 · worker · cpus_used` | -")
-    assert all(row.count("|") == 6 for row in rows)
+    assert rows[0].startswith(
+        "| ✗ regressed | `--cpu-quota 50000 · worker · cpus_used` | 0.499 → 0.469 CPUs | -"
+    )
+    assert all(row.count("|") == 7 for row in rows)
     assert rows[-1].startswith("| ✓ unchanged")
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 from cgbench.records.baseline import Series
 from cgbench.records.comparison import Comparison, Finding, Judgement
-from cgbench.wording import count
+from cgbench.wording import count, quantity
 
 
 def where(one: Finding | Series) -> str:
@@ -49,11 +51,28 @@ def advice(found: Comparison) -> str | None:
     return None
 
 
+def levels(one: Finding) -> str:
+    """Return the medians of both sides, a dash where one of them has no value.
+
+    The change is estimated from all trials, and need not be that of these two.
+    """
+    sides = [list(one.baseline), list(one.candidate)]
+    if not all(sides):
+        return "–"
+    before, after = (quantity(median(side), one.unit) for side in sides)
+    # The unit once where it is the same: a size may have another one.
+    number, _, unit = before.partition(" ")
+    return f"{number if after.partition(' ')[2] == unit else before} → {after}"
+
+
 def regression(one: Finding, level: float) -> str:
     """Return a regression as one sentence: option, step, size and confidence."""
     trials = f"{len(one.baseline)} against {len(one.candidate)} trials"
     p = "" if one.p is None or " p = " in one.reason else f", p = {one.p:.2g}"
-    return f"{where(one)}: {change(one)} at {100 * level:.0f} %{p}, {trials}; {one.reason}"
+    return (
+        f"{where(one)}: {levels(one)}, {change(one)} at {100 * level:.0f} %{p}, {trials}; "
+        f"{one.reason}"
+    )
 
 
 def ordered(found: Comparison) -> list[Finding]:

@@ -49,6 +49,7 @@ def test_a_regression_names_option_step_container_metric_size_and_confidence(
     assert text.startswith("--cpu-quota 50000 · worker · cpus_used: ")
     assert f"{one.change_pct:+.1f} % ({one.low_pct:+.1f} to {one.high_pct:+.1f}) at 95 %" in text
     assert "10 against 10 trials" in text
+    assert "cpus_used: 0.499 → 0.469 CPUs, -" in text
     assert text.count("p = ") == 1, "the p-value is shown once"
 
 
@@ -58,6 +59,15 @@ def test_a_regression_tells_p_where_its_reason_does_not(mixed: Comparison) -> No
     assert ", p = 0.0004, " in comparison.regression(bare, 0.95)
     unknown = bare.model_copy(update={"p": None})
     assert "p = " not in comparison.regression(unknown, 0.95)
+
+
+def test_the_medians_of_both_sides_have_their_unit_once_where_it_is_one(mixed: Comparison) -> None:
+    (one,) = mixed.of(Judgement.REGRESSED)
+    sizes = {"unit": "bytes", "baseline": (2.0**20,), "candidate": (2.0**26, 2.0**26)}
+    assert comparison.levels(one.model_copy(update=sizes)) == "1 → 64 MiB"
+    sizes["baseline"] = (2.0**10,)
+    assert comparison.levels(one.model_copy(update=sizes)) == "1 KiB → 64 MiB"
+    assert comparison.levels(one.model_copy(update={"candidate": ()})) == "–"
 
 
 def test_how_a_value_was_set_is_shown_where_it_was_not_by_update(mixed: Comparison) -> None:
