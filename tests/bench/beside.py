@@ -66,12 +66,17 @@ def suite(arguments: list[str]) -> Run:
     summaries: list[str] = []
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            if line.startswith(("FAILED ", "ERROR ")):
-                failures.append(line.strip())
-            elif _SUMMARY.match(line.strip()):
-                summaries.append(line.strip().strip("= "))
+        try:
+            for line in process.stdout:
+                print(line, end="", flush=True)
+                if line.startswith(("FAILED ", "ERROR ")):
+                    failures.append(line.strip())
+                elif _SUMMARY.match(line.strip()):
+                    summaries.append(line.strip().strip("= "))
+        except BaseException:
+            # Else whoever ends this one would wait for the suite's end.
+            process.terminate()
+            raise
     minutes = (time.monotonic() - begin) / 60
     return Run(
         process.returncode,
