@@ -14,11 +14,15 @@ from cgbench.records.verdict import Outcome
 Direction = Literal["worse", "better", "other"]
 """Where a verdict went; `other` is one that cannot be ranked, before or after."""
 
-_FAILS = 3
 _RANKS = {
     Outcome.EFFECTIVE: 0, Outcome.IMPRECISE: 1, Outcome.PARTIAL: 2, Outcome.REJECTED: 2,
+    # Something else is in force, and nothing is.
+    Outcome.WRONG: 4, Outcome.INEFFECTIVE: 5, Outcome.IGNORED: 5, Outcome.DISCARDED: 5,
+    Outcome.REVERTED: 5,
 }  # fmt: skip
-_UNRANKED = (Outcome.INCONCLUSIVE, Outcome.UNSUPPORTED)
+_FAILS = 3
+"""What Docker says of another state only is not so, or of a refusal: any failing verdict is worse.
+"""
 
 
 @dataclass(frozen=True)
@@ -97,22 +101,37 @@ def _undecided(row: Row) -> bool:
 def _changed(before: Row | None, after: Row) -> Changed | None:
     was = None if before is None else before.verdict.verdict
     now = after.verdict.verdict
-    if before is not None and was is now and before.fails == after.fails:
+    direction = _direction(before, after)
+    if was is now and direction == "other":
         return None
-    return Changed(after.verdict.option, was, now, _direction(before, after))
+    return Changed(after.verdict.option, was, now, direction)
 
 
 def _direction(before: Row | None, after: Row) -> Direction:
     then, now = None if before is None else _rank(before), _rank(after)
-    if now == _FAILS and then != _FAILS:
+    if now is not None and now >= _FAILS and (then is None or then < _FAILS):
         # Also what was not known before: nobody has accepted it.
         return "worse"
-    if then is None or now is None or then == now:
+    if then is None or now is None:
         return "other"
-    return "worse" if now > then else "better"
+    if before is not None and then == now and _any_value_worse(before, after):
+        return "worse"
+    return "worse" if now > then else "better" if now < then else "other"
 
 
 def _rank(row: Row) -> int | None:
-    if row.fails:
-        return _FAILS
-    return None if row.verdict.verdict in _UNRANKED else _RANKS[row.verdict.verdict]
+    rank = _RANKS.get(row.verdict.verdict)
+    return max(rank or 0, _FAILS) if row.fails else rank
+
+
+def _any_value_worse(before: Row, after: Row) -> bool:
+    """Say whether a value fails, or fails worse, that was tried before and did not.
+
+    An option may have one verdict for one value that fails, and for all of them.
+    """
+    then = {(one.role, one.label): _RANKS.get(one.verdict) for one in before.verdict.values}
+    for one in after.verdict.values:
+        was, now = then.get((one.role, one.label)), _RANKS.get(one.verdict)
+        if was is not None and now is not None and now > max(was, _FAILS - 1):
+            return True
+    return False

@@ -70,7 +70,8 @@ def test_an_option_that_was_not_measured_is_passed_over() -> None:
     [
         (E, W, "worse"), (E, NEAR, "worse"), (NEAR, P, "worse"), (P, W, "worse"),
         (W, E, "better"), (P, NEAR, "better"), (NEAR, E, "better"),
-        (W, Outcome.IGNORED, "other"), (E, OPEN, "other"), (OPEN, E, "other"),
+        (W, Outcome.IGNORED, "worse"), (Outcome.IGNORED, W, "better"),
+        (Outcome.IGNORED, Outcome.REVERTED, "other"), (E, OPEN, "other"), (OPEN, E, "other"),
         (E, Outcome.UNSUPPORTED, "other"), (W, OPEN, "other"),
         # It was not known, and nobody accepted it.
         (OPEN, W, "worse"), (Outcome.UNSUPPORTED, W, "worse"),
@@ -91,6 +92,28 @@ def test_what_was_so_before_is_named_and_does_not_count(outcome: Outcome) -> Non
     found = standing(one, before=one)
     assert (found.failing, found.undecided, found.changed) == ((), (), ())
     assert found.as_before == tuple(names(one))
+
+
+def test_one_value_more_that_fails_is_worse_though_the_verdict_is_the_same() -> None:
+    was = table(W)
+    row = was.rows[0]
+    (value,) = row.verdict.values
+    held = value.model_copy(update={"verdict": E})
+    earlier = row.model_copy(update={"verdict": row.verdict.model_copy(update={"values": (held,)})})
+    before = was.model_copy(update={"rows": (earlier,)})
+    assert standing(was, before=before).failing == tuple(names(was))
+    assert standing(before, before=was).failing == ()
+
+
+def test_a_limit_that_fails_is_worse_than_one_that_failed_only_in_another_state() -> None:
+    """`cgbench verify` ends with 1 for both, so that equal statuses are not equal hosts."""
+    now, was = table(W), table(E)
+    row = was.rows[0]
+    refused = row.verdict.model_copy(update={"refused_yet_changed": True})
+    belied = was.model_copy(update={"rows": (row.model_copy(update={"verdict": refused}),)})
+    assert standing(belied, before=was).failing == tuple(names(was))
+    assert standing(now, before=belied).failing == tuple(names(now))
+    assert standing(belied, before=belied).failing == ()
 
 
 def test_what_has_become_undecided_counts_as_such() -> None:

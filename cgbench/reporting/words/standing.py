@@ -38,6 +38,9 @@ def changed(one: Changed) -> str:
     """Say what became of an option since the earlier table."""
     was = "not measured" if one.before is None else one.before.value
     label = "changed" if one.direction == "other" else one.direction
+    if one.before is one.after:
+        more = "more" if one.direction == "worse" else "less"
+        return f"{label} since then: --{one.option} is {was} as before, and {more} of it fails"
     return f"{label} since then: --{one.option} {was} → {one.after.value}"
 
 

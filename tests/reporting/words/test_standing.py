@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from datetime import date
 
-from cgbench.judging.standing import standing
+from cgbench.judging.standing import Changed, standing
 from cgbench.records.known import Known
 from cgbench.records.verdict import Outcome
-from cgbench.reporting.words.standing import excuses, lines
+from cgbench.reporting.words.standing import changed, excuses, lines
 from tests.made.truth_tables import table
 
 
 def test_without_exceptions_and_an_earlier_table_nothing_is_said() -> None:
     assert list(lines(standing(table(Outcome.WRONG, Outcome.EFFECTIVE)))) == []
+
+
+def test_a_verdict_that_stayed_and_got_worse_is_told_as_such() -> None:
+    one = Changed("cpus", Outcome.WRONG, Outcome.WRONG, "worse")
+    assert changed(one) == "worse since then: --cpus is wrong as before, and more of it fails"
 
 
 def test_each_kind_has_its_line() -> None:
