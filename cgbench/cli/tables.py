@@ -11,6 +11,7 @@ from rich.text import Text
 from cgbench.cli.console import Console
 from cgbench.foreign import printable
 from cgbench.judging.checks import examine
+from cgbench.judging.estimates import points
 from cgbench.judging.intervals import relative_spread_pct
 from cgbench.judging.run import Run
 from cgbench.judging.standing import Standing
@@ -121,11 +122,13 @@ def print_summary(run: Run) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("role", "requested", "enforced", *figures, "p99", "file", "settled"):
         table.add_column(heading, justify="left" if heading == "role" else "right")
+    owners = {point.key: point.owner for point in points(run)}
     for key, found in by_value.items():
+        owner = owners[key]
         _add_row(
             table,
             key.role if key.via == "update" else f"{key.role} ({key.via})",
-            key.label,
+            key.label if owner == key.role else f"{owner}: {key.label}",
             next(iter(found.values())).enforced or "–",
             *(() if metric is None else _judged(found.get(metric))),
             _p99(found),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cgbench.host import description
+from cgbench.judging.estimates import points
 from cgbench.judging.foresight import foreseen
 from cgbench.judging.run import Run, load
 from cgbench.judging.unjudged import unjudged
@@ -39,12 +40,15 @@ class Figures:
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data: what `cgbench show RUN --json` gives."""
         record = self.run.record
+        owners = {point.key: point.owner for point in points(self.run)}
         return {
             "schema_version": record.schema_version,
             "run": record.run,
             "experiment": record.experiment.name,
             "status": record.status,
-            "summary": [one.to_json() for one in self.run.summary],
+            "summary": [
+                {**one.to_json(), "requested_of": owners[one.key]} for one in self.run.summary
+            ],
             "unjudged": [one.to_json() for one in unjudged(self.run)],
             "rows": [row._asdict() for row in self.run.rows],
         }

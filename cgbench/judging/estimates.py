@@ -34,14 +34,14 @@ _SIZES = frozenset({"memory", "memory-reservation", "memory-swap", "kernel-memor
 class Point:
     """One requested value, and one container in the phases in which it was in force.
 
-    `changed` says that the value was this container's own and not a neighbour's. `declared` are
+    `owner` is the container whose value it is: a neighbour is measured meanwhile. `declared` are
     the options that were set together, `settings` all that were in force. `enforced` is the text
-    of the interface files as read back, `intended` what they should hold: None where there are
-    none, or trials disagreed. `workers` ran at once.
+    of the container's own interface files as read back, `intended` what they should hold: None
+    where there are none, or trials disagreed. `workers` ran at once.
     """
 
     key: PointKey
-    changed: bool
+    owner: str
     declared: Settings
     settings: Settings
     workers: int
@@ -49,6 +49,11 @@ class Point:
     intended: str | None
     files: tuple[str, ...]
     estimates: Mapping[str, Estimate]
+
+    @property
+    def changed(self) -> bool:
+        """Whether the value was this container's own and not a neighbour's."""
+        return self.owner == self.role
 
     @property
     def role(self) -> str:
@@ -215,11 +220,11 @@ def _point(
     changed = phase.role == key.role
     return Point(
         key=key,
-        changed=changed,
+        owner=phase.role,
         declared=phase.change.settings,
         settings=phase.settings,
         workers=_workers(trial.containers, key.role),
-        enforced=enforced if changed else None,
+        enforced=enforced,
         intended=_intended(phase) if changed else None,
         files=tuple(file.file for file in phase.change.files) if changed else (),
         estimates=estimates,

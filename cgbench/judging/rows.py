@@ -103,7 +103,7 @@ def _rows(
             via=change.via,
             requested=change.requested,
             note=change.note,
-            effective=phase.effective,
+            effective=phase.effective_of(place.role),
             metric=metric,
             unit=METRICS[metric].unit,
             expected=expected,

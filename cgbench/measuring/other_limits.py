@@ -8,6 +8,7 @@ from pathlib import Path
 from cgbench.engine.engine import Engine
 from cgbench.measuring.container import Running, interface_paths, text
 from cgbench.records.other_limits import Inspected, Unasked
+from cgbench.records.trial import together
 from cgbench.spec.option import Settings
 from cgbench.spec.options import OPTIONS, option
 from cgbench.spec.schedule import PlannedStep
@@ -50,6 +51,15 @@ def all_files(containers: Sequence[Running]) -> dict[tuple[str, Path], str | Non
         for container in containers
         for path in interface_paths(container.cgroup, every)
     }
+
+
+def of_option(held: Files, running: Sequence[Running], name: str) -> Iterator[tuple[str, str]]:
+    """Yield each container whose files were read, with what those of an option say together."""
+    for container in running:
+        paths = interface_paths(container.cgroup, {name: 0})
+        text_of = together(held.get((container.spec.role, path)) for path in paths)
+        if text_of is not None:
+            yield container.spec.role, text_of
 
 
 def unasked(before: Files, held: Files, container: Running, step: PlannedStep) -> Iterator[Unasked]:

@@ -252,11 +252,14 @@ def _walk(
             if passed.ending is None:
                 passed.ending, passed.awaited = patience.hold_on(look, container, step, change)
         finally:
-            unasked = other_limits.unasked(
-                before, other_limits.all_files(others), container, step
-            )  # fmt: skip
+            held = other_limits.all_files(others)
+            unasked = tuple(other_limits.unasked(before, held, container, step))
+            texts = dict(other_limits.of_option(held, others, step.option))
+            texts.pop(step.role, None)
             phase = _phase(course, number, step, container, change, passed)
-            course.progress.phases.append(phase.model_copy(update={"unasked": tuple(unasked)}))
+            course.progress.phases.append(
+                phase.model_copy(update={"unasked": unasked, "elsewhere": texts})
+            )
         course.progress.phases[-1] = with_declared(engine, container, course.progress.phases[-1])
         if passed.ending is not None:
             return

@@ -5,7 +5,7 @@ Times called `*_ns` are CLOCK_MONOTONIC nanoseconds of the host, which its conta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -118,6 +118,11 @@ class Awaited(Model):
     held_on_ns: Count
 
 
+def together(texts: Iterable[str | None]) -> str | None:
+    """Return what several interface files say as one text, None if there are none."""
+    return " ".join(dict.fromkeys(text for text in texts if text is not None)) or None
+
+
 class Phase(Model):
     """A stretch under constant limits, from the answer to `change` until `t_end_ns`.
 
@@ -126,7 +131,8 @@ class Phase(Model):
     `awaited` is None where nothing that is judged comes in time, and in runs of an older cgbench.
     A phase that `prepares` the next is not judged. `confines` are those at its end, if it set
     which CPUs may be used or they are not those of the trial's beginning. `unasked` are other
-    limits that changed in it.
+    limits that changed in it. `elsewhere` has the text of the option's interface files of each
+    other container at its end; none in an older run, and where containers are meant to end.
     """
 
     number: Count
@@ -141,6 +147,7 @@ class Phase(Model):
     awaited: Awaited | None = None
     confines: Confines | None = None
     unasked: tuple[Unasked, ...] = ()
+    elsewhere: Mapping[Name, Foreign] = Field(default_factory=dict)
 
     @property
     def requested(self) -> str:
@@ -161,9 +168,11 @@ class Phase(Model):
     def effective(self) -> str | None:
         """The text of the option's interface files after the change, None if there are none."""
         late = self.change.late
-        found = [one.expected if one in late else one.after for one in self.change.files]
-        texts = [text for text in found if text is not None]
-        return " ".join(dict.fromkeys(texts)) or None
+        return together(one.expected if one in late else one.after for one in self.change.files)
+
+    def effective_of(self, role: str) -> str | None:
+        """Return the same of any container, None where it is not known."""
+        return self.effective if role == self.role else self.elsewhere.get(role)
 
 
 class ContainerRecord(Model):

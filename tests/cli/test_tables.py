@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cgbench.cli import tables
-from cgbench.judging import checks
+from cgbench.judging import checks, estimates
 from cgbench.judging.run import load
 from cgbench.records import run_directory
 from cgbench.records.comparison import Judgement
@@ -151,3 +151,15 @@ def test_words_from_outside_are_shown_as_they_are_in_every_table(
     out = capsys.readouterr().out
     assert out.count(SHOWN) >= 7
     assert "\x1b" not in out
+
+
+def test_a_neighbour_stands_with_whose_value_was_asked_for(
+    directory: run_directory.RunDirectory, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A container with 700 shares beside one that got 300 is not asked for 300."""
+    run = load(directory)
+    beside = [dataclasses.replace(one, owner="other") for one in estimates.points(run)]
+    monkeypatch.setattr(tables, "points", lambda _run: beside)
+    tables.print_summary(run)
+    said = capsys.readouterr().out
+    assert "other: 25000" in said

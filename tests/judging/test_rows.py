@@ -965,3 +965,17 @@ def test_a_container_may_use_what_confined_it_last() -> None:
     assert usable_in(plain, wider, plain) == [(0,), (0, 1), (0, 1)]
     # Where a set was changed and nothing read, what was read before does not hold any more.
     assert usable_in(plain, moved) == [(0,), None]
+
+
+def test_a_neighbour_has_the_text_of_its_own_file_and_not_of_the_changed_one() -> None:
+    """It ran with 700 shares, and was shown with the other's 300."""
+    changed = Phase(
+        number=1, role="a", option="cpu-shares", settings={"cpu-shares": 300}, t_end_ns=9,
+        elsewhere={"b": "700"},
+        change=Change(
+            requested="300", settings={"cpu-shares": 300}, via="update", t_request_ns=1,
+            t_answer_ns=2,
+            files=(FileChange(file="cpu.shares", before="1024", after="300", expected="300"),),
+        ),
+    )  # fmt: skip
+    assert [changed.effective_of(role) for role in ("a", "b", "c")] == ["300", "700", None]
