@@ -45,6 +45,9 @@ from cgbench.spec.experiment import Experiment, Precondition
 from cgbench.spec.option import Option
 from cgbench.spec.options import OPTIONS
 
+_AGAIN = 2
+"""How often an experiment is measured again where a disturbed host leaves a verdict open."""
+
 
 def experiments(options: Sequence[str]) -> list[tuple[Experiment, tuple[str, ...]]]:
     """Return the built-in experiments that judge the given options, each with those it judges."""
@@ -64,7 +67,7 @@ def experiments(options: Sequence[str]) -> list[tuple[Experiment, tuple[str, ...
 def effects(options: Sequence[str], session: Session) -> Iterator[Verdict]:
     """Run the experiments that judge `options` in short form and yield a verdict on each.
 
-    A verdict that a disturbed host leaves inconclusive is measured a second time.
+    A verdict that a disturbed host leaves inconclusive is measured again, twice at most.
     """
     for loaded, judged in experiments(options):
         assert loaded.verify is not None
@@ -82,14 +85,16 @@ def effects(options: Sequence[str], session: Session) -> Iterator[Verdict]:
 def _decided(
     loaded: Experiment, judged: Sequence[str], met: dict[str, bool], session: Session
 ) -> list[Verdict]:
-    """Return verdicts, those left inconclusive by a second measurement; the others stand."""
+    """Return verdicts, those left inconclusive by a later measurement; the others stand."""
     verdicts = _measured(loaded, judged, met, session)
-    undecided = [one for one in verdicts if one.verdict is Outcome.INCONCLUSIVE]
-    if not undecided:
-        return verdicts
-    session.progress(f"{loaded.name}: measured again, {undecided[0].reason}")
-    again = {one.option: one for one in _measured(loaded, judged, met, session)}
-    return [again[one.option] if one in undecided else one for one in verdicts]
+    for _ in range(_AGAIN):
+        undecided = [one for one in verdicts if one.verdict is Outcome.INCONCLUSIVE]
+        if not undecided:
+            break
+        session.progress(f"{loaded.name}: measured again, {undecided[0].reason}")
+        again = {one.option: one for one in _measured(loaded, judged, met, session)}
+        verdicts = [again[one.option] if one in undecided else one for one in verdicts]
+    return verdicts
 
 
 def _measured(

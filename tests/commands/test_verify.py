@@ -95,21 +95,26 @@ def nothing_left() -> Iterator[None]:
     engine.close()
 
 
-def test_a_second_measurement_decides_only_what_the_first_left_open(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("later", "becomes"),
+    [
+        ((Outcome.EFFECTIVE,), Outcome.EFFECTIVE),
+        ((Outcome.INCONCLUSIVE, Outcome.IMPRECISE), Outcome.IMPRECISE),
+        ((Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE), Outcome.INCONCLUSIVE),
+    ],
+)
+def test_later_measurements_decide_only_what_the_first_left_open(
+    later: tuple[Outcome, ...], becomes: Outcome, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It would otherwise choose the better one of two verdicts."""
+    """Two at most; they would otherwise choose the better one of several verdicts."""
     period, runtime = "cpu-rt-period", "cpu-rt-runtime"
     measured = iter(
         [
-            [
-                truth_tables.verdict(period, Outcome.WRONG),
-                truth_tables.verdict(runtime, Outcome.INCONCLUSIVE),
-            ],
-            [
-                truth_tables.verdict(period, Outcome.EFFECTIVE),
-                truth_tables.verdict(runtime, Outcome.EFFECTIVE),
-            ],
+            [truth_tables.verdict(period, first), truth_tables.verdict(runtime, second)]
+            for first, second in (
+                (Outcome.WRONG, Outcome.INCONCLUSIVE),
+                *((Outcome.EFFECTIVE, one) for one in later),
+            )
         ]
     )
     shown: list[str] = []
@@ -117,8 +122,9 @@ def test_a_second_measurement_decides_only_what_the_first_left_open(
     monkeypatch.setattr(verify, "_measured", lambda *_: next(measured))
     session = Session(cast(Engine, None), "an image", tmp_path, 1, shown.append)
     found = {one.option: one.verdict for one in verify.effects([period, runtime], session)}
-    assert found == {period: Outcome.WRONG, runtime: Outcome.EFFECTIVE}
-    assert ["measured again" in line for line in shown] == [True]
+    assert found == {period: Outcome.WRONG, runtime: becomes}
+    assert ["measured again" in line for line in shown] == [True] * len(later)
+    assert next(measured, None) is None
 
 
 @pytest.mark.docker
