@@ -45,7 +45,7 @@ from cgbench.spec.experiment import Experiment, Precondition
 from cgbench.spec.option import Option
 from cgbench.spec.options import OPTIONS
 
-_AGAIN = 2
+AGAIN = 2
 """How often an experiment is measured again where a disturbed host leaves a verdict open."""
 
 
@@ -87,7 +87,7 @@ def _decided(
 ) -> list[Verdict]:
     """Return verdicts, those left inconclusive by a later measurement; the others stand."""
     verdicts = _measured(loaded, judged, met, session)
-    for _ in range(_AGAIN):
+    for _ in range(AGAIN):
         undecided = [one for one in verdicts if one.verdict is Outcome.INCONCLUSIVE]
         if not undecided:
             break

@@ -4,7 +4,8 @@ The runs are those of an honest daemon, measured with what `cgbench verify` runs
 from its own file on request, so what the workload felt is moved afterwards: by so much, in either
 direction, in one run after the other, each of which is judged. So the noise is real, and the
 departure exact. A value counts as found where it is said to be imprecise or wrong; inconclusive is
-not found.
+not found. As in `verify`, what a disturbed host leaves open is measured again, twice at most: the
+runs after it stand for that. How many are open at first is shown.
 
 All runs are kept in a folder and not measured again: --number 10, then --number 20 measure in
 parts.
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgbench.commands import session
+from cgbench.commands import session, verify
 from cgbench.commands.session import Session
 from cgbench.host import preconditions
 from cgbench.judging import verdict
@@ -184,12 +185,25 @@ def point(part: Part, run: Run) -> PointKey:
     return key
 
 
+def decided(each: Sequence[Outcome]) -> list[Outcome]:
+    """Return what `verify` says that begins with each run: the first that is not left open.
+
+    It measures again, twice at most; after the last run comes the first.
+    """
+    found = []
+    for at in range(len(each)):
+        several = [each[(at + more) % len(each)] for more in range(verify.AGAIN + 1)]
+        open_yet = Outcome.INCONCLUSIVE
+        found.append(next((one for one in several if one is not open_yet), open_yet))
+    return found
+
+
 def smallest(part: Part, found: Sequence[Run], direction: int) -> float:
     """Return from which departure on 95 % of the runs or more are found; infinite if from none."""
     begin = math.inf
     for by in reversed(part.size(found[0]).tried()):
-        share = sum(said(part, run, direction * by) in _FOUND for run in found) / len(found)
-        if share < POWER:
+        each = decided([said(part, run, direction * by) for run in found])
+        if sum(one in _FOUND for one in each) / len(each) < POWER:
             break
         begin = by
     return begin
@@ -205,7 +219,9 @@ def figures(part: Part, found: Sequence[Run]) -> Iterator[Figure]:
         worst, name = worst - size.step, f"{part.name}, {len(found)} runs: unseen to"
     yield at_most(name, part.bar, worst, size.unit, digits=2)
     calm = [said(part, run) for run in found]
-    other = sum(one is not Outcome.EFFECTIVE for one in calm)
+    open_first = sum(one is Outcome.INCONCLUSIVE for one in calm)
+    other = sum(one is not Outcome.EFFECTIVE for one in decided(calm))
+    yield Figure("    as measured, left open at first", "-", f"{open_first}", None)
     yield Figure("    as measured, not effective", "-", f"{other}", None)
 
 

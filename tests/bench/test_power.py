@@ -45,8 +45,16 @@ def test_the_smallest_departure_found_is_as_wide_as_the_band() -> None:
 def test_a_departure_that_is_never_found_is_infinite() -> None:
     nothing: Part = replace(QUOTA, size=lambda _run: replace(power.PERCENT, most=2))
     assert power.smallest(nothing, [honest_run()], -1) == math.inf
-    figure, _ = power.figures(nothing, [honest_run()])
+    figure, *_ = power.figures(nothing, [honest_run()])
     assert figure.met is False
+
+
+def test_what_is_left_open_is_decided_by_the_runs_after_it_as_verify_does() -> None:
+    held, open_, wrong = Outcome.EFFECTIVE, Outcome.INCONCLUSIVE, Outcome.WRONG
+    assert power.decided([held, open_, wrong]) == [held, wrong, wrong]
+    assert power.decided([open_, held]) == [held, held]
+    assert power.decided([open_, open_, open_, wrong]) == [open_, wrong, wrong, wrong]
+    assert power.decided([open_]) == [open_]
 
 
 def test_every_part_has_steps_in_what_verify_runs() -> None:
