@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cgbench.spec.container import Container
 from cgbench.spec.conversions import bandwidth
-from cgbench.spec.experiment import Container
 from cgbench.spec.option import Settings
 from cgbench.spec.reach import REACHED, Reach, in_bytes
 from cgbench.units import parse_cpu_list

@@ -28,7 +28,7 @@ from cgbench.measuring.readings import Target
 from cgbench.records.confines import Confines
 from cgbench.records.trial import ContainerRecord, Source
 from cgbench.spec import counters
-from cgbench.spec.experiment import Container
+from cgbench.spec.container import Container
 from cgbench.spec.option import Interface, Settings, Value
 from cgbench.spec.options import option
 from cgbench.spec.schedule import TrialPlan

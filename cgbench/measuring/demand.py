@@ -12,7 +12,8 @@ from cgbench.measuring import probe
 from cgbench.measuring.awaiting import patience_s
 from cgbench.measuring.site import Site
 from cgbench.spec import workload as workloads
-from cgbench.spec.experiment import Container, Experiment
+from cgbench.spec.container import Container
+from cgbench.spec.experiment import Experiment
 from cgbench.spec.options import option
 from cgbench.spec.schedule import TrialPlan
 from cgbench.units import NS_PER_S, format_size

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cgbench.spec.experiment import Container, Experiment, Precondition, Step
+from cgbench.spec.container import Container
+from cgbench.spec.experiment import Experiment, Precondition
 from cgbench.spec.option import Option, Settings, Value
 from cgbench.spec.options import OPTIONS
+from cgbench.spec.step import Step
 from cgbench.units import NS_PER_MS
 
 _BIRTH_NS = 50 * NS_PER_MS

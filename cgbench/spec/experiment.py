@@ -7,40 +7,35 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
 from cgbench.errors import CgbenchError, ExperimentError, OptionError
 from cgbench.spec import workload as workloads
+from cgbench.spec.container import Container
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.fields import (
     LONGEST_HOLD,
-    MOST_MEMORY,
     MOST_SCRATCH,
-    Duration,
     Hold,
+    Memory,
     MetricName,
     Name,
     Pause,
     Scheduler,
     Size,
     Title,
-    Via,
     Whole,
     says,
-    short_enough,
-    shown_as_it_is,
 )
 from cgbench.spec.metrics import Band
 from cgbench.spec.model import Model
 from cgbench.spec.option import Settings, Value
 from cgbench.spec.options import OPTIONS, option
+from cgbench.spec.step import Step
 from cgbench.spec.toml_text import toml
 from cgbench.units import NS_PER_S
-
-V = TypeVar("V")
 
 MOST_CHANGES = 10_000
 """How many changes one experiment may make in a trial."""
@@ -51,18 +46,6 @@ MOST_TRIALS = 100_000
 _MOST_CONTAINERS = 64
 
 
-def bare_names(settings: Mapping[str, V]) -> Mapping[str, V]:
-    """Return settings with the names of options as the registry has them, without dashes.
-
-    An option that is there twice, spelled both ways, is an error.
-    """
-    named = {name.removeprefix("--"): value for name, value in settings.items()}
-    if len(named) < len(settings):
-        raise PydanticCustomError("twice", "names an option twice, with dashes and without")
-    return named
-
-
-_Memory = Annotated[Size, Field(ge=0, le=MOST_MEMORY)]
 _Scratch = Annotated[Size, Field(ge=2**20, le=MOST_SCRATCH)]
 _Attribute = Annotated[str, Field(pattern=r"^[a-z][a-z_]*$", max_length=60)]
 
@@ -85,130 +68,6 @@ class Precondition(StrEnum):
     BFQ = "bfq"
     TWO_NODES = "two-nodes"
     REAL_TIME = "real-time"
-
-
-class Container(Model):
-    """One container of an experiment."""
-
-    role: Annotated[Name, says("What steps and reports call it.", "worker")]
-    workload: Annotated[Name, says("The program in it, one of `workloads/`.", "spin")]
-    workers: Annotated[Whole, Field(ge=1, le=256), says("How many workers the program has.", 2)] = 1
-    memory: Annotated[
-        Size,
-        Field(ge=6 * 2**20, le=MOST_MEMORY),
-        says("A cap for the host's safety, part of no measurement.", "256m"),
-    ] = 256 * 2**20
-    pids: Annotated[
-        Whole, Field(ge=4, le=4096), says("Such a cap on the number of its tasks.", 64)
-    ] = 64
-    size: Annotated[
-        _Memory, says("How many bytes a memory workload goes through, or wants.", "96m")
-    ] = 0
-    count: Annotated[
-        Whole,
-        Field(ge=0, le=4096),
-        says("How many tasks a forking workload wants; the exit status of `end`.", 40),
-    ] = 0
-    pace: Annotated[
-        Pause | None, says("The time between a workload's attempts, chunks or wake-ups.", "10ms")
-    ] = None
-    group: Annotated[
-        bool,
-        Field(strict=True),
-        says("Whether it lies below a parent cgroup that caps the memory of all such.", True),
-    ] = False
-    options: Annotated[
-        Mapping[str, Value],
-        AfterValidator(bare_names),
-        says("Options that it is born with, which may replace its caps.", {"cpuset-cpus": "0"}),
-    ] = Field(default_factory=dict)
-
-
-class Step(Model):
-    """One or many entries of the schedule."""
-
-    set: Annotated[
-        Mapping[str, Value | tuple[Value, ...]],
-        Field(min_length=1),
-        AfterValidator(bare_names),
-        says(
-            "Options and their values. Where a value is a list, the step stands for as many steps "
-            "as the list is long, and every other list in it must be as long.",
-            {"cpu-quota": [20000, 50000]},
-        ),
-    ]
-    hold: Annotated[Hold, says("How long each value is held and measured.", "6s")]
-    via: Annotated[
-        Via,
-        says(
-            "How it is set: by `docker update`, by `docker run` on new containers, or written to "
-            "the kernel's file past Docker.",
-            "run",
-        ),
-    ] = "update"
-    role: Annotated[
-        Name | None, says("Whose options are set; without it the first container's.", "worker")
-    ] = None
-    fit_host: Annotated[
-        bool,
-        Field(strict=True),
-        says("Leave out values that ask for more CPUs than there are: else an error.", True),
-    ] = False
-    repeat: Annotated[
-        Whole, Field(ge=1, le=1000), says("How many times the lists are walked.", 2)
-    ] = 1
-    rewrite: Annotated[
-        Annotated[Duration, Field(ge=1_000_000), AfterValidator(short_enough)] | None,
-        says("Make the same change again and again at this pace while it is held.", "100ms"),
-    ] = None
-    may_end: Annotated[
-        bool,
-        Field(strict=True),
-        says("A container may end meanwhile: that is then a result and not a failure.", True),
-    ] = False
-    prepares: Annotated[
-        bool, Field(strict=True), says("It only prepares the next, and is no evidence.", True)
-    ] = False
-    note: Annotated[
-        Annotated[str, Field(max_length=40), AfterValidator(shown_as_it_is)] | None,
-        says("What distinguishes it from other steps with the same value.", "one worker"),
-    ] = None
-    scheduler: Annotated[
-        Scheduler | None, says("The I/O scheduler that the scratch device gets first.", "bfq")
-    ] = None
-
-    @property
-    def changes(self) -> int:
-        """How many entries of the schedule it stands for."""
-        lists = [len(value) for value in self.set.values() if isinstance(value, tuple)]
-        return max(lists, default=1) * self.repeat
-
-    def unrolled(self) -> list[dict[str, Value]]:
-        """Return one mapping of option to value for each step that this one stands for."""
-        lists = {name: value for name, value in self.set.items() if isinstance(value, tuple)}
-        lengths = {len(values) for values in lists.values()}
-        if len(lengths) > 1:
-            alike = {name: values[: min(lengths)] for name, values in lists.items()}
-            raise ExperimentError(
-                f"set: lists of different lengths: {', '.join(sorted(lists))}",
-                "Lists in one step are walked together; make them equally long. "
-                f"For example: set = {toml(alike)}",
-            )
-        if lengths == {0}:
-            first = min(lists)
-            right = {first: [option(first).example]} if first in OPTIONS else {}
-            raise ExperimentError(
-                f"set: nothing in {', '.join(sorted(lists))}",
-                f"Add a value. For example: set = {toml(right)}",
-            )
-        length = lengths.pop() if lengths else 1
-        return [
-            {
-                name: value[index] if isinstance(value, tuple) else value
-                for name, value in self.set.items()
-            }
-            for index in range(length)
-        ] * self.repeat
 
 
 class Sampling(Model):
@@ -336,7 +195,7 @@ class Experiment(Model):
     ] = Field(default_factory=dict)
     swap: Annotated[_Scratch | None, says("The size of a scratch swap.", "256m")] = None
     group: Annotated[
-        _Memory | None,
+        Memory | None,
         says("Caps the memory of the parent of all containers with `group = true`.", "128m"),
     ] = None
     containers: Annotated[

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -11,6 +12,8 @@ from pydantic_core import PydanticCustomError
 from cgbench.errors import UnitError
 from cgbench.foreign import one_line, printable, storable
 from cgbench.units import NS_PER_MS, NS_PER_S, parse_duration, parse_size
+
+V = TypeVar("V")
 
 MOST = 2**63 - 1
 """The largest number of nanoseconds or bytes: they are kept as 64-bit integers."""
@@ -77,6 +80,17 @@ def shown_as_it_is(text: str) -> str:
     if printable(text) != text:
         raise PydanticCustomError("text", "should hold no control or formatting characters")
     return text
+
+
+def bare_names(settings: Mapping[str, V]) -> Mapping[str, V]:
+    """Return settings with the names of options as the registry has them, without dashes.
+
+    An option that is there twice, spelled both ways, is an error.
+    """
+    named = {name.removeprefix("--"): value for name, value in settings.items()}
+    if len(named) < len(settings):
+        raise PydanticCustomError("twice", "names an option twice, with dashes and without")
+    return named
 
 
 def _label(value: object) -> object:
@@ -146,6 +160,9 @@ Size = Annotated[
     ),
 ]
 """Bytes inside, `"256m"` in files."""
+
+Memory = Annotated[Size, Field(ge=0, le=MOST_MEMORY)]
+"""Bytes of memory; 0 for none."""
 
 Scheduler = Literal["bfq", "mq-deadline", "kyber", "none"]
 """The kernel's I/O schedulers for multi-queue devices."""

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 from cgbench.errors import ExperimentError
 from cgbench.spec.conversions import bandwidth
-from cgbench.spec.experiment import Experiment, Step
+from cgbench.spec.experiment import Experiment
 from cgbench.spec.fields import Via
 from cgbench.spec.model import Model
 from cgbench.spec.option import Settings, Value, written
+from cgbench.spec.step import Step
 
 
 def labelled(requested: str, note: str | None) -> str:

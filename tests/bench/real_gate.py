@@ -23,8 +23,9 @@ from cgbench.measuring.progress import Silent
 from cgbench.records.baseline import Baseline
 from cgbench.records.comparison import Comparison, Judgement
 from cgbench.spec import experiment_file, workload
-from cgbench.spec.experiment import Experiment, Step
+from cgbench.spec.experiment import Experiment
 from cgbench.spec.option import Settings
+from cgbench.spec.step import Step
 from cgbench.units import NS_PER_MS
 from tests.bench.figure import Figure, at_most, no_less
 

@@ -23,8 +23,9 @@ from cgbench.host.interrupts import Interrupted
 from cgbench.host.scratch import commands
 from cgbench.records.comparison import Comparison, Judgement
 from cgbench.spec import experiment_file, workload
-from cgbench.spec.experiment import Experiment, Step
+from cgbench.spec.experiment import Experiment
 from cgbench.spec.option import Settings
+from cgbench.spec.step import Step
 from cgbench.units import NS_PER_MS
 from tests.made.quiet import any_disturbed, holds
 

@@ -21,7 +21,8 @@ from cgbench.measuring.progress import Silent
 from cgbench.records.run import Row
 from cgbench.records.verdict import Outcome
 from cgbench.spec import experiment_file, workload
-from cgbench.spec.experiment import Experiment, Step
+from cgbench.spec.experiment import Experiment
+from cgbench.spec.step import Step
 from cgbench.units import NS_PER_MS
 from tests.made.quiet import disturbed, holds
 

@@ -17,7 +17,7 @@ from cgbench.errors import EngineError
 from cgbench.host.cgroups import Cgroup
 from cgbench.measuring.container import Running
 from cgbench.measuring.probe import ProbeFile
-from cgbench.spec.experiment import Container
+from cgbench.spec.container import Container
 from cgbench.spec.workload import Workload
 
 ALIVE = State(running=True, pid=1, exit_code=0, oom_killed=False, error="")

@@ -19,7 +19,7 @@ from cgbench.errors import TrialError
 from cgbench.host.cgroups import Cgroup, find
 from cgbench.measuring import container
 from cgbench.measuring.container import Birth, Counted, Running
-from cgbench.spec.experiment import Container
+from cgbench.spec.container import Container
 from cgbench.spec.schedule import PlannedStep, TrialPlan
 from tests.made.host_tree import hybrid
 from tests.made.processes import ALIVE, MadeUpEngine, MadeUpProbe, ended, living

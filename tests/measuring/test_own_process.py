@@ -18,7 +18,7 @@ from cgbench.measuring import container, own_process
 from cgbench.measuring.container import Birth
 from cgbench.measuring.idle.containers import Idle
 from cgbench.measuring.site import Site
-from cgbench.spec.experiment import Container
+from cgbench.spec.container import Container
 from tests.made.host_tree import HostTree, hybrid
 from tests.made.processes import MadeUpEngine, living
 from tests.measuring.test_container import Starting, plan

@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from cgbench.errors import ExperimentError
 from cgbench.spec import experiment, experiment_file
-from cgbench.spec.experiment import Container, Experiment, Precondition, Step
+from cgbench.spec.container import Container
+from cgbench.spec.experiment import Experiment, Precondition
 from cgbench.spec.fields import LONGEST_HOLD
 from cgbench.spec.schedule import planned
+from cgbench.spec.step import Step
 from tests.made.experiment_texts import GOOD, with_change, with_steps
 
 relaxed = settings(deadline=None)
