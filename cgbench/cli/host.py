@@ -41,7 +41,7 @@ def clean(
     say(
         f"removed {count(removed.containers, 'container')}, "
         f"{count(removed.directories, 'scratch directory', 'scratch directories')}, "
-        f"and {removed.lent} of scratch devices, swaps and cgroups"
+        f"and {removed.lent} scratch devices, swaps or cgroups"
     )
     for line in removed.left_alone:
         say(f"left alone: {line}")
