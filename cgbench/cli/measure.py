@@ -19,6 +19,7 @@ from cgbench.spec.options import OPTIONS
 
 if TYPE_CHECKING:
     from cgbench.commands.run import Finished
+    from cgbench.commands.verify import Verified
     from cgbench.records.run_directory import RunDirectory
 
 
@@ -130,6 +131,32 @@ class Rows(StrEnum):
     FAILING = "failing"
 
 
+_DisturbDaemon = Annotated[
+    bool, typer.Option("--disturb-daemon", help="Also reload systemd and restart Docker.")
+]
+_StopContainers = Annotated[
+    bool, typer.Option("--stop-containers", help="Let that restart stop others' containers, too.")
+]
+_Known = Annotated[
+    Path | None,
+    typer.Option(
+        "--known",
+        metavar="FILE",
+        help="Verdicts that are accepted until a day, with a reason (TOML).",
+    ),
+]
+_Against = Annotated[
+    str | None,
+    typer.Option(
+        "--against", metavar="TABLE", help="Fail only for what got worse since that truth table."
+    ),
+]
+_Only = Annotated[
+    Rows | None,
+    typer.Option("--only", metavar="failing", help="Print only the options that count."),
+]
+
+
 def _named(context: typer.Context, names: list[str] | None) -> list[str] | None:
     """Refuse what is neither an option to measure nor one of the command's own.
 
@@ -161,26 +188,11 @@ def verify(
     interactions: Annotated[
         bool, typer.Option("--interactions", help="Also update every other option beside each.")
     ] = False,
-    disturb_daemon: Annotated[
-        bool, typer.Option("--disturb-daemon", help="Also reload systemd and restart Docker.")
-    ] = False,
-    stop_containers: Annotated[
-        bool,
-        typer.Option("--stop-containers", help="Let that restart stop others' containers, too."),
-    ] = False,
-    known: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Verdicts that are accepted until a day, with a reason (TOML)."
-        ),
-    ] = None,
-    against: Annotated[
-        str | None,
-        typer.Option(metavar="TABLE", help="Fail only for what got worse since that truth table."),
-    ] = None,
-    only: Annotated[
-        Rows | None, typer.Option(metavar="failing", help="Print only the options that count.")
-    ] = None,
+    disturb_daemon: _DisturbDaemon = False,
+    stop_containers: _StopContainers = False,
+    known: _Known = None,
+    against: _Against = None,
+    only: _Only = None,
     json_file: options.JsonFile = None,
     junit: options.Junit = None,
     output: options.Output = None,
@@ -199,7 +211,7 @@ def verify(
         raise typer.BadParameter("--no-report writes no page, so --output names nothing")
     if stop_containers and not disturb_daemon:
         raise typer.BadParameter("only --disturb-daemon stops containers: give both, or neither")
-    from cgbench.cli import live, tables
+    from cgbench.cli import live
     from cgbench.commands import session
     from cgbench.commands import verify as verification
 
@@ -218,14 +230,21 @@ def verify(
     forms = verification.Forms(junit, output, page=not no_report)
     verified = verification.keep(table, results, forms, terms)
     found = verified.standing
-    bad = bool(found.failing or found.undecided)
-    if not give_json(table.to_json, json_file) and (bad or not quiet):
-        tables.print_truth(table, (*found.failing, *found.undecided) if only else None)
-        tables.print_standing(found)
-        say(f"\ntable: {verified.path}")
-        if verified.page is not None:
-            say(f"report: {verified.page}")
+    good = not (found.failing or found.undecided)
+    if not give_json(table.to_json, json_file) and not (quiet and good):
+        _show_table(verified, only)
     if found.failing:
         exits.end(exits.FAILED)
     if found.undecided:
         exits.end(exits.UNDECIDED)
+
+
+def _show_table(verified: Verified, only: Rows | None) -> None:
+    from cgbench.cli import tables
+
+    found = verified.standing
+    tables.print_truth(verified.table, (*found.failing, *found.undecided) if only else None)
+    tables.print_standing(found)
+    say(f"\ntable: {verified.path}")
+    if verified.page is not None:
+        say(f"report: {verified.page}")

@@ -37,9 +37,8 @@ class _Document(Model):
 
 def read(path: Path) -> tuple[Known, ...]:
     """Read such a file. Raises StoreError, which names the key, where it is none."""
-    document = toml_file.parse(toml_file.read(path, StoreError), str(path), StoreError)
     try:
-        found = _Document.model_validate(document).known
+        found = toml_file.validated(path, _Document, StoreError).known
     except ValidationError as error:
         raise StoreError(f"{path}: {first_complaint(error)}", _EXAMPLE) from None
     try:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import reprlib
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cgbench.errors import CgbenchError
 from cgbench.spec import regular_file
+from cgbench.spec.model import Model
+
+M = TypeVar("M", bound=Model)
 
 _MOST_BYTES = 2**20
 _DEEPEST = 20
@@ -46,6 +49,14 @@ def parse(text: str, origin: str, error: type[CgbenchError]) -> dict[str, Any]:
         raise error(f"{origin}: a number has thousands of digits", _SMALLER) from None
     _check_size(document, origin, error)
     return document
+
+
+def validated(path: Path, kind: type[M], error: type[CgbenchError]) -> M:
+    """Return a file as what it should be.
+
+    Raises `error` where it is no TOML, and pydantic's ValidationError where it is something else.
+    """
+    return kind.model_validate(parse(read(path, error), str(path), error))
 
 
 def shortened(value: object) -> str:
