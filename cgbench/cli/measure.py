@@ -233,10 +233,8 @@ def verify(
     good = not (found.failing or found.undecided)
     if not give_json(table.to_json, json_file) and not (quiet and good):
         _show_table(verified, only)
-    if found.failing:
-        exits.end(exits.FAILED)
-    if found.undecided:
-        exits.end(exits.UNDECIDED)
+    if not good:
+        exits.end(exits.FAILED if found.failing else exits.UNDECIDED)
 
 
 def _show_table(verified: Verified, only: Rows | None) -> None:
