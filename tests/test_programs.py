@@ -1,4 +1,4 @@
-"""Programs that root runs: found where only root can put them (security.md, second rank 1)."""
+"""Programs that root runs: found where only root can put them."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def test_the_summary_is_one_row_per_value_within_80_columns(
 def test_beneath_the_summary_stands_why_to_doubt_it(
     directory: run_directory.RunDirectory, capsys: Any
 ) -> None:
-    """users.md: the terminal ended in a clean table where the page warned."""
+    """Met by a new user: the terminal ended in a clean table where the page warned."""
     run = load(directory)
     tables.print_summary(run)
     said = capsys.readouterr().out.splitlines()

@@ -54,7 +54,7 @@ def test_a_command_that_does_not_end_is_cut_off(monkeypatch: pytest.MonkeyPatch)
 def test_all_that_a_command_started_ends_when_it_is_cut_off(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """security.md, 15: the shell was killed, and its children went on."""
+    """Found by reading: the shell was killed, and its children went on."""
     # Time enough for a shell to start beside other load.
     monkeypatch.setattr(ab, "_COMMAND_TIMEOUT_S", 2)
     file = shlex.quote(str(tmp_path / "pid"))
@@ -70,7 +70,7 @@ def _runs(pid: int) -> bool:
 
 
 def test_a_command_may_leave_something_in_the_background(tmp_path: Path) -> None:
-    """security.md, 15: it held the pipes, so that the advice which names it did not work."""
+    """Found by reading: it held the pipes, so that the advice which names it did not work."""
     file = shlex.quote(str(tmp_path / "pid"))
     begin = time.monotonic()
     ab.switch(f"sleep 60 & echo $! >{file}")
@@ -108,7 +108,7 @@ def alternate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Alternate:
 def test_the_host_ends_as_a_makes_it_or_as_restore_does(
     alternate: Alternate, error: BaseException | None
 ) -> None:
-    """security.md, 15: it was left in whichever state came last."""
+    """Found by reading: it was left in whichever state came last."""
     assert alternate(error, None) == "a"
     assert alternate(error, "echo before") == "before"
 

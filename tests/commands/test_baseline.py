@@ -51,7 +51,7 @@ def measured_by(purpose: Purpose | None, results: Path, started: str) -> RunDire
 def test_what_answers_another_question_is_no_baseline(
     purpose: Purpose, words: str, tmp_path: Path
 ) -> None:
-    """users.md: it would take a red gate's run, or arm B."""
+    """Met by a new user: it would take a red gate's run, or arm B."""
     one = measured_by(purpose, tmp_path, "2026-01-01T00:00:00+00:00")
     with pytest.raises(BaselineError) as refused:
         keep(str(one.path), None, [], tmp_path)
@@ -60,7 +60,7 @@ def test_what_answers_another_question_is_no_baseline(
 
 
 def test_of_an_experiment_the_latest_run_that_may_be_one_is_kept(tmp_path: Path) -> None:
-    """users.md: a gate's run replaced a baseline, since it was the latest."""
+    """Met by a new user: a gate's run replaced a baseline, since it was the latest."""
     measured_by("run", tmp_path / "a", "2026-01-01T00:00:00+00:00")
     wanted = measured_by(None, tmp_path / "b", "2026-01-02T00:00:00+00:00")
     measured_by("gate", tmp_path / "c", "2026-01-03T00:00:00+00:00")

@@ -52,7 +52,7 @@ def test_one_damaged_run_hides_no_other(tmp_path: Path, file: str) -> None:
 def test_a_run_whose_cgbench_was_killed_died_and_runs_no_more(
     tmp_path: Path, hostname: str, owner: str | None, status: str
 ) -> None:
-    """security.md, second rank 3: after a full disk or a kill -9 it said `running` for ever."""
+    """Found by reading: after a full disk or a kill -9 it said `running` for ever."""
     directory = build(tmp_path, MadeUp(trials=1))
     record = directory.run()
     host = record.host.model_copy(update={"hostname": hostname})

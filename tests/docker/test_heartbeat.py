@@ -1,4 +1,4 @@
-"""Any program in a real container ends soon after cgbench has died (security.md, second rank 3)."""
+"""Any program in a real container ends soon after cgbench has died."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def test_a_daemon_that_never_answers_is_given_up_with_a_message(tmp_path: Path, 
 def test_a_daemon_that_hung_once_is_waited_for_less_until_it_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """security.md, 3: each container of a trial would be waited for as long again."""
+    """Found by reading: each container of a trial would be waited for as long again."""
     monkeypatch.setattr("cgbench.engine.connection._HUNG_S", 0.1)
 
     def waited(engine: Engine) -> float:

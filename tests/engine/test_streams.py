@@ -43,7 +43,7 @@ def test_starts_ends_oom_kills_pauses_and_signals_are_kept_and_other_events_are_
 
 
 def test_a_clock_that_is_set_meanwhile_moves_no_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    """security.md, second rank 7: the difference of both clocks was taken once."""
+    """Found by reading: the difference of both clocks was taken once."""
     wall = {"ns": 1_000 * NS_PER_S}
     monkeypatch.setattr(time, "time_ns", lambda: wall["ns"])
     monkeypatch.setattr(time, "monotonic_ns", lambda: 50 * NS_PER_S)
@@ -137,7 +137,7 @@ def test_memory_is_without_the_cache_that_goes_first(memory: Message, held: int 
 def test_stats_that_end_before_their_container_say_why(
     last: Exception | Message | None, why: str
 ) -> None:
-    """security.md, second rank 7: fewer points, with no word in the record."""
+    """Found by reading: fewer points, with no word in the record."""
 
     def messages() -> Iterator[Message]:
         yield {}

@@ -178,7 +178,7 @@ def test_a_set_of_which_every_cpu_can_be_used_is_held() -> None:
 
 
 def test_an_inherited_affinity_makes_a_set_wrong_and_is_named() -> None:
-    """facts.md, 8: dockerd was started under `taskset -c 0`."""
+    """Met on a real host: dockerd was started under `taskset -c 0`."""
     found = enforced.departure(moved("0", "0-1", "0-1"))
     assert found is not None
     assert found.outcome is Outcome.WRONG

@@ -29,7 +29,7 @@ def own(option: str, workload: str, steps: str, more: str = "") -> Experiment:
 
 
 def test_an_option_that_no_step_sets_is_told_with_what_to_write() -> None:
-    """users.md: `option = "memory"` with steps of cpu-quota passed without a word."""
+    """Met by a new user: `option = "memory"` with steps of cpu-quota passed without a word."""
     (said,) = foreseen(own("memory", "spin", "cpu-quota = [20000, 30000]"), 2)
     assert 'option = "memory", and no step sets it' in said
     assert 'option = "cpu-quota"' in said

@@ -150,7 +150,7 @@ def test_a_damaged_run_is_left_out_by_name(
 
 
 def test_what_was_measured_for_another_question_is_counted_and_left_out(tmp_path: Path) -> None:
-    """users.md: runs of the gate were counted, one of them measured beside a hog."""
+    """Met by a new user: runs of the gate were counted, one of them measured beside a hog."""
     keep(tmp_path, steady(0.5, 12))
     several = runs(tmp_path)
     for directory, purpose in zip(several, ("gate", "gate", "A of ab"), strict=False):

@@ -462,7 +462,7 @@ def test_a_container_without_a_probe_has_no_figures_of_one(tmp_path: Path) -> No
 
 
 def test_docker_stats_of_a_phase_in_which_the_stream_broke_are_not_known(tmp_path: Path) -> None:
-    """security.md, second rank 7: fewer points would look like a full series."""
+    """Found by reading: fewer points would look like a full series."""
     ideal = Ideal([25_000, 50_000])
     record, data = ideal.record(), ideal.data()
     assert data.stats[-1].t_ns < ideal.end, "no message shows that there was none after it"

@@ -20,7 +20,7 @@ def test_a_run_that_is_whole_leaves_nothing_out(tmp_path: Path) -> None:
 
 
 def test_a_value_that_docker_refused_is_named_with_its_words(tmp_path: Path) -> None:
-    """users.md: two of three steps were refused, and the rows were gone."""
+    """Met by a new user: two of three steps were refused, and the rows were gone."""
     run = refuse(build(tmp_path), "25000", REFUSAL)
     (found,) = unjudged(run)
     assert (found.state, found.reason) == ("refused", "no such thing: unknown")

@@ -150,7 +150,7 @@ def test_a_host_that_comes_to_lack_something_costs_a_run_that_trial_only(fail: F
 def test_a_daemon_that_fails_once_costs_one_trial_only(
     fail: Fail, error: EngineError, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """security.md, 14: `systemctl restart docker` in trial 29 lost the whole run."""
+    """Found by reading: `systemctl restart docker` in trial 29 lost the whole run."""
     waited: list[tuple[EngineError, bool]] = []
     monkeypatch.setattr(
         outage, "wait_out", lambda _site, error, *, begun: waited.append((error, begun))

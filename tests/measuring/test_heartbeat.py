@@ -1,4 +1,4 @@
-"""A probe ends by itself soon after cgbench has died (security.md, second rank 3)."""
+"""A probe ends by itself soon after cgbench has died."""
 
 from __future__ import annotations
 

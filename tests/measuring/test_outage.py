@@ -1,4 +1,4 @@
-"""A daemon that restarts costs one trial and not the run (security.md, 14)."""
+"""A daemon that restarts costs one trial and not the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Taking down is whole: an interrupt neither cuts it short nor gets lost in it (security.md, 1)."""
+"""Taking down is whole: an interrupt neither cuts it short nor gets lost in it."""
 
 from __future__ import annotations
 

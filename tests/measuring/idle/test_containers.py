@@ -92,7 +92,7 @@ class Stubborn:
 def test_a_container_that_stays_is_reported_and_keeps_no_other(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """security.md, 13 and second rank 7: futures were not looked at, the first failure the last."""
+    """Found by reading: futures were not looked at, the first failure the last."""
     # The made-up daemon's containers all run as this very process.
     monkeypatch.setattr(own_process, "is_own", lambda *_: True)
     daemon = Stubborn(error)

@@ -73,7 +73,7 @@ def test_docker_stats_that_agree_are_reported_briefly(held: list[str]) -> None:
 def test_docker_stats_that_show_too_much_beside_steal_have_their_reason(
     stolen: float, told: bool, tmp_path: Path
 ) -> None:
-    """users.md: 8 to 15 % high, since the daemon divides by a time without steal."""
+    """Met by a new user: 8 to 15 % high, since the daemon divides by a time without steal."""
     directory = build(tmp_path, MadeUp(noise=0.0))
     stored = directory.phases()
     assert stored is not None
@@ -183,7 +183,7 @@ def test_docker_s_warnings_and_refusals_are_reported_once_each(tmp_path: Path) -
 
 
 def test_values_that_docker_refused_are_not_among_those_that_held(tmp_path: Path) -> None:
-    """users.md: "held within 0.1 %", where two of three values had been refused."""
+    """Met by a new user: "held within 0.1 %", where two of three values had been refused."""
     run = refuse(build(tmp_path), "25000", "docker update was refused: no")
     assert headline.sentences(run)[:2] == [
         "`--cpu-quota` held within 0.1 % at 5 of 6 values. Of the others nothing is known: "
