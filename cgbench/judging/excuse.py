@@ -11,6 +11,7 @@ from cgbench.judging.run import Run
 from cgbench.judging.summary import Estimate
 from cgbench.records.run import PointKey, Row
 from cgbench.records.trial import Harness
+from cgbench.spec.conversions import bandwidth
 from cgbench.spec.metrics import METRICS, SET_USED_PCT, SLOWEST_TIMER_HZ
 from cgbench.units import NS_PER_S
 
@@ -18,6 +19,10 @@ from cgbench.units import NS_PER_S
 # the outer host at a load of 5, quotas were missed by this much of what is expected, without load
 # by 1 %.
 EMULATED_LESS, EMULATED_MORE = 0.50, 0.39
+LATE_TICKS = (
+    "the hypervisor delayed this host's ticks, and of a period shorter than two of them a late one "
+    "loses what was left of the quota"
+)
 # A task's turn on a CPU ends at a timer tick, and a window cuts one at either end.
 _CUT_TURNS = 2
 
@@ -69,17 +74,45 @@ def excuse(run: Run, rows: Sequence[Row], estimate: Estimate) -> Excuse | None:
         # What takes a CPU almost wholly leaves too little of it to count as used.
         scale = 1 / (1 - SET_USED_PCT / 100)
     taken = {number: taken_cpus(accounts.get(number), cpus) for number in by_trial}
+    late = _late_ticks(run, rows) if rows[0].metric == "cpus_used" else {}
+    for number in late.keys() & accounts.keys():
+        taken[number] += late[number] * checks.stolen_cpus(accounts[number])
     low = high = estimate.median
     if any(taken.values()):
         # Load only takes CPU time away. At the most, all of it was this container's.
         high = median(median(by_trial[one]) + scale * taken[one] for one in by_trial)
     reasons = [_words([accounts[one] for one in by_trial if taken[one]], cpus)]
+    if any(taken[number] for number in late):
+        reasons.insert(0, LATE_TICKS)
     if run.record.host.emulated and estimate.expected is not None:
         low -= EMULATED_MORE * estimate.expected
         high += EMULATED_LESS * estimate.expected
         reasons.append(checks.EMULATED)
     reason = next((one for one in reasons if one), None)
     return None if reason is None or low == high else Excuse(low, high, reason)
+
+
+def _late_ticks(run: Run, rows: Sequence[Row]) -> dict[int, float]:
+    """Return by trial what a stolen CPU costs a container besides its own time, in CPUs.
+
+    The kernel takes what a container used off its quota at ticks. A tick that comes late by what a
+    period is longer than it finds the next period begun, and what was left of the quota is lost
+    (kernel/sched/fair.c, __refill_cfs_bandwidth_runtime). Only where a period is shorter than two
+    ticks does this weigh more than the lateness itself. Trials where it does not are left out.
+    """
+    tick_us = 1_000_000 / (run.record.host.timer_hz or SLOWEST_TIMER_HZ)
+    phases = {
+        (trial.number, phase.number): phase for trial in run.finished for phase in trial.phases
+    }
+    found = {}
+    for row in rows:
+        phase = phases.get((row.trial, row.phase))
+        if phase is None or phase.role != row.role:
+            continue
+        quota, period = bandwidth(phase.settings)
+        if quota is not None and tick_us < period < 2 * tick_us:
+            found[row.trial] = max(0.0, quota / (period - tick_us) - 1)
+    return found
 
 
 def _of_turns(run: Run, rows: Sequence[Row], accounts: Mapping[int, Harness]) -> Excuse | None:

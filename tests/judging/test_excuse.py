@@ -143,3 +143,39 @@ def test_a_cpu_of_a_set_is_excused_where_almost_all_of_it_was_taken() -> None:
 
     assert excused(0.96)
     assert not excused(0.9)
+
+
+def short_period(period: int, quota: int, steal: float, value: float) -> Excuse | None:
+    """Return what excuses a value under a quota over a period; the host's tick is 4000 µs."""
+    rows = (row(1, value),)
+    made = run(account(steal=steal), rows=rows)
+    settings = {"cpu-period": period, "cpu-quota": quota}
+    phases = tuple(one.model_copy(update={"settings": settings}) for one in made.finished[0].phases)
+    trials = (made.finished[0].model_copy(update={"phases": phases}),)
+    made = Run(made.directory, made.record, trials)
+    vars(made)["rows"] = rows
+    return excuse(made, rows, estimate(value))
+
+
+def test_a_late_tick_loses_the_rest_of_the_quota_where_a_period_is_shorter_than_two() -> None:
+    """Half a CPU over 5 ms lost 3 % where 0.6 % was stolen, and 11 % where a fifth was."""
+    one = short_period(5000, 2500, steal=0.01, value=0.484)
+    assert one is not None
+    # A tick that is a millisecond late loses up to 2.5 ms.
+    assert one.high == pytest.approx(0.484 + 0.01 * (2500 / 1000 - 1))
+    assert "shorter than two" in one.reason
+    assert one.explains(estimate(0.484))
+
+
+def test_a_late_tick_excuses_no_larger_departure_than_it_can_make() -> None:
+    one = short_period(5000, 2500, steal=0.01, value=0.4)
+    assert one is not None
+    assert not one.explains(estimate(0.4))
+    assert short_period(5000, 2500, steal=0.0, value=0.484) is None
+
+
+@pytest.mark.parametrize(("period", "quota"), [(8000, 4000), (100000, 50000), (4000, 2000)])
+def test_a_late_tick_is_no_excuse_where_it_loses_no_more_than_it_is_late(
+    period: int, quota: int
+) -> None:
+    assert short_period(period, quota, steal=0.01, value=0.484) is None
