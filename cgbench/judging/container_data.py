@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,10 @@ SETTLING_PERIODS = 2
 _MINIMUM_SETTLING_NS = 200 * NS_PER_MS
 _PRESSURE = "cpu.pressure:some.total"
 
+# Samples that are further apart than this, and than so many usual steps, show that the host stood.
+_STOOD_STILL_NS = 4 * NS_PER_MS
+_STOOD_STILL_TIMES = 5
+
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
@@ -29,7 +35,8 @@ Integers = npt.NDArray[np.int64]
 class Window:
     """A stretch of a phase in CLOCK_MONOTONIC ns; `begin` and `end` are also sample numbers.
 
-    `whole_periods` says that both ends lie just before a new period, where usage is exact.
+    `whole_periods` says that both ends lie just before a new period, where usage is exact, but for
+    what ran while the host stood still for `stood_ns` in the periods before the two ends.
     """
 
     t_begin_ns: int
@@ -37,6 +44,7 @@ class Window:
     first: int
     last: int
     whole_periods: bool
+    stood_ns: int = 0
 
     @property
     def seconds(self) -> float:
@@ -125,7 +133,7 @@ def steady_window(phase: Phase, data: ContainerData, settings: Settings) -> Wind
     It begins two periods (at least 200 ms, at most half of what is left of the phase) after the
     change was answered and in force. Where throttling occurs both ends are moved to the last sample
     before a period begins: there the group is at rest, so the usage counter holds all that was
-    used, and whole periods lie between.
+    used, and whole periods lie between. Neither end lies where the host had just stood still.
     """
     period_ns = bandwidth(settings)[1] * NS_PER_US
     begin_ns, end_ns = phase.change.in_force_ns, phase.t_end_ns
@@ -133,20 +141,56 @@ def steady_window(phase: Phase, data: ContainerData, settings: Settings) -> Wind
     begin_ns += min(settling, (end_ns - begin_ns) // 2)
     first, last = (int(n) for n in np.searchsorted(data.t_ns, (begin_ns, end_ns)))
     last -= 1
-    whole = False
+    whole, stood_ns = False, 0
     periods = data.counters.get("periods")
     if periods is not None and last > first:
         # Sample i is the last one before a period begins if sample i + 1 counts one more.
         edges = first + np.flatnonzero(np.diff(periods[first : last + 1]) > 0)
         if len(edges) >= 2 and _throttled(data, int(edges[0]), int(edges[-1])):
-            first, last, whole = int(edges[0]), int(edges[-1]), True
+            first, last, stood_ns = _undisturbed(data, edges, settings)
+            whole = True
     limited = bandwidth(settings)[0] is not None
     if last <= first:
         return None
     if limited and not whole and data.t_ns[last] - data.t_ns[first] < SETTLING_PERIODS * period_ns:
         # Part of a period shows nothing about a quota.
         return None
-    return Window(int(data.t_ns[first]), int(data.t_ns[last]), first, last, whole)
+    return Window(int(data.t_ns[first]), int(data.t_ns[last]), first, last, whole, stood_ns)
+
+
+def _undisturbed(data: ContainerData, edges: Integers, settings: Settings) -> tuple[int, int, int]:
+    """Return the first and the last edge between which nothing is borrowed or paid back.
+
+    Third is for how many ns the host stood still before them all the same.
+
+    While a host stands still, or is stood still by its hypervisor, no tick ends what runs, and the
+    kernel charges it all the same: a group gets more than its quota, and less in the next periods.
+    Within the window that evens out. So it does not end with a period in which samples are far
+    apart, nor begin before such a one is paid back. Where too little is left, nothing is cut off.
+    """
+    quota, period = bandwidth(settings)
+    before = np.searchsorted(data.t_ns, data.t_ns[edges[0]] - period * NS_PER_US)
+    # One period more than lie between the edges: the one before the first.
+    longest = [
+        int(np.diff(data.t_ns[a : b + 1]).max(initial=0))
+        for a, b in pairwise((int(before), *map(int, edges)))
+    ]
+    usual = float(np.median(np.diff(data.t_ns[edges[0] : edges[-1] + 1])))
+    stood = [one > max(_STOOD_STILL_NS, _STOOD_STILL_TIMES * usual) for one in longest]
+    end = len(edges) - 1
+    while end > 0 and stood[end]:
+        end -= 1
+    begin = number = 0
+    owed_ns = 0
+    while quota and number <= min(begin, end):
+        if stood[number]:
+            owed_ns += longest[number] * max(1, data.record.workers)
+            begin = max(begin, number + math.ceil(owed_ns / (quota * NS_PER_US)))
+        number += 1
+    if end - begin < max(1, (len(edges) - 1) // 2):
+        left = [one for one, still in ((longest[0], stood[0]), (longest[-1], stood[-1])) if still]
+        return int(edges[0]), int(edges[-1]), sum(left)
+    return int(edges[begin]), int(edges[end]), 0
 
 
 def _throttled(data: ContainerData, first: int, last: int) -> bool:

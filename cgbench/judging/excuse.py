@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -19,10 +20,12 @@ from cgbench.units import NS_PER_S
 # the outer host at a load of 5, quotas were missed by this much of what is expected, without load
 # by 1 %.
 EMULATED_LESS, EMULATED_MORE = 0.50, 0.39
+_OF_PERIODS = ("throttled_periods_pct", "skipped_periods_pct")
 LATE_TICKS = (
     "the hypervisor delayed this host's ticks, and of a period shorter than two of them a late one "
     "loses what was left of the quota"
 )
+STOOD_STILL = "this host stood still just before an end of the window"
 # A task's turn on a CPU ends at a timer tick, and a window cuts one at either end.
 _CUT_TURNS = 2
 
@@ -64,9 +67,7 @@ def excuse(run: Run, rows: Sequence[Row], estimate: Estimate) -> Excuse | None:
         return _of_turns(run, rows, accounts)
     if not METRICS[rows[0].metric].taken_away:
         return None
-    by_trial: dict[int, list[float]] = {}
-    for row in rows:
-        by_trial.setdefault(row.trial, []).append(row.value)
+    by_trial = dict.fromkeys(row.trial for row in rows)
     cpus = run.record.host.cpus
     # Of a share of some other resource, no larger part than of the CPU time of the host.
     scale = 100 / cpus if rows[0].unit == "%" else 1.0
@@ -80,8 +81,22 @@ def excuse(run: Run, rows: Sequence[Row], estimate: Estimate) -> Excuse | None:
     low = high = estimate.median
     if any(taken.values()):
         # Load only takes CPU time away. At the most, all of it was this container's.
-        high = median(median(by_trial[one]) + scale * taken[one] for one in by_trial)
+        limits = _left_of_quotas(run, rows)
+        high = median(
+            median(
+                row.value + min(scale * taken[one], limits.get(row, math.inf))
+                for row in rows
+                if row.trial == one
+            )
+            for one in by_trial
+        )
+    borrowed = _borrowed(run, rows)
+    if any(borrowed.values()):
+        low -= median(borrowed.values())
+        high += median(borrowed.values())
     reasons = [_words([accounts[one] for one in by_trial if taken[one]], cpus)]
+    if any(borrowed.values()):
+        reasons.append(STOOD_STILL)
     if any(taken[number] for number in late):
         reasons.insert(0, LATE_TICKS)
     if run.record.host.emulated and estimate.expected is not None:
@@ -90,6 +105,47 @@ def excuse(run: Run, rows: Sequence[Row], estimate: Estimate) -> Excuse | None:
         reasons.append(checks.EMULATED)
     reason = next((one for one in reasons if one), None)
     return None if reason is None or low == high else Excuse(low, high, reason)
+
+
+def _borrowed(run: Run, rows: Sequence[Row]) -> dict[int, float]:
+    """Return by trial how much CPU time may count on the wrong side of a window's end, in CPUs.
+
+    While a host stands still no tick ends what runs, and the kernel charges it all the same; a
+    quota is kept over the next periods. So both more and less is possible.
+    """
+    found = dict.fromkeys((row.trial for row in rows), 0.0)
+    if rows[0].metric != "cpus_used":
+        return found
+    spec = next(one for one in run.record.experiment.containers if one.role == rows[0].role)
+    running = min(spec.workers, run.record.host.cpus)
+    phases = {(row.trial, row.phase) for row in rows}
+    for one in run.rows:
+        mine = one.role == rows[0].role and (one.trial, one.phase) in phases
+        if mine and one.metric == "stood_still_pct":
+            found[one.trial] = max(found[one.trial], running * one.value / 100)
+    return found
+
+
+def _left_of_quotas(run: Run, rows: Sequence[Row]) -> dict[Row, float]:
+    """Return how much of its quota a container may not have had, in CPUs, by its row.
+
+    In a period in which it was throttled it had all of its quota, whatever else ran. So nothing can
+    have taken more than the quotas of the other periods, and of those that the kernel skipped.
+    Rows without such a figure are left out.
+    """
+    if rows[0].metric not in ("cpus_used", "probe_cpus"):
+        return {}
+    shares: dict[tuple[int, int], dict[str, float]] = {}
+    for one in run.rows:
+        if one.metric in _OF_PERIODS and one.role == rows[0].role:
+            shares.setdefault((one.trial, one.phase), {})[one.metric] = one.value / 100
+    found = {}
+    for row in rows:
+        known = shares.get((row.trial, row.phase), {})
+        if row.expected is not None and len(known) == len(_OF_PERIODS):
+            throttled, skipped = (known[name] for name in _OF_PERIODS)
+            found[row] = row.expected * min(1.0, max(0.0, 1 - throttled) + skipped)
+    return found
 
 
 def _late_ticks(run: Run, rows: Sequence[Row]) -> dict[int, float]:

@@ -23,6 +23,9 @@ def steady(data: ContainerData, window: Window) -> dict[str, float | None]:
     periods = _difference(data.counters.get("periods"), window)
     throttled = _difference(data.counters.get("throttled_periods"), window)
     found["throttled_periods_pct"] = _ratio(throttled, periods, 100)
+    found["skipped_periods_pct"] = _ratio(_skipped(data, window), periods, 100)
+    if window.whole_periods and found["throttled_periods_pct"] is not None:
+        found["stood_still_pct"] = _ratio(float(window.stood_ns), elapsed_ns, 100)
     throttled_ns = _difference(data.counters.get("throttled_ns"), window)
     found["throttled_time_pct"] = _ratio(throttled_ns, elapsed_ns, 100)
     found["cpu_pressure_pct"] = _pressure_pct(data, window)
@@ -44,6 +47,20 @@ def steady(data: ContainerData, window: Window) -> dict[str, float | None]:
         found["work_per_cpu_s"] = _ratio(done, used_ns, NS_PER_S)
         found["work_per_s"] = _ratio(done, elapsed_ns, NS_PER_S)
     return found
+
+
+def _skipped(data: ContainerData, window: Window) -> float | None:
+    """Return how many periods passed between two samples beyond the first, in a whole window.
+
+    A timer that is late by several periods counts them all, and refills the quota once (kernel:
+    kernel/sched/fair.c, do_sched_cfs_period_timer).
+    """
+    counter = data.counters.get("periods")
+    if counter is None:
+        return None
+    part = counter[window.first : window.last + 1]
+    read = part[~np.isnan(part)]
+    return float(np.maximum(np.diff(read) - 1, 0).sum())
 
 
 def _percentile(readings: Floats, percent: float) -> float | None:

@@ -174,7 +174,7 @@ _FORCED_PAGES = 32
 SET_USED_PCT = 5.0
 """A CPU of a set counts as used if the workload ran there for this part of the time."""
 
-_CPU_BAND = Band(pct=2, ticks_per_worker=1)
+_CPU_BAND = Band(pct=1.5, ticks_per_worker=1)
 
 _ALL = (
     Metric(
@@ -190,6 +190,18 @@ _ALL = (
     Metric(
         "throttled_periods_pct", "%", "throttled periods",
         "Periods in which the group ran out of quota, in percent of all periods.",
+        "higher", 1.0,
+    ),
+    Metric(
+        "skipped_periods_pct", "%", "skipped periods",
+        "Periods that passed between two samples beyond the first, in percent of all periods: at "
+        "most so many refills of the quota were lost, since the kernel's timer was late.",
+        "higher", 1.0,
+    ),
+    Metric(
+        "stood_still_pct", "%", "standstill at the ends",
+        "Time for which the host stood still right before the two ends of the steady window, in "
+        "percent of it: what ran then is charged on one side and paid back on the other.",
         "higher", 1.0,
     ),
     Metric(

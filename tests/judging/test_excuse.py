@@ -179,3 +179,59 @@ def test_a_late_tick_is_no_excuse_where_it_loses_no_more_than_it_is_late(
     period: int, quota: int
 ) -> None:
     assert short_period(period, quota, steal=0.01, value=0.484) is None
+
+
+def under_a_quota(
+    throttled: float, skipped: float | None, value: float, taken: float = 0.3
+) -> Excuse | None:
+    """Return what excuses a value of half a CPU, given in how many periods it was throttled."""
+    one = row(1, value)
+    rows = [one, row(1, throttled, "throttled_periods_pct", "%")]
+    if skipped is not None:
+        rows.append(row(1, skipped, "skipped_periods_pct", "%"))
+    return excuse(run(account(steal=taken), rows=tuple(rows)), (one,), estimate(value))
+
+
+def test_a_period_in_which_it_was_throttled_lost_nothing_whatever_else_ran() -> None:
+    """A quota that was halved beside 0.3 stolen CPUs is wrong, and not left open."""
+    one = under_a_quota(throttled=98.0, skipped=0.0, value=0.25)
+    assert one is not None
+    assert one.high == pytest.approx(0.25 + 0.02 * 0.5)
+    assert not one.explains(estimate(0.25))
+
+
+def test_what_the_other_periods_had_may_have_been_taken() -> None:
+    one = under_a_quota(throttled=40.0, skipped=0.0, value=0.25)
+    assert one is not None
+    assert one.high == pytest.approx(0.25 + 0.3)
+    assert one.explains(estimate(0.25))
+    # No more than was taken at all.
+    one = under_a_quota(throttled=0.0, skipped=0.0, value=0.25, taken=0.1)
+    assert one is not None
+    assert one.high == pytest.approx(0.35)
+
+
+def test_periods_that_the_kernel_skipped_may_have_been_lost() -> None:
+    one = under_a_quota(throttled=100.0, skipped=12.0, value=0.45)
+    assert one is not None
+    assert one.high == pytest.approx(0.45 + 0.12 * 0.5)
+
+
+def test_without_a_count_of_skipped_periods_all_that_was_taken_may_have_been_its_own() -> None:
+    one = under_a_quota(throttled=98.0, skipped=None, value=0.25)
+    assert one is not None
+    assert one.high == pytest.approx(0.55)
+
+
+def test_what_ran_while_the_host_stood_still_may_count_on_either_side_of_a_windows_end() -> None:
+    """Met on a host that lost 0.4 CPUs: a tenth of a CPU was 6 % short of it."""
+    one = row(1, 0.48)
+    rows = (one, row(1, 1.5, "stood_still_pct", "%"))
+    found = excuse(run(account(), rows=rows), (one,), estimate(0.48))
+    assert found is not None
+    workers = records.run().experiment.containers[0].workers
+    assert found.high == pytest.approx(0.48 + min(workers, CPUS) * 0.015)
+    assert found.low == pytest.approx(0.48 - min(workers, CPUS) * 0.015)
+    assert found.reason == "this host stood still just before an end of the window"
+    still = (one, row(1, 0.0, "stood_still_pct", "%"))
+    assert excuse(run(account(), rows=still), (one,), estimate(0.48)) is None

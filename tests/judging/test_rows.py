@@ -414,8 +414,8 @@ def with_columns(folder: Path, **changed: Column | None) -> RunDirectory:
 
 DERIVED = {
     "usage_ns": {"cpus_used", "work_per_cpu_s"},
-    "periods": {"throttled_periods_pct"},
-    "throttled_periods": {"throttled_periods_pct"},
+    "periods": {"throttled_periods_pct", "skipped_periods_pct", "stood_still_pct"},
+    "throttled_periods": {"throttled_periods_pct", "stood_still_pct"},
     "throttled_ns": {"throttled_time_pct"},
     "pressure": {"cpu_pressure_pct"},
 }

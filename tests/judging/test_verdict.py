@@ -233,7 +233,7 @@ def test_a_file_that_another_update_undid_is_reverted(tmp_path: Path) -> None:
 
 
 def test_a_disturbed_host_makes_a_miss_inconclusive_and_no_pass(tmp_path: Path) -> None:
-    made = MadeUp(kernel=less_than_declared, other_cpu_s=20.0)
+    made = MadeUp(kernel=less_than_declared, other_cpu_s=20.0, starves=True)
     found = verdict.judge(load(run_builder.build(tmp_path, made)), "cpu-quota")
     assert found.verdict is Outcome.INCONCLUSIVE
     assert "other processes" in found.reason
@@ -247,12 +247,19 @@ def test_a_disturbed_host_never_adds_to_what_a_container_gets(tmp_path: Path) ->
 
 def test_what_was_taken_explains_no_more_than_itself(tmp_path: Path) -> None:
     # 0.15 CPUs of others, and half of what was asked is missing.
-    made = MadeUp(kernel=scaled(0.5), other_cpu_s=0.15 * 25)
+    made = MadeUp(kernel=scaled(0.5), other_cpu_s=0.15 * 25, starves=True)
     found = verdict.judge(load(run_builder.build(tmp_path, made)), "cpu-quota")
     assert found.verdict is Outcome.WRONG
     by = {one.requested: one.verdict for one in found.values}
     assert by["10000"] is Outcome.INCONCLUSIVE
     assert by["150000"] is Outcome.WRONG
+
+
+def test_what_was_throttled_all_the_same_was_taken_by_nobody(tmp_path: Path) -> None:
+    """A quota that is used up at half of what was asked is wrong on a busy host, too."""
+    made = MadeUp(kernel=scaled(0.5), other_cpu_s=40.0)
+    found = verdict.judge(load(run_builder.build(tmp_path, made)), "cpu-quota")
+    assert {one.verdict for one in found.values} == {Outcome.WRONG}
 
 
 def test_a_disturbed_host_does_not_spoil_a_hit(tmp_path: Path) -> None:
@@ -266,7 +273,9 @@ def starved(settings: Settings) -> tuple[int | None, int]:
 
 
 def test_a_workload_that_others_starve_is_inconclusive_and_not_ineffective(tmp_path: Path) -> None:
-    busy = run_builder.build(tmp_path / "busy", MadeUp(kernel=starved, other_cpu_s=40.0))
+    busy = run_builder.build(
+        tmp_path / "busy", MadeUp(kernel=starved, other_cpu_s=40.0, starves=True)
+    )
     quiet = run_builder.build(tmp_path / "quiet", MadeUp(kernel=starved))
     assert verdict.judge(load(busy), "cpu-quota").verdict is Outcome.INCONCLUSIVE
     assert verdict.judge(load(quiet), "cpu-quota").verdict is Outcome.INEFFECTIVE

@@ -70,7 +70,8 @@ class MadeUp:
     `file` turns the text an interface file should hold into the text it does; `failed` maps
     trials to the reasons they failed for; `noise` is how far single trials stray, as a share.
     `late_ns` is how long after the answer the kernel changes, which otherwise is before it.
-    `quotas` are tried in place of those of the experiment's first step.
+    `quotas` are tried in place of those of the experiment's first step. Where it `starves` a
+    container, no quota is used up, and nothing counts as throttled.
     """
 
     name: str = "cpu-quota-sweep"
@@ -88,6 +89,7 @@ class MadeUp:
     host: Host = HOST
     late_ns: int = 0
     quotas: tuple[int, ...] = ()
+    starves: bool = False
 
     @property
     def file_ns(self) -> int:
@@ -379,7 +381,7 @@ def _data(
     counters = {
         "cpuacct.usage": _used(stretches, t_ns),
         "cpu.stat:nr_periods": periods,
-        "cpu.stat:nr_throttled": periods,
+        "cpu.stat:nr_throttled": 0 * periods if made.starves else periods,
         "cpu.stat:throttled_time": _summed(throttled, t_ns, _Stretch.stood_still_ns),
     }
     columns = [Column(name, index, tuple(values.tolist())) for name, values in counters.items()]
