@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -15,6 +15,7 @@ import psutil
 from cgbench.host import procfs
 
 _DAEMONS = ("dockerd", "containerd", "podman")
+_THROTTLES = "cpu[0-9]*/thermal_throttle/core_throttle_count"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,57 @@ class CpuTimes:
     cgbench_s: float
     daemon_s: float | None
     state: CpuState
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of the host and the CPU-seconds that it has used since it began."""
+
+    pid: int
+    name: str
+    used_s: float
+
+
+@dataclass(frozen=True)
+class HostUse:
+    """CPU-seconds since boot: idle and stolen on all of so many CPUs, and of each process.
+
+    `processes` are by number and beginning, since a number is given again. `own` are the numbers of
+    cgbench's processes, `throttles` how often heat slowed a core, None where that is not counted.
+    """
+
+    t_ns: int
+    cpus: int
+    idle_s: float
+    steal_s: float
+    processes: Mapping[tuple[int, int], Process]
+    own: frozenset[int]
+    throttles: int | None
+
+
+def host_use(proc: Path = procfs.PROC, root: Path = Path("/")) -> HostUse:
+    """Read where the CPU time of all CPUs went until now.
+
+    What ran is what was not idle: most kernels look only at ticks at who runs, and miss what begins
+    with a tick and ends before the next, but they know to the nanosecond how long a CPU is idle.
+    """
+    per_tick = 1 / os.sysconf("SC_CLK_TCK")
+    found = {
+        (one.pid, one.started): Process(one.pid, one.name, one.used * per_tick)
+        for one in procfs.processes(proc)
+    }
+    own = frozenset(procfs.family(os.getpid(), proc))
+    throttles = _numbers(root / "sys/devices/system/cpu", _THROTTLES)
+    times = psutil.cpu_times(percpu=True)
+    return HostUse(
+        t_ns=time.monotonic_ns(),
+        cpus=len(times),
+        idle_s=sum(one.idle + one.iowait for one in times),
+        steal_s=sum(one.steal for one in times),
+        processes=found,
+        own=own,
+        throttles=sum(throttles) if throttles else None,
+    )
 
 
 def daemon_processes() -> list[psutil.Process]:
@@ -93,7 +145,7 @@ def cpu_state(root: Path = Path("/")) -> CpuState:
     clocks = [one / 1000 for one in khz] or [
         float(one) for one in mhz if re.fullmatch(r"\d+(\.\d+)?", one)
     ]
-    throttles = _numbers(cpus, "cpu[0-9]*/thermal_throttle/core_throttle_count")
+    throttles = _numbers(cpus, _THROTTLES)
     return CpuState(
         mhz=round(mean(clocks), 1) if clocks else None,
         thermal_throttles=sum(throttles) if throttles else None,

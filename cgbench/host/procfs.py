@@ -18,10 +18,15 @@ _NUMBER = re.compile(r"^-?[0-9]+$")
 
 @dataclass(frozen=True)
 class ProcessStat:
-    """One line of /proc/<pid>/stat: `started` in clock ticks after boot, `processor` its CPU."""
+    """One line of /proc/<pid>/stat: `started` in clock ticks after boot, `processor` its CPU.
+
+    `used` is the CPU time of all its threads in clock ticks, `name` what it calls itself.
+    """
 
     pid: int
+    name: str
     state: str
+    used: int
     started: int
     processor: int
 
@@ -59,15 +64,26 @@ def parse_stat(text: str) -> ProcessStat | None:
     fields = rest.rpartition(")")[2].split()
     if not pid.isdecimal() or len(fields) < 37:
         return None
-    started, processor = fields[19], fields[36]
-    if not started.isdecimal() or not processor.isdecimal():
+    numbers = [fields[at] for at in (11, 12, 19, 36)]
+    if not all(one.isdecimal() for one in numbers):
         return None
-    return ProcessStat(int(pid), fields[0], int(started), int(processor))
+    user, system, started, processor = map(int, numbers)
+    name = rest.rpartition(")")[0]
+    return ProcessStat(int(pid), name, fields[0], user + system, started, processor)
 
 
 def process(pid: int, proc: Path = PROC) -> ProcessStat | None:
     """Return what the kernel says of process `pid`, None if there is no such process."""
     return parse_stat(_text(proc / str(pid) / "stat"))
+
+
+def processes(proc: Path = PROC) -> Iterator[ProcessStat]:
+    """Yield what the kernel says of every process; those that end meanwhile are left out."""
+    for folder in proc.iterdir():
+        if folder.name.isdecimal():
+            seen = process(int(folder.name), proc)
+            if seen is not None:
+                yield seen
 
 
 def held(pidfd: int) -> int | None:

@@ -39,6 +39,7 @@ def make_change(engine: Engine, container: Running, step: PlannedStep) -> Change
             before=before[path],
             after=(now := text(path)),
             expected=interface.agreed(settings, now),
+            path=str(path),
         )
         for path, interface in interface_paths(container.cgroup, settings).items()
         if path in before

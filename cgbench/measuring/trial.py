@@ -26,7 +26,7 @@ from cgbench.errors import (
 from cgbench.host import cpu_time, lock, procfs
 from cgbench.host.scratch import leftovers
 from cgbench.host.scratch.commands import undisturbed
-from cgbench.measuring import collect, demand, interference, other_limits, outage
+from cgbench.measuring import account, collect, demand, interference, other_limits, outage
 from cgbench.measuring.awaiting import Patience, patience_s
 from cgbench.measuring.change import apply, make_change, with_declared, with_held
 from cgbench.measuring.collect import Harvest
@@ -70,6 +70,7 @@ class _Course:
     site: Site
     watcher: Watcher
     progress: Harvest
+    daemons: frozenset[int] = frozenset()
 
 
 def run_trial(
@@ -91,7 +92,9 @@ def run_trial(
     daemons = cpu_time.daemon_processes()
     before, asleep_ns = cpu_time.cpu_times(daemons), interference.asleep_ns()
     progress = Harvest(before.t_ns)
-    course = _Course(plan, experiment, site, watcher, progress)
+    course = _Course(
+        plan, experiment, site, watcher, progress, frozenset(one.pid for one in daemons)
+    )
     name = f"{lock.SCRATCH_PREFIX}{site.run}-{plan.number:04}"
     with UndisturbedExit() as stack:
         with undisturbed():
@@ -246,19 +249,20 @@ def _walk(
         before = other_limits.all_files(others)
         change = make_change(engine, container, step)
         watcher.phase_started(step, number, len(course.plan.steps))
-        passed = _Passed()
+        passed, begun = _Passed(), account.opened(running)
         try:
             passed.ending, passed.rewrites = _hold(engine, look, container, step, change)
             if passed.ending is None:
                 passed.ending, passed.awaited = patience.hold_on(look, container, step, change)
         finally:
+            spent = account.closed(begun, running, course.daemons)
             held = other_limits.all_files(others)
             unasked = tuple(other_limits.unasked(before, held, container, step))
             texts = dict(other_limits.of_option(held, others, step.option))
             texts.pop(step.role, None)
             phase = _phase(course, number, step, container, change, passed)
             course.progress.phases.append(
-                phase.model_copy(update={"unasked": unasked, "elsewhere": texts})
+                phase.model_copy(update={"unasked": unasked, "elsewhere": texts, "account": spent})
             )
         course.progress.phases[-1] = with_declared(engine, container, course.progress.phases[-1])
         if passed.ending is not None:

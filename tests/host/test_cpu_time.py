@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,6 +47,21 @@ def test_cpu_times_count_what_this_process_used() -> None:
     assert after.cgbench_s - before.cgbench_s == pytest.approx(0.3, abs=0.1)
     assert after.busy_s > before.busy_s
     assert after.daemon_s is None
+
+
+def test_what_ran_is_what_was_not_idle_and_each_process_has_its_own() -> None:
+    before = cpu_time.host_use()
+    until = time.process_time() + 0.3
+    while time.process_time() < until:
+        pass
+    after = cpu_time.host_use()
+    seconds = (after.t_ns - before.t_ns) / 1e9
+    ran = after.cpus * seconds - (after.idle_s - before.idle_s) - (after.steal_s - before.steal_s)
+    assert ran > 0.2
+    assert os.getpid() in after.own
+    (key,) = (key for key, one in after.processes.items() if one.pid == os.getpid())
+    grown = after.processes[key].used_s - before.processes[key].used_s
+    assert grown == pytest.approx(0.3, abs=0.1)
 
 
 def _put(root: Path, path: str, text: str) -> None:

@@ -29,7 +29,7 @@ def tree(tmp_path: Path) -> HostTree:
 
 
 def test_a_process_is_read_whatever_its_name(tmp_path: Path) -> None:
-    assert procfs.parse_stat(STAT) == ProcessStat(4242, "R", 99, 3)
+    assert procfs.parse_stat(STAT) == ProcessStat(4242, "a (strange) name", "R", 15, 99, 3)
     assert procfs.process(4242, tmp_path) is None
 
 
@@ -45,12 +45,21 @@ def test_no_name_of_a_process_changes_what_is_read_of_it(
     text = STAT.replace("4242 (a (strange) name)", f"{pid} ({name})").replace(
         " 17 3 0", f" 17 {processor} 0"
     )
-    assert procfs.parse_stat(text) == ProcessStat(pid, "R", 99, processor)
+    assert procfs.parse_stat(text) == ProcessStat(pid, name, "R", 15, 99, processor)
 
 
 @given(st.text())
 def test_any_text_is_a_process_or_none(text: str) -> None:
     procfs.parse_stat(text)
+
+
+def test_all_processes_are_listed_with_what_they_used(tmp_path: Path) -> None:
+    for pid in (7, 8):
+        (tmp_path / str(pid)).mkdir()
+    (tmp_path / "self").mkdir()
+    (tmp_path / "7" / "stat").write_text(STAT.replace("4242 (", "7 (", 1))
+    # Process 8 has just ended.
+    assert [(one.pid, one.used) for one in procfs.processes(tmp_path)] == [(7, 15)]
 
 
 def test_this_very_process_is_found() -> None:

@@ -1,0 +1,54 @@
+"""Who had the CPU time that a container should have had, in a sentence with numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from cgbench.judging.estimates import Point
+from cgbench.judging.run import Run
+from cgbench.judging.shortfall import LIMIT, Shortfall, Taker, shortfalls
+from cgbench.wording import count, significant
+
+# What is a smaller part of what is lacking is added up.
+_LEAST_PART = 0.02
+
+
+def sentences(run: Run, many: Sequence[Point]) -> Iterator[str]:
+    """Yield a sentence for each point of a run that lacked CPU time."""
+    by_key = {point.key: point for point in many}
+    for one in shortfalls(run):
+        yield sentence(one, by_key[one.key], several=len({key.role for key in by_key}) > 1)
+
+
+def sentence(one: Shortfall, point: Point, *, several: bool) -> str:
+    """Return what became of what is lacking at a point; the parts add up to it.
+
+    `several` says that the run has more than one container.
+    """
+    who = f" in {one.key.role}" if several else ""
+    parts = [f"{_cpus(cpus)} {words}" for words, cpus in _told(one.takers, one.lacking)]
+    heat = f" Heat slowed a core {count(one.slowed, 'time')}." if one.slowed else ""
+    return (
+        f"At {point.place}{who} {_cpus(one.lacking)} of {_cpus(one.expected)} CPUs were lacking: "
+        f"{', '.join(parts)}.{heat}"
+    )
+
+
+def _told(takers: Sequence[Taker], lacking: float) -> list[tuple[str, float]]:
+    """Return the parts worth telling with their words, and the sum of the others if any."""
+    large = [one for one in takers if abs(one.cpus) >= _LEAST_PART * lacking]
+    told = [(_words(one), one.cpus) for one in large]
+    rest = lacking - sum(one.cpus for one in large)
+    return [*told, ("elsewhere", rest)] if abs(rest) >= _LEAST_PART * lacking else told
+
+
+def _words(one: Taker) -> str:
+    if one.what == LIMIT:
+        return "that nobody else used: the limit itself gave less"
+    if one.process is not None:
+        return f"went to `{one.process}` (process {one.pid})"
+    return f"went to {one.what}"
+
+
+def _cpus(value: float) -> str:
+    return significant(value, 2)
