@@ -50,7 +50,10 @@ Metrics = Annotated[
 Allow = Annotated[
     list[str] | None,
     typer.Option(
-        "--allow", metavar="KEY", callback=_known_keys, help="Key that may differ; repeatable."
+        "--allow",
+        metavar="KEY",
+        callback=_known_keys,
+        help="Key that may differ, as docker or kernel; repeatable. An unknown one lists all.",
     ),
 ]
 Effect = Annotated[

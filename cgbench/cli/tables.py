@@ -24,7 +24,7 @@ from cgbench.records.comparison import Comparison, Judgement
 from cgbench.records.idle_findings import Felt, Meeting
 from cgbench.records.run import Host, PointKey
 from cgbench.records.truth import SIGNS, TruthTable
-from cgbench.reporting.words import comparison, standing, states
+from cgbench.reporting.words import comparison, run_facts, shortfall, standing, states, ways
 from cgbench.reporting.words.history import change_words, headline, parted, rules, title
 from cgbench.reporting.words.truth import effects
 from cgbench.reporting.words.truth_cells import astray
@@ -122,7 +122,8 @@ def print_summary(run: Run) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("role", "requested", "enforced", *figures, "p99", "file", "settled"):
         table.add_column(heading, justify="left" if heading == "role" else "right")
-    owners = {point.key: point.owner for point in points(run)}
+    many = points(run)
+    owners = {point.key: point.owner for point in many}
     for key, found in by_value.items():
         owner = owners[key]
         _add_row(
@@ -144,6 +145,12 @@ def print_summary(run: Run) -> None:
     console.print(table)
     for value in left_out:
         _line(console, f"{value.raw} on {value.key.role}: {value.state}, {value.reason}")
+    for lacking in shortfall.sentences(run, many):
+        _line(console, lacking.replace("`", ""))
+    for path in run_facts.paths(run.finished):
+        _line(console, f"the file: {path}")
+    for compared in ways.sentences(run):
+        _line(console, compared.replace("`", ""))
     for doubt in examine(run):
         _line(console, f"{doubt.severity}: {doubt.reason.rstrip('.')}. {doubt.advice}")
 

@@ -10,7 +10,9 @@ from cgbench.host import description
 from cgbench.judging.estimates import points
 from cgbench.judging.foresight import foreseen
 from cgbench.judging.run import Run, load
+from cgbench.judging.shortfall import shortfalls
 from cgbench.judging.unjudged import unjudged
+from cgbench.judging.ways import ways
 from cgbench.records import truth
 from cgbench.records.results import find_run, find_truth, runs
 from cgbench.records.truth import TruthTable
@@ -50,12 +52,20 @@ class Figures:
                 {**one.to_json(), "requested_of": owners[one.key]} for one in self.run.summary
             ],
             "unjudged": [one.to_json() for one in unjudged(self.run)],
+            "shortfalls": [one.to_json() for one in shortfalls(self.run)],
+            "ways": [
+                {"first": one.first, "other": one.other, **one.comparison.to_json()}
+                for one in ways(self.run)
+            ],
             "rows": [row._asdict() for row in self.run.rows],
         }
 
 
 def show(name: str, results: Path) -> Explained | Figures | TruthTable:
-    """Return what is called `name`: an experiment or its file, else a truth table, else a run."""
+    """Return what is called `name`: an experiment or its file, else a truth table, else a run.
+
+    The name of an experiment of one's own stands for its latest run, as it does for `report`.
+    """
     known = name in experiment_file.builtin_names() or name.endswith(".toml")
     table = None if known else find_truth(name, results)
     if table is not None and (Path(name).exists() or not _is_run(name, results)):
@@ -69,4 +79,6 @@ def show(name: str, results: Path) -> Explained | Figures | TruthTable:
 
 
 def _is_run(name: str, results: Path) -> bool:
-    return Path(name).is_dir() or any(one.path.name.startswith(name) for one in runs(results))
+    return Path(name).is_dir() or any(
+        one.path.name.startswith(name) or one.path.parent.name == name for one in runs(results)
+    )

@@ -112,9 +112,24 @@ def _neighbours(run: Run) -> Iterator[Check]:
     if others and max(others) > OTHERS_CPUS:
         yield Check(
             "other tenants", "warning",
-            USED.format(max(others)),
+            USED.format(max(others)) + _the_largest(run),
             "Stop them: limits near the host's capacity read too low, stalls too long.",
         )  # fmt: skip
+
+
+def _the_largest(run: Run) -> str:
+    """Name the process of others that used the most in one phase, as far as one is known."""
+    known = [
+        (one.cpu_s / phase.account.seconds, one)
+        for trial in run.finished
+        for phase in trial.phases
+        if phase.account is not None and phase.account.seconds > 0
+        for one in phase.account.largest
+    ]
+    if not known:
+        return ""
+    cpus, one = max(known, key=lambda pair: pair[0])
+    return f", most of them {one.name} (process {one.pid}: up to {cpus:.2f})"
 
 
 def _emulated(run: Run) -> Iterator[Check]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from cgbench.judging.contrast import Contrast, Family, Floats, contrasts
-from cgbench.records.agreement import COMPARED, differing, require_known
+from cgbench.records.agreement import COMPARED, apart, differing, require_known
 from cgbench.records.baseline import Baseline, Series
 from cgbench.records.comparison import Comparison, Difference, Finding, Judgement, Key
 from cgbench.spec.metrics import METRICS
@@ -29,6 +29,13 @@ DRIFT_P = 0.01
 FEWEST = 3
 """Trials a side needs before a metric is judged."""
 
+# From this many times what was asked for on, what matters is said to be coarse.
+_COARSE = 10.0
+# What a quota does to a container: less of it where the quota is not used up.
+_OF_A_USED_UP_QUOTA = frozenset({
+    "throttled_periods_pct", "throttled_time_pct", "stall_time_pct", "stalls_per_s",
+    "stall_p50_ms", "stall_p99_ms", "stall_max_ms",
+})  # fmt: skip
 # A drift explains no change of more than this many standard deviations of a trial.
 _STRAYS = 3.0
 
@@ -38,15 +45,17 @@ def differences(
 ) -> list[Difference]:
     """Return the keys that differ. Raises BaselineError when `allow` names an unknown one."""
     require_known(allow)
-    return [
-        Difference(
-            key=one.name,
-            baseline=one.text(baseline),
-            candidate=one.text(candidate),
-            allowed=one.name in allow,
+    found = []
+    for one in differing(baseline, candidate, COMPARED):
+        texts = one.text(baseline), one.text(candidate)
+        if one.name == "schedule":
+            texts = apart(baseline.described, candidate.described) or texts
+        found.append(
+            Difference(
+                key=one.name, baseline=texts[0], candidate=texts[1], allowed=one.name in allow
+            )
         )
-        for one in differing(baseline, candidate, COMPARED)
-    ]
+    return found
 
 
 def compare(
@@ -94,12 +103,43 @@ def compare(
     )
     found = contrasts(family) if pairs else []
     findings = [
-        _finding(before, after, one, Bar(alpha, 0.0 if paired else margin, matters, resolution))
+        _finding(
+            before, after, one, Bar(alpha, 0.0 if paired else margin, matters, effect, resolution)
+        )
         for (before, after), matters, resolution, one in zip(
             pairs, effects, resolutions, found, strict=True
         )
     ]
+    findings = [*_with_what_follows(findings)]
     return head.model_copy(update={"findings": (*findings, *(_unjudged(one, ()) for one in gone))})
+
+
+def _with_what_follows(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """Say of fewer stalls where they are no gain: a container that gets less CPU time than its
+    quota does not use it up, and is throttled less.
+    """
+    lost = {
+        one.point
+        for one in findings
+        if one.metric == "cpus_used"
+        and one.judgement is Judgement.REGRESSED
+        and (one.change_pct or 0.0) < 0
+    }
+    throttled_less = {
+        one.point
+        for one in findings
+        if one.metric.startswith("throttled_") and (one.change_pct or 0.0) < 0
+    }
+    for one in findings:
+        gained = one.judgement is Judgement.IMPROVED and one.metric in _OF_A_USED_UP_QUOTA
+        if gained and one.point in lost & throttled_less:
+            why = (
+                f"{one.reason}; it follows from the CPU time that is lost (cpus_used): a quota "
+                "that is not used up throttles less"
+            )
+            yield one.model_copy(update={"reason": why})
+        else:
+            yield one
 
 
 def _pairs(
@@ -156,13 +196,14 @@ def _unjudged(before: Series, after: Sequence[float | None], effect: float = 0.0
 class Bar:
     """What a change must exceed to be reported.
 
-    A p-value, a share of half its interval, the smallest share that matters, and the resolution
-    in the metric's unit.
+    A p-value, a share of half its interval, the smallest share that matters, the one that was
+    asked for, which the resolution may not reach, and that resolution in the metric's unit.
     """
 
     alpha: float
     margin: float
     effect: float
+    asked: float
     resolution: float
 
 
@@ -175,6 +216,11 @@ def _finding(before: Series, after: Series, found: Contrast, bar: Bar) -> Findin
     if found.ratio is None or found.low is None or found.high is None:
         return _without_ratio(one, bar.resolution)
     judgement, reason, p = _judged(found, bar, one.worse)
+    if judgement is Judgement.UNCHANGED and bar.effect >= _COARSE * bar.asked:
+        reason += (
+            f"; that is coarse, since the metric is not known better here: a change of "
+            f"{100 * bar.asked:.3g} % would not show"
+        )
     if judgement in (Judgement.REGRESSED, Judgement.IMPROVED) and (away := _away(before, after)):
         judgement = away
         reason += "; both hold the declared value" * (away is Judgement.UNCHANGED)
@@ -195,6 +241,7 @@ def _finding(before: Series, after: Series, found: Contrast, bar: Bar) -> Findin
             "change_pct": 100 * (found.ratio - 1),
             "low_pct": 100 * (found.low - 1),
             "high_pct": 100 * (found.high - 1),
+            "levels": found.levels,
         }
     )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations, product
 
@@ -59,7 +59,8 @@ class Contrast:
     `ratio` is None where no ratio exists. `p_worse` and `p_better` are None where there are no
     two trials on each side. `spread` is the standard deviation of a single trial, as a share.
     `p_drift` is the probability of so much autocorrelation if trials were independent; None for
-    pairs, whose sides drift together.
+    pairs, whose sides drift together. `levels` are the geometric means of both sides, far values
+    clipped, whose ratio is `ratio` (but for what is added to a column that has zeros).
     """
 
     ratio: float | None
@@ -69,6 +70,7 @@ class Contrast:
     p_better: float | None
     spread: float | None
     p_drift: float | None = None
+    levels: tuple[float, float] | None = None
 
 
 def contrasts(family: Family, seed: int = 0, level: float = 0.95) -> list[Contrast]:
@@ -86,27 +88,42 @@ def contrasts(family: Family, seed: int = 0, level: float = 0.95) -> list[Contra
         for column in range(before.shape[1])
     ]
     usable = [one is not None for one in scaled]
-    empty = (np.full(len(before), math.nan), np.full(len(after), math.nan))
+    empty = (np.full(len(before), math.nan), np.full(len(after), math.nan), 0.0)
     sides = [one if one is not None else empty for one in scaled]
     left = np.column_stack([one[0] for one in sides])
     right = np.column_stack([one[1] for one in sides])
     floor = np.array([_FLOOR * math.log1p(effect) for effect in family.effect])
     p_worse, p_better = _evidence(left, right, floor, family, seed)
     bounds = _intervals((right - left,) if family.paired else (left, right), level, seed)
-    return [
+    found = [
         _contrast(left[:, j], right[:, j], (float(p_worse[j]), float(p_better[j])),
                   (float(bounds[0][j]), float(bounds[1][j])), family.paired, seed)
         if usable[j] else Contrast(None, None, None, None, None, None)
         for j in range(len(sides))
     ]  # fmt: skip
+    return [_without(sides[j][2], one) for j, one in enumerate(found)]
 
 
-def _scaled(before: Floats, after: Floats, resolution: float) -> tuple[Floats, Floats] | None:
-    """Return logarithms with far values clipped, None where there is no meaningful ratio."""
+def _without(added: float, one: Contrast) -> Contrast:
+    """Return a contrast whose levels lack what was added to all values of its column."""
+    if one.levels is None or not added:
+        return one
+    before, after = one.levels
+    return replace(one, levels=(max(0.0, before - added), max(0.0, after - added)))
+
+
+def _scaled(
+    before: Floats, after: Floats, resolution: float
+) -> tuple[Floats, Floats, float] | None:
+    """Return logarithms with far values clipped, and what was added to the values before.
+
+    None where there is no meaningful ratio.
+    """
     known = np.concatenate([before, after])
     known = known[np.isfinite(known)]
     if not np.isfinite(before).any() or not np.isfinite(after).any() or (known < 0).any():
         return None
+    start = 0.0
     if (known == 0).any():
         start = 1.0 if (known == 0).all() else resolution
         if start <= 0:
@@ -120,7 +137,7 @@ def _scaled(before: Floats, after: Floats, resolution: float) -> tuple[Floats, F
         # The same bounds for both sides: which side a value is on does not matter.
         low, high = min(middles) - reach, max(middles) + reach
         sides = (np.clip(sides[0], low, high), np.clip(sides[1], low, high))
-    return sides
+    return *sides, start
 
 
 def _evidence(
@@ -234,6 +251,12 @@ def _contrast(
     paired: bool, seed: int,
 ) -> Contrast:  # fmt: skip
     drift: float | None = None
+    # Of pairs only those count of which both sides are known.
+    whole = np.isfinite(left) & np.isfinite(right) if paired else None
+    means = [_known(one if whole is None else one[whole]) for one in (left, right)]
+    levels = None
+    if all(map(len, means)):
+        levels = (math.exp(float(np.mean(means[0]))), math.exp(float(np.mean(means[1]))))
     if paired:
         differences = _known(right - left)
         middle = float(np.mean(differences)) if len(differences) else math.nan
@@ -246,7 +269,7 @@ def _contrast(
     ratio, low, high = (None if math.isnan(one) else math.exp(one) for one in (middle, *bounds))
     p_worse, p_better = (None if math.isnan(one) else one for one in p)
     width = None if math.isnan(spread) else math.expm1(spread)
-    return Contrast(ratio, low, high, p_worse, p_better, width, drift)
+    return Contrast(ratio, low, high, p_worse, p_better, width, drift, levels)
 
 
 def _known(values: Floats) -> Floats:

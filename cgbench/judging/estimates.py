@@ -12,7 +12,7 @@ from cgbench.judging.summary import Estimate
 from cgbench.records.run import PointKey
 from cgbench.records.trial import ContainerRecord, Phase, TrialRecord
 from cgbench.records.versions import DAMAGED
-from cgbench.spec.conversions import bandwidth
+from cgbench.spec.conversions import DEFAULT_PERIOD_US, bandwidth
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.judged import judged_metric
 from cgbench.spec.option import Settings
@@ -147,8 +147,9 @@ def worded(name: str, requested: str, settings: Settings) -> str:
         return UNLIMITED
     if name == "cpu-quota":
         quota, period = bandwidth(settings)
-        aside = "" if period == 100_000 else f" per {format_duration(period * NS_PER_US)}"
-        return UNLIMITED if quota is None else f"{100 * quota / period:g} %{OF_A_CPU}{aside}"
+        if quota is None:
+            return UNLIMITED
+        return f"{100 * quota / period:g} %{OF_A_CPU}{_of_a_period(quota, period)}"
     if name == "cpus":
         return f"{requested} CPUs"
     if name == "cpu-period":
@@ -156,6 +157,15 @@ def worded(name: str, requested: str, settings: Settings) -> str:
     if name in _SIZES:
         return format_size(value)
     return requested
+
+
+def _of_a_period(quota: int, period: int) -> str:
+    """Return how much of each period a quota is, in brackets; nothing at the default period."""
+    if period == DEFAULT_PERIOD_US:
+        return ""
+    part, whole = (format_duration(one * NS_PER_US) for one in (quota, period))
+    number, _, unit = part.partition(" ")
+    return f" ({number if whole.endswith(f' {unit}') else part} of {whole})"
 
 
 def numeric(name: str, requested: str) -> float | None:

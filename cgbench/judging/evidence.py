@@ -210,6 +210,7 @@ def files_around(phase: Phase) -> dict[str, Enforced]:
             before=file.before,
             after=file.expected if file in phase.change.late else file.after,
             expected=file.expected,
+            path=file.path,
         )
         for file in phase.change.files
     }

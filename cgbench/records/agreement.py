@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,8 @@ from cgbench.errors import BaselineError
 from cgbench.records.run import Host, RunRecord
 from cgbench.spec.experiment import Experiment
 
+# A schedule that differs in more is another one altogether.
+_MOST_LINES = 4
 # What does not change what is measured.
 _ABOUT = ("name", "title", "question", "trials", "quick", "verify", "gate")
 
@@ -38,10 +40,11 @@ class Measured(Protocol):
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a run measured, and where."""
+    """What a run measured, and where; `described` has a line for each thing a schedule says."""
 
     experiment: str
     schedule: str
+    described: tuple[str, ...]
     image: str
     host: Host
 
@@ -109,13 +112,43 @@ Identity = tuple[str, ...]
 def conditions(record: RunRecord) -> Conditions:
     """Return what a run measured, and where."""
     spec = record.experiment
-    return Conditions(spec.name, schedule_digest(spec), record.image, record.host)
+    described = tuple(_lines("", spec.model_dump(mode="json", exclude=set(_ABOUT))))
+    return Conditions(spec.name, schedule_digest(spec), described, record.image, record.host)
 
 
 def schedule_digest(experiment: Experiment) -> str:
     """Return a digest of everything in an experiment that changes what is measured."""
     content = experiment.model_dump(mode="json", exclude=set(_ABOUT))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _lines(place: str, value: object) -> Iterator[str]:
+    """Yield every single value of a document with its place: `steps.2.set.memory = "64m"`."""
+    if isinstance(value, Mapping):
+        for name, one in value.items():
+            yield from _lines(f"{place}.{name}" if place else str(name), one)
+    elif isinstance(value, list):
+        for number, one in enumerate(value, 1):
+            yield from _lines(f"{place}.{number}", one)
+    elif value is not None:
+        yield f"{place} = {json.dumps(value, ensure_ascii=False)}"
+
+
+def apart(here: Sequence[str], there: Sequence[str]) -> tuple[str, str] | None:
+    """Return what only one of two described schedules says, each as a text.
+
+    None where one of them is not described: an older cgbench kept only the digest.
+    """
+    if not here or not there:
+        return None
+    return _only_in(here, there), _only_in(there, here)
+
+
+def _only_in(some: Sequence[str], others: Sequence[str]) -> str:
+    known = set(others)
+    only = [line for line in some if line not in known]
+    more = f", and {len(only) - _MOST_LINES} more" if len(only) > _MOST_LINES else ""
+    return ", ".join(only[:_MOST_LINES]) + more or "none of that"
 
 
 def differing(here: Measured, there: Measured, keys: Iterable[Key]) -> list[Key]:
@@ -140,6 +173,6 @@ def require_known(allow: Iterable[str]) -> None:
             raise BaselineError(f"--allow {key}: no such key", f"Keys: {', '.join(known)}.")
 
 
-def names(keys: Sequence[Key]) -> tuple[str, ...]:
+def names(keys: Sequence[Key] = ALLOWABLE) -> tuple[str, ...]:
     """Return the names of keys, as `--allow` takes them."""
     return tuple(key.name for key in keys)

@@ -72,7 +72,10 @@ class Noise(Model):
 
 
 class Baseline(Model):
-    """The trials of one run, as far as they are compared; `schedule` is a digest of its steps."""
+    """The trials of one run, as far as they are compared; `schedule` is a digest of its steps.
+
+    `described` has a line for each thing the schedule says; none in a file of an older cgbench.
+    """
 
     schema_version: int = BASELINE.written
     name: Label
@@ -82,6 +85,7 @@ class Baseline(Model):
     host: Host
     image: ImageName
     schedule: Label
+    described: tuple[Foreign, ...] = ()
     repetitions: tuple[_Number, ...]
     noise: tuple[Noise, ...] = ()
     series: tuple[Series, ...]

@@ -43,7 +43,9 @@ class Finding(Model):
     """One metric at one value. `effect_pct` is the smallest change that matters.
 
     `p` is the corrected probability of so much or more if nothing had changed, in the direction
-    seen; `more_trials` how many more on each side would about decide.
+    seen; `more_trials` how many more on each side would about decide. `levels` are the values of
+    both sides between which the change lies; None where it has no ratio, and in a document of an
+    older cgbench.
     """
 
     role: str
@@ -64,6 +66,7 @@ class Finding(Model):
     high_pct: float | None = None
     p: float | None = None
     more_trials: int | None = None
+    levels: tuple[float, float] | None = None
 
     @property
     def point(self) -> PointKey:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from cgbench.records import first_format
+from cgbench.records.account import Account
 from cgbench.records.confines import Confines
 from cgbench.records.file_history import Count, FileHistory
 from cgbench.records.other_limits import Inspected, Unasked
@@ -40,7 +41,8 @@ class FileChange(Model):
     `held` is its text when the phase ended. `t_changed_ns` is when the first reading that shows
     `expected` began, or another new text if that never stood; None if it never differed. `history`
     is what the sampler saw from the request to the end, None where the file was not sampled, or by
-    an older cgbench.
+    an older cgbench. `path` is where it was while the container ran, for `cat`; None in an older
+    run.
     """
 
     file: Label
@@ -50,6 +52,7 @@ class FileChange(Model):
     held: Foreign | None = None
     t_changed_ns: Count | None = None
     history: FileHistory | None = None
+    path: Foreign | None = None
 
 
 class Change(Model):
@@ -133,6 +136,8 @@ class Phase(Model):
     which CPUs may be used or they are not those of the trial's beginning. `unasked` are other
     limits that changed in it. `elsewhere` has the text of the option's interface files of each
     other container at its end; none in an older run, and where containers are meant to end.
+    `account` says where the host's CPU time went from shortly after the answer to the end; None in
+    an older run, and where it is not known.
     """
 
     number: Count
@@ -148,6 +153,7 @@ class Phase(Model):
     confines: Confines | None = None
     unasked: tuple[Unasked, ...] = ()
     elsewhere: Mapping[Name, Foreign] = Field(default_factory=dict)
+    account: Account | None = None
 
     @property
     def requested(self) -> str:

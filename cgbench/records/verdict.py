@@ -51,11 +51,15 @@ class Declared(Model):
 
 
 class Enforced(Model):
-    """An interface file around the last accepted change of the option, and as it should be."""
+    """An interface file around the last accepted change of the option, and as it should be.
+
+    `path` is where it was while the container ran, None in a table of an older cgbench.
+    """
 
     before: Foreign | None
     after: Foreign | None
     expected: Foreign | None
+    path: Foreign | None = None
 
 
 class Point(Model):

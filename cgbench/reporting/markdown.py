@@ -31,7 +31,7 @@ def _lines(found: Comparison) -> list[str]:
     rows = ordered(found)
     if rows:
         lines += [
-            "| | option, container, metric | medians | change | matters from | why |",
+            "| | option, container, metric | means | change | matters from | why |",
             "|---|---|---|---|---|---|",
             *map(_row, rows[:_ROWS]),
         ]

@@ -189,3 +189,64 @@ def test_pairs_see_through_a_drift_that_meets_both_sides() -> None:
     )
     assert compare(before, after).overall is Judgement.INCONCLUSIVE
     assert compare(before, after, paired=True).overall is Judgement.REGRESSED
+
+
+def by_metric(found: tuple[Finding, ...]) -> dict[str, Finding]:
+    return {one.metric: one for one in found}
+
+
+def test_fewer_stalls_are_told_as_what_follows_from_lost_cpu_time() -> None:
+    """Met by a new user: beside a hog, stalls of 25 % less were improved without a word."""
+    before = {"cpus_used": 1.5, "throttled_periods_pct": 98.0, "stall_p99_ms": 80.0}
+    after = {"cpus_used": 1.0, "throttled_periods_pct": 20.0, "stall_p99_ms": 40.0}
+    found = by_metric(
+        compare(
+            side({name: around(value) for name, value in before.items()}),
+            side({name: around(value) for name, value in after.items()}, "after"),
+        ).findings
+    )
+    assert found["cpus_used"].judgement is Judgement.REGRESSED
+    assert "follows from" not in found["cpus_used"].reason
+    for name in ("throttled_periods_pct", "stall_p99_ms"):
+        assert found[name].judgement is Judgement.IMPROVED
+        assert "it follows from the CPU time that is lost" in found[name].reason
+
+
+def test_fewer_stalls_are_a_gain_where_no_cpu_time_is_lost() -> None:
+    before = {"cpus_used": 1.5, "throttled_periods_pct": 98.0, "stall_p99_ms": 80.0}
+    after = {"cpus_used": 1.5, "throttled_periods_pct": 20.0, "stall_p99_ms": 40.0}
+    found = compare(
+        side({name: around(value) for name, value in before.items()}),
+        side({name: around(value) for name, value in after.items()}, "after"),
+    )
+    assert not any("follows from" in one.reason for one in found.findings)
+
+
+def test_unchanged_within_a_coarse_resolution_says_so() -> None:
+    """Met by a new user: unchanged, within 20 %, is a gate without teeth."""
+    sides = side({"stall_p50_ms": around(20.0)}), side({"stall_p50_ms": around(20.0)}, "after")
+    one = _only(compare(*sides).findings)
+    assert one.judgement is Judgement.UNCHANGED
+    assert "that is coarse" in one.reason
+    assert "a change of 2 % would not show" in one.reason
+    one = _only(
+        compare(side({"cpus_used": around(0.5)}), side({"cpus_used": around(0.5)})).findings
+    )
+    assert "coarse" not in one.reason
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_the_change_lies_between_the_levels_that_are_shown(*, paired: bool) -> None:
+    """Met by a new user: 1.500 and 0.9997 stood beside a change of -32 %."""
+    before, after = [1.5, 1.5, 1.5, 1.2, 1.5, 1.1], [1.0, 0.99, 1.0, 1.0, 1.01, 1.0]
+    found = compare(side({"cpus_used": before}), side({"cpus_used": after}, "after"), paired=paired)
+    one = _only(found.findings)
+    assert one.levels is not None
+    assert one.change_pct == pytest.approx(100 * (one.levels[1] / one.levels[0] - 1))
+
+
+def test_levels_of_a_column_with_zeros_are_in_its_own_unit() -> None:
+    found = compare(
+        side({"throttled_periods_pct": [0.0] * 6}), side({"throttled_periods_pct": [0.0] * 6})
+    )
+    assert _only(found.findings).levels == pytest.approx((0.0, 0.0))

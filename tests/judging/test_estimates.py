@@ -103,7 +103,7 @@ def test_only_one_limit_with_one_throughput_is_the_same_throughput(
         ("cpu-quota", "-1", {"cpu-quota": -1}, "no limit"),
         (
             "cpu-quota", "25000", {"cpu-quota": 25_000, "cpu-period": 50_000},
-            "50 % of a CPU per 50 ms",
+            "50 % of a CPU (25 of 50 ms)",
         ),
         ("cpus", "0.5", {"cpus": "0.5"}, "0.5 CPUs"),
         ("memory", "256m", {"memory": "256m"}, "256 MiB"),

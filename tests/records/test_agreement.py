@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from cgbench.records.agreement import (
@@ -9,6 +11,7 @@ from cgbench.records.agreement import (
     HOST_KEYS,
     KEYS,
     SHIFTING,
+    apart,
     conditions,
     differing,
     identity,
@@ -16,6 +19,7 @@ from cgbench.records.agreement import (
     schedule_digest,
 )
 from cgbench.spec import experiment_file
+from cgbench.units import NS_PER_S
 from tests.made import records
 from tests.made.records import HOST
 
@@ -42,6 +46,26 @@ def test_an_experiment_of_other_steps_and_another_image_differ() -> None:
     one = records.run()
     other = one.model_copy(update={"experiment": one.experiment.shortened(), "image": "other"})
     assert names(differing(conditions(one), conditions(other), KEYS)) == ("schedule", "image")
+
+
+def test_schedules_that_differ_are_told_by_what_only_one_of_them_says() -> None:
+    """Met by a new user: two hashes stood where a period of 50 ms was meant."""
+    one = records.run()
+    spec = one.experiment
+    steps = (spec.steps[0].model_copy(update={"hold": 7 * NS_PER_S}), *spec.steps[1:])
+    other = one.model_copy(update={"experiment": spec.model_copy(update={"steps": steps})})
+    before, after = conditions(one).described, conditions(other).described
+    assert apart(before, after) == (
+        f"steps.1.hold = {json.dumps(spec.steps[0].model_dump(mode='json')['hold'])}",
+        f"steps.1.hold = {json.dumps(steps[0].model_dump(mode='json')['hold'])}",
+    )
+    assert apart(before, before[:-6]) == (
+        f"{', '.join(before[-6:-2])}, and 2 more", "none of that",
+    )  # fmt: skip
+
+
+def test_schedules_of_an_older_cgbench_are_known_by_their_digest_alone() -> None:
+    assert apart((), conditions(records.run()).described) is None
 
 
 def test_images_of_one_tag_are_distinguished_by_their_packages_where_both_are_known() -> None:

@@ -50,7 +50,7 @@ EXPECTED = {"CPUs": 0.1, "%": 10.0, "bytes": 2.0**26, "tasks": 12.0, "restarts":
 @pytest.fixture
 def no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw nothing over time: runs here have rows, and no samples."""
-    nothing = Curves(timeline=None, steps=(), stalls={})
+    nothing = Curves(timeline=None, levels=(), steps=(), stalls={})
     monkeypatch.setattr(run_pages, "curves", lambda run, points: nothing)
 
 

@@ -156,8 +156,8 @@ def _row(one: Finding, anchor: str, number: int) -> Row:
         badge=badge(one.judgement),
         finding=one,
         step=one.point.label if one.via == "update" else f"{one.point.label} ({one.via})",
-        baseline=_middle(one.baseline, one.unit),
-        candidate=_middle(one.candidate, one.unit),
+        baseline=_middle(one, 0),
+        candidate=_middle(one, 1),
         change="–" if one.change_pct is None else signed_percent(one.change_pct),
         interval=None
         if low is None or high is None
@@ -169,8 +169,12 @@ def _row(one: Finding, anchor: str, number: int) -> Row:
     )
 
 
-def _middle(values: Sequence[float], unit: str) -> str:
-    return figure(median(values), unit) if values else "–"
+def _middle(one: Finding, side: int) -> str:
+    sides = comparison_words.middles(one)
+    if sides is not None:
+        return figure(sides[side], one.unit)
+    values = (one.baseline, one.candidate)[side]
+    return figure(median(values), one.unit) if values else "–"
 
 
 def _headline(found: Comparison) -> str:
@@ -201,15 +205,16 @@ def method(found: Comparison) -> tuple[str, ...]:
         f"{count(len(found.findings), 'metric')} reaches the one that was seen when {dealt} at "
         f"random (a maxT permutation test, so it is corrected for their number); a change counts "
         f"if it is at least the smallest that matters and p is at most {found.alpha:.2g}.",
-        f"The change is the ratio of the sides' geometric means, with a "
+        f"The change is the ratio of the sides' geometric means, which the columns show, with a "
         f"{100 * found.level:.0f} % bootstrap interval over trials, widened because they are few "
-        f"(Hesterberg), so that it need not be the ratio of the medians shown; unchanged takes a "
-        f"whole interval too small to matter.",
+        f"(Hesterberg); unchanged takes a whole interval too small to matter.",
     ]
     if any(one.change_pct is not None and _partly_zero(one) for one in found.findings):
         sentences.append("Where a trial shows 0, the metric's resolution is added before dividing.")
     if any(one.change_pct is None and _enough(one) for one in found.findings):
-        sentences.append("Where there is no ratio, every single trial must agree.")
+        sentences.append(
+            "Where there is no ratio, medians are shown, and every single trial must agree."
+        )
     return tuple(sentences)
 
 

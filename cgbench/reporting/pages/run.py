@@ -14,7 +14,7 @@ from cgbench.judging.summary import Entry
 from cgbench.judging.unjudged import Unjudged, unjudged
 from cgbench.records.run import PointKey, RunRecord
 from cgbench.records.trial import TrialRecord
-from cgbench.reporting.plots import over_time, stalls, step_response, value_axis, values
+from cgbench.reporting.plots import level, over_time, stalls, step_response, value_axis, values
 from cgbench.reporting.plots.curves import Curves, curves
 from cgbench.reporting.plots.plot import Plot
 from cgbench.reporting.words import headline
@@ -152,7 +152,7 @@ def _parts(run: Run, many: Sequence[Point], metric: str | None, drawn: Curves) -
         ("stalls", "Stalls", "", [quantiles, stalls.stall_distribution(
             one, drawn.stalls, wide=quantiles is not None and quantiles.wide)]),
         ("effect", "Time to effect", "", [step_response.effect(times)]),
-        ("trial", "One trial", "", [over_time.timeline(drawn.timeline)]),
+        ("trial", "One trial", "", [_level(drawn, name), over_time.timeline(drawn.timeline)]),
         ("step", "One change, millisecond by millisecond", "",
          [step_response.step(step, f"step-{step.kind.direction}") for step in drawn.steps]),
         ("docker-stats", "`docker stats` against the truth", "",
@@ -164,3 +164,11 @@ def _parts(run: Run, many: Sequence[Point], metric: str | None, drawn: Curves) -
         for name, title, words, plots in parts
         if (kept := tuple(plot for plot in plots if plot is not None))
     ]
+
+
+def _level(drawn: Curves, option: str) -> Plot | None:
+    one = drawn.timeline
+    if one is None:
+        return None
+    changes = [(t, kind.after) for t, kind in one.changes]
+    return level.plot(drawn.levels, option, changes, one.trial)

@@ -17,11 +17,14 @@ from cgbench.judging.rows import Measured
 from cgbench.judging.run import Run
 from cgbench.records.run import PointKey, RunRecord
 from cgbench.records.trial import Phase, TrialRecord
+from cgbench.reporting.plots import level
 from cgbench.reporting.plots.curve import Curve, thinned
+from cgbench.reporting.plots.level import Level
 from cgbench.reporting.plots.stall_rates import StallCount, count_stalls
 from cgbench.reporting.words.changes import Kind, clearest, kinds
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.option import Settings
+from cgbench.spec.options import option
 from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US
 
 REPETITIONS_SHOWN = 5
@@ -29,6 +32,8 @@ REPETITIONS_SHOWN = 5
 
 _SHORTEST_WINDOW_NS = 100 * NS_PER_MS
 _COUNTERS = ("usage_ns", "periods", "throttled_periods")
+# The controllers that limit CPU time.
+_CPU_TIME = frozenset({"cpu", "cpuset"})
 # A step response shows this many periods before the request, and after it.
 _PERIODS_BEFORE, _PERIODS_AFTER = 2, 4
 _LONGEST_RESPONSE_NS = 4 * NS_PER_S
@@ -84,10 +89,11 @@ class StepResponse:
 @dataclass(frozen=True)
 class Curves:
     """Everything a report draws from samples; `stalls` maps a point to stalls a second (y) that
-    last at least x ms.
+    last at least x ms. `levels` are of the timeline's trial: what else than CPU time is limited.
     """
 
     timeline: Timeline | None
+    levels: tuple[Level, ...]
     steps: tuple[StepResponse, ...]
     stalls: Mapping[PointKey, Curve]
 
@@ -95,7 +101,8 @@ class Curves:
 def curves(run: Run, points: int) -> Curves:
     """Return the curves of a run; a line over time has about `points` points at most."""
     drawing = _Drawing(run, points)
-    run.look_at_each(drawing.look, _COUNTERS)
+    what = level.QUANTITIES.get(run.record.experiment.option)
+    run.look_at_each(drawing.look, _COUNTERS if what is None else (*_COUNTERS, *what.counters))
     return drawing.finished()
 
 
@@ -114,6 +121,7 @@ class _Drawing:
         )
         self._stalls: dict[PointKey, StallCount] = {}
         self._usages: list[Usage] = []
+        self._levels: list[Level] = []
         self._origin = 0
 
     def look(self, trial: TrialRecord, measured: Measured) -> None:
@@ -126,9 +134,10 @@ class _Drawing:
             if trial is self._drawn and data.t_ns.size and "usage_ns" in data.counters:
                 # All containers of a trial are sampled together and share one origin.
                 self._origin = self._origin or int(data.t_ns[0])
-                self._usages.append(
-                    _usage(trial, data, self._run.record, self._origin, self._points)
-                )
+                drawn = (trial, data, self._run.record, self._origin, self._points)
+                self._usages.append(_usage(*drawn))
+                if (over_time := level.level(*drawn)) is not None:
+                    self._levels.append(over_time)
 
     def finished(self) -> Curves:
         """Return the curves, once every trial was read."""
@@ -142,6 +151,7 @@ class _Drawing:
         }
         return Curves(
             timeline,
+            tuple(self._levels),
             tuple(
                 StepResponse(
                     kind,
@@ -183,7 +193,7 @@ def _usage(
     per_ns = points / max(1, last - first)
     used = [_used(data, each.begin_ns, each.end_ns, each.settings(role), per_ns)
             for each in stretches]  # fmt: skip
-    limits = [each.situation.expected("cpus_used", role) for each in stretches]
+    limits = [_declared_cpus(each, role) for each in stretches]
     t_stats, cpus = data.stats
     seen = ~np.isnan(cpus)
     return Usage(
@@ -199,6 +209,20 @@ def _usage(
         shown=Curve(_seconds(t_stats[seen], origin), cpus[seen]),
         shown_broke=data.record.docker_stats_broke is not None,
     )
+
+
+def _declared_cpus(stretch: _Stretch, role: str) -> float | None:
+    """Return how many CPUs a container may use, None where no option of anyone says so.
+
+    A workload that is no busy loop uses less, and what is not declared is no line.
+    """
+    if not any(
+        option(name).controller in _CPU_TIME
+        for load in stretch.situation.loads.values()
+        for name in load.settings
+    ):
+        return None
+    return stretch.situation.expected("cpus_used", role)
 
 
 @dataclass(frozen=True)

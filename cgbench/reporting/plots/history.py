@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from cgbench.judging.trend import Trend
@@ -116,15 +118,31 @@ def _dates(one: Trend) -> dict[str, Any]:
     """Return an axis of runs with a few dates along it."""
     last = len(one.entries) - 1
     shown = sorted({round(last * part / (_MOST_DATES - 1)) for part in range(_MOST_DATES)})
-    years = sorted({entry.started.year for entry in one.entries})
-    form = "%m-%d" if len(years) == 1 else "%Y-%m"
+    form, of_all = _form([entry.started for entry in one.entries], [
+        one.entries[at].started for at in shown
+    ])  # fmt: skip
     return {
-        "title": {"text": f"runs, {years[0]}" if len(years) == 1 else "runs"},
+        "title": {"text": f"runs, {of_all}" if of_all else "runs"},
         "range": [-0.7, last + 0.7],
         "tickvals": shown,
         "ticktext": [one.entries[at].started.strftime(form) for at in shown],
         "tickangle": 0,
     }
+
+
+def _form(every: Sequence[datetime], shown: Sequence[datetime]) -> tuple[str, str]:
+    """Return how dates are written along the axis, and what all of them have in common.
+
+    Two that are shown must not look alike, and one day's have their times.
+    """
+    if len({one.date() for one in every}) == 1:
+        return "%H:%M", f"{every[0]:%Y-%m-%d}"
+    forms: tuple[str, ...] = ("%m-%d", "%m-%d %H:%M")
+    common = f"{every[0]:%Y}"
+    if len({one.year for one in every}) > 1:
+        forms, common = ("%Y-%m", "%Y-%m-%d", "%Y-%m-%d %H:%M"), ""
+    apart = [form for form in forms if len({one.strftime(form) for one in shown}) == len(shown)]
+    return (apart or forms[-1:])[0], common
 
 
 def _annotations(one: Trend) -> list[dict[str, Any]]:

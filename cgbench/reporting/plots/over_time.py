@@ -44,17 +44,22 @@ def timeline(one: Timeline | None) -> Plot | None:
     if one is None:
         return None
     data: list[Trace] = []
+    declared: tuple[Key, ...] = ()
     keys = []
     for usage, colour in zip(one.usages, _COLOURS, strict=False):
         whose = f" by {usage.role}" if len(one.usages) > 1 else ""
-        data += [
+        data.append(
             line(usage.used.x, usage.used.y, colour, width=1.25,
                  hovertemplate="%{x:.3f} s: %{y:.3f} CPUs used"
-                 f"{in_template(whose)}<extra></extra>"),
-            line(usage.declared.x, usage.declared.y, DECLARED, shape="hv", width=1.75,
-                 hovertemplate=f"%{{y}} CPUs declared{in_template(whose)}<extra></extra>"),
-        ]  # fmt: skip
+                 f"{in_template(whose)}<extra></extra>")
+        )  # fmt: skip
         keys.append(Key(f"CPUs used{whose}", colour, "line"))
+        if not np.isnan(usage.declared.y).all():
+            declared = (Key("declared", DECLARED, "line"),)
+            data.append(
+                line(usage.declared.x, usage.declared.y, DECLARED, shape="hv", width=1.75,
+                     hovertemplate=f"%{{y}} CPUs declared{in_template(whose)}<extra></extra>")
+            )  # fmt: skip
     changes = ", ".join(f"{kind.after} at {t:.1f} s" for t, kind in one.changes)
     return Plot(
         name="timeline",
@@ -63,7 +68,7 @@ def timeline(one: Timeline | None) -> Plot | None:
         reading="Dotted lines are the changes. CPUs used are the slope of the kernel's usage "
         "counter over the last period (at least 100 ms), so a step takes a period to show whole.",
         summary=f"Changes: {changes}.",
-        keys=(*keys, Key("declared", DECLARED, "line")),
+        keys=(*keys, *declared),
         data=data,
         layout=_over_time(one)
         | {

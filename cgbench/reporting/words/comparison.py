@@ -52,17 +52,26 @@ def advice(found: Comparison) -> str | None:
 
 
 def levels(one: Finding) -> str:
-    """Return the medians of both sides, a dash where one of them has no value.
-
-    The change is estimated from all trials, and need not be that of these two.
-    """
-    sides = [list(one.baseline), list(one.candidate)]
-    if not all(sides):
+    """Return the values of both sides between which the change lies: see `middles`."""
+    sides = middles(one)
+    if sides is None:
         return "–"
-    before, after = (quantity(median(side), one.unit) for side in sides)
+    before, after = (quantity(side, one.unit) for side in sides)
     # The unit once where it is the same: a size may have another one.
     number, _, unit = before.partition(" ")
     return f"{number if after.partition(' ')[2] == unit else before} → {after}"
+
+
+def middles(one: Finding) -> tuple[float, float] | None:
+    """Return geometric means of both sides, between which the change lies.
+
+    Medians where there is no ratio; None where one of the sides has no value.
+    """
+    if one.levels is not None:
+        return one.levels
+    if not one.baseline or not one.candidate:
+        return None
+    return median(one.baseline), median(one.candidate)
 
 
 def regression(one: Finding, level: float) -> str:
@@ -88,8 +97,12 @@ def remarks(found: Comparison) -> list[str]:
         for one in found.differences
         if one.allowed and not found.paired
     ]
+    disturbed: dict[tuple[str, bool], list[int]] = {}
+    for one in found.disturbances:
+        disturbed.setdefault((one.reason, one.kept), []).append(one.repetition)
     texts += [
-        f"trial {one.repetition} {'kept' if one.kept else 'measured again'}: {one.reason}"
-        for one in found.disturbances
+        f"{'trial' if len(numbers) == 1 else 'trials'} {', '.join(map(str, numbers))} "
+        f"{'kept' if kept else 'measured again'}: {reason}"
+        for (reason, kept), numbers in disturbed.items()
     ]
-    return [*texts, *found.notes]
+    return [*texts, *dict.fromkeys(found.notes)]

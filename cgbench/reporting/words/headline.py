@@ -14,6 +14,7 @@ from cgbench.judging.unjudged import Unjudged, plain, unjudged
 from cgbench.records.run import PointKey, Row, RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.records.verdict import Outcome
+from cgbench.reporting.words import shortfall, ways
 from cgbench.wording import (
     capitalised,
     count,
@@ -58,9 +59,11 @@ def sentences(of: Run) -> list[str]:
         *troubles * (held and scarce),
         limits,
         *troubles * (not (held and scarce)),
+        *shortfall.sentences(of, many),
         *remarks,
         _effect(rows),
         _stalls(many, rows),
+        *ways.sentences(of),
         _docker_stats(of, many),
     ]
     return [sentence for sentence in found if sentence]

@@ -80,8 +80,24 @@ def measuring_facts(record: RunRecord, trials: Sequence[TrialRecord]) -> Facts:
     ]
     if record.host.image_packages is not None:
         facts.append(("Image's packages", record.host.image_packages))
+    facts += [("Interface file", path) for path in paths(good)]
     facts += [("Shares to cpu.weight", formula) for formula in _conversions(good)]
     return facts + _sampler(good) + _harness(good)
+
+
+def paths(good: Sequence[TrialRecord]) -> list[str]:
+    """Return where the interface files were that were changed, of the last trial, for `cat`.
+
+    They are gone with their container; those of another one have its identity in their path.
+    """
+    found = [
+        file.path
+        for trial in good[-1:]
+        for phase in trial.phases
+        for file in phase.change.files
+        if file.path is not None
+    ]
+    return list(dict.fromkeys(found))
 
 
 def _conversions(good: Sequence[TrialRecord]) -> list[str]:

@@ -147,7 +147,7 @@ def test_failed_trials_are_left_out(tmp_path: Path) -> None:
 
 def test_without_a_finished_trial_there_is_nothing_to_draw(tmp_path: Path) -> None:
     run = build(tmp_path, MadeUp(trials=1, failed={1: "killed"}, hold_ns=500 * NS_PER_MS))
-    assert curves(load(run), POINTS) == Curves(None, (), {})
+    assert curves(load(run), POINTS) == Curves(None, (), (), {})
 
 
 @given(st.integers(1_000, 1_000_000))

@@ -61,13 +61,32 @@ def test_a_regression_tells_p_where_its_reason_does_not(mixed: Comparison) -> No
     assert "p = " not in comparison.regression(unknown, 0.95)
 
 
+def test_equal_remarks_are_made_once(mixed: Comparison) -> None:
+    """Met by a new user: nine equal notes, one beneath the other."""
+    stolen = [Disturbance(repetition=at, reason="0.3 CPUs were stolen", kept=True) for at in (1, 4)]
+    other = Disturbance(repetition=2, reason="0.3 CPUs were stolen", kept=False)
+    found = mixed.model_copy(
+        update={"disturbances": (*stolen, other), "notes": ("one", "one"), "differences": ()}
+    )
+    assert comparison.remarks(found) == [
+        "trials 1, 4 kept: 0.3 CPUs were stolen",
+        "trial 2 measured again: 0.3 CPUs were stolen",
+        "one",
+    ]
+
+
 def test_the_medians_of_both_sides_have_their_unit_once_where_it_is_one(mixed: Comparison) -> None:
     (one,) = mixed.of(Judgement.REGRESSED)
-    sizes = {"unit": "bytes", "baseline": (2.0**20,), "candidate": (2.0**26, 2.0**26)}
+    sizes = {
+        "unit": "bytes",
+        "baseline": (2.0**20,),
+        "candidate": (2.0**26, 2.0**26),
+        "levels": None,
+    }
     assert comparison.levels(one.model_copy(update=sizes)) == "1 → 64 MiB"
     sizes["baseline"] = (2.0**10,)
     assert comparison.levels(one.model_copy(update=sizes)) == "1 KiB → 64 MiB"
-    assert comparison.levels(one.model_copy(update={"candidate": ()})) == "–"
+    assert comparison.levels(one.model_copy(update={"candidate": (), "levels": None})) == "–"
 
 
 def test_how_a_value_was_set_is_shown_where_it_was_not_by_update(mixed: Comparison) -> None:

@@ -1,0 +1,303 @@
+"""Read the numbers on pages of runs as a browser would, and compute each anew from raw samples.
+
+It shares no code with cgbench: pages are read as HTML, run.json and trials.jsonl as JSON, samples
+as Parquet, by the formulas of docs/reference/metrics.md. Name folders of runs, each with its
+report.html. Exit status 1 if a number on a page is further off than the page itself says that the
+metric is known, or if nothing was compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+# Pages show four significant digits.
+_ROUNDING = 1e-3
+# What the manual calls the metric's resolution, in its unit; pages of memory by hosts of 4 KiB.
+RESOLUTION = {
+    "cpus_used": 0.002, "probe_cpus": 0.004, "throttled_periods_pct": 1.0,
+    "throttled_time_pct": 2.0, "stall_time_pct": 1.0, "stalls_per_s": 1.0,
+    "stall_p50_ms": 5.0, "stall_p99_ms": 5.0, "stall_max_ms": 5.0,
+    "answer_ms": 1.0, "file_ms": 1.0, "cpu_share_pct": 0.5, "io_share_pct": 0.5,
+    "memory_max_bytes": 64 * 4096, "memory_swap_max_bytes": 64 * 4096,
+    "swap_max_bytes": 64 * 4096, "memory_bytes": 64 * 4096, "tasks_max": 0.0, "oom_kills": 0.0,
+    "work_per_s": 0.0, "work_per_cpu_s": 0.0, "io_bytes_per_s": 0.0, "docker_stats_cpus": 0.01,
+}  # fmt: skip
+_SIZES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+Key = tuple[str, str, str, str, str]
+
+
+class Page(HTMLParser):
+    """The rows of a report's tables: keys of points, and all their figures by metric."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.keys: list[Key] = []
+        self.medians: list[float | None] = []
+        self.metrics: list[str] = []
+        self.figures: list[list[str]] = []
+        self._table = ""
+        self._cell: list[str] | None = None
+        self._row: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        if tag == "table":
+            self._table = found.get("class", "")
+        if tag == "tr":
+            self._row = []
+            if self._table == "values" and "data-requested" in found:
+                self.keys.append((
+                    found["data-role"], found["data-option"], found["data-via"],
+                    found["data-requested"], found.get("data-note", ""),
+                ))  # fmt: skip
+        if tag == "span" and self._table == "all" and "title" in found:
+            self.metrics.append(found["title"])
+        if tag == "td" and self._table == "all":
+            self._cell = []
+
+    def handle_data(self, data: str) -> None:
+        if self._cell is not None:
+            self._cell.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "td" and self._cell is not None:
+            self._row.append("".join(self._cell).strip())
+            self._cell = None
+        if tag == "tr" and self._table == "all" and self._row:
+            self.figures.append(self._row)
+
+
+def number(text: str) -> float | None:
+    """Return what a cell says, None for a dash."""
+    found = re.fullmatch(r"([−-]?[0-9.]+)(?: ([KMGT]?i?B))?", text)
+    if found is None:
+        return None
+    return float(found[1].replace("−", "-")) * (_SIZES[found[2]] if found[2] else 1)
+
+
+@dataclass
+class Trial:
+    """One trial's record and its tables."""
+
+    record: dict[str, Any]
+    samples: pd.DataFrame
+    stalls: pd.DataFrame
+    probe: pd.DataFrame
+    stats: pd.DataFrame
+    cache: dict[str, pd.DataFrame] = field(default_factory=dict, init=False)
+
+    def of(self, role: str) -> pd.DataFrame:
+        if role not in self.cache:
+            self.cache[role] = self.samples[self.samples["role"] == role].sort_values("t_ns")
+        return self.cache[role]
+
+    def container(self, role: str) -> dict[str, Any]:
+        (one,) = (each for each in self.record["containers"] if each["role"] == role)
+        found: dict[str, Any] = one
+        return found
+
+    def counter(self, role: str, name: str) -> pd.Series | None:
+        """Return a counter of a container in its SI unit, by time; None where it is not kept."""
+        source = self.container(role)["sources"].get(name)
+        rows = self.of(role)
+        if source is None:
+            return None
+        pattern = re.escape(source["column"]).replace(r"\*", ".*")
+        columns = [one for one in rows.columns if re.fullmatch(pattern, one)]
+        if not columns:
+            return None
+        whole = rows[columns].sum(axis=1, min_count=1) * source["scale"]
+        return pd.Series(whole.to_numpy(), index=rows["t_ns"].to_numpy())
+
+
+def trials(run: Path) -> Iterator[Trial]:
+    last = {}
+    for line in (run / "trials.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        last[record["number"]] = record
+    for number_, record in sorted(last.items()):
+        if record["status"] != "ok":
+            continue
+        stem = run / "samples" / f"trial-{number_:04}"
+        tables = [stem.with_name(f"{stem.name}{end}.parquet")
+                  for end in ("", ".stalls", ".probe", ".docker-stats")]  # fmt: skip
+        yield Trial(record, *(pd.read_parquet(one) for one in tables))
+
+
+def in_force(change: dict[str, Any]) -> int:
+    """Return when a change was answered and in force: a file may take hold after the answer."""
+    late = [
+        file["t_changed_ns"] or 0
+        for file in change["files"]
+        if file["after"] != file["expected"] and file["t_changed_ns"]
+        and file["history"] is not None
+        and file["expected"] in [one["text"] for one in file["history"]["readings"]]
+    ]  # fmt: skip
+    return int(max([change["t_answer_ns"], *late]))
+
+
+def period_ns(settings: dict[str, Any]) -> int:
+    return 100_000_000 if "cpus" in settings else 1000 * int(settings.get("cpu-period") or 100_000)
+
+
+def quota(settings: dict[str, Any]) -> bool:
+    return "cpus" in settings or int(settings.get("cpu-quota") or -1) > 0
+
+
+def window(trial: Trial, phase: dict[str, Any], role: str, settings: dict[str, Any]) -> Any:
+    """Return the steady part of a phase as its first and last time in ns; None if there is none."""
+    begin, end = in_force(phase["change"]), phase["t_end_ns"]
+    begin += min(max(2 * period_ns(settings), 200_000_000), (end - begin) // 2)
+    t_ns = trial.of(role)["t_ns"].to_numpy()
+    inside = t_ns[(t_ns >= begin) & (t_ns < end)]
+    if len(inside) < 2:
+        return None
+    periods, throttled = trial.counter(role, "periods"), trial.counter(role, "throttled_periods")
+    if periods is not None and throttled is not None:
+        steps = periods.reindex(inside).to_numpy()
+        edges = inside[:-1][np.diff(steps) > 0]
+        if len(edges) >= 2 and throttled[edges[-1]] > throttled[edges[0]]:
+            return int(edges[0]), int(edges[-1])
+    if quota(settings) and inside[-1] - inside[0] < 2 * period_ns(settings):
+        return None
+    return int(inside[0]), int(inside[-1])
+
+
+def grown(values: pd.Series | None, begin: int, end: int) -> float | None:
+    if values is None:
+        return None
+    part = values.loc[begin:end].dropna()
+    return float(part.iloc[-1] - part.iloc[0]) if len(part) > 1 else None
+
+
+def most(values: pd.Series | None, begin: int, end: int) -> float | None:
+    part = None if values is None else values.loc[begin : end - 1].dropna()
+    return float(part.max()) if part is not None and len(part) else None
+
+
+def figures(trial: Trial, phase: dict[str, Any], role: str, settings: dict[str, Any]) -> Any:
+    """Yield metric and value of a container in one phase."""
+    change = phase["change"]
+    if role == phase["role"] and change["via"] != "run":
+        yield "answer_ms", (change["t_answer_ns"] - change["t_request_ns"]) / 1e6
+        seen = [file["t_changed_ns"] for file in change["files"] if file["t_changed_ns"]]
+        if seen:
+            yield "file_ms", max(0.0, (max(seen) - change["t_request_ns"]) / 1e6)
+    begin, end = in_force(change), phase["t_end_ns"]
+    for name, counter in (("memory_max_bytes", "memory_bytes"), ("tasks_max", "tasks"),
+                          ("swap_max_bytes", "swap_bytes"),
+                          ("memory_swap_max_bytes", "memory_swap_bytes")):  # fmt: skip
+        yield name, most(trial.counter(role, counter), begin, end)
+    found = window(trial, phase, role, settings)
+    if found is None:
+        return
+    begin, end = found
+    seconds = (end - begin) / 1e9
+    used = grown(trial.counter(role, "usage_ns"), begin, end)
+    yield "cpus_used", None if used is None else used / 1e9 / seconds
+    for name, part, whole in (
+        ("throttled_periods_pct", "throttled_periods", grown(trial.counter(role, "periods"),
+                                                             begin, end)),
+        ("throttled_time_pct", "throttled_ns", float(end - begin)),
+    ):  # fmt: skip
+        went = grown(trial.counter(role, part), begin, end)
+        yield name, 100 * went / whole if went is not None and whole else None
+    moved = grown(trial.counter(role, "io_bytes"), begin, end)
+    yield "io_bytes_per_s", None if moved is None else moved / seconds
+    held = trial.counter(role, "memory_bytes")
+    if held is not None and len(part_ := held.loc[begin:end].dropna()):
+        yield "memory_bytes", float(part_.median())
+    stalls = trial.stalls[trial.stalls["role"] == role]
+    workers = trial.probe[trial.probe["role"] == role]["worker"].nunique()
+    if workers and trial.container(role)["probe"] == "spin":
+        lengths = stalls[(stalls["begin_ns"] >= begin) & (stalls["begin_ns"] < end)]["length_ns"]
+        yield "stalls_per_s", len(lengths) / seconds
+        if len(lengths):
+            p50, p99 = np.percentile(lengths, [50, 99]) / 1e6
+            yield "stall_p50_ms", float(p50)
+            yield "stall_p99_ms", float(p99)
+            yield "stall_max_ms", float(lengths.max()) / 1e6
+        first = stalls["begin_ns"].clip(begin, end)
+        last = (stalls["begin_ns"] + stalls["length_ns"]).clip(begin, end)
+        stood = float((last - first).sum())
+        yield "stall_time_pct", 100 * stood / (workers * (end - begin))
+        yield "probe_cpus", workers - stood / (end - begin)
+    stats = trial.stats[trial.stats["role"] == role]
+    said = stats[(stats["t_ns"] >= begin + 1_000_000_000) & (stats["t_ns"] < end)]["cpus"].dropna()
+    yield "docker_stats_cpus", float(said.median()) if len(said) else None
+
+
+def recomputed(run: Path) -> dict[tuple[Key, str], float]:
+    """Return every figure of a run anew: the median over trials of each trial's median."""
+    experiment = json.loads((run / "run.json").read_text())["experiment"]
+    options = {one["role"]: dict(one["options"]) for one in experiment["containers"]}
+    found: dict[tuple[Key, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for trial in trials(run):
+        settings = {role: dict(one) for role, one in options.items()}
+        for phase in trial.record["phases"]:
+            settings[phase["role"]] = phase["settings"]
+            change = phase["change"]
+            if change["error"] is not None or phase["prepares"]:
+                continue
+            for role, own in settings.items():
+                key = (role, phase["option"], change["via"], change["requested"],
+                       change["note"] or "")  # fmt: skip
+                for metric, value in figures(trial, phase, role, own):
+                    if value is not None:
+                        found[key, metric][trial.record["number"]].append(value)
+    return {
+        key: median(median(values) for values in by_trial.values())
+        for key, by_trial in found.items()
+    }
+
+
+def compared(run: Path) -> Iterator[tuple[str, float, float, bool]]:
+    """Yield each number of a page that can be computed: where it stands, both values, whether
+    they agree.
+    """
+    page = Page()
+    page.feed((run / "report.html").read_text())
+    anew = recomputed(run)
+    for key, row in zip(page.keys, page.figures, strict=True):
+        for metric, text in zip(page.metrics, row, strict=True):
+            shown, own = number(text), anew.get((key, metric))
+            if shown is None or own is None or metric not in RESOLUTION:
+                continue
+            off = abs(shown - own)
+            yield (
+                f"{run.parent.name}: {metric} of {key[0]} at {key[3]} {key[4]}".strip(),
+                shown, own, off <= RESOLUTION[metric] + _ROUNDING * abs(own),
+            )  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tests.bench.recomputed", description=__doc__)
+    parser.add_argument("runs", nargs="+", type=Path)
+    look: Callable[[Path], Iterator[tuple[str, float, float, bool]]] = compared
+    total = wrong = 0
+    for run in parser.parse_args().runs:
+        here = list(look(run))
+        bad = [one for one in here if not one[3]]
+        total, wrong = total + len(here), wrong + len(bad)
+        print(f"{run}: {len(here)} numbers, {len(bad)} off", flush=True)
+        for words, shown, own, _good in bad:
+            print(f"    {words}: {shown:.6g} on the page, {own:.6g} from the samples")
+    print(f"{total} numbers, {wrong} off")
+    return int(wrong > 0 or total == 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
