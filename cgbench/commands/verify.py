@@ -159,6 +159,8 @@ def _with_idle_parts(rows: Mapping[str, Row], session: Session) -> dict[str, Row
     Whether a value survives is measured last, where nothing else starts or ends a container.
     """
     chosen = [OPTIONS[name] for name in rows]
+    # On an emulated CPU a daemon that is asked for much at once takes minutes to answer.
+    alone = description.describe(session.engine.describe()).emulated
     added = side_by_side.measured(
         chosen,
         _idle_parts,
@@ -167,9 +169,11 @@ def _with_idle_parts(rows: Mapping[str, Row], session: Session) -> dict[str, Row
             f"{flags}: bounds, lifting, born against changed, states"
         ),
         detail=session.detail,
+        at_once=1 if alone else side_by_side.AT_ONCE,
     )
     session.progress("survival of all values")
-    with Supply(session.site(), ahead=0, progress=session.detail, hands=HANDS) as supply:
+    hands = 1 if alone else HANDS
+    with Supply(session.site(), ahead=0, progress=session.detail, hands=hands) as supply:
         survived = survival.measure(chosen, supply)
     found = {}
     for name, row in rows.items():

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from cgbench.records.run import PointKey, Row, RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.spec import judged
+from cgbench.spec.experiment import EMULATED_TIMES
 from cgbench.spec.metrics import METRICS, Conditions, Tolerance, tolerance
 from cgbench.units import NS_PER_MS
 
-# A container that ends this soon after the change was above the limit before it was set.
+# A container that ends this soon after the change was above the limit before it was set; an
+# emulated CPU takes as much longer to end it as it takes for all else.
 _AT_ONCE_NS = 250 * NS_PER_MS
 
 
@@ -33,7 +35,8 @@ class Bands:
         self._record = record
         self._workers = {one.role: one.workers for one in record.experiment.containers}
         self._hz = {trial.number: trial.sampler.achieved_hz for trial in finished if trial.sampler}
-        self._grown = frozenset(_grown(finished))
+        slower = EMULATED_TIMES if record.host.emulated else 1
+        self._grown = frozenset(_grown(finished, slower * _AT_ONCE_NS))
 
     def held(self, rows: Sequence[Row], value: float, expected: float | None) -> Held | None:
         """Judge the `value` of `rows`, which are all of one metric at one point.
@@ -71,10 +74,10 @@ class Bands:
         return min(lengths, default=None)
 
 
-def _grown(finished: Iterable[TrialRecord]) -> Iterable[PointKey]:
+def _grown(finished: Iterable[TrialRecord], at_once_ns: int) -> Iterable[PointKey]:
     """Yield the points at which a container grew until the kernel ended it."""
     for trial in finished:
         for phase in trial.phases:
             ending = phase.ending
-            if ending is not None and ending.t_ns - phase.change.in_force_ns > _AT_ONCE_NS:
+            if ending is not None and ending.t_ns - phase.change.in_force_ns > at_once_ns:
                 yield phase.point(ending.role)

@@ -170,10 +170,39 @@ def window(trial: Trial, phase: dict[str, Any], role: str, settings: dict[str, A
         steps = periods.reindex(inside).to_numpy()
         edges = inside[:-1][np.diff(steps) > 0]
         if len(edges) >= 2 and throttled[edges[-1]] > throttled[edges[0]]:
-            return int(edges[0]), int(edges[-1])
+            workers = trial.container(role)["workers"]
+            return kept(t_ns, [int(one) for one in edges], workers, settings)
     if quota(settings) and inside[-1] - inside[0] < 2 * period_ns(settings):
         return None
     return int(inside[0]), int(inside[-1])
+
+
+def kept(t_ns: Any, edges: list[int], workers: int, settings: dict[str, Any]) -> tuple[int, int]:
+    """Return the ends of a window that lie beside no standstill of the host, where that is so."""
+
+    def gap(begin: int, end: int) -> int:
+        steps = np.diff(t_ns[(t_ns >= begin) & (t_ns <= end)])
+        return int(steps.max()) if len(steps) else 0
+
+    usual = np.median(np.diff(t_ns[(t_ns >= edges[0]) & (t_ns <= edges[-1])]))
+    most, last = max(4_000_000, 5 * usual), len(edges) - 1
+    while last and gap(edges[last - 1], edges[last]) > most:
+        last -= 1
+    before = [edges[0] - period_ns(settings), *edges]
+    share = (
+        float(settings["cpus"]) * 1e8 if "cpus" in settings
+        else 1000 * float(settings.get("cpu-quota") or 0)
+    )  # fmt: skip
+    first, owed, at = 0, 0.0, 0
+    while share > 0 and at <= min(first, last):
+        stood = gap(before[at], before[at + 1])
+        if stood > most:
+            owed += stood * max(1, workers)
+            first = max(first, at + int(np.ceil(owed / share)))
+        at += 1
+    if last - first < max(1, (len(edges) - 1) // 2):
+        return edges[0], edges[-1]
+    return edges[first], edges[last]
 
 
 def grown(values: pd.Series | None, begin: int, end: int) -> float | None:

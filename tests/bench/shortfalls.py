@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,14 +23,13 @@ from pathlib import Path
 
 from cgbench.commands import session
 from cgbench.commands.session import Session
-from cgbench.host import description, lock, preconditions
+from cgbench.host import description, preconditions
 from cgbench.judging.run import Run, load
 from cgbench.judging.shortfall import CGBENCH, DAEMON, METRIC, OTHERS, Who, parted
 from cgbench.measuring import run as runner
 from cgbench.measuring.progress import Silent
 from cgbench.spec import experiment_file
 from cgbench.spec.experiment import Experiment, Sampling
-from tests.bench.beside import busy
 from tests.bench.figure import Figure, at_most
 
 TRIALS, MOST_CPUS = 10, 0.03
@@ -40,7 +41,7 @@ class Daemon(http.client.HTTPConnection):
         self.sock.connect("/var/run/docker.sock")
 daemon = Daemon("localhost")
 while True:
-    daemon.request("GET", "/info")
+    daemon.request("GET", "/containers/json?all=1&size=1")
     daemon.getresponse().read()
 """
 
@@ -56,18 +57,21 @@ class Kind:
 
 
 @contextlib.contextmanager
-def asking() -> Iterator[None]:
-    """Ask the daemon how it is, again and again."""
-    with subprocess.Popen([sys.executable, "-c", _ASK], start_new_session=True) as process:
-        try:
-            yield
-        finally:
-            process.kill()
+def beside(program: str) -> Iterator[None]:
+    """Run a program of Python meanwhile that is no child of this process: those are cgbench's."""
+    started = subprocess.run(
+        ["sh", "-c", 'timeout 600 "$0" -c "$1" >/dev/null 2>&1 & echo $!', sys.executable, program],
+        check=True, capture_output=True, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        os.kill(int(started.stdout), signal.SIGTERM)
 
 
 KINDS = (
-    Kind("busy process", busy, 1000, OTHERS),
-    Kind("busy daemon", asking, 1000, DAEMON),
+    Kind("busy process", lambda: beside("while True: pass"), 1000, OTHERS),
+    Kind("busy daemon", lambda: beside(_ASK), 1000, DAEMON),
     Kind("sampler at 2 kHz", contextlib.nullcontext, 2000, CGBENCH),
 )  # fmt: skip
 
@@ -82,7 +86,7 @@ def experiment(kind: Kind, cpus: int, trials: int) -> Experiment:
     return one.model_copy(update={
         "name": f"lacking-{kind.taker.split()[0].lower().replace(chr(39), '')}",
         "containers": (worker.model_copy(update={"workers": 2 * cpus}),),
-        "steps": (step,), "trials": trials, "verify": None, "quick": None,
+        "steps": (step,), "trials": trials, "verify": None,
         "sampling": Sampling(fast_hz=kind.fast_hz),
     })  # fmt: skip
 
@@ -118,7 +122,6 @@ def main() -> int:
     figures: list[Figure] = []
     with (
         tempfile.TemporaryDirectory() as folder,
-        lock.exclusively(),
         session.opened(Path(folder), seed=1) as here,
     ):
         for kind in KINDS:

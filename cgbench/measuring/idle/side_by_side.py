@@ -33,8 +33,9 @@ def measured(
     site: Callable[[], Site],
     begun: Progress,
     detail: Progress,
+    at_once: int = AT_ONCE,
 ) -> dict[str, T]:
-    """Measure options side by side and return what was found, in their order.
+    """Measure options side by side, so many at once, and return what was found, in their order.
 
     `site` makes a place for the containers of one lane. `begun` is shown the flags of what begins,
     in the order of the options; `detail` is shown every single try, and what else is under way.
@@ -44,7 +45,7 @@ def measured(
     jobs = _jobs(options)
     lanes = _Lanes(jobs, measure, begun, detail)
     with UndisturbedExit() as stack:
-        for lane in range(min(AT_ONCE, len(jobs))):
+        for lane in range(min(at_once, len(jobs))):
             lanes.supplies.append(
                 stack.enter_context(Supply(site(), ahead=1, progress=lanes.shown_by(lane)))
             )
