@@ -68,6 +68,25 @@ class Life:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """A container as the daemon lists it; `name` without the slash in front."""
+
+    container_id: str
+    name: str
+    image: str
+    state: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A container's first process, and its limits and other settings as Docker declares them."""
+
+    pid: int
+    host_config: Mapping[str, object]
+
+
+@dataclass(frozen=True)
 class NamedAlike:
     """A container that is named like ours, and what of our labels it carries."""
 
@@ -275,6 +294,31 @@ class Engine:
             for entry in (found if isinstance(found, list) else [found])
         }
         return [one for one, owner in owners.items() if not owner or is_dead(str(owner))]
+
+    def listed(self, *, stopped: bool = False) -> list[Listed]:
+        """Return every running container, by name; with `stopped`, the others as well."""
+        found = self._call(self._api.containers, all=stopped)
+        listed = []
+        for entry in found if isinstance(found, list) else [found]:
+            container_id, names, image, state = (
+                self._connection.part(entry, key) for key in ("Id", "Names", "Image", "State")
+            )
+            name = str((names or [container_id])[0]).lstrip("/")
+            labels = {str(key): str(value) for key, value in self._labels(entry).items()}
+            listed.append(Listed(str(container_id), name, str(image), str(state), labels))
+        return sorted(listed, key=lambda one: one.name)
+
+    def inspected(self, container_id: str) -> Inspected | None:
+        """Return a container's first process and what is declared of it, None if it was removed.
+
+        The process is 0 where none runs.
+        """
+        found = self._inspected(container_id)
+        if found is None:
+            return None
+        pid = self._connection.part(found, "State", "Pid")
+        config = self._connection.part(found, "HostConfig")
+        return Inspected(pid if isinstance(pid, int) else 0, config)
 
     def named_alike(self) -> list[NamedAlike]:
         """Return all containers with a name that cgbench could have given, or with its label."""

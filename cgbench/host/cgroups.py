@@ -149,13 +149,19 @@ class Cgroup:
         return tuple(path for path in paths if path.exists())
 
 
-def find(pid: int, proc: Path = Path("/proc"), root: Path = Path("/")) -> Cgroup:
+def find(
+    pid: int,
+    proc: Path = Path("/proc"),
+    root: Path = Path("/"),
+    mounted: Mapping[str, tuple[str, str]] | None = None,
+) -> Cgroup:
     """Return the cgroup of process `pid`.
 
-    `proc` and `root` may point elsewhere, for a captured tree. Raises CgroupError when there is no
-    such process, or its cgroup is not mounted here.
+    `proc` and `root` may point elsewhere, for a captured tree; `mounted` are `mount_points` that
+    are known already, for many processes. Raises CgroupError when there is no such process, or its
+    cgroup is not mounted here.
     """
-    places = _mount_points(proc)
+    places = mount_points(proc) if mounted is None else mounted
     directories: dict[str, Path] = {}
     unified: Path | None = None
     for controllers, inside in _memberships(pid, proc):
@@ -221,7 +227,7 @@ def at(path: str, proc: Path = Path("/proc"), root: Path = Path("/")) -> Cgroup:
     """
     directories = {
         controller: root / mount_point.lstrip("/") / path.lstrip("/")
-        for controller, (_inside, mount_point) in _mount_points(proc).items()
+        for controller, (_inside, mount_point) in mount_points(proc).items()
     }
     if not directories:
         raise CgroupError("no cgroup hierarchy is mounted", "cgbench needs a Linux host.")
@@ -231,7 +237,7 @@ def at(path: str, proc: Path = Path("/proc"), root: Path = Path("/")) -> Cgroup:
     return Cgroup(directories, unified)
 
 
-def _mount_points(proc: Path) -> dict[str, tuple[str, str]]:
+def mount_points(proc: Path) -> dict[str, tuple[str, str]]:
     """Return controller → (root within the hierarchy, mount point); "" stands for v2.
 
     Raises CgroupError where mounts cannot be read.
@@ -262,7 +268,7 @@ def layout(proc: Path = Path("/proc")) -> Literal["v1", "v2", "hybrid"]:
 
     Raises CgroupError when none is.
     """
-    places = _mount_points(proc)
+    places = mount_points(proc)
     unified = "" in places
     if unified and len(places) == 1:
         return "v2"

@@ -25,7 +25,7 @@ _FASTEST_TIMER_HZ = 1024
 def describe(docker: Mapping[str, str]) -> Host:
     """Return the host as it is now; `docker` is what `Daemon.describe` returns."""
     return Host(
-        hostname=platform.node(),
+        hostname=hostname(),
         kernel=platform.release(),
         os=docker["os"],
         cpu_model=cpu_model(),
@@ -45,6 +45,11 @@ def describe(docker: Mapping[str, str]) -> Host:
         python=platform.python_version(),
         cgbench=__version__,
     )
+
+
+def hostname() -> str:
+    """Return the name of this host."""
+    return platform.node()
 
 
 def cpus() -> int:

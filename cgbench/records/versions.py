@@ -53,3 +53,6 @@ TRUTH = Versions(2)
 
 BASELINE = Versions(2)
 """A baseline; see RUN."""
+
+AUDIT = Versions(1)
+"""What `cgbench audit --json` writes."""

@@ -1,4 +1,4 @@
-"""Verdicts and comparisons as JUnit XML, in the format that Jenkins and GitLab read."""
+"""Verdicts, comparisons and audits as JUnit XML, in the format that Jenkins and GitLab read."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from cgbench.foreign import printable
+from cgbench.records.audit import Audit
 from cgbench.records.comparison import Comparison, Finding, Judgement
 from cgbench.records.truth import Row, TruthTable
 from cgbench.records.verdict import Outcome
@@ -40,6 +41,26 @@ def of_truth(table: TruthTable, excuses: Mapping[str, str] = MappingProxyType({}
     suite.set("timestamp", table.started)
     suite.set("time", f"{table.elapsed_s:.3f}")
     return _text(suite)
+
+
+def of_audit(audit: Audit, missed: Sequence[tuple[str, str]] = ()) -> str:
+    """Return an audit, a suite for each container: a finding fails, and so does an expectation that
+    is `missed`, given as container and reason. A container that was not read is skipped.
+    """
+    root = ET.Element("testsuites", name="cgbench audit")
+    for container in audit.containers:
+        cases = [
+            _Case(limit.limit, None if limit.finding.good else "failure", limit.reason,
+                  f"{limit.finding.value}: {limit.reason}", limit.finding.value,
+                  "\n".join(f"cat {path}" for path in limit.files))
+            for limit in container.limits
+        ]  # fmt: skip
+        if container.unread is not None:
+            cases = [_Case("read", "skipped", container.unread)]
+        cases += [_Case("expected", "failure", why, kind="missed")
+                  for name, why in missed if name == container.name]  # fmt: skip
+        root.append(_suite(container.name, "cgbench.audit", cases))
+    return _text(root)
 
 
 def of_comparisons(many: Sequence[Comparison]) -> str:

@@ -1,10 +1,11 @@
-"""Comparisons as Markdown, for a pull request or a job's summary: no text in them is markup."""
+"""Comparisons and audits as Markdown, for a pull request or a summary: no text is markup."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from cgbench.foreign import markdown, markdown_code
+from cgbench.records.audit import Audit
 from cgbench.records.comparison import SIGNS, Comparison, Finding
 from cgbench.reporting.words.comparison import (
     advice,
@@ -15,6 +16,7 @@ from cgbench.reporting.words.comparison import (
     remarks,
     where,
 )
+from cgbench.wording import count
 
 _ROWS = 40
 
@@ -22,6 +24,29 @@ _ROWS = 40
 def of_comparisons(many: Sequence[Comparison]) -> str:
     """Return the comparisons as Markdown, the worst findings first."""
     return "\n".join(line for found in many for line in _lines(found))
+
+
+def of_audit(audit: Audit, missed: Sequence[tuple[str, str]] = ()) -> str:
+    """Return an audit as Markdown: its findings, and what is `missed` of container and reason."""
+    found = audit.findings
+    read = count(len(audit.containers), "container")
+    lines = [f"### {read} audited, {count(len(found), 'finding')}", ""]
+    if found:
+        lines += ["| container | limit | finding | why |", "|---|---|---|---|"]
+        lines += [
+            f"| {markdown_code(container.name)} | {limit.limit} | {limit.finding.value} | "
+            f"{markdown(limit.reason)} |"
+            for container, limit in found[:_ROWS]
+        ]
+    if len(found) > _ROWS:
+        lines.append(f"\n{len(found) - _ROWS} more.")
+    lines += [f"- {markdown_code(name)}: {markdown(why)}" for name, why in missed]
+    lines += [
+        f"- {markdown_code(one.name)} was not read: {markdown(one.unread)}"
+        for one in audit.containers
+        if one.unread is not None
+    ]
+    return "\n".join([*lines, ""])
 
 
 def _lines(found: Comparison) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
+from cgbench.records.audit import Audit
 from cgbench.records.baseline import Baseline
 from cgbench.records.comparison import Comparison
 from cgbench.records.run import RunRecord
@@ -18,6 +19,7 @@ _DOCUMENTS: dict[str, type[BaseModel]] = {
     "a baseline": Baseline,
     "the truth table": TruthTable,
     "a comparison": Comparison,
+    "an audit": Audit,
 }
 
 

@@ -1,0 +1,69 @@
+"""`cgbench audit`: the limits of containers that others started."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cgbench.cli import exits, options
+from cgbench.cli.terminal import give_json, say
+from cgbench.foreign import printable
+from cgbench.wording import count
+
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[CONTAINER]...", help="Names or identities; without: all that run."),
+]
+
+
+def audit(
+    containers: Names = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="KEY[=VALUE]", help="Only containers with it; repeatable."),
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option("--project", metavar="NAME", help="Only those of compose's NAME.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Also list those that do not run.")] = False,
+    over: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="Also measure use for so long, as 10s.")
+    ] = "0s",
+    expect: Annotated[
+        str | None,
+        typer.Option("--expect", metavar="LIMITS", help="Fail unless 'cpus<=1 memory<=512m'."),
+    ] = None,
+    json_file: options.JsonFile = None,
+    junit: options.Junit = None,
+    markdown: options.Markdown = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show which limits of running containers are in force, which level binds, and who feels it.
+
+    Nothing is started or changed. Exit status 1 if a limit is not what it says.
+    """
+    from cgbench.cli import audit_table
+    from cgbench.commands import audit as auditing
+    from cgbench.engine.engine import Engine
+    from cgbench.judging import expectations
+
+    expected = () if expect is None else expectations.parse(expect)
+    wanted = auditing.Wanted(containers or (), label or (), project, stopped=all_)
+    engine = Engine()
+    try:
+        found = auditing.audit(wanted, engine, options.seconds(over))
+    finally:
+        engine.close()
+    bad, missed = found.findings, list(expectations.missed(expected, found))
+    auditing.write(found, missed, junit, markdown)
+    if not give_json(found.to_json, json_file, indent=2) and (bad or missed or not quiet):
+        audit_table.show(found)
+        say(
+            f"{count(len(found.containers), 'container')}, {count(len(bad), 'finding')}; "
+            f"{found.seconds:.1f} s"
+        )
+        for name, why in missed:
+            say(f"{printable(name)}: {printable(why)}")
+    if bad or missed:
+        exits.end(exits.FAILED)

@@ -1,0 +1,323 @@
+"""The limits of containers that others started: read, judged, and left as they are."""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
+
+from cgbench.engine.engine import Engine, Listed
+from cgbench.errors import CgroupError, EngineError
+from cgbench.foreign import printable
+from cgbench.host import cgroups, confines, description, interface_files, procfs
+from cgbench.host.cgroups import Cgroup
+from cgbench.judging.audit import OPTION_OF, File, Seen, declared_by, limits
+from cgbench.records import writing
+from cgbench.records.audit import Audit, Audited, Found, LimitName
+from cgbench.records.confines import cpu_list
+from cgbench.reporting import junit as as_junit
+from cgbench.reporting import markdown as as_markdown
+from cgbench.spec.option import Settings
+from cgbench.spec.options import option
+from cgbench.units import NS_PER_S, NS_PER_US
+
+_PROJECT = "com.docker.compose.project"
+_MANAGERS = (
+    (_PROJECT, "compose project {}"),
+    ("com.docker.swarm.service.name", "swarm service {}"),
+    ("io.kubernetes.pod.name", "pod {}"),
+    ("cgbench.run", "cgbench run {}"),
+)
+# At most so many names stand in an error.
+_NAMED = 5
+
+# Besides the counters that cgbench samples.
+_EVENTS = {
+    "memory": (("memory.events", "max"), ("memory.failcnt", None)),
+    "pids": (("pids.events", "max"),),
+}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which containers: named ones, or all of a label or compose project; `stopped` ones, too."""
+
+    names: Sequence[str] = ()
+    labels: Sequence[str] = ()
+    project: str | None = None
+    stopped: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the kernel is read: another root holds a captured tree."""
+
+    proc: Path = procfs.PROC
+    root: Path = Path("/")
+
+
+@dataclass
+class _Read:
+    """One container half way: what it used at the first look, and its group."""
+
+    listed: Listed
+    settings: Settings = field(default_factory=dict)
+    cgroup: Cgroup | None = None
+    before: Mapping[str, int] = field(default_factory=dict)
+    t_ns: int = 0
+    unread: str | None = None
+
+
+def audit(
+    wanted: Wanted,
+    engine: Engine,
+    for_s: float = 0.0,
+    place: Place | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Audit:
+    """Read the limits of containers, twice if `for_s` seconds of use are wanted.
+
+    Raises EngineError on a name that no container has, or several have.
+    """
+    place, begin = place or Place(), time.monotonic()
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    mounted = cgroups.mount_points(place.proc)
+    read = [_looked_at(one, engine, place, mounted) for one in chosen(wanted, engine)]
+    if for_s > 0 and read:
+        sleep(for_s)
+    host = _Host.read(place)
+    found = [_audited(one, host, place, over=for_s > 0) for one in read]
+    order = list(Found)
+    found.sort(key=lambda one: (one.unread is None, order.index(one.worst), one.name))
+    return Audit(
+        hostname=description.hostname(),
+        at=at,
+        seconds=round(time.monotonic() - begin, 3),
+        containers=tuple(found),
+    )
+
+
+def write(
+    found: Audit, missed: Sequence[tuple[str, str]], junit: Path | None, markdown: Path | None
+) -> None:
+    """Write an audit in the forms asked for. Raises StoreError when one cannot be written."""
+    if junit is not None:
+        writing.write_file(junit, as_junit.of_audit(found, missed))
+    if markdown is not None:
+        writing.write_file(markdown, as_markdown.of_audit(found, missed))
+
+
+def chosen(wanted: Wanted, engine: Engine) -> list[Listed]:
+    """Return the containers that are wanted. Raises EngineError where a name fits none or many."""
+    every = engine.listed(stopped=wanted.stopped or bool(wanted.names))
+    if wanted.names:
+        named = [_named(name, every) for name in wanted.names]
+        return list({one.container_id: one for one in named}.values())
+    labels = dict(one.partition("=")[::2] for one in wanted.labels)
+    if wanted.project is not None:
+        labels[_PROJECT] = wanted.project
+    return [
+        one
+        for one in every
+        if all(
+            one.labels.get(key) == value if value else key in one.labels
+            for key, value in labels.items()
+        )
+    ]
+
+
+def _named(name: str, every: Sequence[Listed]) -> Listed:
+    exact = [one for one in every if name in (one.name, one.container_id)]
+    fitting = exact or [one for one in every if one.container_id.startswith(name)]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        ids = ", ".join(one.container_id[:12] for one in fitting[:_NAMED])
+        raise EngineError(f"{printable(name)} fits {len(fitting)} containers: {ids}",
+                          "Write more of the identity.")  # fmt: skip
+    near = difflib.get_close_matches(name, [one.name for one in every], 1)
+    advice = f"Did you mean {printable(near[0])}?" if near else "List them: docker ps -a."
+    raise EngineError(f"no container called {printable(name)}", advice)
+
+
+@dataclass(frozen=True)
+class _Host:
+    cpus: tuple[int, ...]
+    memory: int | None
+    weighs_io: bool | None
+
+    @classmethod
+    def read(cls, place: Place) -> _Host:
+        online = _text(place.root / "sys/devices/system/cpu/online")
+        cpus = description.cpu_numbers()
+        if online is not None:
+            cpus = cpu_list(online) or cpus
+        return cls(cpus, procfs.memory(place.proc).get("MemTotal"), _weighs_io(place))
+
+
+def _weighs_io(place: Place) -> bool | None:
+    """Say whether a block device here heeds weights: by bfq, or by a cost model of v2."""
+    schedulers = [
+        _text(path) for path in (place.root / "sys/block").glob("*/queue/scheduler")
+    ]  # fmt: skip
+    if not schedulers:
+        return None
+    if any("[bfq]" in (text or "") or "[cfq]" in (text or "") for text in schedulers):
+        return True
+    try:
+        top = cgroups.at("/", place.proc, place.root)
+        costs = top.read("io", "io.cost.qos")
+    except CgroupError:
+        return False
+    return costs is not None and "enable=1" in costs
+
+
+def _looked_at(
+    listed: Listed, engine: Engine, place: Place, mounted: Mapping[str, tuple[str, str]]
+) -> _Read:
+    """Ask Docker what is declared, find the group, and read what was used until now."""
+    found = _Read(listed)
+    try:
+        inspected = engine.inspected(listed.container_id)
+        if inspected is None:
+            found.unread = "it was removed while it was read"
+            return found
+        found.settings = declared_by(inspected.host_config)
+        if inspected.pid <= 0:
+            found.unread = f"it is {listed.state}: the kernel holds nothing of it"
+            return found
+        found.cgroup = cgroups.find(inspected.pid, place.proc, place.root, mounted)
+        found.t_ns, found.before = time.monotonic_ns(), _counted(found.cgroup)
+    except (CgroupError, EngineError) as error:
+        found.unread = error.message
+    return found
+
+
+def _audited(one: _Read, host: _Host, place: Place, *, over: bool) -> Audited:
+    listed = one.listed
+    head = {
+        "id": listed.container_id, "name": listed.name, "image": listed.image,
+        "state": listed.state, "manager": _manager(listed.labels),
+    }  # fmt: skip
+    if one.cgroup is None:
+        return Audited(**head, unread=one.unread or "it was not read")
+    try:
+        # Processes first: where none is left, the group went with them, and so do its files.
+        held = confines.read(one.cgroup, place.proc, place.root)
+        files = {name: _files(name, one.cgroup, one.settings) for name in get_args(LimitName)}
+        now, t_ns = _counted(one.cgroup), time.monotonic_ns()
+    except CgroupError as error:
+        return Audited(**head, unread=error.message)
+    if not one.cgroup.processes():
+        return Audited(**head, unread="it ended while it was read")
+    seconds = (t_ns - one.t_ns) / NS_PER_S if over else None
+    seen = Seen(
+        settings=one.settings,
+        files=files,
+        confines=held,
+        cpus=host.cpus,
+        memory=host.memory,
+        weighs_io=host.weighs_io,
+        felt=_felt(one, now, seconds),
+    )
+    return Audited(**head, limits=limits(seen))
+
+
+def _manager(labels: Mapping[str, str]) -> str | None:
+    return next((words.format(labels[key]) for key, words in _MANAGERS if key in labels), None)
+
+
+def _files(name: LimitName, cgroup: Cgroup, settings: Settings) -> tuple[File, ...]:
+    """Read the interface files of one limit; none where the kernel has no such controller."""
+    try:
+        kept = option(OPTION_OF[name]).kept_in(cgroup)
+    except CgroupError:
+        return ()
+    found = []
+    for one in kept:
+        expected = (one.expected(settings), one.otherwise(settings) if one.otherwise else None)
+        path = cgroup.path(one.controller, one.file)
+        text = cgroup.read(one.controller, one.file)
+        right = tuple(dict.fromkeys(text for text in expected if text is not None))
+        found.append(File(str(path), None if text is None else text.strip(), right))
+    return tuple(found)
+
+
+def _counted(cgroup: Cgroup) -> dict[str, int]:
+    """Read all counters of a group that can be read, in SI units."""
+    values = {}
+    for counter in cgroup.counters():
+        text = cgroup.read(counter.controller, counter.file)
+        reading = None if text is None else interface_files.parse(
+            counter.file, text.encode()
+        ).get(counter.column)  # fmt: skip
+        if isinstance(reading, int):
+            values[counter.name] = reading * counter.scale
+    for controller, files in _EVENTS.items():
+        for file, key in files:
+            try:
+                text = cgroup.read(controller, file)
+            except CgroupError:
+                continue
+            if text is None:
+                continue
+            column = file if key is None else f"{file}:{key}"
+            reading = interface_files.parse(file, text.encode()).get(column)
+            if isinstance(reading, int):
+                values[f"{controller}_limit_hits"] = reading
+    return values
+
+
+def _felt(
+    one: _Read, now: Mapping[str, int], seconds: float | None
+) -> dict[LimitName, dict[str, float | None]]:
+    """Return what was felt of each limit since the group began, and over the last `seconds`.
+
+    What the kernel does not count is None.
+    """
+    period_us = int(one.settings.get("cpu-period", 0) or 100_000)
+    periods, throttled = now.get("periods"), now.get("throttled_periods")
+    stood, whole_ns = now.get("throttled_ns"), (periods or 0) * period_us * NS_PER_US
+    used = _grown(one.before, now, "usage_ns")
+    return {
+        "cpus": {
+            "throttled_periods_pct": _pct(throttled, periods),
+            "throttled_time_pct": _pct(stood, whole_ns),
+            "cpus_used": None if seconds is None or used is None else used / seconds / NS_PER_S,
+        },
+        "memory": {
+            "memory_bytes": _float(now.get("memory_bytes")),
+            "limit_hits": _float(now.get("memory_limit_hits")),
+            "oom_kills": _float(now.get("oom_kills")),
+        },
+        "memory-swap": {"swap_bytes": _float(now.get("swap_bytes"))},
+        "pids": {
+            "tasks": _float(now.get("tasks")),
+            "refused_forks": _float(now.get("pids_limit_hits")),
+        },
+    }
+
+
+def _pct(part: int | None, whole: int | None) -> float | None:
+    return None if part is None or not whole else 100 * part / whole
+
+
+def _float(value: int | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _grown(before: Mapping[str, int], now: Mapping[str, int], name: str) -> int | None:
+    if name not in before or name not in now or now[name] < before[name]:
+        return None
+    return now[name] - before[name]
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return None

@@ -1,0 +1,106 @@
+"""What an audit came to: the limits of containers that run, each with its layers and a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Literal
+
+from cgbench.records.versions import AUDIT
+from cgbench.spec.fields import Foreign, Label, MetricName
+from cgbench.spec.model import Model
+
+LimitName = Literal[
+    "cpus", "cpu-weight", "cpuset", "memory", "memory-swap", "memory-reservation", "pids",
+    "io-weight",
+]  # fmt: skip
+"""What is limited, by one name for all options and kernels that limit it."""
+
+Amount = float | str
+"""A limit in base units (CPUs, bytes, tasks), a weight, or a list of CPUs."""
+
+
+class Found(StrEnum):
+    """What an audit says of one limit, the worst first."""
+
+    DIFFERS = "differs"
+    ABSENT = "absent"
+    NO_EFFECT = "no effect"
+    UNDECLARED = "undeclared"
+    TIGHTER_ABOVE = "tighter above"
+    UNREAD = "unread"
+    IN_FORCE = "in force"
+    UNLIMITED = "unlimited"
+
+    @property
+    def good(self) -> bool:
+        """Whether the limit is what it says."""
+        return self in (Found.IN_FORCE, Found.UNLIMITED)
+
+
+class Bound(Model):
+    """What binds: the container's own group, one above, its processes' affinity, or the host."""
+
+    kind: Literal["container", "ancestor", "affinity", "host", "none"]
+    path: Foreign | None = None
+
+
+class Limit(Model):
+    """One limit of one container.
+
+    `declared` is Docker's, None where it declares none. `expected` and `files` are texts by the
+    path of the interface file, None where a file is absent. `effective` is the tightest of the
+    container and all above. `felt` has None where the kernel counts nothing.
+    """
+
+    limit: LimitName
+    declared: Amount | None
+    expected: Mapping[Foreign, Foreign | None]
+    files: Mapping[Foreign, Foreign | None]
+    effective: Amount | None
+    bound_by: Bound
+    felt: Mapping[MetricName, float | None]
+    finding: Found
+    reason: Foreign
+
+
+class Audited(Model):
+    """One container; `unread` says why it has no limits here, None where it has."""
+
+    id: Label
+    name: Label
+    image: Label
+    state: Label
+    manager: Label | None
+    limits: tuple[Limit, ...] = ()
+    unread: Foreign | None = None
+
+    @property
+    def worst(self) -> Found:
+        """The worst finding on it."""
+        found = {one.finding for one in self.limits}
+        return next((one for one in Found if one in found), Found.UNLIMITED)
+
+
+class Audit(Model):
+    """An audit of a host at one moment; containers with findings first."""
+
+    schema_version: int = AUDIT.written
+    hostname: Label
+    at: Label
+    seconds: float
+    containers: tuple[Audited, ...]
+
+    @property
+    def findings(self) -> list[tuple[Audited, Limit]]:
+        """Return every limit that is not what it says."""
+        return [
+            (container, limit)
+            for container in self.containers
+            for limit in container.limits
+            if not limit.finding.good
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {**self.model_dump(mode="json"), "findings": len(self.findings)}

@@ -1,0 +1,123 @@
+"""`cgbench audit` prints findings with the files that prove them, and then ends with 1."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cgbench.cli import app
+from cgbench.commands import audit
+from cgbench.engine import engine
+from cgbench.records.audit import Audit, Audited, Bound, Found, Limit
+
+Ended = tuple[int, str, str]
+
+
+@pytest.fixture
+def cgbench(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Return what runs a command in this process: its status, and both of its outputs."""
+
+    def run(*arguments: object) -> Ended:
+        status = app.command()([str(one) for one in arguments], standalone_mode=False)
+        return (status if isinstance(status, int) else 0, *capsys.readouterr())
+
+    return run
+
+
+class Daemon:
+    """Is there, and is closed."""
+
+    def close(self) -> None:
+        pass
+
+
+def limit(name: str, finding: Found, effective: float | None = 0.5) -> Limit:
+    return Limit.model_validate({
+        "limit": name, "declared": 1.0, "expected": {}, "effective": effective,
+        "files": {f"/sys/fs/cgroup/{name}.max": "7"}, "finding": finding, "reason": f"of {name}",
+        "bound_by": Bound(kind="ancestor", path="/parent"),
+        "felt": {"throttled_periods_pct": 25.0, "oom_kills": 1.0},
+    })  # fmt: skip
+
+
+def container(name: str, *limits: Limit, unread: str | None = None) -> Audited:
+    return Audited(
+        id="abc", name=name, image="x", state="running", manager=None, limits=limits, unread=unread
+    )
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> list[Audited]:
+    """Return the containers that an audit finds."""
+    containers: list[Audited] = []
+    monkeypatch.setattr(engine, "Engine", Daemon)
+    monkeypatch.setattr(audit, "audit", lambda *_arguments: Audit(
+        hostname="h", at="2026-01-01", seconds=0.2, containers=tuple(containers)
+    ))  # fmt: skip
+    return containers
+
+
+def test_a_finding_is_shown_with_its_file_and_fails(
+    found: list[Audited], cgbench: Callable[..., Ended]
+) -> None:
+    found.append(container("web\x1b[31m", limit("cpus", Found.TIGHTER_ABOVE)))
+    status, out, _ = cgbench("audit")
+    assert status == 1
+    assert "✗ tighter above" in out
+    assert "web\\x1b[31m: cpus tighter above: of cpus" in out
+    assert "    cat /sys/fs/cgroup/cpus.max" in out
+    assert "    in the group /parent above it" in out
+    assert "1 container, 1 finding; 0.2 s" in out
+    assert "\x1b[31m" not in out
+
+
+def test_no_line_of_the_table_is_wider_than_100_columns(
+    found: list[Audited], cgbench: Callable[..., Ended]
+) -> None:
+    found.append(container("a-very-long-name-of-a-container-" * 3, limit("cpus", Found.IN_FORCE)))
+    _status, out, _ = cgbench("audit")
+    assert max(len(line) for line in out.splitlines()) <= 100
+
+
+def test_what_is_in_force_or_was_not_read_passes(
+    found: list[Audited], cgbench: Callable[..., Ended]
+) -> None:
+    found += [container("web", limit("cpus", Found.IN_FORCE)), container("db", unread="it ended")]
+    status, out, _ = cgbench("audit")
+    assert status == 0
+    assert "db: it ended" in out
+    assert cgbench("audit", "--quiet") == (0, "", "")
+
+
+def test_an_expectation_that_is_missed_fails(
+    found: list[Audited], cgbench: Callable[..., Ended]
+) -> None:
+    found.append(container("web", limit("cpus", Found.IN_FORCE)))
+    assert cgbench("audit", "--expect", "cpus<=1")[0] == 0
+    status, out, _ = cgbench("audit", "--expect", "cpus<=0.1", "--quiet")
+    assert status == 1
+    assert "web: cpus<=0.1 is expected, and 0.5 is the most" in out
+
+
+def test_an_expectation_that_is_unclear_is_refused_before_anything_is_read(
+    cgbench: Callable[..., Ended],
+) -> None:
+    status, _, complaint = cgbench("audit", "--expect", "cpus")
+    assert status == 2
+    assert "--expect: 'cpus' is no expectation" in complaint
+
+
+def test_json_and_files_have_all_of_it(
+    found: list[Audited], tmp_path: Path, cgbench: Callable[..., Ended]
+) -> None:
+    found.append(container("web", limit("cpus", Found.DIFFERS)))
+    junit, markdown = tmp_path / "a.xml", tmp_path / "a.md"
+    status, out, _ = cgbench("audit", "--json", "-", "--junit", junit, "--markdown", markdown)
+    assert status == 1
+    document = json.loads(out)
+    assert (document["findings"], document["containers"][0]["name"]) == (1, "web")
+    assert 'type="differs"' in junit.read_text()
+    assert "| `web` | cpus | differs |" in markdown.read_text()

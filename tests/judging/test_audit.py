@@ -1,0 +1,202 @@
+"""Each limit of a running container gets the finding that its files and those above bear out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from cgbench.judging.audit import File, Seen, declared_by, limits
+from cgbench.records.audit import Found, Limit, LimitName
+from cgbench.records.confines import Confines, Group
+from cgbench.spec.option import Settings
+
+OWN, PARENT, TOP = "/docker/abc", "/docker", "/"
+V1_UNLIMITED = "9223372036854771712"
+
+
+def group(path: str, **files: str) -> Group:
+    """Return a group with files whose names have `_` for the first dot."""
+    return Group(path=path, files={name.replace("_", ".", 1): text for name, text in files.items()})
+
+
+def file(name: str, text: str | None, *expected: str) -> File:
+    return File(f"/sys/fs/cgroup{OWN}/{name}", text, expected)
+
+
+def seen(
+    settings: Settings, files: Mapping[LimitName, tuple[File, ...]], *groups: Group,
+    affinity: tuple[str, ...] = ("0-3",), **more: Any,
+) -> Seen:  # fmt: skip
+    confines = Confines(affinity=affinity, groups=groups or (group(OWN), group(PARENT), group(TOP)))
+    return Seen(settings, files, confines, cpus=(0, 1, 2, 3), memory=8 * 2**30, **more)
+
+
+def only(name: str, one: Seen) -> Limit:
+    return next(limit for limit in limits(one) if limit.limit == name)
+
+
+def test_a_quota_that_is_as_declared_is_in_force() -> None:
+    one = only("cpus", seen(
+        {"cpus": "0.5"}, {"cpus": (file("cpu.max", "50000 100000", "50000 100000"),)},
+        group(OWN, cpu_max="50000 100000"), group(PARENT, cpu_max="max 100000"), group(TOP),
+    ))  # fmt: skip
+    assert one.finding is Found.IN_FORCE
+    assert (one.declared, one.effective) == (0.5, 0.5)
+    assert (one.bound_by.kind, one.bound_by.path) == ("container", OWN)
+    assert one.reason == "0.500 CPUs is declared, and cpu.max says 50000 100000"
+
+
+def test_a_file_that_somebody_changed_differs() -> None:
+    one = only("cpus", seen(
+        {"cpus": "0.5"}, {"cpus": (file("cpu.max", "20000 100000", "50000 100000"),)},
+        group(OWN, cpu_max="20000 100000"), group(TOP),
+    ))  # fmt: skip
+    assert one.finding is Found.DIFFERS
+    assert one.reason == "0.500 CPUs is declared, and cpu.max says 20000 100000, not 50000 100000"
+    assert one.effective == pytest.approx(0.2)
+
+
+def test_systemds_rounding_is_named() -> None:
+    one = only("cpus", seen(
+        {"cpus": "0.015"}, {"cpus": (file("cpu.max", "2000 100000", "1500 100000"),)},
+        group(OWN, cpu_max="2000 100000"), group(TOP),
+    ))  # fmt: skip
+    assert one.finding is Found.DIFFERS
+    assert one.reason.endswith("that is how systemd rounds it, up to a hundredth of a CPU")
+
+
+def test_either_conversion_of_shares_is_right() -> None:
+    for weight in ("20", "59"):
+        files: Any = {"cpu-weight": (file("cpu.weight", weight, "20", "59"),)}
+        assert only("cpu-weight", seen({"cpu-shares": 512}, files)).finding is Found.IN_FORCE
+    files = {"cpu-weight": (file("cpu.weight", "100", "20", "59"),)}
+    assert only("cpu-weight", seen({"cpu-shares": 512}, files)).finding is Found.DIFFERS
+
+
+@pytest.mark.parametrize(
+    ("name", "kept", "above", "settings", "effective"),
+    [
+        ("cpus", ("cpu.max", "200000 100000"), {"cpu_max": "50000 100000"}, {"cpus": "2"}, 0.5),
+        ("memory", ("memory.max", "536870912"), {"memory_max": "67108864"},
+         {"memory": 2**29}, 2.0**26),
+        ("pids", ("pids.max", "100"), {"pids_max": "7"}, {"pids-limit": 100}, 7.0),
+    ],
+)  # fmt: skip
+def test_a_group_above_that_allows_less_is_named(
+    name: LimitName, kept: tuple[str, str], above: dict[str, str], settings: Settings,
+    effective: float,
+) -> None:  # fmt: skip
+    own = {kept[0].replace(".", "_"): kept[1]}
+    one = only(name, seen(
+        settings, {name: (file(kept[0], kept[1], kept[1]),)},
+        group(OWN, **own), group(PARENT, **above), group(TOP),
+    ))  # fmt: skip
+    assert one.finding is Found.TIGHTER_ABOVE
+    assert one.effective == effective
+    assert (one.bound_by.kind, one.bound_by.path) == ("ancestor", PARENT)
+    assert f"of {PARENT} is " in one.reason
+
+
+def test_a_limit_that_nobody_declared_is_undeclared() -> None:
+    for name, one_file in (
+        ("memory", file("memory.limit_in_bytes", "67108864")),
+        ("cpus", file("cpu.cfs_quota_us", "20000")),
+        ("pids", file("pids.max", "17")),
+        ("cpu-weight", file("cpu.shares", "2")),
+    ):
+        files: Any = {name: (one_file,)}
+        found = only(name, seen({}, files))
+        assert found.finding is Found.UNDECLARED, name
+        assert one_file.name in found.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("memory", file("memory.limit_in_bytes", V1_UNLIMITED)),
+        ("memory-swap", file("memory.memsw.limit_in_bytes", V1_UNLIMITED)),
+        ("cpus", file("cpu.max", "max 100000")),
+        ("cpus", file("cpu.cfs_period_us", "50000")),
+        ("pids", file("pids.max", "max")),
+        ("cpuset", file("cpuset.cpus", "")),
+        ("io-weight", file("io.weight", "default 100")),
+        ("memory-reservation", file("memory.low", "0")),
+    ],
+)
+def test_nothing_declared_and_nothing_held_is_unlimited(name: LimitName, kept: File) -> None:
+    assert only(name, seen({}, {name: (kept,)})).finding is Found.UNLIMITED
+
+
+def test_a_limit_without_an_interface_file_is_absent() -> None:
+    files: Any = {"memory-swap": (file("memory.memsw.limit_in_bytes", None, "128"),)}
+    one = only("memory-swap", seen({"memory-swap": 128 * 2**20}, files))
+    assert one.finding is Found.ABSENT
+    assert one.effective is None
+    assert one.bound_by.kind == "none"
+
+
+def test_a_weight_that_no_device_heeds_has_no_effect() -> None:
+    files: Any = {"io-weight": (file("io.weight", "default 5000", "default 5000"),)}
+    heeded = seen({"blkio-weight": 500}, files, weighs_io=True)
+    assert only("io-weight", heeded).finding is Found.IN_FORCE
+    unknown = seen({"blkio-weight": 500}, files)
+    assert only("io-weight", unknown).finding is Found.IN_FORCE
+    assert only("io-weight", seen({"blkio-weight": 500}, files, weighs_io=False)).finding is (
+        Found.NO_EFFECT
+    )
+
+
+def test_two_spellings_of_a_set_are_one() -> None:
+    files: Any = {"cpuset": (file("cpuset.cpus", "0-1", "0,1"),)}
+    groups = (group(OWN, **{"cpuset_cpus.effective": "0-1"}), group(TOP))
+    one = only("cpuset", seen({"cpuset-cpus": "0,1"}, files, *groups))
+    assert one.finding is Found.IN_FORCE
+    assert one.effective == "0-1"
+
+
+def test_an_affinity_that_leaves_less_than_the_set_is_named() -> None:
+    files: Any = {"cpuset": (file("cpuset.cpus", "0-1", "0-1"),)}
+    groups = (group(OWN, **{"cpuset_cpus.effective": "0-1"}), group(TOP))
+    one = only("cpuset", seen({"cpuset-cpus": "0-1"}, files, *groups, affinity=("1",)))
+    assert one.finding is Found.TIGHTER_ABOVE
+    assert one.bound_by.kind == "affinity"
+    assert "Cpus_allowed_list of its processes is 1" in one.reason
+
+
+def test_more_cpus_than_the_set_has_are_not_to_be_had() -> None:
+    files: Any = {"cpus": (file("cpu.max", "200000 100000", "200000 100000"),)}
+    groups = (
+        group(OWN, cpu_max="200000 100000", **{"cpuset_cpus.effective": "0"}),
+        group(TOP, **{"cpuset_cpus.effective": "0-3"}),
+    )
+    one = only("cpus", seen({"cpus": "2", "cpuset-cpus": "0"}, files, *groups))
+    assert one.finding is Found.TIGHTER_ABOVE
+    assert (one.effective, one.bound_by.kind) == (1.0, "container")
+    assert one.reason.endswith("its processes can use CPU 0 alone")
+
+
+def test_a_set_alone_makes_no_finding_of_cpu_time() -> None:
+    files: Any = {"cpuset": (file("cpuset.cpus", "0", "0"),)}
+    groups = (group(OWN, **{"cpuset_cpus.effective": "0"}), group(TOP))
+    one = seen({"cpuset-cpus": "0"}, files, *groups)
+    assert only("cpus", one).finding is Found.UNLIMITED
+    assert only("cpus", one).effective == 1.0
+
+
+def test_what_docker_inspect_says_becomes_options() -> None:
+    config: dict[str, object] = {
+        "NanoCpus": 1_500_000_000, "CpuQuota": 0, "CpuPeriod": 0, "CpuShares": 512,
+        "CpusetCpus": "0-1", "Memory": 2**26, "MemorySwap": -1, "MemoryReservation": 0,
+        "BlkioWeight": 300, "PidsLimit": None, "Privileged": False,
+    }  # fmt: skip
+    assert declared_by(config) == {
+        "cpus": "1.5", "cpu-shares": 512, "memory": 2**26, "blkio-weight": 300,
+        "cpuset-cpus": "0-1",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", [{}, {"NanoCpus": "many"}, {"Memory": True}, {"PidsLimit": -1}])
+def test_an_odd_answer_declares_nothing(odd: dict[str, object]) -> None:
+    assert declared_by(odd) == {}

@@ -1,0 +1,60 @@
+"""An audit as JUnit and Markdown: findings fail, what was not read is said, no text is markup."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+
+from cgbench.records.audit import Audit, Audited, Bound, Found, Limit
+from cgbench.reporting import junit, markdown
+
+HOSTILE = "<b>|x|\x1b[31m"
+
+
+def limit(finding: Found, reason: str = "why") -> Limit:
+    return Limit(
+        limit="pids", declared=50.0, expected={}, files={"/sys/fs/cgroup/pids.max": "7"},
+        effective=7.0, bound_by=Bound(kind="container"), felt={}, finding=finding, reason=reason,
+    )  # fmt: skip
+
+
+def audit(*containers: Audited) -> Audit:
+    return Audit(hostname="h", at="2026-01-01", seconds=0.1, containers=containers)
+
+
+def container(name: str, *limits: Limit, unread: str | None = None) -> Audited:
+    return Audited(
+        id="abc", name=name, image="x", state="running", manager=None, limits=limits, unread=unread
+    )
+
+
+FOUND = audit(
+    container("bad", limit(Found.DIFFERS, HOSTILE)), container("good", limit(Found.IN_FORCE)),
+    container("gone", unread="it ended"),
+)  # fmt: skip
+
+
+def test_a_finding_fails_with_the_file_that_proves_it() -> None:
+    root = ET.fromstring(junit.of_audit(FOUND, [("good", "cpus<=1 is expected")]))
+    suites = {one.get("name"): one for one in root}
+    assert [suites[name].get("failures") for name in ("bad", "good", "gone")] == ["1", "1", "0"]
+    failure = suites["bad"].find("testcase/failure")
+    assert failure is not None
+    assert (failure.get("type"), failure.text) == ("differs", "cat /sys/fs/cgroup/pids.max")
+    assert suites["gone"].get("skipped") == "1"
+    assert "\x1b" not in junit.of_audit(FOUND)
+
+
+def test_markdown_has_findings_and_what_was_missed_or_not_read() -> None:
+    text = markdown.of_audit(FOUND, [("good", "cpus<=1 is expected")])
+    assert text.startswith("### 3 containers audited, 1 finding\n")
+    assert "| `bad` | pids | differs | " in text
+    assert "- `good`: cpus" in text
+    assert "- `gone` was not read: it ended" in text
+    assert "<b>" not in text
+    assert "\x1b" not in text
+
+
+def test_an_audit_without_findings_has_no_table() -> None:
+    assert markdown.of_audit(audit(container("good", limit(Found.IN_FORCE)))) == (
+        "### 1 container audited, 0 findings\n\n"
+    )
