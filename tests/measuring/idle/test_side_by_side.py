@@ -68,11 +68,12 @@ def side_by_side(
     options: tuple[Option, ...] = SOME,
     begun: Progress = silent,
     detail: Progress = silent,
+    at_once: int = AT_ONCE,
 ) -> dict[str, T]:
     def site() -> Site:
         return Site(cast(Engine, daemon), "image", "r")
 
-    return measured(options, measure, site, begun, detail)
+    return measured(options, measure, site, begun, detail, at_once)
 
 
 def uses_one(one: Option, supply: Supply) -> T:
@@ -118,6 +119,22 @@ def test_so_many_are_measured_at_a_time_and_no_more(daemon: Daemon) -> None:
     assert max(most) == AT_ONCE
     # In use, on its way, started ahead, and not removed yet.
     assert daemon.most <= 4 * AT_ONCE
+
+
+def test_one_after_the_other_where_only_one_is_wanted_at_once(daemon: Daemon) -> None:
+    """Met in the lab: asked for nine containers at a time, a daemon did not answer for 45 s."""
+    now: list[Option] = []
+    most = []
+
+    def measure(one: Option, supply: Supply) -> T:
+        now.append(one)
+        most.append(len(now))
+        found = uses_one(one, supply)
+        now.remove(one)
+        return found
+
+    assert list(side_by_side(daemon, measure, at_once=1)) == [one.name for one in SOME]
+    assert max(most) == 1
 
 
 def test_options_that_share_what_the_kernel_has_are_measured_one_after_the_other(
