@@ -24,7 +24,10 @@ def show(audit: Audit) -> None:
         if container.unread is not None:
             table.add_row(*map(_text, (container.name, "", "", "", "", "", "not read")))
             continue
-        shown = [one for one in container.limits if one.finding is not Found.UNLIMITED]
+        shown = sorted(
+            (one for one in container.limits if one.finding is not Found.UNLIMITED),
+            key=lambda one: list(Found).index(one.finding),
+        )
         if not shown:
             table.add_row(*map(_text, (container.name, "–", "–", "–", "–", "–", "unlimited")))
         for at, limit in enumerate(shown):
@@ -59,12 +62,16 @@ def _amount(limit: Limit, value: Amount | None) -> str:
         return "–"
     if isinstance(value, str):
         return value
-    return format_size(value) if limit.limit.startswith("memory") else significant(value, 3)
+    if limit.limit.startswith("memory"):
+        return format_size(value)
+    return significant(value, 3) if limit.limit == "cpus" else f"{value:g}"
 
 
 def _felt(limit: Limit) -> str:
     felt = limit.felt
     parts = []
+    if (used := felt.get("cpus_used")) is not None:
+        parts.append(f"{used:.2f} CPUs")
     if (pct := felt.get("throttled_periods_pct")) is not None:
         parts.append(f"throttled {pct:.0f} %")
     if (held := felt.get("memory_bytes")) is not None and isinstance(limit.effective, float):

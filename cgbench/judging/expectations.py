@@ -10,7 +10,7 @@ from typing import get_args
 
 from cgbench.errors import OptionError, UnitError
 from cgbench.records.audit import Audit, Limit, LimitName
-from cgbench.units import parse_size
+from cgbench.units import format_size, parse_size
 
 _EXAMPLE = "For example: --expect 'cpus<=1 memory<=512m pids<=100'."
 _FORM = re.compile(r"([a-z-]+)(<=|>=|==)(\S+)")
@@ -36,7 +36,8 @@ class Expected:
         seen = effective if isinstance(effective, float) else float("inf")
         if _COMPARED[self.how](seen, self.value):
             return None
-        said = "nothing limits it" if seen == float("inf") else f"{seen:g} is the most"
+        most = format_size(seen) if self.limit.startswith("memory") else f"{seen:g}"
+        said = "nothing limits it" if seen == float("inf") else f"{most} is the most"
         return f"{self.text} is expected, and {said}"
 
 

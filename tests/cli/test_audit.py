@@ -63,10 +63,12 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Audited]:
 def test_a_finding_is_shown_with_its_file_and_fails(
     found: list[Audited], cgbench: Callable[..., Ended]
 ) -> None:
-    found.append(container("web\x1b[31m", limit("cpus", Found.TIGHTER_ABOVE)))
+    found.append(container(
+        "web\x1b[31m", limit("memory", Found.IN_FORCE), limit("cpus", Found.TIGHTER_ABOVE),
+    ))  # fmt: skip
     status, out, _ = cgbench("audit")
     assert status == 1
-    assert "✗ tighter above" in out
+    assert out.index("✗ tighter above") < out.index("✓ in force"), "the worst comes first"
     assert "web\\x1b[31m: cpus tighter above: of cpus" in out
     assert "    cat /sys/fs/cgroup/cpus.max" in out
     assert "    in the group /parent above it" in out

@@ -31,6 +31,9 @@ def test_what_is_within_what_is_expected_misses_nothing() -> None:
 
 def test_what_is_beyond_it_is_named_with_both() -> None:
     assert said("cpus<=1", cpus=1.5) == ["cpus<=1 is expected, and 1.5 is the most"]
+    assert said("memory<=32m", memory=2.0**26) == [
+        "memory<=32m is expected, and 64 MiB is the most"
+    ]
     assert said("pids==100", pids=99.0) == ["pids==100 is expected, and 99 is the most"]
 
 
