@@ -136,6 +136,10 @@ def _of_file(file: FileChange, phase: Phase, beside: Neighbours) -> Departure | 
     if file.expected is None:
         return None
     stood = _stood(file, phase)
+    ending = phase.ending
+    if file.after is None and file.held is None and ending is not None and ending.oom_killed:
+        # It went with the container, which the kernel ended by this very limit or another one.
+        return None
     should = f"where {phase.option} {phase.label} should give {file.expected}"
     if not stood:
         return Departure(Outcome.INCONCLUSIVE, f"{file.file} could not be read {should}")

@@ -33,6 +33,9 @@ def make_change(engine: Engine, container: Running, step: PlannedStep) -> Change
     except UpdateRejected as refusal:
         answer, error = Answer(begin, time.monotonic_ns(), ()), refusal.message
     settings = container.settings | dict(step.settings)
+    # A container that the change has ended takes its files with it: they are not read, and no less
+    # what it should have reached.
+    reached = paths | interface_paths(container.cgroup, settings)
     files = tuple(
         FileChange(
             file=path.name,
@@ -41,7 +44,7 @@ def make_change(engine: Engine, container: Running, step: PlannedStep) -> Change
             expected=interface.agreed(settings, now),
             path=str(path),
         )
-        for path, interface in interface_paths(container.cgroup, settings).items()
+        for path, interface in reached.items()
         if path in before
     )
     declared_after = _by_docker_alone(engine, container, step)

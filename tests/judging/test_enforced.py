@@ -9,7 +9,7 @@ from cgbench.judging.enforced import Neighbours
 from cgbench.records.confines import Confines, Group
 from cgbench.records.file_history import FileHistory, Stood
 from cgbench.records.other_limits import Unasked
-from cgbench.records.trial import FileChange, Phase
+from cgbench.records.trial import Ending, FileChange, Phase
 from cgbench.records.verdict import Outcome
 from tests.made import records
 
@@ -154,6 +154,18 @@ def test_what_was_refused_and_changed_all_the_same_is_said() -> None:
     assert enforced.yet_changed(phase(file((REQUEST, OLD)))) is None
     # A runtime that fails half-way puts back what it had written.
     assert enforced.yet_changed(phase(file(*HELD, (2_500, OLD)))) is None
+
+
+@pytest.mark.parametrize(("oom_killed", "said"), [(True, None), (False, Outcome.IGNORED)])
+def test_a_file_that_went_with_a_container_that_was_killed_for_its_memory_is_not_ignored(
+    oom_killed: bool, said: Outcome | None
+) -> None:
+    gone = FileChange(
+        file="memory.max", before="max", after=None, expected="50331648", held=None
+    )  # fmt: skip
+    ended = Ending(role="worker", t_ns=2_500, exit_code=137, oom_killed=oom_killed, reason="ended")
+    found = enforced.departure(phase(gone).model_copy(update={"ending": ended}))
+    assert (None if found is None else found.outcome) is said
 
 
 def moved(affinity: str, *groups: str, cpus: str = "0-1", option: str = "cpuset-cpus") -> Phase:

@@ -128,3 +128,20 @@ def test_a_refused_change_is_held_as_long_as_it_may_come_late(
     look, one = cast(Lookout, Look()), cast(Running, None)
     assert trial._hold(cast(Engine, None), look, one, asked, change) == (None, 0)
     assert until == [5 + held_ms * NS_PER_MS]
+
+
+def test_a_container_that_the_change_ends_leaves_files_that_were_not_read(tree: HostTree) -> None:
+    """Met in the lab: a limit below use killed before the answer, and was said to have no file."""
+    folder = tree.root / GROUP
+
+    def killed() -> None:
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+
+    found = make_change(
+        cast(Engine, Daemon(killed)), container(tree, "3:cpu:/docker/id\n"), step(cpu_quota=20000)
+    )
+    (file,) = found.files
+    assert (file.file, file.before, file.after) == ("cpu.cfs_quota_us", "-1", None)
+    assert file.expected == "20000"
