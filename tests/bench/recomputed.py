@@ -21,7 +21,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow.parquet as pq
 
 # Pages show four significant digits.
 _ROUNDING = 1e-3
@@ -88,20 +88,59 @@ def number(text: str) -> float | None:
     return float(found[1].replace("−", "-")) * (_SIZES[found[2]] if found[2] else 1)
 
 
+Table = dict[str, Any]
+"""Columns as arrays: numbers with NaN for what is absent, else as they are."""
+
+
+def table(path: Path) -> Table:
+    found = {}
+    read = pq.ParquetFile(path).read()
+    for name in read.column_names:
+        values = read.column(name).to_pylist()
+        if name in ("role",) or any(isinstance(one, str) for one in values):
+            found[name] = np.array(values, dtype=object)
+        elif name.endswith("_ns") or name in ("worker", "units"):
+            found[name] = np.array(values, dtype=np.int64)
+        else:
+            found[name] = np.array(values, dtype=float)
+    return found
+
+
+def of_role(whole: Table, role: str) -> Table:
+    mine = whole["role"] == role
+    return {name: values[mine] for name, values in whole.items()}
+
+
+@dataclass(frozen=True)
+class Counter:
+    """What a counter said at each time, in its SI unit; NaN where it was not read."""
+
+    t_ns: Any
+    values: Any
+
+    def within(self, begin: int, end: int) -> Any:
+        """Return what was read from `begin` to `end`, both included."""
+        part = self.values[(self.t_ns >= begin) & (self.t_ns <= end)]
+        return part[~np.isnan(part)]
+
+    def at(self, t_ns: Any) -> Any:
+        return self.values[np.searchsorted(self.t_ns, t_ns)]
+
+
 @dataclass
 class Trial:
     """One trial's record and its tables."""
 
     record: dict[str, Any]
-    samples: pd.DataFrame
-    stalls: pd.DataFrame
-    probe: pd.DataFrame
-    stats: pd.DataFrame
-    cache: dict[str, pd.DataFrame] = field(default_factory=dict, init=False)
+    samples: Table
+    stalls: Table
+    probe: Table
+    stats: Table
+    cache: dict[str, Table] = field(default_factory=dict, init=False)
 
-    def of(self, role: str) -> pd.DataFrame:
+    def of(self, role: str) -> Table:
         if role not in self.cache:
-            self.cache[role] = self.samples[self.samples["role"] == role].sort_values("t_ns")
+            self.cache[role] = of_role(self.samples, role)
         return self.cache[role]
 
     def container(self, role: str) -> dict[str, Any]:
@@ -109,18 +148,19 @@ class Trial:
         found: dict[str, Any] = one
         return found
 
-    def counter(self, role: str, name: str) -> pd.Series | None:
+    def counter(self, role: str, name: str) -> Counter | None:
         """Return a counter of a container in its SI unit, by time; None where it is not kept."""
         source = self.container(role)["sources"].get(name)
         rows = self.of(role)
         if source is None:
             return None
         pattern = re.escape(source["column"]).replace(r"\*", ".*")
-        columns = [one for one in rows.columns if re.fullmatch(pattern, one)]
+        columns = [rows[one] for one in rows if re.fullmatch(pattern, one)]
         if not columns:
             return None
-        whole = rows[columns].sum(axis=1, min_count=1) * source["scale"]
-        return pd.Series(whole.to_numpy(), index=rows["t_ns"].to_numpy())
+        read = ~np.isnan(np.array(columns, dtype=float)).all(axis=0)
+        whole = np.nansum(np.array(columns, dtype=float), axis=0) * source["scale"]
+        return Counter(rows["t_ns"], np.where(read, whole, np.nan))
 
 
 def trials(run: Path) -> Iterator[Trial]:
@@ -134,7 +174,7 @@ def trials(run: Path) -> Iterator[Trial]:
         stem = run / "samples" / f"trial-{number_:04}"
         tables = [stem.with_name(f"{stem.name}{end}.parquet")
                   for end in ("", ".stalls", ".probe", ".docker-stats")]  # fmt: skip
-        yield Trial(record, *(pd.read_parquet(one) for one in tables))
+        yield Trial(record, *(table(one) for one in tables))
 
 
 def in_force(change: dict[str, Any]) -> int:
@@ -161,15 +201,15 @@ def window(trial: Trial, phase: dict[str, Any], role: str, settings: dict[str, A
     """Return the steady part of a phase as its first and last time in ns; None if there is none."""
     begin, end = in_force(phase["change"]), phase["t_end_ns"]
     begin += min(max(2 * period_ns(settings), 200_000_000), (end - begin) // 2)
-    t_ns = trial.of(role)["t_ns"].to_numpy()
+    t_ns = trial.of(role)["t_ns"]
     inside = t_ns[(t_ns >= begin) & (t_ns < end)]
     if len(inside) < 2:
         return None
     periods, throttled = trial.counter(role, "periods"), trial.counter(role, "throttled_periods")
     if periods is not None and throttled is not None:
-        steps = periods.reindex(inside).to_numpy()
+        steps = periods.at(inside)
         edges = inside[:-1][np.diff(steps) > 0]
-        if len(edges) >= 2 and throttled[edges[-1]] > throttled[edges[0]]:
+        if len(edges) >= 2 and throttled.at(edges[-1]) > throttled.at(edges[0]):
             workers = trial.container(role)["workers"]
             return kept(t_ns, [int(one) for one in edges], workers, settings)
     if quota(settings) and inside[-1] - inside[0] < 2 * period_ns(settings):
@@ -205,15 +245,15 @@ def kept(t_ns: Any, edges: list[int], workers: int, settings: dict[str, Any]) ->
     return edges[first], edges[last]
 
 
-def grown(values: pd.Series | None, begin: int, end: int) -> float | None:
+def grown(values: Counter | None, begin: int, end: int) -> float | None:
     if values is None:
         return None
-    part = values.loc[begin:end].dropna()
-    return float(part.iloc[-1] - part.iloc[0]) if len(part) > 1 else None
+    part = values.within(begin, end)
+    return float(part[-1] - part[0]) if len(part) > 1 else None
 
 
-def most(values: pd.Series | None, begin: int, end: int) -> float | None:
-    part = None if values is None else values.loc[begin : end - 1].dropna()
+def most(values: Counter | None, begin: int, end: int) -> float | None:
+    part = None if values is None else values.within(begin, end - 1)
     return float(part.max()) if part is not None and len(part) else None
 
 
@@ -247,12 +287,13 @@ def figures(trial: Trial, phase: dict[str, Any], role: str, settings: dict[str, 
     moved = grown(trial.counter(role, "io_bytes"), begin, end)
     yield "io_bytes_per_s", None if moved is None else moved / seconds
     held = trial.counter(role, "memory_bytes")
-    if held is not None and len(part_ := held.loc[begin:end].dropna()):
-        yield "memory_bytes", float(part_.median())
-    stalls = trial.stalls[trial.stalls["role"] == role]
-    workers = trial.probe[trial.probe["role"] == role]["worker"].nunique()
+    if held is not None and len(part_ := held.within(begin, end)):
+        yield "memory_bytes", float(np.median(part_))
+    stalls = of_role(trial.stalls, role)
+    workers = len(np.unique(of_role(trial.probe, role)["worker"]))
     if workers and trial.container(role)["probe"] == "spin":
-        lengths = stalls[(stalls["begin_ns"] >= begin) & (stalls["begin_ns"] < end)]["length_ns"]
+        inside = (stalls["begin_ns"] >= begin) & (stalls["begin_ns"] < end)
+        lengths = stalls["length_ns"][inside]
         yield "stalls_per_s", len(lengths) / seconds
         if len(lengths):
             p50, p99 = np.percentile(lengths, [50, 99]) / 1e6
@@ -264,9 +305,10 @@ def figures(trial: Trial, phase: dict[str, Any], role: str, settings: dict[str, 
         stood = float((last - first).sum())
         yield "stall_time_pct", 100 * stood / (workers * (end - begin))
         yield "probe_cpus", workers - stood / (end - begin)
-    stats = trial.stats[trial.stats["role"] == role]
-    said = stats[(stats["t_ns"] >= begin + 1_000_000_000) & (stats["t_ns"] < end)]["cpus"].dropna()
-    yield "docker_stats_cpus", float(said.median()) if len(said) else None
+    stats = of_role(trial.stats, role)
+    said = stats["cpus"][(stats["t_ns"] >= begin + 1_000_000_000) & (stats["t_ns"] < end)]
+    said = said[~np.isnan(said)]
+    yield "docker_stats_cpus", float(np.median(said)) if len(said) else None
 
 
 def recomputed(run: Path) -> dict[tuple[Key, str], float]:
