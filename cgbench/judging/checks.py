@@ -129,7 +129,7 @@ def _the_largest(run: Run) -> str:
     if not known:
         return ""
     cpus, one = max(known, key=lambda pair: pair[0])
-    return f", most of them {one.name} (process {one.pid}: up to {cpus:.2f})"
+    return f", the largest of them {one.name} (process {one.pid}: {cpus:.2f} in a phase)"
 
 
 def _emulated(run: Run) -> Iterator[Check]:
