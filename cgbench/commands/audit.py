@@ -16,6 +16,7 @@ from cgbench.foreign import printable
 from cgbench.host import cgroups, confines, description, interface_files, procfs
 from cgbench.host.cgroups import Cgroup
 from cgbench.judging.audit import OPTION_OF, File, Seen, declared_by, limits
+from cgbench.measuring.container import counted
 from cgbench.records import writing
 from cgbench.records.audit import Audit, Audited, Found, LimitName
 from cgbench.records.confines import cpu_list
@@ -248,15 +249,8 @@ def _files(name: LimitName, cgroup: Cgroup, settings: Settings) -> tuple[File, .
 
 
 def _counted(cgroup: Cgroup) -> dict[str, int]:
-    """Read all counters of a group that can be read, in SI units."""
-    values = {}
-    for counter in cgroup.counters():
-        text = cgroup.read(counter.controller, counter.file)
-        reading = None if text is None else interface_files.parse(
-            counter.file, text.encode()
-        ).get(counter.column)  # fmt: skip
-        if isinstance(reading, int):
-            values[counter.name] = reading * counter.scale
+    """Read all counters of a group that can be read, in SI units, and how often limits were hit."""
+    values = counted(cgroup)
     for controller, files in _EVENTS.items():
         for file, key in files:
             try:

@@ -137,14 +137,14 @@ def _restarts(phase: Phase, trial: TrialRecord, role: str) -> dict[str, float | 
     already, for up to a minute, and says no more than that it ended (moby: restartmanager).
     """
     begin_ns, end_ns = phase.change.t_request_ns, phase.t_end_ns
-    due_before = phase.settings.get("restart") != "no"
+    none_wanted = phase.settings.get("restart") == "no"
     events = [event for event in trial.events if event.role == role and event.t_ns < end_ns]
     pauses = [
         after.t_ns - before.t_ns
         for before, after in pairwise(event for event in events if event.action in ("start", "die"))
         if after.action == "start"
         and after.t_ns >= begin_ns
-        and (due_before or before.t_ns >= begin_ns)
+        and (before.t_ns >= begin_ns or not none_wanted)
     ]
     if not pauses and not any(e.action == "die" and e.t_ns >= begin_ns for e in events):
         return {}

@@ -173,6 +173,6 @@ def require_known(allow: Iterable[str]) -> None:
             raise BaselineError(f"--allow {key}: no such key", f"Keys: {', '.join(known)}.")
 
 
-def names(keys: Sequence[Key] = ALLOWABLE) -> tuple[str, ...]:
+def names(keys: Sequence[Key]) -> tuple[str, ...]:
     """Return the names of keys, as `--allow` takes them."""
     return tuple(key.name for key in keys)

@@ -94,7 +94,8 @@ def test_the_samples_of_the_first_format_give_the_rows_stored_beside_them(
     found, points = document["rows"], document["summary"]
     of_point = {place(one, *keys[2:]): one for one in points}
     now = {place(row, *keys): row for row in found if row["metric"] not in SINCE}
-    assert {row["metric"] for row in found} & set(SINCE)
+    # The others are of a quota, which not every run has.
+    assert SINCE[0] in {row["metric"] for row in found}
     assert now.keys() == then.keys()
     for key, was in then.items():
         assert (now[key]["effective"], now[key]["unit"], now[key]["n_samples"]) == (
