@@ -8,6 +8,7 @@ status 1 if a verdict is not right. It needs root, the image and an idle Docker.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -58,24 +59,33 @@ def figures(found: Sequence[tuple[Case, Found]]) -> list[Figure]:
     ]
 
 
-def disturbed(chosen: Sequence[Case | str], kind: str) -> list[Figure]:
+def disturbed(chosen: Sequence[Case | str], kind: str, keep: Path | None) -> list[Figure]:
     """Measure cases while the host is disturbed, each once; none may be left open."""
     with disturbance.disturbed(kind) as made:
-        found = measured(chosen, tries=1)
+        found = measured(chosen, keep, tries=1)
     said = [one.verdict.verdict for _case, one in found]
     name = f"{kind}, {len(found)} cases: inconclusive"
     return [
         at_most(name, 0, said.count(Outcome.INCONCLUSIVE), digits=0),
         *figures(found),
-        # What was hardly disturbed shows nothing.
-        no_less(f"{kind}: disturbance made", _LEAST_PCT, made.pct, " %", digits=1),
+        # What was hardly disturbed shows nothing; what is kept was measured then.
+        *(
+            []
+            if all(one.kept for _case, one in found)
+            else [no_less(f"{kind}: disturbance made", _LEAST_PCT, made.pct, " %", digits=1)]
+        ),
     ]
 
 
-def measured(chosen: Sequence[Case | str], tries: int = TRIES) -> list[tuple[Case, Found]]:
-    """Measure cases one after the other, and print each as it ends."""
+def measured(
+    chosen: Sequence[Case | str], keep: Path | None = None, tries: int = TRIES
+) -> list[tuple[Case, Found]]:
+    """Measure cases one after the other, and print each as it ends.
+
+    Runs stay in `keep`, and one that is there already is judged anew and not measured again.
+    """
     found = []
-    with folder() as results:
+    with contextlib.nullcontext(keep) if keep else folder() as results:
         for case in chosen:
             if isinstance(case, str):
                 print(f"      -- {case}", flush=True)
@@ -85,7 +95,7 @@ def measured(chosen: Sequence[Case | str], tries: int = TRIES) -> list[tuple[Cas
             found.append((case, one))
             wrong = case.wrong(one)
             again = f", {one.again} times again" if one.again else ""
-            took = f"{time.monotonic() - begin:.0f} s{again}"
+            took = "kept" if one.kept else f"{time.monotonic() - begin:.0f} s{again}"
             print(
                 f"{'ok ' if wrong is None else 'BAD'} {case.name:<34} {case.expected.words:<24} "
                 f"{one.verdict.verdict:<12} {took}\n        {one.verdict.reason}",
@@ -111,6 +121,7 @@ def main() -> int:
         choices=list(disturbance.KINDS),
         help="disturb the host by 10 %%, and measure what that must not leave open",
     )
+    parser.add_argument("--keep", type=Path, help="where runs stay, and are judged anew if there")
     given = parser.parse_args()
     kinds = [one for one in KINDS if given.kind is None or one.name in given.kind]
     chosen = list(cases(kinds, given.option))
@@ -126,18 +137,18 @@ def main() -> int:
         return 0
     if given.disturbed is not None:
         with lock.exclusively():
-            made = disturbed(chosen, given.disturbed)
+            made = disturbed(chosen, given.disturbed, given.keep)
     else:
-        made = figured([] if given.times else chosen, times=given.times)
+        made = figured([] if given.times else chosen, times=given.times, keep=given.keep)
     for figure in made:
         print(figure.line())
     return int(any(one.met is False for one in made))
 
 
-def figured(chosen: Sequence[Case | str], *, times: bool) -> list[Figure]:
+def figured(chosen: Sequence[Case | str], *, times: bool, keep: Path | None = None) -> list[Figure]:
     """Measure cases, and known delays if asked for; return what both come to."""
     with lock.exclusively():
-        found = measured(chosen)
+        found = measured(chosen, keep)
         made = figures(found) if found else []
         if times:
             with folder() as results:
