@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from cgbench import __version__
-from cgbench.cli import audit, baseline, compare, exits, host, measure, results
+from cgbench.cli import audit, baseline, compare, exits, host, measure, results, watch, why
 from cgbench.cli.terminal import complain, say, use_any_encoding
 from cgbench.host import interrupts
 
@@ -53,6 +53,8 @@ app.command("verify", context_settings={"ignore_unknown_options": True})(
     exits.guarded(measure.verify)
 )
 app.command("audit")(exits.guarded(audit.audit))
+app.command("watch")(exits.guarded(watch.watch))
+app.command("why")(exits.guarded(why.why))
 app.command("compare")(exits.guarded(compare.compare))
 app.command("gate")(exits.guarded(compare.gate))
 app.command("ab")(exits.guarded(compare.ab))

@@ -203,7 +203,8 @@ def verify(
     """Measure what every option of docker update really does: the truth table of this host.
 
     Exit status 1 if a limit that Docker says it set is not in force, or one that it refused is,
-    else 3 if an option is inconclusive. What is known, or was so before, does not count.
+    else 2 if a part could not be measured, 3 if an option is inconclusive. What is known, or was
+    so before, does not count.
     """
     if quick and disturb_daemon:
         raise typer.BadParameter("--quick leaves out survival, which --disturb-daemon is part of")
@@ -230,11 +231,12 @@ def verify(
     forms = verification.Forms(junit, output, page=not no_report)
     verified = verification.keep(table, results, forms, terms)
     found = verified.standing
-    good = not (found.failing or found.undecided)
+    lacks = bool(table.unmeasured)
+    good = not (found.failing or found.undecided or lacks)
     if not give_json(table.to_json, json_file) and not (quiet and good):
         _show_table(verified, only)
     if not good:
-        exits.end(exits.FAILED if found.failing else exits.UNDECIDED)
+        exits.end(exits.FAILED if found.failing else exits.ERROR if lacks else exits.UNDECIDED)
 
 
 def _show_table(verified: Verified, only: Rows | None) -> None:

@@ -62,6 +62,8 @@ def print_truth(table: TruthTable, only: Collection[str] | None = None) -> None:
     for row in rows:
         for words in states.surprises(row):
             _line(console, f"--{row.verdict.option}: {words}")
+    for why in table.unmeasured:
+        _line(console, f"not measured: {why}")
 
 
 def print_standing(found: Standing) -> None:

@@ -13,10 +13,10 @@ from typing import get_args
 from cgbench.engine.engine import Engine, Listed
 from cgbench.errors import CgroupError, EngineError
 from cgbench.foreign import printable
-from cgbench.host import cgroups, confines, description, interface_files, procfs
+from cgbench.host import cgroups, confines, counts, description, procfs
 from cgbench.host.cgroups import Cgroup
 from cgbench.judging.audit import OPTION_OF, File, Seen, declared_by, limits
-from cgbench.measuring.container import counted
+from cgbench.measuring import own_process
 from cgbench.records import writing
 from cgbench.records.audit import Audit, Audited, Found, LimitName
 from cgbench.records.confines import cpu_list
@@ -35,12 +35,6 @@ _MANAGERS = (
 )
 # At most so many names stand in an error.
 _NAMED = 5
-
-# Besides the counters that cgbench samples.
-_EVENTS = {
-    "memory": (("memory.events", "max"), ("memory.failcnt", None)),
-    "pids": (("pids.events", "max"),),
-}
 
 
 @dataclass(frozen=True)
@@ -86,12 +80,7 @@ def audit(
     """
     place, begin = place or Place(), time.monotonic()
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    mounted = cgroups.mount_points(place.proc)
-    read = [_looked_at(one, engine, place, mounted) for one in chosen(wanted, engine)]
-    if for_s > 0 and read:
-        sleep(for_s)
-    host = _Host.read(place)
-    found = [_audited(one, host, place, over=for_s > 0) for one in read]
+    found = audited(chosen(wanted, engine), engine, place, for_s, sleep)
     order = list(Found)
     found.sort(key=lambda one: (one.unread is None, order.index(one.worst), one.name))
     return Audit(
@@ -100,6 +89,22 @@ def audit(
         seconds=round(time.monotonic() - begin, 3),
         containers=tuple(found),
     )
+
+
+def audited(
+    listed: Sequence[Listed],
+    engine: Engine,
+    place: Place,
+    for_s: float = 0.0,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[Audited]:
+    """Read the limits of containers that the daemon listed, in the same order."""
+    mounted = cgroups.mount_points(place.proc)
+    read = [_looked_at(one, engine, place, mounted) for one in listed]
+    if for_s > 0 and read:
+        sleep(for_s)
+    host = _Host.read(place)
+    return [_audited(one, host, place, over=for_s > 0) for one in read]
 
 
 def write(
@@ -191,8 +196,14 @@ def _looked_at(
         if inspected.pid <= 0:
             found.unread = f"it is {listed.state}: the kernel holds nothing of it"
             return found
+        if not own_process.is_own(inspected.pid, listed.container_id, place.proc):
+            found.unread = (
+                f"Docker says that it runs as process {inspected.pid}, which is in no group of it "
+                "here: either that was moved, or the daemon is another host's"
+            )
+            return found
         found.cgroup = cgroups.find(inspected.pid, place.proc, place.root, mounted)
-        found.t_ns, found.before = time.monotonic_ns(), _counted(found.cgroup)
+        found.t_ns, found.before = time.monotonic_ns(), counts.counts(found.cgroup)
     except (CgroupError, EngineError) as error:
         found.unread = error.message
     return found
@@ -210,7 +221,7 @@ def _audited(one: _Read, host: _Host, place: Place, *, over: bool) -> Audited:
         # Processes first: where none is left, the group went with them, and so do its files.
         held = confines.read(one.cgroup, place.proc, place.root)
         files = {name: _files(name, one.cgroup, one.settings) for name in get_args(LimitName)}
-        now, t_ns = _counted(one.cgroup), time.monotonic_ns()
+        now, t_ns = counts.counts(one.cgroup), time.monotonic_ns()
     except CgroupError as error:
         return Audited(**head, unread=error.message)
     if not one.cgroup.processes():
@@ -248,24 +259,6 @@ def _files(name: LimitName, cgroup: Cgroup, settings: Settings) -> tuple[File, .
     return tuple(found)
 
 
-def _counted(cgroup: Cgroup) -> dict[str, int]:
-    """Read all counters of a group that can be read, in SI units, and how often limits were hit."""
-    values = counted(cgroup)
-    for controller, files in _EVENTS.items():
-        for file, key in files:
-            try:
-                text = cgroup.read(controller, file)
-            except CgroupError:
-                continue
-            if text is None:
-                continue
-            column = file if key is None else f"{file}:{key}"
-            reading = interface_files.parse(file, text.encode()).get(column)
-            if isinstance(reading, int):
-                values[f"{controller}_limit_hits"] = reading
-    return values
-
-
 def _felt(
     one: _Read, now: Mapping[str, int], seconds: float | None
 ) -> dict[LimitName, dict[str, float | None]]:
@@ -285,13 +278,13 @@ def _felt(
         },
         "memory": {
             "memory_bytes": _float(now.get("memory_bytes")),
-            "limit_hits": _float(now.get("memory_limit_hits")),
+            "limit_hits": _float(now.get("limit_hits")),
             "oom_kills": _float(now.get("oom_kills")),
         },
         "memory-swap": {"swap_bytes": _float(now.get("swap_bytes"))},
         "pids": {
             "tasks": _float(now.get("tasks")),
-            "refused_forks": _float(now.get("pids_limit_hits")),
+            "refused_forks": _float(now.get("refused_forks")),
         },
     }
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from cgbench.commands import effects as watching
 from cgbench.commands.session import Session
 from cgbench.engine import endpoint
-from cgbench.errors import StoreError
+from cgbench.errors import CgroupError, EngineError, StoreError
 from cgbench.host import description, preconditions
 from cgbench.judging import lifted, undone, verdict
 from cgbench.judging.run import load
@@ -137,23 +138,45 @@ def verify(
     chosen = [OPTIONS[name] for name in OPTIONS if name in options]
     verdicts = {one.option: one for one in effects(options, session)}
     rows = {one.name: Row(verdict=verdicts[one.name]) for one in chosen}
+    lacking = _Lacking(session)
     if not quick:
-        rows = _with_idle_parts(rows, session)
+        rows = _with_idle_parts(rows, session, lacking)
     if disturb_daemon:
-        stages = daemon_restart.across_daemon_restart(
-            chosen, session.site(), progress=session.detail, stop_containers=stop_containers
-        )
-        rows = {name: _with_stages(row, stages.get(name, ())) for name, row in rows.items()}
+        with lacking.at("a restart of the daemon"):
+            stages = daemon_restart.across_daemon_restart(
+                chosen, session.site(), progress=session.detail, stop_containers=stop_containers
+            )
+            rows = {name: _with_stages(row, stages.get(name, ())) for name, row in rows.items()}
     rows = {name: lifted.by_liftings(undone.by_survival(row)) for name, row in rows.items()}
     return TruthTable(
         host=description.describe(session.engine.describe()),
         started=started,
         elapsed_s=round(time.monotonic() - begin, 1),
         rows=tuple(rows.values()),
+        unmeasured=tuple(lacking.why),
     )
 
 
-def _with_idle_parts(rows: Mapping[str, Row], session: Session) -> dict[str, Row]:
+@dataclass(frozen=True)
+class _Lacking:
+    """What was not measured since Docker or the kernel failed: verdicts outlast that."""
+
+    session: Session
+    why: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def at(self, what: str) -> Iterator[None]:
+        """Go on after a failure of Docker or the kernel, and keep the reason."""
+        try:
+            yield
+        except (CgroupError, EngineError) as error:
+            self.why.append(f"{what}: {error.message}")
+            self.session.progress(f"{what}: not measured, {error.message}")
+
+
+def _with_idle_parts(
+    rows: Mapping[str, Row], session: Session, lacking: _Lacking
+) -> dict[str, Row]:
     """Add what idle containers show of each option, to most of which other ones are no matter.
 
     Whether a value survives is measured last, where nothing else starts or ends a container.
@@ -161,45 +184,61 @@ def _with_idle_parts(rows: Mapping[str, Row], session: Session) -> dict[str, Row
     chosen = [OPTIONS[name] for name in rows]
     # On an emulated CPU a daemon that is asked for much at once takes minutes to answer.
     alone = description.describe(session.engine.describe()).emulated
-    added = side_by_side.measured(
-        chosen,
-        _idle_parts,
-        session.site,
-        begun=lambda flags: session.progress(
-            f"{flags}: bounds, lifting, born against changed, states"
-        ),
-        detail=session.detail,
-        at_once=1 if alone else side_by_side.AT_ONCE,
-    )
+    found = dict(rows)
+
+    def parts(one: Option, supply: Supply) -> None:
+        for part, words, measure in _PARTS:
+            with lacking.at(f"{one.flag}: {words}"):
+                added = {part: measure(one, supply)}
+                found[one.name] = found[one.name].model_copy(update=added)
+
+    with lacking.at("idle containers"):
+        side_by_side.measured(
+            chosen,
+            parts,
+            session.site,
+            begun=lambda flags: session.progress(
+                f"{flags}: bounds, lifting, born against changed, states"
+            ),
+            detail=session.detail,
+            at_once=1 if alone else side_by_side.AT_ONCE,
+        )
     session.progress("survival of all values")
     hands = 1 if alone else HANDS
-    with Supply(session.site(), ahead=0, progress=session.detail, hands=hands) as supply:
-        survived = survival.measure(chosen, supply)
-    found = {}
-    for name, row in rows.items():
-        first, *further = survived[name]
-        survivals = {"survival": first, "further_survival": tuple(further)}
-        found[name] = row.model_copy(update={**added[name], **survivals})
+    with (
+        lacking.at("survival"),
+        Supply(session.site(), ahead=0, progress=session.detail, hands=hands) as supply,
+    ):
+        for name, (first, *further) in survival.measure(chosen, supply).items():
+            survivals = {"survival": first, "further_survival": tuple(further)}
+            found[name] = found[name].model_copy(update=survivals)
     return found
 
 
-def _idle_parts(one: Option, supply: Supply) -> dict[str, object]:
-    return {
-        "bounds": bounds.measure(one, supply),
-        "born_vs_changed": born.born_vs_changed(one, supply),
-        "states": states.measure(one, supply),
-        "liftings": lifting.measure(one, supply),
-    }
+_PARTS: tuple[tuple[str, str, Callable[[Option, Supply], object]], ...] = (
+    ("bounds", "bounds", lambda one, supply: bounds.measure(one, supply)),
+    ("born_vs_changed", "births", lambda one, supply: born.born_vs_changed(one, supply)),
+    ("states", "states", lambda one, supply: states.measure(one, supply)),
+    ("liftings", "liftings", lambda one, supply: lifting.measure(one, supply)),
+)
 
 
 def with_interactions(table: TruthTable, session: Session) -> TruthTable:
     """Add what every option does to every other that was set before it, and to its effect."""
-    begin = time.monotonic()
-    with Supply(session.site(), progress=session.detail) as supply:
+    begin, met, lacking = time.monotonic(), table, _Lacking(session)
+    with (
+        lacking.at("interactions"),
+        Supply(session.site(), progress=session.detail) as supply,
+    ):
         found = interactions.matrix([OPTIONS[row.verdict.option] for row in table.rows], supply)
-    met = watching.watched(table.model_copy(update={"interactions": found}), session)
-    elapsed_s = round(table.elapsed_s + time.monotonic() - begin, 1)
-    return undone.by_interactions(met.model_copy(update={"elapsed_s": elapsed_s}))
+        met = table.model_copy(update={"interactions": found})
+    with lacking.at("effects beside other updates"):
+        met = watching.watched(met, session)
+    more = {
+        "elapsed_s": round(table.elapsed_s + time.monotonic() - begin, 1),
+        "unmeasured": (*table.unmeasured, *lacking.why),
+    }
+    return undone.by_interactions(met.model_copy(update=more))
 
 
 def _with_stages(row: Row, stages: Sequence[Sequence[Stage]]) -> Row:

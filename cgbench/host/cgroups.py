@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -261,6 +261,18 @@ def _below(place: tuple[str, str], inside: str) -> str:
     if mounted_root != "/" and f"{inside}/".startswith(f"{mounted_root}/"):
         inside = inside[len(mounted_root) :]
     return f"{mount_point}/{inside.lstrip('/')}"
+
+
+def upwards(folder: Path) -> Iterator[Path]:
+    """Yield a group's directory and those above it, up to the one where its hierarchy is mounted.
+
+    Above that no directory is a group.
+    """
+    yield folder
+    for place in folder.parents:
+        if not (place / "cgroup.procs").exists():
+            return
+        yield place
 
 
 def layout(proc: Path = Path("/proc")) -> Literal["v1", "v2", "hybrid"]:

@@ -11,7 +11,7 @@ from cgbench.host import cgroups, procfs
 from cgbench.host.cgroups import Cgroup
 from cgbench.records.confines import EFFECTIVE, MOST_AFFINITIES, MOST_GROUPS, Confines, Group
 
-_FILES = (
+FILES = (
     *EFFECTIVE,
     "cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us",
     "memory.max", "memory.limit_in_bytes", "memory.swap.max", "memory.memsw.limit_in_bytes",
@@ -59,28 +59,16 @@ def _groups(cgroup: Cgroup) -> Iterator[Group]:
     """Yield a group and those above it; on v1 each level has directories in many hierarchies."""
     levels: dict[int, tuple[str, dict[str, str]]] = {}
     for folder in cgroup.everywhere():
-        line = list(_upwards(folder))
+        line = list(cgroups.upwards(folder))
         for level, place in enumerate(line):
             path = f"/{place.relative_to(line[-1])}" if place != line[-1] else "/"
             _path, files = levels.setdefault(level, (path, {}))
-            for name in _FILES:
+            for name in FILES:
                 if (text := _text(place / name)) is not None:
                     files[name] = text
     for level in sorted(levels):
         path, files = levels[level]
         yield Group(path=path, files=files)
-
-
-def _upwards(folder: Path) -> Iterator[Path]:
-    """Yield a group's directory and those above it, up to the one where its hierarchy is mounted.
-
-    Above that no directory is a group.
-    """
-    yield folder
-    for place in folder.parents:
-        if not (place / "cgroup.procs").exists():
-            return
-        yield place
 
 
 def _text(path: Path) -> str | None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+# CAP_SYS_ADMIN and CAP_SYS_RESOURCE: see setrlimit(2).
+_MAY_EXCEED = 1 << 21 | 1 << 24
 _NUMBER = re.compile(r"^-?[0-9]+$")
 
 
@@ -29,6 +31,19 @@ class ProcessStat:
     used: int
     started: int
     processor: int
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Whose a process is: `most_tasks` is its soft RLIMIT_NPROC, None where that is no limit.
+
+    `exempt` says that the kernel lets it have more: user 0 of the host, or a capability.
+    """
+
+    uid: int
+    threads: int
+    most_tasks: int | None
+    exempt: bool
 
 
 @dataclass(frozen=True)
@@ -106,6 +121,24 @@ def allowed_cpus(pid: int, proc: Path = PROC) -> str | None:
     """Return the list of CPUs that process `pid` may use, None if there is no such process."""
     line = re.search(r"^Cpus_allowed_list:[ \t]*(\S+)$", _text(proc / str(pid) / "status"), re.M)
     return line[1] if line else None
+
+
+def credentials(pid: int, proc: Path = PROC) -> Credentials | None:
+    """Return whose process `pid` is and how many tasks it may have; None if there is none such."""
+    status = _text(proc / str(pid) / "status")
+    found = {
+        key: match[1]
+        for key in ("Uid", "Threads", "CapEff")
+        if (match := re.search(rf"^{key}:[ \t]*([0-9a-f]+)", status, re.M)) is not None
+    }
+    if len(found) != 3:
+        return None
+    limit = re.search(
+        r"^Max processes\s+(\d+|unlimited)\s", _text(proc / str(pid) / "limits"), re.M
+    )
+    most = int(limit[1]) if limit and limit[1].isdecimal() else None
+    exempt = found["Uid"] == "0" or bool(int(found["CapEff"], 16) & _MAY_EXCEED)
+    return Credentials(int(found["Uid"]), int(found["Threads"]), most, exempt)
 
 
 def pending(pid: int, number: int, proc: Path = PROC) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cgbench.host import cpu_time
+from cgbench.host import counts, cpu_time
 from cgbench.host.cpu_time import HostUse
-from cgbench.measuring.container import Running, counted
+from cgbench.measuring.container import Running
 from cgbench.records.account import Account, ProcessUse
 from cgbench.units import NS_PER_S
 
@@ -68,7 +68,7 @@ def closed(begun: Opened, containers: Sequence[Running], daemons: frozenset[int]
 
 
 def _used(containers: Sequence[Running]) -> dict[str, int | None]:
-    return {one.spec.role: counted(one.cgroup).get("usage_ns") for one in containers}
+    return {one.spec.role: counts.counters(one.cgroup).get("usage_ns") for one in containers}
 
 
 def _grown_s(before: int | None, after: int | None) -> float | None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from cgbench.engine.streams import Event, EventStream
-from cgbench.host import description
-from cgbench.measuring.container import Running, counted
+from cgbench.host import counts, description
+from cgbench.measuring.container import Running
 from cgbench.measuring.hold import Lookout
 from cgbench.records.trial import Awaited, AwaitedState, Change, Ending
 from cgbench.spec import judged
@@ -134,7 +134,7 @@ class _Growth:
 
     def state(self, now_ns: int) -> AwaitedState:
         """Read it."""
-        found = reading(self._goal.metric, counted(self._container.cgroup))
+        found = reading(self._goal.metric, counts.counters(self._container.cgroup))
         if now_ns - self._looked_ns > _KEPT_NS:
             self._grown_ns = now_ns
         self._looked_ns = now_ns

@@ -16,7 +16,7 @@ from cgbench.engine.container_spec import PROBE_PATH, SCRATCH_PATH, ContainerSpe
 from cgbench.engine.engine import Engine
 from cgbench.engine.streams import StatsStream
 from cgbench.errors import CgroupError, TrialError
-from cgbench.host import cgroups, confines, interface_files, procfs
+from cgbench.host import cgroups, confines, counts, procfs
 from cgbench.host.scratch import ownership
 from cgbench.host.scratch.commands import undisturbed
 from cgbench.host.scratch.loop_device import BlockDevice
@@ -301,7 +301,7 @@ def why_ended(engine: Engine, role: str, container_id: str) -> str:
 
 def snapshot(container: Running) -> Snapshot:
     """Read a container's counters now and compare them with those of the last call."""
-    now = Counted(time.monotonic_ns(), counted(container.cgroup))
+    now = Counted(time.monotonic_ns(), counts.counters(container.cgroup))
     before, container.last = container.last, now
     throttled, periods = now.grown("throttled_periods", before), now.grown("periods", before)
     used = now.grown("usage_ns", before)
@@ -311,16 +311,3 @@ def snapshot(container: Running) -> Snapshot:
         100 * throttled / periods if throttled is not None and periods else None,
         now.values.get("memory_bytes"),
     )
-
-
-def counted(cgroup: cgroups.Cgroup) -> dict[str, int]:
-    """Return the counters that can be read now, in SI units."""
-    values = {}
-    for counter in cgroup.counters():
-        content = cgroup.read(counter.controller, counter.file)
-        if content is None:
-            continue
-        reading = interface_files.parse(counter.file, content.encode()).get(counter.column)
-        if isinstance(reading, int):
-            values[counter.name] = reading * counter.scale
-    return values

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from cgbench.engine.engine import Engine
 from cgbench.errors import TrialError
-from cgbench.host import interrupts, procfs
-from cgbench.measuring.container import SIGNALLED, Running, counted, snapshot, why_ended
+from cgbench.host import counts, interrupts, procfs
+from cgbench.measuring.container import SIGNALLED, Running, snapshot, why_ended
 from cgbench.measuring.progress import Watcher
 from cgbench.records.trial import Ending
 from cgbench.units import NS_PER_S
@@ -64,7 +64,7 @@ class Lookout:
                 self._poll.unregister(descriptor)
                 (ended,) = (one for one in self._containers if one.pidfd == descriptor)
                 # Its group is about to go.
-                oom_killed = bool(counted(ended.cgroup).get("oom_kills"))
+                oom_killed = bool(counts.counters(ended.cgroup).get("oom_kills"))
                 reason = why_ended(self._engine, ended.spec.role, ended.container_id)
                 if not may_end:
                     raise TrialError(reason)

@@ -21,7 +21,7 @@ from cgbench.records.idle_findings import (
 from cgbench.records.run import Host
 from cgbench.records.verdict import Outcome, Verdict
 from cgbench.records.versions import DAMAGED, TRUTH
-from cgbench.spec.fields import Label
+from cgbench.spec.fields import Foreign, Label
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.model import Model
 from cgbench.spec.options import OPTIONS
@@ -113,7 +113,10 @@ class Row(Model):
 
 
 class TruthTable(Model):
-    """All rows of one host, in the registry's order, and what options do to one another."""
+    """All rows of one host, in the registry's order, and what options do to one another.
+
+    `unmeasured` says what else was to be measured, and why it was not.
+    """
 
     schema_version: int = TRUTH.written
     host: Host
@@ -121,6 +124,7 @@ class TruthTable(Model):
     elapsed_s: float
     rows: tuple[Row, ...]
     interactions: tuple[Interaction, ...] = ()
+    unmeasured: tuple[Foreign, ...] = ()
 
     @property
     def not_in_force(self) -> tuple[str, ...]:
@@ -138,6 +142,7 @@ class TruthTable(Model):
             "elapsed_s": self.elapsed_s,
             "options": [row.to_json() for row in self.rows],
             "interactions": [one.model_dump(mode="json") for one in self.interactions],
+            "unmeasured": list(self.unmeasured),
         }
 
     @classmethod
@@ -152,4 +157,6 @@ class TruthTable(Model):
             inside = {key: value for key, value in entry.items() if key not in outside}
             rows.append({"verdict": inside, **outside})
         head = {key: document[key] for key in ("schema_version", "host", "started", "elapsed_s")}
-        return cls.model_validate({**head, "rows": rows, "interactions": document["interactions"]})
+        head |= {"interactions": document["interactions"]}
+        head |= {"unmeasured": document.get("unmeasured", ())}
+        return cls.model_validate({**head, "rows": rows})

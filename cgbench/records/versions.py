@@ -56,3 +56,6 @@ BASELINE = Versions(2)
 
 AUDIT = Versions(1)
 """What `cgbench audit --json` writes."""
+
+CAUSE = Versions(1)
+"""What `cgbench why --json` writes."""

@@ -18,6 +18,7 @@ from cgbench.commands import session
 from cgbench.commands import verify as verification
 from cgbench.errors import PreconditionError, StoreError
 from cgbench.host.interrupts import Interrupted
+from cgbench.records import truth
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.verdict import Outcome
 from tests.made import truth_tables
@@ -56,6 +57,29 @@ def test_verify_ends_with_the_worst_of_its_verdicts(
     ended = status_of(lambda: measure.verify([], no_report=True, results=tmp_path))
     assert ended == status
     assert len(list(tmp_path.glob("verify/*/truth.json"))) == 1, "whatever it says, it is kept"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        (Outcome.EFFECTIVE, exits.ERROR),
+        (Outcome.INCONCLUSIVE, exits.ERROR),
+        (Outcome.IGNORED, exits.FAILED),
+    ],
+)
+def test_verify_keeps_the_verdicts_and_says_what_else_could_not_be_measured(
+    outcome: Outcome, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    why = "--cpus: states: Docker did not answer within 45 s"
+    table = truth_tables.table(outcome).model_copy(update={"unmeasured": (why,)})
+    monkeypatch.setattr(verification, "verify", lambda *_arguments, **_named: table)
+    ended = status_of(lambda: measure.verify([], quiet=True, results=tmp_path))
+    assert ended == status
+    assert f"not measured: {why}" in capsys.readouterr().out
+    (kept,) = tmp_path.glob("verify/*/truth.json")
+    assert truth.read(kept) == table
+    assert "Not measured" in (kept.parent / "report.html").read_text()
 
 
 def test_verify_writes_every_form_and_the_page(

@@ -3,85 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
 import pytest
 
 from cgbench.commands import audit
-from cgbench.commands.audit import Place, Wanted
-from cgbench.engine.engine import Engine, Inspected, Listed
+from cgbench.commands.audit import Wanted
+from cgbench.engine.engine import Engine
 from cgbench.errors import EngineError
 from cgbench.records.audit import Audit, Found, Limit
-
-MOUNTS = "34 24 0:29 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
-MIB = 2**20
-PID = 4242
-
-
-class Daemon:
-    """Lists containers, and says of each what it is told to."""
-
-    def __init__(self, **configs: Mapping[str, object] | None) -> None:
-        self.configs = configs
-        self.pids = {name: PID + at for at, name in enumerate(configs)}
-        self.labels: dict[str, dict[str, str]] = {}
-        self.states: dict[str, str] = {}
-
-    def listed(self, *, stopped: bool = False) -> list[Listed]:
-        return [
-            Listed(f"{at}a" * 32, name, "image:1", self.states.get(name, "running"),
-                   self.labels.get(name, {}))
-            for at, name in enumerate(self.configs)
-            if stopped or self.states.get(name, "running") == "running"
-        ]  # fmt: skip
-
-    def inspected(self, container_id: str) -> Inspected | None:
-        name = next(one.name for one in self.listed(stopped=True)
-                    if one.container_id == container_id)  # fmt: skip
-        config = self.configs[name]
-        return None if config is None else Inspected(self.pids[name], config)
-
-
-class Host:
-    """A host with cgroup v2 under a directory, and a group for each container."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.write("proc/self/mountinfo", MOUNTS)
-        self.write("proc/meminfo", "MemTotal:  8388608 kB\n")
-        self.write("sys/devices/system/cpu/online", "0-3\n")
-        self.write("sys/block/vda/queue/scheduler", "[mq-deadline] none\n")
-        self.write("sys/fs/cgroup/cgroup.procs", "")
-        self.write("sys/fs/cgroup/docker/cgroup.procs", "")
-
-    def write(self, path: str, text: str) -> None:
-        file = self.root / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-
-    def group(self, name: str, pid: int, **files: str) -> None:
-        """Let a container's group have files whose names have `_` for the first dot."""
-        self.write(f"proc/{pid}/cgroup", f"0::/docker/{name}\n")
-        self.write(f"proc/{pid}/status", "Cpus_allowed_list:\t0-3\n")
-        folder = f"sys/fs/cgroup/docker/{name}"
-        self.write(f"{folder}/cgroup.procs", f"{pid}\n")
-        usual = {
-            "cpu_max": "max 100000", "cpu_weight": "100", "memory_max": "max",
-            "memory_swap.max": "max", "memory_low": "0", "pids_max": "max", "cpuset_cpus": "",
-            "cpuset_cpus.effective": "0-3", "memory_current": "1048576", "pids_current": "1",
-            "cpu_stat": "usage_usec 5000000\nnr_periods 100\nnr_throttled 25\nthrottled_usec 5000",
-            "memory_events": "low 0\nhigh 0\nmax 3\noom 1\noom_kill 1", "pids_events": "max 7",
-        }  # fmt: skip
-        for file, text in (usual | files).items():
-            self.write(f"{folder}/{file.replace('_', '.', 1)}", f"{text}\n")
-
-    def audited(self, daemon: Daemon, wanted: Wanted | None = None, for_s: float = 0.0) -> Audit:
-        place = Place(self.root / "proc", self.root)
-        return audit.audit(
-            wanted or Wanted(), cast(Engine, daemon), for_s, place, sleep=lambda _seconds: None
-        )
+from tests.made.containers import MIB, PID, Daemon, Host
 
 
 @pytest.fixture
@@ -96,7 +28,7 @@ def limit(found: Audit, name: str) -> Limit:
 
 def test_a_container_is_read_from_inspect_to_what_it_feels(host: Host) -> None:
     daemon = Daemon(web={"NanoCpus": 500_000_000, "Memory": 64 * MIB, "PidsLimit": 50})
-    host.group("web", PID, cpu_max="50000 100000", memory_max=str(64 * MIB), pids_max="50")
+    host.group(PID, cpu_max="50000 100000", memory_max=str(64 * MIB), pids_max="50")
     found = host.audited(daemon)
     assert found.findings == []
     assert limit(found, "cpus").finding is Found.IN_FORCE
@@ -106,16 +38,14 @@ def test_a_container_is_read_from_inspect_to_what_it_feels(host: Host) -> None:
         "memory_bytes": 1048576.0, "limit_hits": 3.0, "oom_kills": 1.0,
     }  # fmt: skip
     assert limit(found, "pids").felt["refused_forks"] == 7
-    assert limit(found, "memory").files == {
-        str(host.root / "sys/fs/cgroup/docker/web/memory.max"): str(64 * MIB)
-    }
+    assert limit(found, "memory").files == {str(host.path(PID, "memory.max")): str(64 * MIB)}
     assert json.loads(json.dumps(found.to_json()))["findings"] == 0
 
 
 def test_what_was_tampered_with_comes_first(host: Host) -> None:
     daemon = Daemon(good={"PidsLimit": 50}, bad={"PidsLimit": 50})
-    host.group("good", PID, pids_max="50")
-    host.group("bad", PID + 1, pids_max="5000")
+    host.group(PID, pids_max="50")
+    host.group(PID + 1, pids_max="5000")
     found = host.audited(daemon)
     assert [one.name for one in found.containers] == ["bad", "good"]
     ((container, one),) = found.findings
@@ -124,7 +54,7 @@ def test_what_was_tampered_with_comes_first(host: Host) -> None:
 
 def test_a_weight_that_no_device_heeds_is_found(host: Host) -> None:
     daemon = Daemon(web={"BlkioWeight": 300})
-    host.group("web", PID, io_weight="default 2930")
+    host.group(PID, io_weight="default 2930")
     assert limit(host.audited(daemon), "io-weight").finding is Found.NO_EFFECT
     host.write("sys/block/vda/queue/scheduler", "mq-deadline [bfq] none\n")
     assert limit(host.audited(daemon), "io-weight").finding is Found.IN_FORCE
@@ -132,7 +62,7 @@ def test_a_weight_that_no_device_heeds_is_found(host: Host) -> None:
 
 def test_use_is_told_over_the_time_that_was_waited_for(host: Host) -> None:
     daemon = Daemon(web={})
-    host.group("web", PID)
+    host.group(PID)
     used = limit(host.audited(daemon, for_s=1.0), "cpus").felt["cpus_used"]
     assert used == 0.0
 
@@ -150,10 +80,20 @@ def test_one_that_is_gone_or_does_not_run_is_named_and_no_finding(host: Host) ->
     assert found.findings == []
 
 
+def test_a_process_that_is_another_ones_here_is_not_read(host: Host) -> None:
+    """A daemon in another PID namespace names its processes by numbers that are others' here."""
+    daemon = Daemon(web={"PidsLimit": 50})
+    host.group(PID, pids_max="50")
+    host.write(f"proc/{PID}/cgroup", "0::/user.slice/somebody\n")
+    (found,) = host.audited(daemon).containers
+    assert found.limits == ()
+    assert "the daemon is another host's" in (found.unread or "")
+
+
 def test_a_group_without_processes_has_ended(host: Host) -> None:
     daemon = Daemon(web={"PidsLimit": 50})
-    host.group("web", PID, pids_max="50")
-    host.write("sys/fs/cgroup/docker/web/cgroup.procs", "")
+    host.group(PID, pids_max="50")
+    host.path(PID, "cgroup.procs").write_text("")
     assert host.audited(daemon).containers[0].unread == "it ended while it was read"
 
 
@@ -178,7 +118,7 @@ def test_names_identities_labels_and_projects_choose(host: Host) -> None:
 def test_the_manager_is_named(host: Host) -> None:
     daemon = Daemon(web={})
     daemon.labels["web"] = {"com.docker.compose.project": "shop"}
-    host.group("web", PID)
+    host.group(PID)
     assert host.audited(daemon).containers[0].manager == "compose project shop"
 
 

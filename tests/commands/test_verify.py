@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from types import SimpleNamespace
+from typing import NoReturn, cast
 
 import pytest
 
 from cgbench.commands import verify
 from cgbench.commands.session import Session
 from cgbench.engine.engine import Engine
-from cgbench.errors import ExperimentError
-from cgbench.host import lock, preconditions
+from cgbench.errors import ExperimentError, NoAnswer
+from cgbench.host import description, lock, preconditions
+from cgbench.measuring.idle import born, bounds, lifting, side_by_side, states, survival
 from cgbench.records import truth
+from cgbench.records.idle_findings import StateFinding
 from cgbench.records.verdict import Outcome
 from cgbench.spec import experiment_file
 from cgbench.spec.options import OPTIONS
@@ -125,6 +129,47 @@ def test_later_measurements_decide_only_what_the_first_left_open(
     assert found == {period: Outcome.WRONG, runtime: becomes}
     assert ["measured again" in line for line in shown] == [True] * len(later)
     assert next(measured, None) is None
+
+
+def test_what_docker_gives_no_answer_to_takes_nothing_else_from_the_table(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Met in the lab: all verdicts were lost when the daemon hung while idle containers ran."""
+
+    def hangs(*_: object) -> NoReturn:
+        raise NoAnswer("Docker did not answer within 45 s")
+
+    made = StateFinding(option="memory", state="running", value="48m", sent="")
+    monkeypatch.setattr(
+        side_by_side,
+        "measured",
+        lambda options, measure, *_, **__: [measure(one, None) for one in options],
+    )
+    monkeypatch.setattr(verify, "Supply", lambda *_, **__: contextlib.nullcontext())
+    monkeypatch.setattr(bounds, "measure", hangs)
+    monkeypatch.setattr(born, "born_vs_changed", lambda *_: ())
+    monkeypatch.setattr(lifting, "measure", lambda *_: ())
+    monkeypatch.setattr(survival, "measure", hangs)
+    monkeypatch.setattr(
+        states, "measure", lambda one, _: (made,) if one.name == "memory" else hangs()
+    )
+    monkeypatch.setattr(
+        verify,
+        "effects",
+        lambda options, _: [truth_tables.verdict(one, Outcome.EFFECTIVE) for one in options],
+    )
+    host = truth_tables.table(Outcome.EFFECTIVE).host
+    monkeypatch.setattr(description, "describe", lambda _: host)
+    engine = SimpleNamespace(describe=dict)
+    shown: list[str] = []
+    session = Session(cast(Engine, engine), "an image", tmp_path, 1, shown.append)
+    table = verify.verify(["memory", "cpus"], session)
+    assert [row.verdict.verdict for row in table.rows] == [Outcome.EFFECTIVE] * 2
+    assert [row.states for row in table.rows] == [(), (made,)], "what was measured is there"
+    assert [why.partition(": Docker")[0] for why in table.unmeasured] == [
+        "--cpus: bounds", "--cpus: states", "--memory: bounds", "survival",
+    ]  # fmt: skip
+    assert sum("not measured" in line for line in shown) == len(table.unmeasured)
 
 
 @pytest.mark.docker

@@ -17,9 +17,8 @@ import pytest
 from cgbench.engine import image
 from cgbench.engine.container_spec import PROBE_PATH, SCRATCH_PATH, ContainerSpec
 from cgbench.engine.engine import Engine, State
-from cgbench.host import cgroups, lock, preconditions
+from cgbench.host import cgroups, counts, lock, preconditions
 from cgbench.host.cpu_time import cpu_times, daemon_processes
-from cgbench.measuring import container
 from cgbench.measuring.probe import ProbeFile, Task, WorkerLog
 from cgbench.spec import workload
 from cgbench.spec.option import Value
@@ -123,7 +122,7 @@ def sleep(engine: Engine) -> Slept:
             Path("/proc", str(pid), "timerslack_ns").read_text().strip()
             for pid in one.cgroup().processes()
         }
-        used_s = container.counted(one.cgroup())["usage_ns"] / 1e9
+        used_s = counts.counters(one.cgroup())["usage_ns"] / 1e9
     # The default would be 50 µs.
     assert "1" in slacks
     return Slept(log, most, taken(before, cpu_times(daemons), used_s))

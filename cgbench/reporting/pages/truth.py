@@ -157,6 +157,7 @@ class HostColumn:
     findings: tuple[str, ...]
     headline: str
     caveat: str | None
+    unmeasured: tuple[str, ...]
     grid: Grid | None
 
 
@@ -221,6 +222,7 @@ def _host_column(table: TruthTable, anchor: str, name: str) -> HostColumn:
         findings=tuple(truth.findings(table)),
         headline=truth.headline(table),
         caveat=caveat(table.host),
+        unmeasured=table.unmeasured,
         grid=grid(table.interactions),
     )
 

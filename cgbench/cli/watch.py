@@ -1,0 +1,166 @@
+"""`cgbench watch`: a live table of containers that others started, and what changes."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cgbench.cli import exits, options
+from cgbench.cli.terminal import PRINTED, complain, say, say_json_text
+from cgbench.errors import OptionError
+from cgbench.host.interrupts import Interrupted
+
+if TYPE_CHECKING:
+    from cgbench.commands.audit import Wanted
+    from cgbench.records.watch import Look
+
+LEAST_EVERY_S = 0.1
+
+
+def watch(
+    containers: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CONTAINER]...", help="Names or identities; without: all."),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="KEY[=VALUE]", help="Only containers with it; repeatable."),
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option("--project", metavar="NAME", help="Only those of compose's NAME.")
+    ] = None,
+    every: Annotated[
+        str, typer.Option("--every", metavar="TIME", help="How often to look, as 1s or 250ms.")
+    ] = "1s",
+    over: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="End after so long, as 60s.")
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option("--log", metavar="FILE", help="Also append changes to it, as JSON lines."),
+    ] = None,
+    log_size: Annotated[
+        str, typer.Option("--log-size", metavar="SIZE", help="Most that FILE and FILE.1 take.")
+    ] = "10m",
+    fail_on_change: Annotated[
+        bool, typer.Option("--fail-on-change", help="End with 1 at the first change of a limit.")
+    ] = False,
+    replay: Annotated[
+        Path | None, typer.Option("--replay", metavar="FILE", help="Show what --log kept, and end.")
+    ] = None,
+    json_file: options.JsonFile = None,
+) -> None:
+    """Show what running containers use of their limits, and mark where a limit changes.
+
+    In a terminal: c, m, t, k and n sort by CPU, memory, throttling, kills and name; the space bar
+    pauses, q ends. Elsewhere each change is a line. Nothing is started or changed.
+    """
+    from cgbench.cli import watch_view
+    from cgbench.commands.audit import Wanted
+
+    if replay is not None:
+        for mark in _kept(replay):
+            say(watch_view.line(mark))
+        return
+    every_s = options.seconds(every)
+    if every_s < LEAST_EVERY_S:
+        raise OptionError(f"--every {every}: too often", f"At least {LEAST_EVERY_S * 1000:.0f}ms.")
+    wanted = Wanted(containers or (), label or (), project)
+    until = None if over is None else time.monotonic() + options.seconds(over)
+    changed = False
+    with ExitStack() as stack:
+        show = _Shown(stack, log, log_size, json_file)
+        try:
+            for look in _looks(wanted, every_s, until, show):
+                show.take(look)
+                changed |= any(mark.kind == "changed" for mark in look.marks)
+                if show.ended or (fail_on_change and changed):
+                    break
+        except Interrupted:
+            # That is how a watch ends.
+            pass
+    if fail_on_change and changed:
+        exits.end(exits.FAILED)
+
+
+def _kept(path: Path) -> Iterator[object]:
+    from cgbench.records import bounded_log
+
+    return bounded_log.read(path)
+
+
+def _looks(wanted: Wanted, every_s: float, until: float | None, show: _Shown) -> Iterator[Look]:
+    """Yield a look at every deadline that is ahead."""
+    from cgbench.commands.watch import TIMEOUT_S, Watch
+    from cgbench.engine.engine import Engine
+
+    with Watch(wanted, lambda: Engine(timeout_s=TIMEOUT_S)) as watched:
+        begin, number = time.monotonic(), 0
+        while until is None or time.monotonic() < until:
+            yield watched.look()
+            number = max(number + 1, int((time.monotonic() - begin) / every_s))
+            show.wait(begin + number * every_s)
+
+
+class _Shown:
+    """Where looks go: a live table or lines, a log, and JSON."""
+
+    def __init__(
+        self, stack: ExitStack, log: Path | None, log_size: str, json_file: Path | None
+    ) -> None:
+        from cgbench.cli import watch_view
+        from cgbench.records import bounded_log, writing
+        from cgbench.units import parse_size
+
+        self._log = None if log is None else bounded_log.BoundedLog(log, parse_size(log_size))
+        self._troubled: str | None = None
+        self._json = json_file
+        self._line = watch_view.line
+        self._table = None
+        if json_file is not None and json_file != PRINTED:
+            writing.write_file(json_file, "")
+        if json_file != PRINTED and sys.stdout.isatty():
+            self._table = stack.enter_context(watch_view.table())
+        self._append = writing.append_file
+
+    @property
+    def ended(self) -> bool:
+        """Whether somebody asked for the end."""
+        return self._table is not None and self._table.ended
+
+    def wait(self, until: float) -> None:
+        """Wait until a moment (CLOCK_MONOTONIC s), and heed what is pressed."""
+        if self._table is not None:
+            self._table.wait(until)
+        else:
+            time.sleep(max(0.0, until - time.monotonic()))
+
+    def take(self, look: Look) -> None:
+        """Show and keep a look."""
+        if self._log is not None:
+            for mark in look.marks:
+                self._log.add(mark)
+            self._log.flush()
+            if self._log.troubled != self._troubled:
+                self._troubled = self._log.troubled
+                complain(self._troubled or f"{self._log.path} is written again")
+        if self._json is not None:
+            text = json.dumps(look.model_dump(mode="json"), allow_nan=False)
+            if self._json == PRINTED:
+                say_json_text(text)
+                sys.stdout.flush()
+            else:
+                self._append(self._json, f"{text}\n")
+        if self._table is not None:
+            self._table.update(look)
+        elif self._json != PRINTED:
+            for mark in look.marks:
+                say(self._line(mark))
+            sys.stdout.flush()

@@ -1,0 +1,494 @@
+"""Containers that others started, looked at again and again: what they use, and what changed.
+
+Interface files stay open, and Docker is asked only where something changed, so that hundreds of
+containers cost little. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
+
+from cgbench import programs
+from cgbench.commands import audit
+from cgbench.commands.audit import Place, Wanted
+from cgbench.commands.why import Sources, why
+from cgbench.engine.engine import Engine, Listed
+from cgbench.engine.event_feed import EventFeed
+from cgbench.errors import CgroupError, EngineError
+from cgbench.host import cgroups, confines, interface_files
+from cgbench.host.watched_group import Texts, WatchedGroup, may_open_many
+from cgbench.judging.audit import OPTION_OF
+from cgbench.measuring import own_process
+from cgbench.records.audit import Audited, Limit, LimitName
+from cgbench.records.cause import DockerEvent
+from cgbench.records.watch import Look, Mark, MarkKind, Reading
+from cgbench.spec.counters import Counter
+from cgbench.spec.options import option
+from cgbench.units import NS_PER_S, NS_PER_US
+
+TIMEOUT_S = 5.0
+"""How long one answer of the daemon may take here."""
+
+_COUNTERS = ("usage_ns", "periods", "throttled_periods", "memory_bytes", "oom_kills", "tasks")
+_REFUSED = Counter("refused_forks", "pids", "pids.events", "max", 1, "")
+
+# What is told when a counter of it grows.
+_TOLLS: tuple[tuple[str, MarkKind, str], ...] = (
+    ("oom_kills", "killed", "killed"),
+    ("refused_forks", "refused", "forks refused"),
+)
+_CHANGES = ("update", "start", "restart", "unpause")
+# What happened longer ago than this is no likely reason.
+_RECENT_S, _RELOADED_S = 3.0, 10.0
+# Docker tells of an update a moment after the kernel has it.
+_TOLD_S, _LOOK_EVERY_S = 0.5, 0.01
+_RETRY_S = 1.0
+
+
+@dataclass
+class _Seen:
+    """One container that runs: its open files, what it may use, and the counters of two looks.
+
+    `limits` and `counters` are by the path of a file, `above` the directories of groups above.
+    """
+
+    listed: Listed
+    group: WatchedGroup
+    limits: dict[str, LimitName]
+    counters: dict[str, list[Counter]]
+    above: tuple[str, ...]
+    audited: Audited
+    values: dict[str, int] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
+    t_ns: int = 0
+    t_before_ns: int = 0
+
+
+class Watch:
+    """Looks at containers, again whenever `look` is called; used as a context manager.
+
+    `connect` makes the engine, also a new one after its daemon went away. Entering it raises
+    EngineError where no daemon answers, or a name is no container's.
+    """
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        connect: Callable[[], Engine],
+        place: Place | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._wanted, self._connect, self._wall = wanted, connect, wall
+        self._place = place or Place()
+        self._engine: Engine | None = None
+        self._feed: EventFeed | None = None
+        self._seen: dict[str, _Seen] = {}
+        self._other: dict[str, Listed] = {}
+        self._groups: dict[str, WatchedGroup] = {}
+        self._recent: deque[DockerEvent] = deque(maxlen=1000)
+        self._unheeded: list[DockerEvent] = []
+        self._away_since: float | None = None
+        self._back_at: float | None = None
+        self._tried_at = 0.0
+        self._mounted: Mapping[str, tuple[str, str]] = {}
+
+    def __enter__(self) -> Watch:
+        may_open_many()
+        self._mounted = cgroups.mount_points(self._place.proc)
+        try:
+            self._reach()
+            # A name that is nobody's is told now, and waited for later.
+            assert self._engine is not None
+            audit.chosen(self._wanted, self._engine)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave()
+        for group in (*self._groups.values(), *(one.group for one in self._seen.values())):
+            group.close()
+
+    def look(self) -> Look:
+        """Return how every container is now, and what changed since the last look."""
+        marks: list[Mark] = []
+        self._heed_daemon(marks)
+        self._hear()
+        heeded, self._unheeded = self._unheeded, []
+        self._heed(heeded, marks)
+        above = {path: found for path, group in self._groups.items() if (found := group.look())}
+        for one in list(self._seen.values()):
+            self._look_at(one, above, marks)
+        for path, texts in above.items():
+            marks += self._of_group(path, texts)
+        readings = [_reading(one) for one in self._seen.values()]
+        readings += [
+            Reading(id=one.container_id, name=one.name, state=one.state)
+            for one in self._other.values()
+        ]
+        return Look(at=self._now(), readings=tuple(readings), marks=tuple(marks))
+
+    # The daemon
+
+    def _reach(self) -> None:
+        """Connect, and find the containers. Raises EngineError where no daemon answers."""
+        self._engine = self._connect()
+        # Before they are listed: what starts meanwhile is found twice, and not missed.
+        self._feed = self._engine.follow()
+        listed = self._chosen(self._engine)
+        found = {one.container_id for one in listed}
+        for gone in [one for one in self._seen if one not in found]:
+            self._drop(gone)
+        self._other = {key: one for key, one in self._other.items() if key in found}
+        for one in listed:
+            self._take_in(one, self._engine)
+
+    def _chosen(self, engine: Engine) -> list[Listed]:
+        """Return the containers that are wanted and there."""
+        if not self._wanted.names:
+            return audit.chosen(self._wanted, engine)
+        names = tuple(self._wanted.names)
+        return [
+            one
+            for one in engine.listed(stopped=True)
+            if one.name in names or one.container_id.startswith(names)
+        ]
+
+    def _leave(self) -> None:
+        if self._feed is not None:
+            self._feed.close()
+        if self._engine is not None:
+            self._engine.close()
+        self._feed = self._engine = None
+
+    def _hear(self) -> None:
+        """Take in what the daemon tells."""
+        fresh = [] if self._feed is None else self._feed.take()
+        self._recent.extend(fresh)
+        self._unheeded.extend(fresh)
+
+    def _heed_daemon(self, marks: list[Mark]) -> None:
+        """Note that the daemon went away, or is back; what it started goes on meanwhile."""
+        if self._feed is not None and self._feed.broken is not None:
+            marks.append(self._of_host("daemon gone", f"{self._feed.broken}; waiting for it"))
+            self._hear()
+            self._away_since = self._wall()
+            self._leave()
+        if self._engine is not None or time.monotonic() - self._tried_at < _RETRY_S:
+            return
+        self._tried_at = time.monotonic()
+        try:
+            self._reach()
+        except EngineError:
+            self._leave()
+        else:
+            self._back_at = self._wall()
+            away = self._back_at - (self._away_since or self._back_at)
+            marks.append(self._of_host("daemon back", f"it was away for {away:.0f} s"))
+
+    def _heed(self, events: list[DockerEvent], marks: list[Mark]) -> None:
+        for event in events:
+            one, other = self._seen.get(event.container_id), self._other.get(event.container_id)
+            if event.action == "start" and one is None:
+                self._came(event, marks)
+            elif event.action == "die" and (one is not None or other is not None):
+                self._ended(event, marks)
+            elif event.action == "destroy":
+                self._drop(event.container_id)
+                self._other.pop(event.container_id, None)
+            elif event.action in ("pause", "unpause") and one is not None:
+                state = "paused" if event.action == "pause" else "running"
+                one.listed = replace(one.listed, state=state)
+
+    def _came(self, event: DockerEvent, marks: list[Mark]) -> None:
+        engine = self._engine
+        if engine is None:
+            return
+        with suppress(EngineError):
+            for one in self._chosen(engine):
+                if one.container_id == event.container_id and self._take_in(one, engine):
+                    marks.append(self._of(one, "came", "it was started"))
+
+    def _ended(self, event: DockerEvent, marks: list[Mark]) -> None:
+        seen = self._seen.get(event.container_id)
+        listed = seen.listed if seen is not None else self._other[event.container_id]
+        self._drop(event.container_id)
+        self._other[event.container_id] = replace(listed, state="exited")
+        marks.append(self._of(listed, "ended", self._explained(listed)))
+
+    def _explained(self, listed: Listed) -> str:
+        """Return why a container ended, or lost a process, while all is still known."""
+        if self._engine is None:
+            return "Docker does not answer"
+        sources = Sources(self._place.proc, self._place.root)
+        try:
+            found = why(listed.container_id, self._engine, 0.0, sources)
+        except (CgroupError, EngineError) as error:
+            return error.message
+        return found.causes[0].reason if found.causes else "nothing is known of why"
+
+    # Containers
+
+    def _take_in(self, listed: Listed, engine: Engine) -> bool:
+        """Open the files of a container that runs, and say whether it was not known."""
+        known = self._seen.get(listed.container_id)
+        if known is not None:
+            known.listed = listed
+            return False
+        self._other[listed.container_id] = listed
+        try:
+            inspected = engine.inspected(listed.container_id)
+            if inspected is None or not (
+                inspected.pid > 0
+                and own_process.is_own(inspected.pid, listed.container_id, self._place.proc)
+            ):
+                return False
+            cgroup = cgroups.find(
+                inspected.pid, self._place.proc, self._place.root, self._mounted
+            )  # fmt: skip
+            limits, counters = _limit_files(cgroup), _counter_files(cgroup)
+            above = self._open_above(cgroup)
+            group = WatchedGroup({path: Path(path) for path in (*limits, *counters)})
+            # Looked at before it is judged: what changes from here on is seen as a change.
+            group.look()
+            (audited,) = audit.audited([listed], engine, self._place)
+        except (CgroupError, EngineError):
+            return False
+        one = _Seen(listed, group, limits, counters, above, audited)
+        _count(one, time.monotonic_ns(), group.texts)
+        self._seen[listed.container_id] = one
+        del self._other[listed.container_id]
+        return True
+
+    def _open_above(self, cgroup: cgroups.Cgroup) -> tuple[str, ...]:
+        """Open the files of all groups above, each once for all containers in it."""
+        found = []
+        for folder in cgroup.everywhere():
+            for place in list(cgroups.upwards(folder))[1:]:
+                path = str(place)
+                if path not in self._groups:
+                    self._groups[path] = WatchedGroup(
+                        {name: place / name for name in confines.FILES}
+                    )
+                    self._groups[path].look()
+                found.append(path)
+        return tuple(found)
+
+    def _drop(self, container_id: str) -> None:
+        one = self._seen.pop(container_id, None)
+        if one is not None:
+            one.group.close()
+
+    def _look_at(self, one: _Seen, above: Mapping[str, Texts], marks: list[Mark]) -> None:
+        found = one.group.look()
+        if found is None:
+            # Docker tells of its end, perhaps a little later.
+            self._drop(one.listed.container_id)
+            self._other[one.listed.container_id] = replace(one.listed, state="ended")
+            return
+        _count(one, time.monotonic_ns(), {path: after for path, (_, after) in found.items()})
+        for name, kind, words in _TOLLS:
+            if more := _grown(one, name):
+                said = f"{more} {words}: {self._explained(one.listed)}"
+                marks.append(self._of(one.listed, kind, said))
+        changed = {path: texts for path, texts in found.items() if path in one.limits}
+        if not changed and not any(path in above for path in one.above):
+            return
+        was = {limit.limit: limit for limit in one.audited.limits}
+        # First, since Docker may have changed what it declares by the time it tells so.
+        told = self._just_before(one.listed.container_id if changed else "")
+        unjudged = self._judge(one)
+        now = {limit.limit: limit for limit in one.audited.limits}
+        for path, texts in changed.items():
+            judged = now.get(one.limits[path]) if unjudged is None else None
+            marks.append(self._of_file(one, path, texts, judged, told, unjudged))
+        if not changed:
+            marks += self._of_levels(one, was, now, told)
+
+    def _judge(self, one: _Seen) -> str | None:
+        """Judge the limits of a container anew; return why that is not possible, if so."""
+        if self._engine is None:
+            return "Docker does not answer, so nobody knows what is declared"
+        try:
+            (one.audited,) = audit.audited([one.listed], self._engine, self._place)
+        except (CgroupError, EngineError) as error:
+            return error.message
+        return one.audited.unread
+
+    # Marks
+
+    def _of_file(
+        self, one: _Seen, path: str, texts: tuple[bytes | None, bytes], judged: Limit | None,
+        told: str | None, unjudged: str | None,
+    ) -> Mark:  # fmt: skip
+        return Mark(
+            kind="changed", at=self._now(), id=one.listed.container_id, name=one.listed.name,
+            limit=one.limits[path], path=path, before=_text(texts[0]), after=_text(texts[1]),
+            just_before=told, finding=None if judged is None else judged.finding,
+            reason=unjudged or ("" if judged is None else judged.reason),
+        )  # fmt: skip
+
+    def _of_levels(
+        self, one: _Seen, was: Mapping[LimitName, Limit], now: Mapping[LimitName, Limit],
+        told: str | None,
+    ) -> Iterator[Mark]:  # fmt: skip
+        """Yield a mark for each limit that a change above made another one."""
+        for name, limit in now.items():
+            before = was.get(name)
+            if before is not None and before.effective != limit.effective:
+                yield Mark(
+                    kind="changed", at=self._now(), id=one.listed.container_id,
+                    name=one.listed.name, limit=name, path=limit.bound_by.path,
+                    before=_effective(before), after=_effective(limit), just_before=told,
+                    finding=limit.finding, reason=limit.reason,
+                )  # fmt: skip
+
+    def _of_group(self, path: str, texts: Texts) -> Iterator[Mark]:
+        """Yield a mark for each file of a group above containers that has another text now."""
+        for name, (before, after) in texts.items():
+            yield Mark(
+                kind="changed", at=self._now(), path=f"{path}/{name}", before=_text(before),
+                after=_text(after), just_before=self._just_before(""),
+                reason="of a group above containers",
+            )  # fmt: skip
+
+    def _of(self, listed: Listed, kind: MarkKind, reason: str) -> Mark:
+        return Mark(
+            kind=kind, at=self._now(), id=listed.container_id, name=listed.name, reason=reason
+        )
+
+    def _of_host(self, kind: MarkKind, reason: str) -> Mark:
+        return Mark(kind=kind, at=self._now(), reason=reason)
+
+    def _just_before(self, container_id: str) -> str | None:
+        """Return what is known to have happened right before now, the likeliest first."""
+        own = self._own_event(container_id)
+        if own is not None:
+            return own
+        now = self._wall()
+        if self._back_at is not None and now - self._back_at <= _RELOADED_S:
+            return "Docker's daemon was started anew"
+        reloaded = _reloaded_s()
+        if reloaded is not None and reloaded <= _RELOADED_S:
+            return f"systemd read its units anew, {reloaded:.1f} s before"
+        for event in reversed(self._recent):
+            if now - event.at <= _RECENT_S and event.action in ("update", "start", "die"):
+                name = event.attributes.get("name", event.container_id[:12])
+                return f"docker {event.action} of {name}, {max(0.0, now - event.at):.1f} s before"
+        return None
+
+    def _own_event(self, container_id: str) -> str | None:
+        """Return what Docker did to a container just now, which it may tell a moment later."""
+        limit = time.monotonic() + (_TOLD_S if container_id and self._feed is not None else 0)
+        while True:
+            now = self._wall()
+            for event in reversed(self._recent):
+                near = now - event.at <= _RECENT_S and event.container_id == container_id
+                if near and event.action in _CHANGES:
+                    return f"docker {event.action}, {max(0.0, now - event.at):.1f} s before"
+            if time.monotonic() > limit:
+                return None
+            time.sleep(_LOOK_EVERY_S)
+            self._hear()
+
+    def _now(self) -> str:
+        return datetime.fromtimestamp(self._wall(), UTC).isoformat(timespec="milliseconds")
+
+
+def _limit_files(cgroup: cgroups.Cgroup) -> dict[str, LimitName]:
+    """Return the paths of the interface files of all limits."""
+    found: dict[str, LimitName] = {}
+    for name in get_args(LimitName):
+        with suppress(CgroupError):
+            for one in option(OPTION_OF[name]).kept_in(cgroup):
+                found.setdefault(str(cgroup.path(one.controller, one.file)), name)
+    return found
+
+
+def _counter_files(cgroup: cgroups.Cgroup) -> dict[str, list[Counter]]:
+    """Return the paths of the counters that are looked at; one file may have several."""
+    found: dict[str, list[Counter]] = {}
+    for one in (*cgroup.counters(), _REFUSED):
+        if one.name in (*_COUNTERS, _REFUSED.name):
+            with suppress(CgroupError):
+                found.setdefault(str(cgroup.path(one.controller, one.file)), []).append(one)
+    return found
+
+
+def _count(one: _Seen, t_ns: int, texts: Mapping[str, bytes]) -> None:
+    """Take in the counters of a look; those whose file did not change stay as they were."""
+    one.before, one.t_before_ns = dict(one.values), one.t_ns
+    one.t_ns = t_ns
+    for path, text in texts.items():
+        counters = one.counters.get(path)
+        if counters:
+            values = interface_files.parse(counters[0].file, text)
+            for counter in counters:
+                found = values.get(counter.column)
+                if isinstance(found, int):
+                    one.values[counter.name] = found * counter.scale
+
+
+def _reading(one: _Seen) -> Reading:
+    values, seconds = one.values, (one.t_ns - one.t_before_ns) / NS_PER_S
+    used, periods, stood = (
+        _grown(one, name) for name in ("usage_ns", "periods", "throttled_periods")
+    )
+    most = {limit.limit: limit.effective for limit in one.audited.limits}
+    return Reading(
+        id=one.listed.container_id,
+        name=one.listed.name,
+        state=one.listed.state,
+        cpus=None if used is None or seconds <= 0 else used / seconds / NS_PER_S,
+        cpus_limit=_number(most.get("cpus")),
+        throttled_pct=None if not periods or stood is None else 100 * stood / periods,
+        memory_bytes=values.get("memory_bytes"),
+        memory_limit=_number(most.get("memory")),
+        tasks=values.get("tasks"),
+        tasks_limit=_number(most.get("pids")),
+        kills=values.get("oom_kills"),
+        refused_forks=values.get("refused_forks"),
+    )
+
+
+def _grown(one: _Seen, name: str) -> int | None:
+    """Return how much a counter grew since the look before, None where that is not known."""
+    if not one.t_before_ns or name not in one.before or one.values[name] < one.before[name]:
+        return None
+    return one.values[name] - one.before[name]
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, float) else None
+
+
+def _text(content: bytes | None) -> str | None:
+    return None if content is None else content.decode(errors="replace").strip()
+
+
+def _effective(limit: Limit) -> str:
+    return "no limit" if limit.effective is None else f"{limit.effective}"
+
+
+def _reloaded_s() -> float | None:
+    """Return how long ago systemd read its units anew, None where it does not say."""
+    program = programs.find("systemctl")
+    if program is None:
+        return None
+    with suppress(OSError, ValueError, subprocess.SubprocessError):
+        shown = subprocess.run(
+            [program, "show", "--property=UnitsLoadFinishTimestampMonotonic", "--value"],
+            env=programs.environment(), capture_output=True, text=True, timeout=2, check=True,
+        )  # fmt: skip
+        at_ns = int(shown.stdout) * NS_PER_US
+        return (time.monotonic_ns() - at_ns) / NS_PER_S if at_ns else None
+    return None

@@ -1,0 +1,125 @@
+"""What is known of one container that ended, stalls or is refused something; nothing is changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cgbench.commands import audit
+from cgbench.engine.engine import Engine
+from cgbench.errors import CgroupError, EngineError
+from cgbench.host import cgroups, counts, kernel_log, procfs
+from cgbench.host.cgroups import Cgroup
+from cgbench.judging.cause import explain
+from cgbench.measuring import own_process
+from cgbench.records.cause import Counts, DockerEvent, Explained, OomKill, Past, Traces, UserTasks
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the kernel is read: other ones hold captured files, and a log whose clock began then."""
+
+    proc: Path = procfs.PROC
+    root: Path = Path("/")
+    log: Path = kernel_log.KMSG
+    log_begin: float | None = None
+
+
+def why(
+    name: str,
+    engine: Engine,
+    for_s: float = 1.0,
+    sources: Sources | None = None,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Explained:
+    """Return why a container ended, or what holds it back; one that runs is looked at twice.
+
+    `name` may be that of a container which was removed, as long as Docker remembers its events.
+    Raises EngineError where it remembers none, or the name fits several.
+    """
+    sources, now = sources or Sources(), time.time()
+    past, events = _remembered(name, engine, now)
+    log = kernel_log.read(sources.log, sources.log_begin)
+    kills: tuple[OomKill, ...] | None = None if log is None else log.kills
+    since = None if log is None else log.since
+    if past.pid <= 0:
+        return explain(Traces(past=past, kills=kills, log_since=since, events=events))
+    before: tuple[Counts, ...] = ()
+    groups: tuple[Counts, ...] = ()
+    users: tuple[UserTasks, ...] = ()
+    begin = time.monotonic()
+    try:
+        if not own_process.is_own(past.pid, past.id, sources.proc):
+            raise own_process.foreign(past.pid, past.id)
+        cgroup = cgroups.find(past.pid, sources.proc, sources.root)
+        levels = list(counts.levels(cgroup))
+        before = tuple(Counts(path=path, values=counts.counts(one)) for path, one in levels)
+        sleep(for_s)
+        groups = tuple(Counts(path=path, values=counts.counts(one)) for path, one in levels)
+        users = tuple(_users(cgroup, sources.proc))
+    except CgroupError:
+        # It ended while it was read: then its end is what is to be explained.
+        again = engine.past(past.id)
+        if again is None or again.pid > 0:
+            raise
+        past, events = again, engine.happened(past.id, past.started or 0.0, time.time())
+    return explain(
+        Traces(
+            past=past, kills=kills, log_since=since, events=events, groups=groups,
+            before=before, seconds=round(time.monotonic() - begin, 1), users=users,
+        )
+    )  # fmt: skip
+
+
+def _remembered(
+    name: str, engine: Engine, now: float
+) -> tuple[Past, tuple[DockerEvent, ...] | None]:
+    """Return what Docker knows of a container that is there, or of one that was removed."""
+    try:
+        (listed,) = audit.chosen(audit.Wanted([name], stopped=True), engine)
+        past = engine.past(listed.container_id)
+    except EngineError as unknown:
+        events = engine.happened(name, 0.0, now)
+        if not events:
+            raise
+        last = events[-1]
+        if any(one.container_id != last.container_id for one in events):
+            raise unknown from None
+        return _gone(last), events
+    if past is None:
+        raise EngineError(f"{listed.name} was removed while it was read")
+    return past, engine.happened(past.id, 0.0, now)
+
+
+def _gone(last: DockerEvent) -> Past:
+    name = last.attributes.get("name", last.container_id[:12])
+    return Past(id=last.container_id, name=name, status="removed")
+
+
+def _users(cgroup: Cgroup, proc: Path) -> Iterator[UserTasks]:
+    """Yield the tasks of every user whose processes in a group have a limit of their own.
+
+    The kernel counts a user's tasks on the whole host. Of several limits the lowest is told.
+    """
+    inside = set(cgroup.processes())
+    every = {
+        int(folder.name): seen
+        for folder in proc.iterdir()
+        if folder.name.isdecimal()
+        and (seen := procfs.credentials(int(folder.name), proc)) is not None
+    }
+    limited = [(seen.most_tasks, pid, seen) for pid, seen in every.items()
+               if pid in inside and seen.most_tasks is not None]  # fmt: skip
+    told: set[int] = set()
+    for limit, pid, seen in sorted(limited, key=lambda one: (one[2].exempt, *one[:2])):
+        if seen.uid in told:
+            continue
+        told.add(seen.uid)
+        of_user = {pid: one.threads for pid, one in every.items() if one.uid == seen.uid}
+        yield UserTasks(
+            uid=seen.uid, pid=pid, limit=limit, tasks=sum(of_user.values()),
+            inside=sum(number for one, number in of_user.items() if one in inside),
+            exempt=seen.exempt,
+        )  # fmt: skip

@@ -1,0 +1,92 @@
+"""What the kernel counted of one group until now: its counters, its limits, and how often these
+were reached.
+
+Formats are those of the kernel's cgroup-v1 and cgroup-v2 documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cgbench.errors import CgroupError
+from cgbench.host import cgroups, interface_files
+from cgbench.host.cgroups import Cgroup
+
+# An unlimited counter of v1 is the largest multiple of a page below 2^63.
+_NO_LIMIT = 2**62
+
+# Each by what is read in its place where a kernel lacks it. v1 counts those of memory and swap
+# apart, and asks that one first. Of v2 the local ones are the group's own, and the others also
+# those of all groups below.
+_MORE: tuple[tuple[str, str, tuple[tuple[str, str | None], ...]], ...] = (
+    ("memory_max", "memory", (("memory.max", None), ("memory.limit_in_bytes", None))),
+    ("limit_hits", "memory", (("memory.events.local", "max"), ("memory.events", "max"))),
+    ("out_of_memory", "memory", (("memory.events.local", "oom"),)),
+    ("tasks_max", "pids", (("pids.max", None),)),
+    ("refused_forks", "pids", (("pids.events", "max"),)),
+)
+_V1_HITS = ("memory.failcnt", "memory.memsw.failcnt")
+
+
+def counters(cgroup: Cgroup) -> dict[str, int]:
+    """Return the counters of the registry that can be read now, in SI units."""
+    values = {}
+    for counter in cgroup.counters():
+        content = cgroup.read(counter.controller, counter.file)
+        if content is None:
+            continue
+        reading = interface_files.parse(counter.file, content.encode()).get(counter.column)
+        if isinstance(reading, int):
+            values[counter.name] = reading * counter.scale
+    return values
+
+
+def counts(cgroup: Cgroup) -> dict[str, int]:
+    """Return the counters, and also limits and how often they were reached.
+
+    What is not limited or not counted is left out. Raises CgroupError where a file may not be read.
+    """
+    values = counters(cgroup)
+    for name, controller, places in _MORE:
+        for file, key in places:
+            found = _number(cgroup, controller, file, key)
+            if found is not None and not (name.endswith("_max") and found >= _NO_LIMIT):
+                values[name] = found
+                break
+    hits = [one for file in _V1_HITS if (one := _number(cgroup, "memory", file, None)) is not None]
+    if hits:
+        values["limit_hits"] = sum(hits)
+    return values
+
+
+def levels(cgroup: Cgroup) -> Iterator[tuple[str, Cgroup]]:
+    """Yield a group and all above it, each by its path from the top, up to where it is mounted.
+
+    On v1 a level has directories in many hierarchies, which need not be equally deep.
+    """
+    lines = {folder: list(cgroups.upwards(folder)) for folder in cgroup.everywhere()}
+    for level in range(max(map(len, lines.values()), default=0)):
+        directories = {
+            controller: lines[folder][level]
+            for controller, folder in cgroup.directories.items()
+            if level < len(lines[folder])
+        }
+        unified = None
+        if cgroup.unified is not None and level < len(lines[cgroup.unified]):
+            unified = lines[cgroup.unified][level]
+        at = max((line for line in lines.values() if level < len(line)), key=len)
+        path = f"/{at[level].relative_to(at[-1])}" if at[level] != at[-1] else "/"
+        yield path, Cgroup(directories, unified)
+
+
+def _number(cgroup: Cgroup, controller: str, file: str, key: str | None) -> int | None:
+    try:
+        cgroup.version(controller)
+    except CgroupError:
+        return None
+    text = cgroup.read(controller, file)
+    if text is None:
+        return None
+    column = file if key is None else f"{file}:{key}"
+    found = interface_files.parse(file, text.encode()).get(column)
+    return found if isinstance(found, int) else None

@@ -1,0 +1,198 @@
+"""`cgbench watch` marks what changed, says what happened just before, and outlasts its daemon."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from cgbench.commands import watch as watching
+from cgbench.commands.audit import Place, Wanted
+from cgbench.commands.watch import Watch
+from cgbench.engine.engine import Engine
+from cgbench.errors import EngineError
+from cgbench.records.audit import Found
+from tests.made.containers import MIB, PID, Daemon, Host
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """Return a host without systemd, on which nobody waits for what Docker tells."""
+    monkeypatch.setattr(watching, "_TOLD_S", 0.0)
+    monkeypatch.setattr(watching, "_RETRY_S", 0.0)
+    monkeypatch.setattr(watching, "_reloaded_s", lambda: None)
+    monkeypatch.setattr(watching, "why", lambda *_: pytest.fail("not asked for"))
+    return Host(tmp_path)
+
+
+@pytest.fixture
+def daemon(host: Host) -> Daemon:
+    host.group(PID, pids_max="50", memory_max=str(64 * MIB), cpu_max="50000 100000")
+    return Daemon(web={"PidsLimit": 50, "Memory": 64 * MIB, "NanoCpus": 500_000_000})
+
+
+def watched(host: Host, daemon: Daemon, *names: str) -> Watch:
+    def connect() -> Engine:
+        return cast(Engine, daemon)
+
+    return Watch(Wanted(names), connect, Place(host.root / "proc", host.root))
+
+
+@pytest.fixture
+def watch(host: Host, daemon: Daemon) -> Iterator[Watch]:
+    with watched(host, daemon) as made:
+        made.look()
+        yield made
+    assert daemon.closed >= 1
+
+
+def test_a_reading_has_what_is_used_and_what_may_be(watch: Watch) -> None:
+    (one,) = watch.look().readings
+    assert (one.cpus_limit, one.memory_limit, one.tasks_limit) == (0.5, 64 * MIB, 50)
+    assert (one.memory_bytes, one.tasks, one.kills) == (MIB, 1, 1)
+    assert one.cpus == 0.0
+
+
+def test_use_is_what_grew_between_two_looks(watch: Watch, host: Host) -> None:
+    watch.look()
+    host.path(PID, "cpu.stat").write_text(
+        "usage_usec 5100000\nnr_periods 110\nnr_throttled 30\nthrottled_usec 5000"
+    )
+    time.sleep(0.1)
+    (one,) = watch.look().readings
+    assert one.throttled_pct == 50
+    assert one.cpus is not None
+    assert 0 < one.cpus < 1.1
+    (still,) = watch.look().readings
+    assert still.cpus == 0, "what did not change used nothing"
+
+
+def test_a_foreign_writer_is_told_with_what_is_declared(watch: Watch, host: Host) -> None:
+    host.path(PID, "pids.max").write_text("40\n")
+    (mark,) = watch.look().marks
+    assert (mark.kind, mark.name, mark.limit, mark.before, mark.after) == (
+        "changed", "web", "pids", "50", "40",
+    )  # fmt: skip
+    assert mark.path == str(host.path(PID, "pids.max"))
+    assert mark.just_before is None
+    assert mark.finding is Found.DIFFERS
+    look = watch.look()
+    assert look.marks == ()
+    assert look.readings[0].tasks_limit == 40
+
+
+def test_an_update_of_docker_is_told_as_one(watch: Watch, host: Host, daemon: Daemon) -> None:
+    host.path(PID, "pids.max").write_text("60\n")
+    daemon.configs["web"] = {"PidsLimit": 60, "Memory": 64 * MIB, "NanoCpus": 500_000_000}
+    daemon.happens("update", "web", time.time())
+    (mark,) = watch.look().marks
+    assert (mark.just_before or "").startswith("docker update, 0.")
+    assert mark.finding is Found.IN_FORCE
+
+
+def test_what_docker_did_long_ago_or_to_another_is_not_what_changed_it(
+    watch: Watch, host: Host, daemon: Daemon
+) -> None:
+    daemon.happens("update", "web", time.time() - 60)
+    host.path(PID, "pids.max").write_text("40\n")
+    (mark,) = watch.look().marks
+    assert mark.just_before is None
+
+
+def test_a_group_above_that_changes_is_told_and_whom_it_binds(watch: Watch, host: Host) -> None:
+    host.write("sys/fs/cgroup/docker/pids.max", "20\n")
+    with watched(host, Daemon(web={"PidsLimit": 50})) as again:
+        again.look()
+        host.write("sys/fs/cgroup/docker/pids.max", "10\n")
+        marks = again.look().marks
+    assert [(one.name, one.limit, one.before, one.after) for one in marks] == [
+        ("web", "pids", "20.0", "10.0"), ("", None, "20", "10"),
+    ]  # fmt: skip
+    assert marks[0].finding is Found.TIGHTER_ABOVE
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "kind"),
+    [
+        ("memory.events", "low 0\nhigh 0\nmax 3\noom 2\noom_kill 3\n", "killed"),
+        ("pids.events", "max 9\n", "refused"),
+    ],
+)
+def test_kills_and_refused_forks_are_explained_at_once(
+    watch: Watch, host: Host, monkeypatch: pytest.MonkeyPatch, file: str, text: str, kind: str
+) -> None:
+    asked: list[object] = []
+
+    def why(name: str, *_: object) -> object:
+        asked.append(name)
+        raise EngineError("nobody knows")
+
+    monkeypatch.setattr(watching, "why", why)
+    host.path(PID, file).write_text(text)
+    (mark,) = watch.look().marks
+    assert mark.kind == kind
+    assert mark.reason.startswith("2 ")
+    assert mark.reason.endswith("nobody knows")
+    assert len(asked) == 1
+
+
+def test_who_ends_and_comes_is_told(
+    watch: Watch, host: Host, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def why(*_: object) -> object:
+        raise EngineError("it ended by itself")
+
+    monkeypatch.setattr(watching, "why", why)
+    daemon.states["web"] = "exited"
+    daemon.happens("die", "web", time.time(), exitCode="3")
+    look = watch.look()
+    assert [(one.kind, one.reason) for one in look.marks] == [("ended", "it ended by itself")]
+    assert look.readings[0].state == "exited"
+    daemon.states["web"] = "running"
+    daemon.happens("start", "web", time.time())
+    look = watch.look()
+    assert [one.kind for one in look.marks] == ["came"]
+    assert look.readings[0].tasks_limit == 50
+    daemon.happens("destroy", "web", time.time())
+    assert watch.look().readings == ()
+
+
+def test_while_the_daemon_is_away_changes_are_seen_and_told_so(
+    watch: Watch, host: Host, daemon: Daemon
+) -> None:
+    daemon.away = True
+    daemon.feed.broken = "the stream broke"
+    assert [one.kind for one in watch.look().marks] == ["daemon gone"]
+    host.path(PID, "pids.max").write_text("40\n")
+    (mark,) = watch.look().marks
+    assert (mark.before, mark.after, mark.finding) == ("50", "40", None)
+    assert "Docker does not answer" in mark.reason
+    daemon.away = False
+    assert [one.kind for one in watch.look().marks] == ["daemon back"]
+    host.path(PID, "pids.max").write_text("30\n")
+    (mark,) = watch.look().marks
+    assert mark.just_before == "Docker's daemon was started anew"
+    assert mark.finding is Found.DIFFERS
+
+
+def test_a_group_that_vanishes_before_docker_says_so_is_no_change(watch: Watch, host: Host) -> None:
+    for file in host.path(PID).iterdir():
+        file.unlink()
+    # Files that are open stay readable in an ordinary directory, as they do not in a cgroup.
+    assert watch.look().marks == ()
+
+
+def test_a_name_that_nobody_has_is_told_at_once(host: Host, daemon: Daemon) -> None:
+    with (
+        pytest.raises(EngineError, match="no container called wob"),
+        watched(host, daemon, "web", "wob"),
+    ):
+        pass
+
+
+def test_a_named_container_is_known_again_by_its_name(host: Host, daemon: Daemon) -> None:
+    with watched(host, daemon, "web") as watch:
+        assert [one.name for one in watch.look().readings] == ["web"]

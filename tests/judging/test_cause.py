@@ -1,0 +1,314 @@
+"""Why a container ended or is held back: the right level, and no more than is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cgbench.judging.cause import explain, own_group
+from cgbench.records.cause import (
+    Cause,
+    Counts,
+    DockerEvent,
+    Explained,
+    OomKill,
+    Past,
+    Traces,
+    UserTasks,
+    What,
+)
+
+ID = "ab" * 32
+OWN, PARENT = f"/docker/{ID}", "/docker"
+BEGIN, END = 1000.0, 1100.0
+
+
+def past(**more: Any) -> Past:
+    usual = {
+        "id": ID, "name": "web", "status": "exited", "exit_code": 137, "started": BEGIN,
+        "finished": END, "command": ("python3", "app.py"),
+    }  # fmt: skip
+    return Past.model_validate(usual | more)
+
+
+def kill(at: float = END - 0.1, out: str | None = OWN, **more: Any) -> OomKill:
+    usual = {
+        "at": at, "out": out, "group": OWN, "task": "python3", "pid": 7,
+        "constraint": "CONSTRAINT_MEMCG" if out else "CONSTRAINT_NONE",
+    }  # fmt: skip
+    return OomKill.model_validate(usual | more)
+
+
+def event(action: str, at: float = END, **attributes: str) -> DockerEvent:
+    return DockerEvent(at=at, container_id=ID, action=action, attributes=attributes)
+
+
+DIED = event("die", exitCode="137")
+
+
+def ended(
+    *kills: OomKill, events: tuple[DockerEvent, ...] = (DIED,), log_since: float | None = 0.0,
+    **more: Any,
+) -> Explained:  # fmt: skip
+    return explain(Traces(past=past(**more), kills=kills, log_since=log_since, events=events))
+
+
+def first(found: Explained) -> Cause:
+    return found.causes[0]
+
+
+@pytest.mark.parametrize(
+    ("out", "level"),
+    [
+        (OWN, "container"),
+        (f"{OWN}/worker", "inside"),
+        (PARENT, "ancestor"),
+        ("/", "ancestor"),
+        (None, "host"),
+    ],
+)
+def test_the_level_whose_memory_ran_out_is_the_one_that_the_kernel_names(
+    out: str | None, level: str
+) -> None:
+    found = ended(kill(out=out))
+    cause = first(found)
+    assert (cause.what, cause.limit, cause.level, cause.path) == (
+        What.KILLED, "memory", level, out,
+    )  # fmt: skip
+    assert cause.sure
+    assert found.limited
+    assert found.unknown == ()
+
+
+def test_memory_nodes_that_were_full_are_no_limit_of_bytes() -> None:
+    cause = first(ended(kill(out=None, constraint="CONSTRAINT_CPUSET")))
+    assert (cause.limit, cause.level) == ("memory-nodes", "container")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [OWN, f"/system.slice/docker-{ID}.scope", f"/machine.slice/libpod-{ID}.scope", f"/a/b/{ID}"],
+)
+def test_a_group_is_the_containers_by_its_identity(path: str) -> None:
+    assert own_group(f"{path}/inside/it", ID) == path
+    cause = first(ended(kill(out=path, group=path)))
+    assert cause.level == "container"
+
+
+@pytest.mark.parametrize("path", ["/docker", f"/docker/{ID[:-1]}", f"/docker/x{ID}", f"/fake-{ID}"])
+def test_another_group_is_nobodys_death(path: str) -> None:
+    assert own_group(path, ID) is None
+    cause = first(ended(kill(out=path, group=path)))
+    assert cause.what is What.SIGNAL
+    assert cause.limit is None
+
+
+def test_a_plain_kill_is_no_memory_limit() -> None:
+    found = ended()
+    assert first(found).what is What.SIGNAL
+    assert "SIGKILL that did not come through Docker" in first(found).reason
+    assert first(found).sure
+    assert not found.limited
+
+
+def test_an_earlier_kill_of_a_child_did_not_end_it() -> None:
+    found = ended(kill(at=BEGIN + 20))
+    assert [one.what for one in found.causes] == [What.SIGNAL, What.CHILD_KILLED]
+    assert found.causes[1].level == "container"
+
+
+def test_a_kill_of_an_earlier_life_is_not_of_this_one() -> None:
+    found = ended(kill(at=BEGIN - 50))
+    assert [one.what for one in found.causes] == [What.SIGNAL]
+
+
+def test_a_program_that_ends_since_its_child_was_killed_probably_did_so_for_that() -> None:
+    found = ended(kill(), exit_code=1, events=(event("die", exitCode="1"),))
+    assert first(found).what is What.CHILD_KILLED
+    assert not first(found).sure
+    assert "ended with status 1 right after" in first(found).reason
+
+
+def test_where_nothing_is_left_that_names_the_level_it_is_not_guessed() -> None:
+    found = ended(oom_killed=True, log_since=END + 500)
+    cause = first(found)
+    assert (cause.what, cause.limit, cause.level, cause.sure) == (
+        What.KILLED, "memory", "none", False,
+    )  # fmt: skip
+    assert found.unknown == ("the kernel's log of that time is not there any more",)
+    assert not found.known
+
+
+def test_without_log_and_events_a_plain_kill_is_a_guess() -> None:
+    found = explain(Traces(past=past(), kills=None, events=None))
+    assert first(found).what is What.SIGNAL
+    assert not first(found).sure
+    assert len(found.unknown) >= 3
+    assert not found.known
+
+
+def test_a_kill_that_names_no_group_makes_the_rest_a_guess() -> None:
+    found = ended(kill(out=None, group=None, constraint=""))
+    assert first(found).what is What.SIGNAL
+    assert not first(found).sure
+    assert any("does not say of which container" in one for one in found.unknown)
+
+
+@pytest.mark.parametrize(
+    ("code", "events", "says"),
+    [
+        (137, (event("kill", END - 0.1, signal="9"), DIED), "send it SIGKILL"),
+        (143, (event("kill", END - 0.1, signal="SIGTERM"), DIED), "send it SIGTERM"),
+        (0, (event("kill", END - 9.9, signal="15"), DIED, event("stop", END + 0.1)), "stop it"),
+        (137, (event("kill", END - 10, signal="15"), event("kill", END - 0.1, signal="9"), DIED,
+               event("stop", END + 0.1)), "stop it"),
+    ],
+)  # fmt: skip
+def test_who_asked_docker_is_told_of(code: int, events: tuple[DockerEvent, ...], says: str) -> None:
+    found = ended(exit_code=code, events=events)
+    assert first(found).what is What.ASKED
+    assert says in first(found).reason
+    assert not found.limited
+
+
+def test_a_signal_that_did_not_end_it_is_not_the_cause() -> None:
+    hup = event("kill", BEGIN + 5, signal="1")
+    found = ended(exit_code=1, events=(hup, event("die", exitCode="1")))
+    assert first(found).what is What.EXIT
+    assert "by itself with status 1" in first(found).reason
+
+
+def test_a_kill_for_memory_while_it_was_being_stopped_is_told_second() -> None:
+    events = (event("kill", END - 0.05, signal="9"), DIED)
+    found = ended(kill(at=END - 1), events=events)
+    assert [one.what for one in found.causes] == [What.ASKED, What.CHILD_KILLED]
+
+
+def test_a_signal_before_the_memory_ran_out_is_not_what_ended_it() -> None:
+    events = (event("kill", END - 1.5, signal="9"), DIED)
+    assert first(ended(kill(at=END - 0.1), events=events)).what is What.KILLED
+
+
+def test_its_own_deadline_is_no_limit() -> None:
+    command = ("timeout", "--signal=KILL", "100", "python3")
+    assert first(ended(command=command)).what is What.DEADLINE
+    early = ended(command=command, finished=BEGIN + 50, events=(event("die", BEGIN + 50),))
+    assert first(early).what is What.SIGNAL, "it was not due yet"
+
+
+def test_one_that_never_ran_says_why() -> None:
+    error = 'exec: "nope": executable file not found'
+    for more in ({"status": "created", "started": None}, {"exit_code": 127}):
+        found = ended(error=error, **more)
+        assert first(found).what is What.NEVER_STARTED
+        assert error in first(found).reason
+
+
+def test_status_255_is_no_signal() -> None:
+    assert first(ended(exit_code=255)).what is What.EXIT
+
+
+def counts(path: str = OWN, **values: int) -> Counts:
+    return Counts(path=path, values=values)
+
+
+def running(*groups: Counts, before: tuple[Counts, ...] = (), **more: Any) -> Explained:
+    one = past(status="running", exit_code=0, finished=None, pid=7)
+    return explain(
+        Traces(past=one, groups=groups, before=before, seconds=1.0, **({"log_since": 0.0} | more))
+    )
+
+
+def test_one_that_nothing_holds_back_has_no_cause() -> None:
+    found = running(counts(periods=100, throttled_periods=0, limit_hits=0, tasks=3))
+    assert found.causes == ()
+    assert found.known
+    assert not found.limited
+
+
+def test_throttling_is_of_the_level_that_counts_it_and_of_late_where_that_is_known() -> None:
+    own = counts(periods=100, throttled_periods=90)
+    above = counts(PARENT, periods=200, throttled_periods=100)
+    found = running(
+        own, above,
+        before=(own, counts(PARENT, periods=190, throttled_periods=92)),
+    )  # fmt: skip
+    assert [(one.what, one.level, one.path) for one in found.causes] == [
+        (What.THROTTLED, "container", OWN), (What.THROTTLED, "ancestor", PARENT),
+    ]  # fmt: skip
+    assert "90 of 100 periods so far" in found.causes[0].reason
+    assert "8 of 10 periods over the last 1 s (80 %)" in found.causes[1].reason
+
+
+def test_a_burst_now_and_then_is_not_told() -> None:
+    assert running(counts(periods=1000, throttled_periods=3)).causes == ()
+
+
+def test_a_memory_limit_that_is_reached_takes_pages() -> None:
+    own = counts(limit_hits=40, memory_bytes=2**26, memory_max=2**26)
+    found = running(own, before=(counts(limit_hits=10),))
+    assert first(found).what is What.RECLAIMED
+    assert "30 times over the last 1 s (64 MiB of 64 MiB used)" in first(found).reason
+
+
+def test_children_that_were_killed_are_told_of_one_that_goes_on() -> None:
+    found = running(counts(oom_kills=1), kills=(kill(at=BEGIN + 5, out=PARENT),))
+    assert (first(found).what, first(found).level) == (What.CHILD_KILLED, "ancestor")
+    by_counters = running(
+        counts(oom_kills=1, out_of_memory=0), counts(PARENT, out_of_memory=1), kills=()
+    )
+    assert (first(by_counters).level, first(by_counters).path) == ("ancestor", PARENT)
+
+
+def test_refused_forks_are_of_the_level_that_is_full() -> None:
+    own = counts(refused_forks=4, tasks=20, tasks_max=50)
+    full = counts(PARENT, tasks=100, tasks_max=100)
+    assert (first(running(own, full)).level, first(running(own, full)).path) == (
+        "ancestor", PARENT,
+    )  # fmt: skip
+    alone = running(counts(refused_forks=4, tasks=20, tasks_max=50))
+    assert (first(alone).level, first(alone).sure) == ("container", True)
+    two = running(own, counts(PARENT, tasks=60, tasks_max=100))
+    assert (first(two).level, first(two).sure) == ("none", False)
+
+
+def test_the_limit_of_a_user_counts_tasks_of_other_containers() -> None:
+    user = UserTasks(uid=1000, pid=7, limit=50, tasks=50, inside=10, exempt=False)
+    found = running(counts(tasks=10), users=(user,))
+    assert (first(found).what, first(found).limit, first(found).level) == (
+        What.FORK_REFUSED, "processes-of-user", "user",
+    )  # fmt: skip
+    assert "50: 10 in it, 40 elsewhere" in first(found).reason
+    exempt = user.model_copy(update={"exempt": True})
+    assert running(counts(tasks=10), users=(exempt,)).causes == ()
+
+
+def test_a_paused_container_says_so() -> None:
+    one = past(status="paused", exit_code=0, finished=None, pid=7)
+    assert explain(Traces(past=one, log_since=0.0)).causes[0].what is What.FROZEN
+
+
+def test_one_that_runs_again_says_how_its_last_life_ended() -> None:
+    events = (event("start", BEGIN - 100), event("die", BEGIN - 2, exitCode="137"))
+    found = running(
+        counts(tasks=1), events=events, kills=(kill(at=BEGIN - 2.1),)
+    )  # fmt: skip
+    assert [one.what for one in found.causes] == [What.KILLED]
+
+
+def test_a_life_that_follows_at_once_has_no_kills_of_the_one_before() -> None:
+    """A policy starts a container again within 100 ms."""
+    events = (event("start", BEGIN - 1), event("die", BEGIN - 0.2, exitCode="137"))
+    found = running(counts(tasks=1), events=events, kills=(kill(at=BEGIN - 0.3),))
+    assert [one.what for one in found.causes] == [What.KILLED]
+    again = (*events, event("start", BEGIN), event("die", BEGIN + 0.5, exitCode="3"))
+    found = ended(kill(at=BEGIN - 0.3), events=again, exit_code=3, finished=BEGIN + 0.5)
+    assert [one.what for one in found.causes] == [What.EXIT]
+
+
+def test_one_that_was_removed_is_known_by_its_events() -> None:
+    gone = Past(id=ID, name="web", status="removed")
+    events = (event("start", BEGIN), DIED, event("destroy", END + 1))
+    found = explain(Traces(past=gone, kills=(kill(),), log_since=0.0, events=events))
+    assert [one.what for one in found.causes] == [What.KILLED, What.REMOVED]
