@@ -19,7 +19,10 @@ from cgbench.records.cause import Counts, DockerEvent, Explained, OomKill, Past,
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the kernel is read: other ones hold captured files, and a log whose clock began then."""
+    """Where the kernel is read: other ones hold captured files.
+
+    `log_begin` is when the clock of such a log began, in seconds of UNIX time.
+    """
 
     proc: Path = procfs.PROC
     root: Path = Path("/")
