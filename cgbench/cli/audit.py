@@ -37,6 +37,7 @@ def audit(
     json_file: options.JsonFile = None,
     junit: options.Junit = None,
     markdown: options.Markdown = None,
+    output: options.Output = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Show which limits of running containers are in force, which level binds, and who feels it.
@@ -56,7 +57,7 @@ def audit(
     finally:
         engine.close()
     bad, missed = found.findings, list(expectations.missed(expected, found))
-    auditing.write(found, missed, junit, markdown)
+    auditing.write(found, missed, junit, markdown, output)
     if not give_json(found.to_json, json_file, indent=2) and (bad or missed or not quiet):
         audit_table.show(found)
         say(

@@ -7,11 +7,8 @@ from rich.text import Text
 
 from cgbench.cli.console import Console
 from cgbench.foreign import printable
-from cgbench.records.audit import Amount, Audit, Audited, Found, Limit
-from cgbench.units import format_size
-from cgbench.wording import significant
-
-SIGNS = {Found.IN_FORCE: "✓", Found.UNLIMITED: "–"}
+from cgbench.records.audit import Audit, Audited, Found, Limit
+from cgbench.reporting.words import audit as words
 
 
 def show(audit: Audit) -> None:
@@ -49,38 +46,12 @@ def _row(container: Audited, limit: Limit, *, first: bool) -> tuple[str, ...]:
     return (
         container.name if first else "",
         limit.limit,
-        _amount(limit, limit.declared),
-        _amount(limit, limit.effective),
+        words.amount(limit, limit.declared),
+        words.amount(limit, limit.effective),
         bound.kind,
-        _felt(limit),
-        f"{SIGNS.get(limit.finding, '✗')} {limit.finding.value}",
+        words.felt(limit),
+        words.finding(limit.finding),
     )
-
-
-def _amount(limit: Limit, value: Amount | None) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, str):
-        return value
-    if limit.limit.startswith("memory"):
-        return format_size(value)
-    return significant(value, 3) if limit.limit == "cpus" else f"{value:g}"
-
-
-def _felt(limit: Limit) -> str:
-    felt = limit.felt
-    parts = []
-    if (used := felt.get("cpus_used")) is not None:
-        parts.append(f"{used:.2f} CPUs")
-    if (pct := felt.get("throttled_periods_pct")) is not None:
-        parts.append(f"throttled {pct:.0f} %")
-    if (held := felt.get("memory_bytes")) is not None and isinstance(limit.effective, float):
-        parts.append(f"{100 * held / limit.effective:.0f} % used")
-    if (kills := felt.get("oom_kills")) is not None and kills:
-        parts.append(f"{kills:.0f} killed")
-    if (refused := felt.get("refused_forks")) is not None and refused:
-        parts.append(f"{refused:.0f} refused")
-    return ", ".join(parts) or "–"
 
 
 def _text(text: str) -> Text:

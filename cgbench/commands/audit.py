@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import difflib
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
 
 from cgbench.engine.engine import Engine, Listed
 from cgbench.errors import CgroupError, EngineError
 from cgbench.foreign import printable
 from cgbench.host import cgroups, confines, counts, description, procfs
 from cgbench.host.cgroups import Cgroup
-from cgbench.judging.audit import OPTION_OF, File, Seen, declared_by, limits
+from cgbench.judging.audit import (
+    OPTION_OF,
+    THROTTLES,
+    File,
+    Seen,
+    Throttles,
+    declared_by,
+    limits,
+    throttled,
+)
 from cgbench.measuring import own_process
 from cgbench.records import writing
 from cgbench.records.audit import Audit, Audited, Found, LimitName
@@ -61,6 +71,7 @@ class _Read:
 
     listed: Listed
     settings: Settings = field(default_factory=dict)
+    throttles: Throttles = field(default_factory=dict)
     cgroup: Cgroup | None = None
     before: Mapping[str, int] = field(default_factory=dict)
     t_ns: int = 0
@@ -108,13 +119,22 @@ def audited(
 
 
 def write(
-    found: Audit, missed: Sequence[tuple[str, str]], junit: Path | None, markdown: Path | None
+    found: Audit,
+    missed: Sequence[tuple[str, str]],
+    junit: Path | None,
+    markdown: Path | None,
+    page: Path | None = None,
 ) -> None:
     """Write an audit in the forms asked for. Raises StoreError when one cannot be written."""
     if junit is not None:
         writing.write_file(junit, as_junit.of_audit(found, missed))
     if markdown is not None:
         writing.write_file(markdown, as_markdown.of_audit(found, missed))
+    if page is not None:
+        # Here and not above: drawing needs much that an audit does without.
+        from cgbench.reporting.render import write_audit
+
+        write_audit(found, missed, page)
 
 
 def chosen(wanted: Wanted, engine: Engine) -> list[Listed]:
@@ -193,6 +213,7 @@ def _looked_at(
             found.unread = "it was removed while it was read"
             return found
         found.settings = declared_by(inspected.host_config)
+        found.throttles = _throttles(inspected.host_config, place.root)
         if inspected.pid <= 0:
             found.unread = f"it is {listed.state}: the kernel holds nothing of it"
             return found
@@ -220,7 +241,8 @@ def _audited(one: _Read, host: _Host, place: Place, *, over: bool) -> Audited:
     try:
         # Processes first: where none is left, the group went with them, and so do its files.
         held = confines.read(one.cgroup, place.proc, place.root)
-        files = {name: _files(name, one.cgroup, one.settings) for name in get_args(LimitName)}
+        files = {name: _files(name, one.cgroup, one.settings) for name in OPTION_OF}
+        files["device-throttle"] = _throttle_files(one.cgroup, one.throttles)
         now, t_ns = counts.counts(one.cgroup), time.monotonic_ns()
     except CgroupError as error:
         return Audited(**head, unread=error.message)
@@ -235,12 +257,42 @@ def _audited(one: _Read, host: _Host, place: Place, *, over: bool) -> Audited:
         memory=host.memory,
         weighs_io=host.weighs_io,
         felt=_felt(one, now, seconds),
+        throttles=one.throttles,
     )
     return Audited(**head, limits=limits(seen))
 
 
 def _manager(labels: Mapping[str, str]) -> str | None:
     return next((words.format(labels[key]) for key, words in _MANAGERS if key in labels), None)
+
+
+def _throttles(config: Mapping[str, object], root: Path) -> dict[str, dict[str, int]]:
+    """Return which devices are to be throttled, by their numbers; one that is gone has none."""
+    found: dict[str, dict[str, int]] = {}
+    for key in THROTTLES:
+        entries = config.get(key)
+        for entry in entries if isinstance(entries, list) else ():
+            path, rate = entry.get("Path"), entry.get("Rate")
+            if isinstance(path, str) and isinstance(rate, int) and rate > 0:
+                with suppress(OSError):
+                    number = (root / path.lstrip("/")).stat().st_rdev
+                    device = f"{os.major(number)}:{os.minor(number)}"
+                    found.setdefault(key, {})[device] = rate
+    return found
+
+
+def _throttle_files(cgroup: Cgroup, throttles: Throttles) -> tuple[File, ...]:
+    """Read the files that throttle devices; none where the kernel has no such controller."""
+    try:
+        v1 = cgroup.version("io") == 1
+    except CgroupError:
+        return ()
+    found = []
+    for name in [file for file, _key in THROTTLES.values()] if v1 else ["io.max"]:
+        text, wanted = cgroup.read("io", name), throttled(name, throttles)
+        if text is not None or wanted:
+            found.append(File(str(cgroup.path("io", name)), text, (wanted,) if wanted else ()))
+    return tuple(found)
 
 
 def _files(name: LimitName, cgroup: Cgroup, settings: Settings) -> tuple[File, ...]:

@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
 
 from cgbench import programs
 from cgbench.commands import audit
@@ -407,9 +406,9 @@ class Watch:
 def _limit_files(cgroup: cgroups.Cgroup) -> dict[str, LimitName]:
     """Return the paths of the interface files of all limits."""
     found: dict[str, LimitName] = {}
-    for name in get_args(LimitName):
+    for name, flag in OPTION_OF.items():
         with suppress(CgroupError):
-            for one in option(OPTION_OF[name]).kept_in(cgroup):
+            for one in option(flag).kept_in(cgroup):
                 found.setdefault(str(cgroup.path(one.controller, one.file)), name)
     return found
 

@@ -22,7 +22,21 @@ OPTION_OF: Mapping[LimitName, str] = {
     "memory-swap": "memory-swap", "memory-reservation": "memory-reservation",
     "pids": "pids-limit", "io-weight": "blkio-weight",
 }  # fmt: skip
-"""The option of the registry whose interface files keep each limit."""
+"""The option of the registry whose interface files keep each limit that an update can change."""
+
+THROTTLES: Mapping[str, tuple[str, str]] = {
+    "BlkioDeviceReadBps": ("blkio.throttle.read_bps_device", "rbps"),
+    "BlkioDeviceWriteBps": ("blkio.throttle.write_bps_device", "wbps"),
+    "BlkioDeviceReadIOps": ("blkio.throttle.read_iops_device", "riops"),
+    "BlkioDeviceWriteIOps": ("blkio.throttle.write_iops_device", "wiops"),
+}
+"""Limits of single devices by their field of HostConfig: the file of v1, and the key in `io.max`.
+
+Only `docker run` has them: `--device-read-bps` and the rest.
+"""
+
+Throttles = Mapping[str, Mapping[str, int]]
+"""The rate of each device, as `7:0`, by field of HostConfig."""
 
 # An unlimited counter of v1 is the largest multiple of a page below 2^63.
 _NO_LIMIT = 2**62
@@ -38,6 +52,7 @@ _METRIC: Mapping[str, str] = {
     "pids": "tasks_max",
 }  # fmt: skip
 _SYSTEMD_STEP_US = 10_000
+_OF_DEVICES = ("io.max", *(file for file, _key in THROTTLES.values()))
 
 
 @dataclass(frozen=True)
@@ -70,6 +85,22 @@ class Seen:
     memory: int | None
     weighs_io: bool | None = None
     felt: Mapping[LimitName, Mapping[str, float | None]] = field(default_factory=dict)
+    throttles: Throttles = field(default_factory=dict)
+
+
+def throttled(file: str, throttles: Throttles) -> str:
+    """Return the text of a file that throttles devices: a line for each of them, in order."""
+    devices = sorted({device for rates in throttles.values() for device in rates})
+    if file != "io.max":
+        field = next(field for field, (v1, _key) in THROTTLES.items() if v1 == file)
+        rates = throttles.get(field, {})
+        return "\n".join(f"{device} {rates[device]}" for device in devices if device in rates)
+    lines = []
+    for device in devices:
+        words = [f"{key}={throttles.get(field, {}).get(device, 'max')}"
+                 for field, (_v1, key) in THROTTLES.items()]  # fmt: skip
+        lines.append(" ".join([device, *words]))
+    return "\n".join(lines)
 
 
 def declared_by(config: Mapping[str, object]) -> dict[str, Value]:
@@ -102,7 +133,7 @@ def limits(seen: Seen) -> tuple[Limit, ...]:
 
 
 def _limit(name: LimitName, seen: Seen) -> Limit:
-    declared = _declared(name, seen.settings)
+    declared = _throttle(seen) if name == "device-throttle" else _declared(name, seen.settings)
     files = seen.files.get(name, ())
     effective, bound = _effective(name, seen)
     finding, reason = _own(name, declared, files, seen)
@@ -119,6 +150,16 @@ def _limit(name: LimitName, seen: Seen) -> Limit:
         finding=finding,
         reason=reason,
     )
+
+
+def _throttle(seen: Seen) -> str | None:
+    """Return what is declared of single devices, in the words of v2."""
+    said = [
+        f"{device} {THROTTLES[field][1]}={rate}"
+        for field, rates in seen.throttles.items()
+        for device, rate in sorted(rates.items())
+    ]
+    return ", ".join(said) or None
 
 
 def _declared(name: LimitName, settings: Settings) -> Amount | None:
@@ -149,7 +190,9 @@ def _own(
         return Found.ABSENT, f"{words}, and this kernel has no interface file for it"
     wrong = [one for one in present if not _right(one)]
     if wrong:
-        what = _and(f"{_says(one)}, not {one.expected[0]}" for one in wrong if one.expected)
+        what = _and(
+            f"{_says(one)}, not {_on_one_line(one.expected[0])}" for one in wrong if one.expected
+        )
         return Found.DIFFERS, f"{words}, and {what}{_rounded(wrong)}"
     if name == "io-weight" and seen.weighs_io is False:
         return Found.NO_EFFECT, (
@@ -162,6 +205,9 @@ def _own(
 def _right(file: File) -> bool:
     if not file.expected or file.text in file.expected:
         return True
+    if file.name in _OF_DEVICES and file.text is not None:
+        # The kernel's order of devices is its own.
+        return any(set(file.text.split("\n")) == set(one.split("\n")) for one in file.expected)
     if file.name != "cpuset.cpus" or file.text is None:
         return False
     # One set has several spellings.
@@ -179,6 +225,8 @@ def _limits(file: File, seen: Seen) -> bool:
         return bool(own) and set(own) < set(handed_down[1] if handed_down else seen.cpus)
     if file.name in ("cpu.cfs_period_us", ""):
         return False
+    if file.name in _OF_DEVICES:
+        return bool(text)
     if file.name.endswith("_in_bytes"):
         return text.isdecimal() and int(text) < _NO_LIMIT
     return text not in _UNLIMITED_TEXTS.get(file.name, (text,))
@@ -211,7 +259,7 @@ def _effective(name: LimitName, seen: Seen) -> tuple[Amount | None, Bound]:
             return None, Bound(kind="none")
         return format_cpu_list(usable), _binds_set(seen)
     if name not in _METRIC:
-        texts = [one.text for one in seen.files.get(name, ()) if one.text is not None]
+        texts = [_on_one_line(one.text) for one in seen.files.get(name, ()) if one.text]
         return (texts[0] if texts else None), Bound(kind="container" if texts else "none")
     found = list(_levels(name, seen))
     if not found:
@@ -318,7 +366,11 @@ def _amount(name: str, value: Amount) -> str:
 
 
 def _says(file: File) -> str:
-    return f"{file.name} says {file.text}"
+    return f"{file.name} says {_on_one_line(file.text or '') or 'nothing'}"
+
+
+def _on_one_line(text: str) -> str:
+    return ", ".join(text.split("\n"))
 
 
 def _and(parts: Iterable[str]) -> str:

@@ -32,6 +32,8 @@ from cgbench.wording import count
 NEAR_S = 2.0
 """So far apart at most are a kill and the end of a container that it ended."""
 
+# Docker notes a start when it hears of it.
+_NOTED_LATE_S = 0.5
 _ENDED = ("exited", "dead", "restarting")
 _RUNS = ("running", "paused")
 # What a shell's status is made of when a signal ended its command.
@@ -224,7 +226,8 @@ class _End:
         given = [_seconds(word) for word in words[1:] if not word.startswith("-")]
         lived = self._ended - self.past.started
         limit = next((one for one in given if one is not None), None)
-        if limit is None or self.past.exit_code not in _TIMED_OUT or lived < limit:
+        due = limit is not None and lived >= limit - _NOTED_LATE_S
+        if limit is None or not due or self.past.exit_code not in _TIMED_OUT:
             return None
         return Cause(
             what=What.DEADLINE, limit=None, level="none", at=_when(self._ended),

@@ -18,7 +18,7 @@ _COMPARED: Mapping[str, Callable[[float, float], bool]] = {
     "<=": operator.le, ">=": operator.ge, "==": operator.eq,
 }  # fmt: skip
 # These have no order.
-_TEXTS = ("cpuset", "cpu-weight", "io-weight", "memory-reservation")
+_TEXTS = ("cpuset", "cpu-weight", "io-weight", "memory-reservation", "device-throttle")
 
 
 @dataclass(frozen=True)

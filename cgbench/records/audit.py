@@ -12,7 +12,7 @@ from cgbench.spec.model import Model
 
 LimitName = Literal[
     "cpus", "cpu-weight", "cpuset", "memory", "memory-swap", "memory-reservation", "pids",
-    "io-weight",
+    "io-weight", "device-throttle",
 ]  # fmt: skip
 """What is limited, by one name for all options and kernels that limit it."""
 

@@ -13,10 +13,12 @@ from cgbench import __version__
 from cgbench.errors import StoreError
 from cgbench.judging.run import Run
 from cgbench.judging.trend import History
+from cgbench.records.audit import Audit
 from cgbench.records.comparison import Comparison
 from cgbench.records.truth import TruthTable
 from cgbench.records.writing import whole
 from cgbench.reporting.markup import environment
+from cgbench.reporting.pages.audit import audit_page
 from cgbench.reporting.pages.comparison import comparison_page
 from cgbench.reporting.pages.history import history_page
 from cgbench.reporting.pages.report import report_page
@@ -89,6 +91,15 @@ def write_history(history: History, output: Path) -> Path:
     return _written(history_page(history), "history", output, narrower)
 
 
+def write_audit(audit: Audit, missed: Sequence[tuple[str, str]], output: Path) -> Path:
+    """Write the page of an audit, and of expectations that were `missed`; return its path.
+
+    Raises StoreError when it cannot be written, or when so many containers do not fit on one page.
+    """
+    page = audit_page(audit, tuple(missed))
+    return _written(page, "audit", output, "Audit fewer at once: name them, or give --project.")
+
+
 def _written(page: Page, template: str, output: Path, advice: str) -> Path:
     """Write a page in the first form that fits."""
     size = 0
@@ -105,16 +116,20 @@ def _written(page: Page, template: str, output: Path, advice: str) -> Path:
 
 def _html(page: Page, template: str, points: int, packed: bool) -> str:
     """Return the page; `packed` compresses the library, which old browsers cannot undo."""
-    from plotly.offline import get_plotlyjs
-
-    library = get_plotlyjs()
+    library = _library() if page.plots() else ""
     return environment().get_template(f"{template}.html.j2").render(
         version=__version__,
         page=page,
         plots={name: _drawable(plot, points) for name, plot in page.plots().items()},
         plotly=library,
-        packed=_packed(library) if packed else "",
+        packed=_packed(library) if packed and library else "",
     )  # fmt: skip
+
+
+def _library() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
 
 
 @functools.lru_cache(maxsize=1)

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from cgbench.commands import audit
 from cgbench.engine import image
@@ -29,6 +30,7 @@ from tests.bench.host_list import made, removed
 
 GROUP = "/cgbench-drilled"
 MIB = 2**20
+DEVICE = f"/dev/{min(one.name for one in Path('/sys/block').iterdir())}"
 _LIVES_S = 300
 
 Config = Mapping[str, object]
@@ -64,6 +66,7 @@ HONEST: Mapping[str, Config] = {
     "reservation": {"Memory": 64 * MIB, "MemoryReservation": 32 * MIB},
     "tasks": {"PidsLimit": 50},
     "endless-tasks": {"PidsLimit": -1},
+    "device": {"BlkioDeviceReadBps": [{"Path": DEVICE, "Rate": 512 * MIB}]},
     "all": {
         "NanoCpus": 1_500_000_000, "CpuShares": 2048, "CpusetCpus": "0-1", "Memory": 96 * MIB,
         "MemorySwap": 192 * MIB, "MemoryReservation": 48 * MIB, "PidsLimit": 100,
@@ -78,6 +81,21 @@ def written(name: str, text: str) -> Spoil:
     def spoil(cgroup: Cgroup, _pid: int) -> None:
         interface = option(name).kept_in(cgroup)[0]
         cgroup.path(interface.controller, interface.file).write_text(text)
+
+    return spoil
+
+
+def throttled(version: int) -> Spoil:
+    """Throttle a device past Docker."""
+
+    def spoil(cgroup: Cgroup, _pid: int) -> None:
+        number = Path(DEVICE).stat().st_rdev
+        device, rate = f"{os.major(number)}:{os.minor(number)}", 100 * MIB
+        if version == 1:
+            text, file = f"{device} {rate}", "blkio.throttle.read_bps_device"
+        else:
+            text, file = f"{device} rbps={rate}", "io.max"
+        cgroup.path("io", file).write_text(text)
 
     return spoil
 
@@ -131,6 +149,12 @@ def drills(version: int) -> list[Drill]:
               written(name, _texts(version, name)))
         for name, (limit, _config) in declared.items()
         if name not in ("memory-swap",)
+    ]  # fmt: skip
+    found += [
+        Drill("device tampered", HONEST["device"], "device-throttle", _DIFFERS, "container",
+              throttled(version)),
+        Drill("device undeclared", {}, "device-throttle", _UNDECLARED, "container",
+              throttled(version)),
     ]  # fmt: skip
     little = (
         {_V1_QUOTA: "30000", _V1_MEMORY: str(32 * MIB), "pids.max": "20", "cpuset.cpus": "0"}

@@ -60,6 +60,18 @@ def test_a_weight_that_no_device_heeds_is_found(host: Host) -> None:
     assert limit(host.audited(daemon), "io-weight").finding is Found.IN_FORCE
 
 
+def test_a_device_that_is_throttled_is_known_by_its_numbers(host: Host) -> None:
+    (host.root / "dev").mkdir()
+    (host.root / "dev/null").symlink_to("/dev/null")
+    rates = [{"Path": "/dev/null", "Rate": 4096}, {"Path": "/dev/gone", "Rate": 1}]
+    daemon = Daemon(web={"BlkioDeviceReadBps": rates, "BlkioDeviceWriteBps": None})
+    host.group(PID, io_max="1:3 rbps=4096 wbps=max riops=max wiops=max")
+    one = limit(host.audited(daemon), "device-throttle")
+    assert (one.declared, one.finding) == ("1:3 rbps=4096", Found.IN_FORCE)
+    host.group(PID, io_max="1:3 rbps=9 wbps=max riops=max wiops=max")
+    assert limit(host.audited(daemon), "device-throttle").finding is Found.DIFFERS
+
+
 def test_use_is_told_over_the_time_that_was_waited_for(host: Host) -> None:
     daemon = Daemon(web={})
     host.group(PID)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cgbench.judging.audit import File, Seen, declared_by, limits
+from cgbench.judging.audit import File, Seen, Throttles, declared_by, limits, throttled
 from cgbench.records.audit import Found, Limit, LimitName
 from cgbench.records.confines import Confines, Group
 from cgbench.spec.option import Settings
@@ -183,6 +183,43 @@ def test_a_set_alone_makes_no_finding_of_cpu_time() -> None:
     one = seen({"cpuset-cpus": "0"}, files, *groups)
     assert only("cpus", one).finding is Found.UNLIMITED
     assert only("cpus", one).effective == 1.0
+
+
+READ, IO = "blkio.throttle.read_bps_device", "io.max"
+RATES = {
+    "BlkioDeviceReadBps": {"8:0": 1048576, "7:0": 4096}, "BlkioDeviceWriteIOps": {"8:0": 100},
+}  # fmt: skip
+
+
+def test_files_that_throttle_devices_have_a_line_for_each() -> None:
+    assert throttled(READ, RATES) == "7:0 4096\n8:0 1048576"
+    assert throttled("blkio.throttle.write_bps_device", RATES) == ""
+    assert throttled(IO, RATES) == (
+        "7:0 rbps=4096 wbps=max riops=max wiops=max\n8:0 rbps=1048576 wbps=max riops=max wiops=100"
+    )
+    assert throttled(IO, {}) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "rates", "finding"),
+    [
+        ("8:0 1048576\n7:0 4096", RATES, Found.IN_FORCE),
+        ("8:0 1048576", RATES, Found.DIFFERS),
+        ("8:0 1048576\n7:0 9", RATES, Found.DIFFERS),
+        ("", RATES, Found.DIFFERS),
+        (None, RATES, Found.ABSENT),
+        ("8:0 1048576", {}, Found.UNDECLARED),
+        ("", {}, Found.UNLIMITED),
+    ],
+)
+def test_devices_are_throttled_as_declared_in_whatever_order(
+    text: str | None, rates: Throttles, finding: Found
+) -> None:
+    expected = (throttled(READ, rates),) if rates else ()
+    files: Any = {"device-throttle": (file(READ, text, *expected),)}
+    one = only("device-throttle", seen({}, files, throttles=rates))
+    assert one.finding is finding
+    assert "\n" not in one.reason
 
 
 def test_what_docker_inspect_says_becomes_options() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 from cgbench.records.audit import Audit, Audited, Bound, Found, Limit
-from cgbench.reporting import junit, markdown
+from cgbench.reporting import junit, markdown, render
 
 HOSTILE = "<b>|x|\x1b[31m"
 
@@ -58,3 +59,24 @@ def test_an_audit_without_findings_has_no_table() -> None:
     assert markdown.of_audit(audit(container("good", limit(Found.IN_FORCE)))) == (
         "### 1 container audited, 0 findings\n\n"
     )
+
+
+def test_a_page_has_findings_first_every_file_for_cat_and_no_library(tmp_path: Path) -> None:
+    page = render.write_audit(FOUND, [("good", "cpus<=1 is expected")], tmp_path / "a.html")
+    text = page.read_text()
+    assert text.index("Findings") < text.index('id="container-1"')
+    assert "Of 3 containers, 1 limit is not what it says" in text
+    assert text.count("cat /sys/fs/cgroup/pids.max") == 3, "the finding, and each container's row"
+    assert "cpus&lt;=1 is expected" in text
+    assert "Not read: it ended" in text
+    assert "<b>|x|" not in text
+    assert "\x1b" not in text
+    assert len(text) < 100_000
+
+
+def test_a_page_without_findings_says_so(tmp_path: Path) -> None:
+    good = audit(container("good", limit(Found.IN_FORCE)), container("free"))
+    text = render.write_audit(good, (), tmp_path / "a.html").read_text()
+    assert "Of 2 containers, every limit is what it says" in text
+    assert "Findings" not in text
+    assert "nothing limits it" in text

@@ -1,0 +1,55 @@
+"""What an audit says of one limit, as tables and pages show it."""
+
+from __future__ import annotations
+
+from cgbench.records.audit import Amount, Found, Limit
+from cgbench.units import format_size
+from cgbench.wording import significant
+
+SIGNS = {Found.IN_FORCE: "✓", Found.UNLIMITED: "–"}
+"""A sign for what is no finding; `BAD` for all else."""
+BAD = "✗"
+
+
+def finding(found: Found) -> str:
+    """Return a finding behind its sign, which distinguishes it without colour."""
+    return f"{SIGNS.get(found, BAD)} {found.value}"
+
+
+def amount(limit: Limit, value: Amount | None) -> str:
+    """Return a limit's value, a dash where there is none."""
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        return value
+    if limit.limit.startswith("memory"):
+        return format_size(value)
+    return significant(value, 3) if limit.limit == "cpus" else f"{value:g}"
+
+
+def felt(limit: Limit) -> str:
+    """Return what is felt of a limit, a dash where nothing is."""
+    seen, parts = limit.felt, []
+    if (used := seen.get("cpus_used")) is not None:
+        parts.append(f"{used:.2f} CPUs")
+    if (pct := seen.get("throttled_periods_pct")) is not None:
+        parts.append(f"throttled {pct:.0f} %")
+    if (pct := used_pct(limit)) is not None and limit.limit == "memory":
+        parts.append(f"{pct:.0f} % used")
+    if kills := seen.get("oom_kills"):
+        parts.append(f"{kills:.0f} killed")
+    if refused := seen.get("refused_forks"):
+        parts.append(f"{refused:.0f} refused")
+    return ", ".join(parts) or "–"
+
+
+def used_pct(limit: Limit) -> float | None:
+    """Return how much of what can be had is used, in percent; None where that is not known."""
+    used = next(
+        (value for key in ("cpus_used", "memory_bytes", "tasks")
+         if (value := limit.felt.get(key)) is not None),
+        None,
+    )  # fmt: skip
+    if used is None or not isinstance(limit.effective, float) or limit.effective <= 0:
+        return None
+    return 100 * used / limit.effective
