@@ -209,7 +209,7 @@ def _with_idle_parts(
         lacking.at("survival"),
         Supply(session.site(), ahead=0, progress=session.detail, hands=hands) as supply,
     ):
-        for name, (first, *further) in survival.measure(chosen, supply).items():
+        for name, (first, *further) in survival.measure(chosen, supply, hands).items():
             survivals = {"survival": first, "further_survival": tuple(further)}
             found[name] = found[name].model_copy(update=survivals)
     return found

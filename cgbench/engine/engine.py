@@ -40,6 +40,12 @@ UPDATE_TIMEOUT_S = 30.0
 
 M = TypeVar("M", bound=Model)
 
+SLOW_START_S = 600.0
+"""How long the daemon may take to start a container with hardly any CPU time.
+
+What runs in it first is runc, by the same quota: of 1 %, on an emulated CPU, that takes minutes.
+"""
+
 _REMOVE_TIMEOUT_S = 30
 # The events that say how a container lives and ends.
 _LIVES = ("start", "die", "kill", "oom", "stop", "restart", "destroy", "update", "pause", "unpause")
@@ -190,13 +196,16 @@ class Engine:
         )
         return Creation(created, answer)
 
-    def command(self, container_id: str, what: Command, patience_s: int = 0) -> Answer:
+    def command(
+        self, container_id: str, what: Command, patience_s: int = 0, limit_s: float = TIMEOUT_S
+    ) -> Answer:
         """Start, stop, pause, unpause or restart a container.
 
-        A stop or restart kills it when `patience_s` have passed; with 0 at once.
+        A stop or restart kills it when `patience_s` have passed; with 0 at once. The daemon may
+        take `limit_s`.
         """
         query = f"?t={patience_s}" if what in ("stop", "restart") else ""
-        return self._connection.ask(f"/containers/{container_id}/{what}{query}", None)[1]
+        return self._connection.ask(f"/containers/{container_id}/{what}{query}", None, limit_s)[1]
 
     def update(self, container_id: str, settings: Settings) -> Answer:
         """Change a running container's options, as `docker update` does.

@@ -24,6 +24,7 @@ from types import TracebackType
 
 from cgbench.engine.connection import Answer
 from cgbench.engine.container_spec import ContainerSpec
+from cgbench.engine.engine import SLOW_START_S
 from cgbench.errors import CgroupError, EngineError
 from cgbench.host import cgroups, interrupts
 from cgbench.host.scratch import ownership
@@ -34,7 +35,7 @@ from cgbench.records.idle_findings import Difference, Held, Outcome
 from cgbench.spec.option import Interface, Option
 from cgbench.spec.options import update_body
 
-DEADLINE_S = 600
+DEADLINE_S = 1800
 """An idle container ends by itself after this many seconds, whatever becomes of cgbench."""
 
 HANDS = 3
@@ -288,7 +289,7 @@ class Supply:
             if idle is None:
                 yield answer, None
                 return
-            started = self.site.engine.command(idle.container_id, "start")
+            started = self.site.engine.command(idle.container_id, "start", limit_s=SLOW_START_S)
             if started.refusal is not None:
                 yield started, None
                 return

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from cgbench.engine.connection import Answer
-from cgbench.engine.engine import Command
+from cgbench.engine.engine import SLOW_START_S, Command
+from cgbench.host import interrupts
 from cgbench.measuring.idle.containers import Idle, Limits, Supply, words
 from cgbench.measuring.site import Site
 from cgbench.records.idle_findings import Difference, Held, Stage, StageName, Survival
@@ -15,6 +17,7 @@ from cgbench.spec.option import Interface, Option, Settings
 from cgbench.spec.options import OPTIONS, option, update_body
 
 _LATE_S, _LOOK_EVERY_S = 1.0, 0.05
+_SIGNALS_EVERY_S = 0.2
 # Neither has anything to do with what other options limit.
 _UNRELATED = ("pids-limit", "cpu-shares")
 
@@ -24,21 +27,25 @@ def examples(one: Option) -> tuple[Settings, ...]:
     return ({**one.beside, one.name: one.example}, *one.further)
 
 
-def measure(options: Iterable[Option], supply: Supply) -> dict[str, tuple[Survival, ...]]:
+def measure(
+    options: Iterable[Option], supply: Supply, hands: int = 1
+) -> dict[str, tuple[Survival, ...]]:
     """Set each value on a running container of its own, and see what that outlives.
 
-    All values go through a stage before any of them goes through the next one. Whatever else
-    starts or ends a container meanwhile could undo a value, and would not be named: nothing should,
-    and the supply should start none ahead.
+    All values go through a stage before any of them goes through the next one, so many at a time
+    as there are `hands`. Whatever else starts or ends a container meanwhile could undo a value, and
+    would not be named: nothing should, and the supply should start none ahead.
     """
     every = [(one, settings) for one in options for settings in examples(one)]
     found: dict[str, tuple[Survival, ...]] = {}
-    for survival in _survivals(every, supply):
+    for survival in _survivals(every, supply, hands):
         found[survival.option] = (*found.get(survival.option, ()), survival)
     return found
 
 
-def _survivals(some: Sequence[tuple[Option, Settings]], supply: Supply) -> list[Survival]:
+def _survivals(
+    some: Sequence[tuple[Option, Settings]], supply: Supply, hands: int
+) -> list[Survival]:
     engine, taken = supply.site.engine, []
     try:
         taken = supply.take_all(len(some))
@@ -51,12 +58,16 @@ def _survivals(some: Sequence[tuple[Option, Settings]], supply: Supply) -> list[
             each.settle()
 
         def command(each: Kept, *names: Command) -> list[Answer]:
-            return [engine.command(each.idle.container_id, name) for name in names]
+            return [
+                engine.command(each.idle.container_id, name, limit_s=SLOW_START_S) for name in names
+            ]
 
         def stage(name: StageName, happens: Callable[[Kept], list[Answer]]) -> None:
-            for each in going:
+            def goes_through(each: Kept) -> None:
                 supply.progress(f"--{each.survival.option} {each.survival.value}: {name}")
                 each.goes_through(name, happens(each))
+
+            _all_of(going, goes_through, hands)
 
         stage("another update", lambda each: [_unrelated(each.one, each.idle, supply.site)])
         answers = another_container(supply) if going else []
@@ -67,6 +78,24 @@ def _survivals(some: Sequence[tuple[Option, Settings]], supply: Supply) -> list[
         for idle in taken:
             supply.give_back(idle)
     return [each.survival for each in kept]
+
+
+def _all_of(going: Sequence[Kept], goes_through: Callable[[Kept], None], hands: int) -> None:
+    """Let all go through a stage, so many at a time. Raises what stopped one of them."""
+    with ThreadPoolExecutor(hands, "cgbench-survival") as pool:
+        under_way = [pool.submit(goes_through, each) for each in going]
+        try:
+            going_on = True
+            while going_on:
+                done, left = wait(under_way, _SIGNALS_EVERY_S, FIRST_EXCEPTION)
+                # The kernel may hand a signal to any thread, and only this one handles it.
+                interrupts.require_none()
+                going_on = bool(left) and not any(one.exception() for one in done)
+            for one in done:
+                one.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _unrelated(one: Option, idle: Idle, site: Site) -> Answer:

@@ -76,7 +76,7 @@ class Stubborn:
             self.made.append(f"c{len(self.made)}")
             return Creation(self.made[-1], Answer(1, 2, ()))
 
-    def command(self, _container: str, _what: str) -> Answer:
+    def command(self, _container: str, _what: str, **_named: float) -> Answer:
         return Answer(1, 2, ())
 
     def state(self, _container: str) -> State:
@@ -120,7 +120,7 @@ class Together(Stubborn):
         super().__init__(EngineError("it goes"))
         self.two = threading.Barrier(2)
 
-    def command(self, container: str, what: str) -> Answer:
+    def command(self, container: str, what: str, **_named: float) -> Answer:
         self.two.wait(timeout=60)
         return super().command(container, what)
 

@@ -45,7 +45,7 @@ class Daemon:
             self.most = max(self.most, len(self.alive))
             return Creation(f"c{self._number}", Answer(1, 2, ()))
 
-    def command(self, _container: str, _what: str) -> Answer:
+    def command(self, _container: str, _what: str, **_named: float) -> Answer:
         return Answer(1, 2, ())
 
     def state(self, _container: str) -> State:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import cast
 
@@ -12,6 +13,7 @@ import pytest
 
 from cgbench.engine.connection import Answer
 from cgbench.engine.engine import Creation, Engine, State
+from cgbench.errors import NoAnswer
 from cgbench.measuring import own_process
 from cgbench.measuring.idle import survival
 from cgbench.measuring.idle.containers import Supply
@@ -97,7 +99,7 @@ class Daemon:
         self.asked.append("create")
         return Creation(f"c{next(self._numbers)}", Answer(1, 2, ()))
 
-    def command(self, _container: str, what: str) -> Answer:
+    def command(self, _container: str, what: str, **_named: float) -> Answer:
         self.asked.append(what)
         return Answer(1, 2, ())
 
@@ -137,6 +139,39 @@ def test_no_container_starts_or_ends_beside_an_update_and_several_values_share_a
         *(6 * ["create", "start"]), *(12 * ["update"]), "create", "start", "stop",
         *(6 * ["pause", "unpause"]), *(6 * ["restart"]),
     ]  # fmt: skip
+    assert daemon.asked.count("remove") == daemon.asked.count("create")
+
+
+def survived(daemon: Daemon, monkeypatch: pytest.MonkeyPatch, hands: int) -> None:
+    monkeypatch.setattr(own_process, "is_own", lambda *_: True)
+    monkeypatch.setattr(survival, "_LATE_S", 0.0)
+    some = [option(name) for name in ("cpu-shares", "cpu-period", "memory", "pids-limit")]
+    with Supply(Site(cast(Engine, daemon), "image", "r"), ahead=0) as supply:
+        survival.measure(some, supply, hands)
+
+
+def test_several_at_a_time_go_through_one_stage_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    daemon = Daemon()
+    survived(daemon, monkeypatch, 3)
+    asked = [what for what in daemon.asked if what != "remove"]
+    assert Counter(asked[-15:]) == {"pause": 5, "unpause": 5, "restart": 5}
+    assert asked[-5:] == 5 * ["restart"]
+
+
+def test_what_stops_one_stops_all_and_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = Daemon()
+
+    def hangs(_container: str, what: str, **_named: float) -> Answer:
+        if what == "pause":
+            raise NoAnswer("Docker did not answer")
+        return Daemon.command(daemon, _container, what)
+
+    monkeypatch.setattr(daemon, "command", hangs)
+    with pytest.raises(NoAnswer):
+        survived(daemon, monkeypatch, 3)
+    assert "restart" not in daemon.asked
     assert daemon.asked.count("remove") == daemon.asked.count("create")
 
 
