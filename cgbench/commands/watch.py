@@ -23,7 +23,7 @@ from cgbench.engine.engine import Engine, Listed
 from cgbench.engine.event_feed import EventFeed
 from cgbench.errors import CgroupError, EngineError
 from cgbench.host import cgroups, confines, interface_files
-from cgbench.host.watched_group import Texts, WatchedGroup, may_open_many
+from cgbench.host.watched_group import Texts, WatchedGroup, may_open
 from cgbench.judging.audit import OPTION_OF
 from cgbench.measuring import own_process
 from cgbench.records.audit import Audited, Limit, LimitName
@@ -50,6 +50,8 @@ _RECENT_S, _RELOADED_S = 3.0, 10.0
 # Docker tells of an update a moment after the kernel has it.
 _TOLD_S, _LOOK_EVERY_S = 0.5, 0.01
 _RETRY_S = 1.0
+# What Docker's answers, /proc and all else need.
+_SPARE_FILES = 256
 
 
 @dataclass
@@ -97,10 +99,11 @@ class Watch:
         self._away_since: float | None = None
         self._back_at: float | None = None
         self._tried_at = 0.0
+        self._may_open = 0
         self._mounted: Mapping[str, tuple[str, str]] = {}
 
     def __enter__(self) -> Watch:
-        may_open_many()
+        self._may_open = may_open() - _SPARE_FILES
         self._mounted = cgroups.mount_points(self._place.proc)
         try:
             self._reach()
@@ -256,7 +259,7 @@ class Watch:
             )  # fmt: skip
             limits, counters = _limit_files(cgroup), _counter_files(cgroup)
             above = self._open_above(cgroup)
-            group = WatchedGroup({path: Path(path) for path in (*limits, *counters)})
+            group = self._opened({path: Path(path) for path in (*limits, *counters)})
             # Looked at before it is judged: what changes from here on is seen as a change.
             group.look()
             (audited,) = audit.audited([listed], engine, self._place)
@@ -275,16 +278,23 @@ class Watch:
             for place in list(cgroups.upwards(folder))[1:]:
                 path = str(place)
                 if path not in self._groups:
-                    self._groups[path] = WatchedGroup(
+                    self._groups[path] = self._opened(
                         {name: place / name for name in confines.FILES}
                     )
                     self._groups[path].look()
                 found.append(path)
         return tuple(found)
 
+    def _opened(self, files: Mapping[str, Path]) -> WatchedGroup:
+        """Open files for good, as long as enough others may be opened beside them."""
+        group = WatchedGroup(files, keep=self._may_open >= len(files))
+        self._may_open -= group.kept_open
+        return group
+
     def _drop(self, container_id: str) -> None:
         one = self._seen.pop(container_id, None)
         if one is not None:
+            self._may_open += one.group.kept_open
             one.group.close()
 
     def _look_at(self, one: _Seen, above: Mapping[str, Texts], marks: list[Mark]) -> None:

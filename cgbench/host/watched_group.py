@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _LONGEST = 4096
+_MOST = 2**20
 
 Texts = dict[str, tuple[bytes | None, bytes]]
 """The texts of files that changed, before and after; at the first look there is none before."""
@@ -18,10 +19,11 @@ Texts = dict[str, tuple[bytes | None, bytes]]
 class WatchedGroup:
     """Interface files of one group, by a name for each; those that are absent are left out.
 
-    `texts` are those of the last look. Where no more files may be open, they are opened each time.
+    `texts` are those of the last look. Without `keep`, or where no more files may be open, they are
+    opened each time.
     """
 
-    def __init__(self, files: Mapping[str, Path]) -> None:
+    def __init__(self, files: Mapping[str, Path], *, keep: bool = True) -> None:
         self.texts: dict[str, bytes] = {}
         self._paths = dict(files)
         self._open: dict[str, int] = {}
@@ -33,12 +35,20 @@ class WatchedGroup:
                     continue
                 del self._paths[name]
                 continue
-            self._open[name] = descriptor
+            if keep:
+                self._open[name] = descriptor
+            else:
+                os.close(descriptor)
 
     @property
     def names(self) -> Iterable[str]:
         """The names of the files that are there."""
         return self._paths.keys()
+
+    @property
+    def kept_open(self) -> int:
+        """How many of them are open."""
+        return len(self._open)
 
     def look(self) -> Texts | None:
         """Return the texts that changed since the last look; None where the group is gone."""
@@ -67,11 +77,13 @@ class WatchedGroup:
         self._open.clear()
 
 
-def may_open_many() -> None:
-    """Have as many files open as the kernel lets this process have without asking for more."""
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+def may_open() -> int:
+    """Let this process have as many files open as it may without asking, and return how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return _MOST if soft == resource.RLIM_INFINITY else soft
 
 
 def _read_once(path: Path) -> bytes:

@@ -32,6 +32,16 @@ def test_only_what_changed_is_told(files: dict[str, Path]) -> None:
     group.close()
 
 
+def test_without_keeping_them_open_the_same_is_told(files: dict[str, Path]) -> None:
+    group = WatchedGroup(files, keep=False)
+    assert group.kept_open == 0
+    assert group.look() == {"one": (None, b"one\n"), "two": (None, b"two\n")}
+    files["two"].write_text("three\n")
+    assert group.look() == {"two": (b"two\n", b"three\n")}
+    shutil.rmtree(files["one"].parent)
+    assert group.look() is None
+
+
 def test_a_group_that_is_gone_refuses_every_file(
     files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
