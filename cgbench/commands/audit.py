@@ -22,6 +22,7 @@ from cgbench.judging.audit import (
     File,
     Seen,
     Throttles,
+    UserLimit,
     declared_by,
     limits,
     throttled,
@@ -258,8 +259,19 @@ def _audited(one: _Read, host: _Host, place: Place, *, over: bool) -> Audited:
         weighs_io=host.weighs_io,
         felt=_felt(one, now, seconds),
         throttles=one.throttles,
+        user=_user_limit(one.cgroup, place.proc),
     )
     return Audited(**head, limits=limits(seen))
+
+
+def _user_limit(cgroup: Cgroup, proc: Path) -> UserLimit | None:
+    """Return the lowest RLIMIT_NPROC of a group's processes that the kernel heeds."""
+    found = []
+    for pid in cgroup.processes():
+        seen = procfs.credentials(pid, proc)
+        if seen is not None and seen.most_tasks is not None and not seen.exempt:
+            found.append(UserLimit(seen.uid, pid, seen.most_tasks))
+    return min(found, key=lambda one: one.tasks, default=None)
 
 
 def _manager(labels: Mapping[str, str]) -> str | None:

@@ -70,11 +70,21 @@ class File:
 
 
 @dataclass(frozen=True)
+class UserLimit:
+    """How many tasks a user may have on the whole host: RLIMIT_NPROC of one of its processes."""
+
+    uid: int
+    pid: int
+    tasks: int
+
+
+@dataclass(frozen=True)
 class Seen:
     """What was read of one container.
 
     `settings` are its declared limits by the registry's options, `files` those of each limit.
-    `felt` are counters of each limit. `cpus` are those of the host that are online, `memory` its
+    `felt` are counters of each limit. `user` is the lowest limit that the kernel heeds, None where
+    there is none. `cpus` are those of the host that are online, `memory` its
     bytes. `weighs_io` says whether any block device heeds weights, None where that is not known.
     """
 
@@ -86,6 +96,7 @@ class Seen:
     weighs_io: bool | None = None
     felt: Mapping[LimitName, Mapping[str, float | None]] = field(default_factory=dict)
     throttles: Throttles = field(default_factory=dict)
+    user: UserLimit | None = None
 
 
 def throttled(file: str, throttles: Throttles) -> str:
@@ -199,7 +210,16 @@ def _own(
             f"{words} and {_and(_says(one) for one in present)}, and no block device here has a "
             "scheduler or a cost model that heeds weights"
         )
-    return Found.IN_FORCE, f"{words}, and {_and(_says(one) for one in present)}"
+    joined = _joined(declared, seen) if name == "pids" else ""
+    return Found.IN_FORCE, f"{words}, and {_and(_says(one) for one in present)}{joined}"
+
+
+def _joined(declared: Amount, seen: Seen) -> str:
+    """Say that there are more tasks than may be, which came by joining: only forks are refused."""
+    tasks = seen.felt.get("pids", {}).get("tasks")
+    if tasks is None or not isinstance(declared, float) or tasks <= declared:
+        return ""
+    return f"; {tasks:g} are there, since `docker exec` joins past it: only forks are refused"
 
 
 def _right(file: File) -> bool:
@@ -282,6 +302,8 @@ def _levels(name: LimitName, seen: Seen) -> Iterator[tuple[float, Bound]]:
         yield float(len(seen.cpus)), Bound(kind="host")
     if name == "memory" and seen.memory is not None:
         yield float(seen.memory), Bound(kind="host")
+    if name == "pids" and seen.user is not None:
+        yield float(seen.user.tasks), Bound(kind="user")
 
 
 def _memory_and_swap(files: Mapping[str, str]) -> float | None:
@@ -324,7 +346,7 @@ def _tighter(
     if name not in _METRIC or not isinstance(effective, float):
         return None
     least = float("inf") if declared is None else float(declared)
-    if effective >= least or (bound.kind == "host" and declared is None):
+    if effective >= least or (bound.kind in ("host", "user") and declared is None):
         return None
     if declared is None and bound.kind == "container":
         # Its own set of CPUs, which has a row of its own.
@@ -332,6 +354,11 @@ def _tighter(
     said = f"{_wanted(name, declared)}, and {_amount(name, effective)} is the most: "
     if bound.kind == "host":
         return said + "the host has no more"
+    if bound.kind == "user" and seen.user is not None:
+        return said + (
+            f"RLIMIT_NPROC of process {seen.user.pid} allows user {seen.user.uid} no more on the "
+            "whole host"
+        )
     if bound.kind == "affinity":
         return said + f"Cpus_allowed_list is {', '.join(seen.confines.affinity)}"
     above = seen.confines.above(_METRIC[name], least) if bound.kind == "ancestor" else None

@@ -39,9 +39,11 @@ class Found(StrEnum):
 
 
 class Bound(Model):
-    """What binds: the container's own group, one above, its processes' affinity, or the host."""
+    """What binds: the container's own group, one above, its processes' affinity, what its user may
+    have on the whole host, or the host.
+    """
 
-    kind: Literal["container", "ancestor", "affinity", "host", "none"]
+    kind: Literal["container", "ancestor", "affinity", "user", "host", "none"]
     path: Foreign | None = None
 
 

@@ -115,6 +115,14 @@ _DIFFERS, _UNDECLARED, _TIGHTER = Found.DIFFERS, Found.UNDECLARED, Found.TIGHTER
 _V1_QUOTA, _V1_MEMORY = "cpu.cfs_quota_us", "memory.limit_in_bytes"
 
 
+def _weighed() -> Drill:
+    """Return a weight for I/O, which no device here heeds."""
+    names = ("blkio.weight", "blkio.bfq.weight", "io.weight", "io.bfq.weight")
+    there = cgroups.at("/docker").offers("io", *names) or cgroups.at("/").offers("io", *names)
+    finding, bound = (Found.NO_EFFECT, "container") if there else (Found.ABSENT, "none")
+    return Drill("a weight that nothing heeds", {"BlkioWeight": 300}, "io-weight", finding, bound)
+
+
 def _texts(version: int, name: str) -> str:
     """Return a text that is a limit, in the words of a cgroup version."""
     return {
@@ -155,6 +163,12 @@ def drills(version: int) -> list[Drill]:
               throttled(version)),
         Drill("device undeclared", {}, "device-throttle", _UNDECLARED, "container",
               throttled(version)),
+    ]  # fmt: skip
+    found += [
+        Drill("fewer tasks for its user", {
+            "PidsLimit": 50, "Ulimits": [{"Name": "nproc", "Soft": 40, "Hard": 40}],
+        }, "pids", _TIGHTER, "user"),
+        _weighed(),
     ]  # fmt: skip
     little = (
         {_V1_QUOTA: "30000", _V1_MEMORY: str(32 * MIB), "pids.max": "20", "cpuset.cpus": "0"}

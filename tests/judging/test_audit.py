@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from cgbench.judging.audit import File, Seen, Throttles, declared_by, limits, throttled
+from cgbench.judging.audit import (
+    File,
+    Seen,
+    Throttles,
+    UserLimit,
+    declared_by,
+    limits,
+    throttled,
+)
 from cgbench.records.audit import Found, Limit, LimitName
 from cgbench.records.confines import Confines, Group
 from cgbench.spec.option import Settings
@@ -183,6 +191,31 @@ def test_a_set_alone_makes_no_finding_of_cpu_time() -> None:
     one = seen({"cpuset-cpus": "0"}, files, *groups)
     assert only("cpus", one).finding is Found.UNLIMITED
     assert only("cpus", one).effective == 1.0
+
+
+def test_what_a_user_may_have_on_the_host_can_be_less_than_declared() -> None:
+    files: Any = {"pids": (file("pids.max", "50", "50"),)}
+    groups = (group(OWN, pids_max="50"), group(TOP))
+    user = UserLimit(uid=1000, pid=7, tasks=8)
+    one = only("pids", seen({"pids-limit": 50}, files, *groups, user=user))
+    assert one.finding is Found.TIGHTER_ABOVE
+    assert (one.effective, one.bound_by.kind) == (8.0, "user")
+    assert "RLIMIT_NPROC of process 7 allows user 1000 no more" in one.reason
+    undeclared: Any = {"pids": (file("pids.max", "max"),)}
+    free = only("pids", seen({}, undeclared, group(OWN, pids_max="max"), group(TOP), user=user))
+    assert free.finding is Found.UNLIMITED, "the host's own limit is nobody's declaration"
+    plenty = UserLimit(uid=1000, pid=7, tasks=1000)
+    assert only("pids", seen({"pids-limit": 50}, files, *groups, user=plenty)).finding is (
+        Found.IN_FORCE
+    )
+
+
+def test_tasks_that_joined_past_the_limit_are_told_and_no_finding() -> None:
+    files: Any = {"pids": (file("pids.max", "3", "3"),)}
+    groups = (group(OWN, pids_max="3"), group(TOP))
+    one = only("pids", seen({"pids-limit": 3}, files, *groups, felt={"pids": {"tasks": 5.0}}))
+    assert one.finding is Found.IN_FORCE
+    assert "5 are there, since `docker exec` joins past it" in one.reason
 
 
 READ, IO = "blkio.throttle.read_bps_device", "io.max"
