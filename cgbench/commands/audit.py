@@ -14,8 +14,9 @@ from pathlib import Path
 from cgbench.engine.engine import Engine, Listed
 from cgbench.errors import CgroupError, EngineError
 from cgbench.foreign import printable
-from cgbench.host import cgroups, confines, counts, description, procfs
+from cgbench.host import cgroups, confines, container_group, counts, description, procfs
 from cgbench.host.cgroups import Cgroup
+from cgbench.host.container_group import ContainerGroup
 from cgbench.judging.audit import (
     OPTION_OF,
     THROTTLES,
@@ -27,7 +28,6 @@ from cgbench.judging.audit import (
     limits,
     throttled,
 )
-from cgbench.measuring import own_process
 from cgbench.records import writing
 from cgbench.records.audit import Audit, Audited, Found, LimitName
 from cgbench.records.confines import cpu_list
@@ -73,7 +73,7 @@ class _Read:
     listed: Listed
     settings: Settings = field(default_factory=dict)
     throttles: Throttles = field(default_factory=dict)
-    cgroup: Cgroup | None = None
+    group: ContainerGroup | None = None
     before: Mapping[str, int] = field(default_factory=dict)
     t_ns: int = 0
     unread: str | None = None
@@ -218,14 +218,17 @@ def _looked_at(
         if inspected.pid <= 0:
             found.unread = f"it is {listed.state}: the kernel holds nothing of it"
             return found
-        if not own_process.is_own(inspected.pid, listed.container_id, place.proc):
+        parent = str(inspected.host_config.get("CgroupParent") or "")
+        found.group = container_group.find(
+            inspected.pid, listed.container_id, parent, place.proc, place.root, mounted
+        )
+        if found.group is None:
             found.unread = (
-                f"Docker says that it runs as process {inspected.pid}, which is in no group of it "
-                "here: either that was moved, or the daemon is another host's"
+                f"Docker says that it runs as process {inspected.pid}, and no group here is named "
+                "by its identity: the daemon is another host's"
             )
             return found
-        found.cgroup = cgroups.find(inspected.pid, place.proc, place.root, mounted)
-        found.t_ns, found.before = time.monotonic_ns(), counts.counts(found.cgroup)
+        found.t_ns, found.before = time.monotonic_ns(), counts.counts(found.group.cgroup)
     except (CgroupError, EngineError) as error:
         found.unread = error.message
     return found
@@ -237,17 +240,20 @@ def _audited(one: _Read, host: _Host, place: Place, *, over: bool) -> Audited:
         "id": listed.container_id, "name": listed.name, "image": listed.image,
         "state": listed.state, "manager": _manager(listed.labels),
     }  # fmt: skip
-    if one.cgroup is None:
+    group = one.group
+    if group is None:
         return Audited(**head, unread=one.unread or "it was not read")
     try:
         # Processes first: where none is left, the group went with them, and so do its files.
-        held = confines.read(one.cgroup, place.proc, place.root)
-        files = {name: _files(name, one.cgroup, one.settings) for name in OPTION_OF}
-        files["device-throttle"] = _throttle_files(one.cgroup, one.throttles)
-        now, t_ns = counts.counts(one.cgroup), time.monotonic_ns()
+        processes = group.processes()
+        held = confines.read(group.cgroup, place.proc, place.root, processes=processes)
+        held = held.model_copy(update={"astray": dict(group.astray)})
+        files = {name: _files(name, group.cgroup, one.settings) for name in OPTION_OF}
+        files["device-throttle"] = _throttle_files(group.cgroup, one.throttles)
+        now, t_ns = counts.counts(group.cgroup), time.monotonic_ns()
     except CgroupError as error:
         return Audited(**head, unread=error.message)
-    if not one.cgroup.processes():
+    if not (processes or group.astray) or not group.is_there():
         return Audited(**head, unread="it ended while it was read")
     seconds = (t_ns - one.t_ns) / NS_PER_S if over else None
     seen = Seen(
@@ -259,15 +265,15 @@ def _audited(one: _Read, host: _Host, place: Place, *, over: bool) -> Audited:
         weighs_io=host.weighs_io,
         felt=_felt(one, now, seconds),
         throttles=one.throttles,
-        user=_user_limit(one.cgroup, place.proc),
+        user=_user_limit(processes, place.proc),
     )
     return Audited(**head, limits=limits(seen))
 
 
-def _user_limit(cgroup: Cgroup, proc: Path) -> UserLimit | None:
-    """Return the lowest RLIMIT_NPROC of a group's processes that the kernel heeds."""
+def _user_limit(processes: Sequence[int], proc: Path) -> UserLimit | None:
+    """Return the lowest RLIMIT_NPROC of some processes that the kernel heeds."""
     found = []
-    for pid in cgroup.processes():
+    for pid in processes:
         seen = procfs.credentials(pid, proc)
         if seen is not None and seen.most_tasks is not None and not seen.exempt:
             found.append(UserLimit(seen.uid, pid, seen.most_tasks))
@@ -294,15 +300,21 @@ def _throttles(config: Mapping[str, object], root: Path) -> dict[str, dict[str, 
 
 
 def _throttle_files(cgroup: Cgroup, throttles: Throttles) -> tuple[File, ...]:
-    """Read the files that throttle devices; none where the kernel has no such controller."""
+    """Read the files that throttle devices: those of this kernel, and where it has none, `io.max`
+    where one is wanted.
+    """
     try:
-        v1 = cgroup.version("io") == 1
+        texts = {
+            name: cgroup.read("io", name)
+            for name in ("io.max", *(file for file, _key in THROTTLES.values()))
+        }
     except CgroupError:
         return ()
     found = []
-    for name in [file for file, _key in THROTTLES.values()] if v1 else ["io.max"]:
-        text, wanted = cgroup.read("io", name), throttled(name, throttles)
-        if text is not None or wanted:
+    for name, text in texts.items():
+        wanted = throttled(name, throttles)
+        absent = name == "io.max" and wanted and not any(one is not None for one in texts.values())
+        if text is not None or absent:
             found.append(File(str(cgroup.path("io", name)), text, (wanted,) if wanted else ()))
     return tuple(found)
 

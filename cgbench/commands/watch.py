@@ -22,10 +22,9 @@ from cgbench.commands.why import Sources, why
 from cgbench.engine.engine import Engine, Listed
 from cgbench.engine.event_feed import EventFeed
 from cgbench.errors import CgroupError, EngineError
-from cgbench.host import cgroups, confines, interface_files
+from cgbench.host import cgroups, confines, container_group, interface_files
 from cgbench.host.watched_group import Texts, WatchedGroup, may_open
 from cgbench.judging.audit import OPTION_OF
-from cgbench.measuring import own_process
 from cgbench.records.audit import Audited, Limit, LimitName
 from cgbench.records.cause import DockerEvent
 from cgbench.records.watch import Look, Mark, MarkKind, Reading
@@ -249,14 +248,16 @@ class Watch:
         self._other[listed.container_id] = listed
         try:
             inspected = engine.inspected(listed.container_id)
-            if inspected is None or not (
-                inspected.pid > 0
-                and own_process.is_own(inspected.pid, listed.container_id, self._place.proc)
-            ):
+            if inspected is None or inspected.pid <= 0:
                 return False
-            cgroup = cgroups.find(
-                inspected.pid, self._place.proc, self._place.root, self._mounted
+            own = container_group.find(
+                inspected.pid, listed.container_id,
+                str(inspected.host_config.get("CgroupParent") or ""), self._place.proc,
+                self._place.root, self._mounted,
             )  # fmt: skip
+            if own is None:
+                return False
+            cgroup = own.cgroup
             limits, counters = _limit_files(cgroup), _counter_files(cgroup)
             above = self._open_above(cgroup)
             group = self._opened({path: Path(path) for path in (*limits, *counters)})

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cgbench.commands import audit
 from cgbench.engine.engine import Engine
 from cgbench.errors import CgroupError, EngineError
-from cgbench.host import cgroups, counts, kernel_log, procfs
-from cgbench.host.cgroups import Cgroup
+from cgbench.host import container_group, counts, kernel_log, procfs
 from cgbench.judging.cause import explain
 from cgbench.measuring import own_process
 from cgbench.records.cause import Counts, DockerEvent, Explained, OomKill, Past, Traces, UserTasks
@@ -54,14 +53,14 @@ def why(
     users: tuple[UserTasks, ...] = ()
     begin = time.monotonic()
     try:
-        if not own_process.is_own(past.pid, past.id, sources.proc):
+        group = container_group.find(past.pid, past.id, past.parent, sources.proc, sources.root)
+        if group is None:
             raise own_process.foreign(past.pid, past.id)
-        cgroup = cgroups.find(past.pid, sources.proc, sources.root)
-        levels = list(counts.levels(cgroup))
+        levels = list(counts.levels(group.cgroup))
         before = tuple(Counts(path=path, values=counts.counts(one)) for path, one in levels)
         sleep(for_s)
         groups = tuple(Counts(path=path, values=counts.counts(one)) for path, one in levels)
-        users = tuple(_users(cgroup, sources.proc))
+        users = tuple(_users(group.processes(), sources.proc))
     except CgroupError:
         # It ended while it was read: then its end is what is to be explained.
         again = engine.past(past.id)
@@ -101,12 +100,12 @@ def _gone(last: DockerEvent) -> Past:
     return Past(id=last.container_id, name=name, status="removed")
 
 
-def _users(cgroup: Cgroup, proc: Path) -> Iterator[UserTasks]:
-    """Yield the tasks of every user whose processes in a group have a limit of their own.
+def _users(processes: Iterable[int], proc: Path) -> Iterator[UserTasks]:
+    """Yield the tasks of every user whose processes, given here, have a limit of their own.
 
     The kernel counts a user's tasks on the whole host. Of several limits the lowest is told.
     """
-    inside = set(cgroup.processes())
+    inside = set(processes)
     every = {
         int(folder.name): seen
         for folder in proc.iterdir()

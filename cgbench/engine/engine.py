@@ -361,6 +361,7 @@ class Engine:
             restarts=part("RestartCount"),
             policy=(restart.get("Name") if isinstance(restart, Mapping) else None) or "no",
             command=(part("Path"), *(part("Args") or ())),
+            parent=part("HostConfig", "CgroupParent") or "",
             pid=part("State", "Pid"),
         )
 

@@ -164,12 +164,12 @@ def find(
     places = mount_points(proc) if mounted is None else mounted
     directories: dict[str, Path] = {}
     unified: Path | None = None
-    for controllers, inside in _memberships(pid, proc):
+    for controllers, inside in memberships(pid, proc):
         for controller in controllers.split(",") if controllers else [""]:
             place = places.get(controller)
             if place is None or controller.startswith("name="):
                 continue
-            directory = root / _below(place, inside).lstrip("/")
+            directory = root / below(place, inside).lstrip("/")
             if controller:
                 directories[controller] = directory
             else:
@@ -190,7 +190,7 @@ def paths_of(pid: int, proc: Path = Path("/proc")) -> tuple[str, ...]:
 
     Raises CgroupError when there is no such process.
     """
-    return tuple(inside for _controllers, inside in _memberships(pid, proc))
+    return tuple(inside for _controllers, inside in memberships(pid, proc))
 
 
 def home(pid: int, proc: Path = Path("/proc")) -> dict[str, str]:
@@ -199,13 +199,16 @@ def home(pid: int, proc: Path = Path("/proc")) -> dict[str, str]:
     A key has the controllers of a hierarchy of v1; it is empty for v2, which counts where no other
     does. Raises CgroupError when there is no such process.
     """
-    found = dict(_memberships(pid, proc))
+    found = dict(memberships(pid, proc))
     limiting = {key: path for key, path in found.items() if key and not key.startswith("name=")}
     return limiting or {key: path for key, path in found.items() if not key}
 
 
-def _memberships(pid: int, proc: Path) -> list[tuple[str, str]]:
-    """Return the controllers and the path of each line of /proc/PID/cgroup, see cgroups(7)."""
+def memberships(pid: int, proc: Path) -> list[tuple[str, str]]:
+    """Return the controllers and the path of each line of /proc/PID/cgroup, see cgroups(7).
+
+    Raises CgroupError when there is no such process.
+    """
     try:
         lines = procfs.lines(proc / str(pid) / "cgroup")
     except OSError as error:
@@ -256,7 +259,8 @@ def mount_points(proc: Path) -> dict[str, tuple[str, str]]:
     return places
 
 
-def _below(place: tuple[str, str], inside: str) -> str:
+def below(place: tuple[str, str], inside: str) -> str:
+    """Return where a group is, by the path that the kernel says, below one of `mount_points`."""
     mounted_root, mount_point = place
     if mounted_root != "/" and f"{inside}/".startswith(f"{mounted_root}/"):
         inside = inside[len(mounted_root) :]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cgbench.errors import CgroupError
@@ -28,12 +28,15 @@ def read(
     *,
     first: int | None = None,
     home: Mapping[str, str] | None = None,
+    processes: Sequence[int] | None = None,
 ) -> Confines:
     """Return what confines the processes of a group; what cannot be read is left out.
 
     `home` says in which groups the `first` process and all that descend from it should be.
+    `processes` are those to look at, by default all that are in the group itself.
     """
-    found = (procfs.allowed_cpus(pid, proc) for pid in cgroup.processes())
+    every = cgroup.processes() if processes is None else processes
+    found = (procfs.allowed_cpus(pid, proc) for pid in every)
     affinity = dict.fromkeys(text for text in found if text is not None)
     return Confines(
         affinity=tuple(affinity) if len(affinity) <= MOST_AFFINITIES else (),

@@ -81,7 +81,7 @@ def levels(cgroup: Cgroup) -> Iterator[tuple[str, Cgroup]]:
 
 def _number(cgroup: Cgroup, controller: str, file: str, key: str | None) -> int | None:
     try:
-        cgroup.version(controller)
+        cgroup.path(controller, file)
     except CgroupError:
         return None
     text = cgroup.read(controller, file)

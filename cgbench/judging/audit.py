@@ -14,6 +14,7 @@ from cgbench.records.audit import Amount, Bound, Found, Limit, LimitName
 from cgbench.records.confines import Confines
 from cgbench.spec.conversions import DEFAULT_PERIOD_US, bandwidth
 from cgbench.spec.option import Settings, Value
+from cgbench.spec.options import option
 from cgbench.units import format_cpu_list, format_size, parse_cpu_list
 from cgbench.wording import significant
 
@@ -148,6 +149,10 @@ def _limit(name: LimitName, seen: Seen) -> Limit:
     files = seen.files.get(name, ())
     effective, bound = _effective(name, seen)
     finding, reason = _own(name, declared, files, seen)
+    controller = "io" if name == "device-throttle" else option(OPTION_OF[name]).controller
+    lost = seen.confines.lost(controller)
+    if finding is Found.IN_FORCE and lost is not None:
+        finding, reason = Found.NO_EFFECT, f"{reason}; {lost}"
     if finding.good and (tighter := _tighter(name, declared, effective, bound, seen)) is not None:
         finding, reason = Found.TIGHTER_ABOVE, tighter
     return Limit(

@@ -26,6 +26,7 @@ from cgbench.records.cause import (
     UserTasks,
     What,
 )
+from cgbench.spec.group_name import own_group
 from cgbench.units import NS_PER_S, format_size, parse_duration
 from cgbench.wording import count
 
@@ -67,19 +68,6 @@ def explain(traces: Traces) -> Explained:
         id=past.id, name=past.name, state=past.status, causes=tuple(causes),
         unknown=tuple(dict.fromkeys(unknown)),
     )  # fmt: skip
-
-
-def own_group(path: str, container_id: str) -> str | None:
-    """Return the part of a path that is a container's own group; None if it is none of its.
-
-    A group is named by the identity alone, or, where systemd makes it, as a scope.
-    """
-    parts = path.split("/")
-    named = re.compile(rf"(?:[a-z-]+-)?{re.escape(container_id)}\.scope|{re.escape(container_id)}")
-    for at, part in enumerate(parts):
-        if named.fullmatch(part):
-            return "/".join(parts[: at + 1])
-    return None
 
 
 def _unread(traces: Traces) -> Iterator[str]:

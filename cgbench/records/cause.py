@@ -123,6 +123,7 @@ class Past(Model):
     policy: Label = ""
     command: tuple[Foreign, ...] = ()
     pid: int = 0
+    parent: Foreign = ""
 
 
 class Counts(Model):

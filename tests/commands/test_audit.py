@@ -13,7 +13,7 @@ from cgbench.commands.audit import Wanted
 from cgbench.engine.engine import Engine
 from cgbench.errors import EngineError
 from cgbench.records.audit import Audit, Found, Limit
-from tests.made.containers import MIB, PID, Daemon, Host
+from tests.made.containers import MIB, PID, Daemon, Host, identity
 
 
 @pytest.fixture
@@ -95,11 +95,33 @@ def test_one_that_is_gone_or_does_not_run_is_named_and_no_finding(host: Host) ->
 def test_a_process_that_is_another_ones_here_is_not_read(host: Host) -> None:
     """A daemon in another PID namespace names its processes by numbers that are others' here."""
     daemon = Daemon(web={"PidsLimit": 50})
-    host.group(PID, pids_max="50")
     host.write(f"proc/{PID}/cgroup", "0::/user.slice/somebody\n")
     (found,) = host.audited(daemon).containers
     assert found.limits == ()
     assert "the daemon is another host's" in (found.unread or "")
+
+
+def test_processes_that_were_moved_out_of_the_group_are_a_finding(host: Host) -> None:
+    """What they left behind says what was declared, and limits nothing."""
+    daemon = Daemon(web={"PidsLimit": 50})
+    host.group(PID, pids_max="50")
+    host.path(PID, "cgroup.procs").write_text("")
+    host.write(f"proc/{PID}/cgroup", "0::/user.slice/somebody\n")
+    found = host.audited(daemon)
+    assert limit(found, "pids").finding is Found.NO_EFFECT
+    assert "/user.slice/somebody" in limit(found, "pids").reason
+
+
+def test_a_container_with_groups_of_its_own_inside_is_judged_by_its_own_group(host: Host) -> None:
+    daemon = Daemon(web={"PidsLimit": 50})
+    host.group(PID, pids_max="50")
+    host.path(PID, "cgroup.procs").write_text("")
+    host.write(f"proc/{PID}/cgroup", f"0::/docker/{identity(PID)}/init.scope\n")
+    inside = host.path(PID, "init.scope")
+    inside.mkdir()
+    (inside / "cgroup.procs").write_text(f"{PID}\n")
+    (inside / "pids.max").write_text("max\n")
+    assert limit(host.audited(daemon), "pids").finding is Found.IN_FORCE
 
 
 def test_a_group_without_processes_has_ended(host: Host) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -191,6 +192,25 @@ def test_a_set_alone_makes_no_finding_of_cpu_time() -> None:
     one = seen({"cpuset-cpus": "0"}, files, *groups)
     assert only("cpus", one).finding is Found.UNLIMITED
     assert only("cpus", one).effective == 1.0
+
+
+@pytest.mark.parametrize(
+    ("astray", "finding"),
+    [
+        ({"pids": "/elsewhere"}, Found.NO_EFFECT),
+        ({"": "/elsewhere"}, Found.NO_EFFECT),
+        ({"cpu,cpuacct": "/elsewhere"}, Found.IN_FORCE),
+    ],
+)
+def test_a_limit_that_processes_left_has_no_effect_on_them(
+    astray: dict[str, str], finding: Found
+) -> None:
+    files: Any = {"pids": (file("pids.max", "50", "50"),)}
+    one = seen({"pids-limit": 50}, files, group(OWN, pids_max="50"), group(TOP))
+    moved = replace(one, confines=one.confines.model_copy(update={"astray": astray}))
+    found = only("pids", moved)
+    assert found.finding is finding
+    assert ("/elsewhere" in found.reason) == (finding is Found.NO_EFFECT)
 
 
 def test_what_a_user_may_have_on_the_host_can_be_less_than_declared() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cgbench.judging.cause import explain, own_group
+from cgbench.judging.cause import explain
 from cgbench.records.cause import (
     Cause,
     Counts,
@@ -18,6 +18,7 @@ from cgbench.records.cause import (
     UserTasks,
     What,
 )
+from cgbench.spec.group_name import own_group
 
 ID = "ab" * 32
 OWN, PARENT = f"/docker/{ID}", "/docker"

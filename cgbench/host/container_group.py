@@ -1,0 +1,102 @@
+"""The group that limits a container which somebody else started, also where processes left it.
+
+A container may make groups of its own inside, as one that runs systemd does: its first process is
+then in one of those, and what Docker limits lies above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cgbench.errors import CgroupError
+from cgbench.host import cgroups, procfs
+from cgbench.host.cgroups import Cgroup
+from cgbench.spec.group_name import own_group
+
+
+@dataclass(frozen=True)
+class ContainerGroup:
+    """A container's own group; `astray` are groups in which some of its processes are instead, by
+    the controllers of the hierarchy, which has none on v2.
+    """
+
+    cgroup: Cgroup
+    astray: Mapping[str, str]
+
+    def is_there(self) -> bool:
+        """Say whether the group still is: it goes when the container ends."""
+        return any(folder.is_dir() for folder in self.cgroup.everywhere())
+
+    def processes(self) -> tuple[int, ...]:
+        """Return the processes in the group and in those below it."""
+        found: dict[int, None] = {}
+        for folder in self.cgroup.everywhere():
+            for file in (folder / "cgroup.procs", *folder.glob("**/cgroup.procs")):
+                with suppress(OSError):
+                    words = file.read_text(errors="replace").split()
+                    found |= dict.fromkeys(int(word) for word in words if word.isdecimal())
+            if found:
+                break
+        return tuple(found)
+
+
+def find(
+    pid: int,
+    container_id: str,
+    parent: str = "",
+    proc: Path = procfs.PROC,
+    root: Path = Path("/"),
+    mounted: Mapping[str, tuple[str, str]] | None = None,
+) -> ContainerGroup | None:
+    """Return the group of a container with `pid` as its first process.
+
+    `parent` is what Docker declares as `CgroupParent`. None where nothing here is named by its
+    identity: then it is no container of this host. Raises CgroupError when there is no such
+    process, or its cgroup is not mounted here.
+    """
+    places = cgroups.mount_points(proc) if mounted is None else mounted
+    own: dict[str, str] = {}
+    known: set[str] = set()
+    for controllers, inside in cgroups.memberships(pid, proc):
+        known.update(controllers.split(","))
+        path = own_group(inside, container_id)
+        if path is not None:
+            own |= dict.fromkeys(controllers.split(","), path)
+    for path in (*dict.fromkeys(own.values()), *_usual(container_id, parent)):
+        there = {
+            controller: folder
+            for controller, place in places.items()
+            if controller in known
+            and not controller.startswith("name=")
+            and (
+                folder := root / cgroups.below(place, own.get(controller, path)).lstrip("/")
+            ).is_dir()
+        }
+        if there:
+            unified = there.pop("", None)
+            if "blkio" in there:
+                there["io"] = there["blkio"]
+            return ContainerGroup(Cgroup(there, unified), _astray(pid, container_id, proc))
+    return None
+
+
+def _usual(container_id: str, parent: str) -> Sequence[str]:
+    """Return where Docker's two drivers make the group of a container."""
+    return (
+        f"/{(parent or 'docker').strip('/')}/{container_id}",
+        f"/{(parent or 'system.slice').strip('/')}/docker-{container_id}.scope",
+    )
+
+
+def _astray(first: int, container_id: str, proc: Path) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for pid in procfs.family(first, proc):
+        # A process that has ended is in no group.
+        with suppress(CgroupError):
+            for controllers, path in cgroups.home(pid, proc).items():
+                if own_group(path, container_id) is None:
+                    found[controllers] = path
+    return found
