@@ -72,6 +72,8 @@ def audited(number: int) -> list[Figure]:
     before = cpu_times(daemons)
     wall, own, said = command("audit", "--json", "-")
     after = cpu_times(daemons)
+    assert before.daemon_s is not None
+    assert after.daemon_s is not None
     theirs = after.daemon_s - before.daemon_s
     document = json.loads(said)
     read = [one for one in document["containers"] if one["unread"] is None]

@@ -120,9 +120,9 @@ class Together(Stubborn):
         super().__init__(EngineError("it goes"))
         self.two = threading.Barrier(2)
 
-    def command(self, container: str, what: str, **_named: float) -> Answer:
+    def command(self, _container: str, _what: str, **_named: float) -> Answer:
         self.two.wait(timeout=60)
-        return super().command(container, what)
+        return super().command(_container, _what)
 
 
 def test_several_hands_start_as_many_containers_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
