@@ -223,7 +223,10 @@ def _prepared(stack: ExitStack, experiment: Experiment, site: Site, birth: Birth
         stack.enter_context(leftovers.swap(experiment.swap))
     if experiment.group is not None:
         driver = site.engine.describe()["cgroup_driver"]
-        parent = stack.enter_context(leftovers.memory_group(birth.name, experiment.group, driver))
+        lent = leftovers.memory_group(
+            birth.name, experiment.group, driver, beside=experiment.group_options
+        )
+        parent = stack.enter_context(lent)
     return dataclasses.replace(birth, device=device, parent=parent)
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from cgbench.errors import CgbenchError, ExperimentError, OptionError
 from cgbench.spec import workload as workloads
@@ -27,6 +27,7 @@ from cgbench.spec.fields import (
     Size,
     Title,
     Whole,
+    bare_names,
     says,
 )
 from cgbench.spec.metrics import Band
@@ -55,6 +56,7 @@ EMULATED_TIMES = 5
 EMULATED_HZ = 100
 """How often an emulated CPU reads files at most: at 1 kHz that takes three quarters of it."""
 
+_OF_PARENTS = ("cpus", "cpu-quota", "pids-limit")
 _GROWING = ("memory", "cache", "fork", "end")
 
 
@@ -198,6 +200,11 @@ class Experiment(Model):
         Memory | None,
         says("Caps the memory of the parent of all containers with `group = true`.", "128m"),
     ] = None
+    group_options: Annotated[
+        Mapping[str, Value],
+        AfterValidator(bare_names),
+        says("Other limits of that parent: of CPU time and of tasks.", {"cpus": "0.5"}),
+    ] = Field(default_factory=dict)
     containers: Annotated[
         tuple[Container, ...],
         Field(min_length=1, max_length=_MOST_CONTAINERS),
@@ -227,6 +234,7 @@ class Experiment(Model):
             with at(f"containers.{index}"):
                 for name, value in container.options.items():
                     _checked("options", name, value)
+        self._check_group()
         _few_enough(sum(step.changes for step in self.steps), MOST_CHANGES, "changes")
         births = sum(step.changes for step in self.steps if step.via == "run")
         _few_enough(self.trials * max(1, births), MOST_TRIALS, "trials")
@@ -243,6 +251,22 @@ class Experiment(Model):
         if self.verify is not None and (self.verify.containers or self.verify.steps):
             with at("verify"):
                 self._as_verified(self.verify)._check()
+
+    def _check_group(self) -> None:
+        """Raise ExperimentError unless the parent's limits are ones that it can have."""
+        for name, value in self.group_options.items():
+            _checked("group_options", name, value)
+            if name not in _OF_PARENTS:
+                raise ExperimentError(
+                    f"group_options: a parent gets no {name}",
+                    f"Options: {', '.join(_OF_PARENTS)}. "
+                    'For example: group_options = { cpus = "0.5" }',
+                )
+        if self.group_options and self.group is None:
+            raise ExperimentError(
+                "group_options: there is no parent",
+                'Cap its memory as well. For example: group = "128m"',
+            )
 
     def judged_option(self, settings: Settings) -> str:
         """Return the option a step is about: the experiment's own, else the first it sets."""

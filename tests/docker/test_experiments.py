@@ -259,6 +259,17 @@ def test_the_victims_wake_ups_are_measured_beside_each_hog(run: Run) -> None:
     assert all(row.value > 0 for row in late)
 
 
+@experiment("parent-limits")
+def test_below_a_parent_nobody_gets_more_than_it_has_whatever_docker_says(run: Run) -> None:
+    """On v1 the kernel refuses more; on v2 it takes it, and gives no more either."""
+    used = [row.value for row in rows(run, "cpus_used") if row.role == "worker"]
+    assert used[0] == pytest.approx(0.25, abs=0.08)
+    assert max(used) <= 0.6, "the parent has half a CPU"
+    started = [row.value for row in rows(run, "tasks_max") if row.role == "forker"]
+    assert started[-2] == 20
+    assert 20 < started[-1] <= 40, "the parent has 40 tasks"
+
+
 def test_every_built_in_experiment_is_run_here() -> None:
     tests = [value for name, value in globals().items() if name.startswith("test_")]
     named = {

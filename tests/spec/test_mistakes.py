@@ -66,6 +66,11 @@ MISTAKES = (
     (SET, "set = { cpu-quota = [20000, 30000], cpu-period = [1000, 2000, 3000] }"),
     ("[[steps]]", "[steps]"),
     ("[[containers]]", "[[container]]"),
+    # A parent
+    (TRIALS, 'group_options = { cpus = "0.5" }'),
+    (TRIALS, 'group_options = { cpu = "0.5" }\ngroup = "128m"'),
+    (TRIALS, 'group_options = { cpu-shares = 512 }\ngroup = "128m"'),
+    (TRIALS, 'group_options = { cpus = "50%" }\ngroup = "128m"'),
     # Durations, sizes, numbers
     (HOLD, 'hold = "2sec"'),
     (HOLD, "hold = 2"),

@@ -1,4 +1,4 @@
-"""A parent cgroup of our own, which caps the memory of all containers below it."""
+"""A parent cgroup of our own, which caps the memory of all containers below it, and maybe more."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from cgbench import programs
 from cgbench.errors import CgroupError, PreconditionError, ScratchError
@@ -15,6 +16,8 @@ from cgbench.host.cgroups import Cgroup
 from cgbench.host.scratch import commands, headroom, ownership
 from cgbench.host.scratch.commands import ROOT
 from cgbench.host.scratch.ownership import Leftover
+from cgbench.spec.conversions import bandwidth
+from cgbench.spec.option import Settings
 from cgbench.spec.options import option
 
 PREFIX = "cgbench-"
@@ -27,8 +30,16 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @contextmanager
-def memory_group(name: str, limit: int, driver: str, root: Path = ROOT) -> Iterator[str]:
+def memory_group(
+    name: str,
+    limit: int,
+    driver: str,
+    root: Path = ROOT,
+    beside: Settings = MappingProxyType({}),
+) -> Iterator[str]:
     """Lend a cgroup that holds at most `limit` bytes; the value is for Docker's `CgroupParent`.
+
+    `beside` are other limits of it, by options of Docker's: CPU time and tasks.
 
     Swap is not capped by it. Docker makes a directory of the same name in every v1 hierarchy; all
     of them go in the end, when the containers are gone. `driver` is the daemon's cgroup driver.
@@ -51,6 +62,8 @@ def memory_group(name: str, limit: int, driver: str, root: Path = ROOT) -> Itera
     held = ownership.take("group", parent, memory=limit, root=root)
     try:
         _make(parent, limit, root)
+        for name, value in beside.items():
+            _limit(parent, name, {**beside, name: value}, root)
         yield parent
     finally:
         with commands.undisturbed():
@@ -101,10 +114,33 @@ def _make(parent: str, limit: int, root: Path) -> None:
         raise ScratchError(f"{file} holds {held} after {limit} was written to it")
 
 
+def _limit(parent: str, name: str, settings: Settings, root: Path) -> None:
+    """Give a group one more limit. Raises ScratchError where the kernel does not take it."""
+    group = _group(_path(parent), root)
+    interface = option(name).kept_in(group)[0]
+    file, wanted = group.path(interface.controller, interface.file), interface.expected(settings)
+    if parent.endswith(_SLICE):
+        quota, period = bandwidth(settings)
+        asked = (
+            f"TasksMax={option(name).parse(settings[name])}"
+            if name == "pids-limit"
+            else f"CPUQuota={100 * (quota or 0) / period:g}%"
+        )
+        commands.run("systemctl", "set-property", "--runtime", parent, asked)
+    else:
+        with suppress(FileExistsError):
+            file.parent.mkdir()
+        _require_interface(file)
+        commands.write(file, str(wanted))
+    held = file.read_text().strip() if file.exists() else "nothing"
+    if held != wanted:
+        raise ScratchError(f"{file} holds {held} after {wanted} was written to it")
+
+
 def _require_interface(file: Path) -> None:
     if not file.exists():
         raise PreconditionError(
-            f"{file} is missing: the memory controller is off for groups of the first level",
+            f"{file} is missing: its controller is off for groups of the first level",
             "Start any container: Docker enables it for all of them.",
         )
 

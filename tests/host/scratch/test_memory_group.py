@@ -10,6 +10,7 @@ import pytest
 from cgbench import programs
 from cgbench.errors import CgroupError, PreconditionError, ScratchError
 from cgbench.host.scratch import commands, memory_group, ownership
+from cgbench.spec.option import Settings
 from tests.made.host_tree import HYBRID_PLACES, HostTree, hybrid, v2
 
 MIB = 2**20
@@ -80,6 +81,20 @@ def test_on_v2_the_limit_stands_in_memory_max(
     with memory_group.memory_group("x", 8 * MIB, "cgroupfs", tree.root):
         written = (tree.root / "sys/fs/cgroup/cgbench-x/memory.max").read_text()
     assert written == str(8 * MIB)
+
+
+def test_other_limits_stand_in_the_files_of_their_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = v2(tmp_path)
+    files = {"memory.max": "max\n", "cpu.max": "max 100000\n", "pids.max": "max\n"}
+    like_a_kernel(monkeypatch, {**files, "cgroup.procs": ""})
+    beside: Settings = {"cpus": "0.5", "pids-limit": 40}
+    with memory_group.memory_group("x", 8 * MIB, "cgroupfs", tree.root, beside):
+        group = tree.root / "sys/fs/cgroup/cgbench-x"
+        assert (group / "cpu.max").read_text() == "50000 100000"
+        assert (group / "pids.max").read_text() == "40"
+    assert not group.exists()
 
 
 def test_a_first_level_without_the_memory_controller_is_told_and_left_as_it_was(
