@@ -12,6 +12,7 @@ title = "Mine"
 question = "What happens?"
 option = "cpu-quota"
 trials = 3
+group = "128m"
 [quick]
 trials = 1
 hold = "1s"
@@ -67,10 +68,10 @@ MISTAKES = (
     ("[[steps]]", "[steps]"),
     ("[[containers]]", "[[container]]"),
     # A parent
-    (TRIALS, 'group_options = { cpus = "0.5" }'),
-    (TRIALS, 'group_options = { cpu = "0.5" }\ngroup = "128m"'),
-    (TRIALS, 'group_options = { cpu-shares = 512 }\ngroup = "128m"'),
-    (TRIALS, 'group_options = { cpus = "50%" }\ngroup = "128m"'),
+    ('group = "128m"', 'group_options = { cpus = "0.5" }'),
+    (TRIALS, 'group_options = { cpu = "0.5" }'),
+    (TRIALS, "group_options = { cpu-shares = 512 }"),
+    (TRIALS, 'group_options = { cpus = "50%" }'),
     # Durations, sizes, numbers
     (HOLD, 'hold = "2sec"'),
     (HOLD, "hold = 2"),
