@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,6 +21,9 @@ def why(
     over: Annotated[
         str, typer.Option("--for", metavar="TIME", help="Look at one that runs for so long.")
     ] = "1s",
+    log: Annotated[
+        Path | None, typer.Option("--log", metavar="FILE", help="What cgbench watch --log kept.")
+    ] = None,
     json_file: options.JsonFile = None,
 ) -> None:
     """Say why a container ended, stalls or is refused forks: which limit of which level, or none.
@@ -28,10 +32,12 @@ def why(
     """
     from cgbench.commands import why as explaining
     from cgbench.engine.engine import Engine
+    from cgbench.records import bounded_log
 
+    marks = [] if log is None else list(bounded_log.read(log))
     engine = Engine()
     try:
-        found = explaining.why(container, engine, options.seconds(over))
+        found = explaining.why(container, engine, options.seconds(over), marks=marks)
     finally:
         engine.close()
     if not give_json(found.to_json, json_file, indent=2):

@@ -224,18 +224,21 @@ class Watch:
         listed = seen.listed if seen is not None else self._other[event.container_id]
         self._drop(event.container_id)
         self._other[event.container_id] = replace(listed, state="exited")
-        marks.append(self._of(listed, "ended", self._explained(listed)))
+        marks.append(self._explained(listed, "ended"))
 
-    def _explained(self, listed: Listed) -> str:
-        """Return why a container ended, or lost a process, while all is still known."""
+    def _explained(self, listed: Listed, kind: MarkKind, words: str = "") -> Mark:
+        """Return a mark that says why a container ended, or lost a process: now all is known."""
+        mark = self._of(listed, kind, f"{words}Docker does not answer")
         if self._engine is None:
-            return "Docker does not answer"
+            return mark
         sources = Sources(self._place.proc, self._place.root)
         try:
             found = why(listed.container_id, self._engine, 0.0, sources)
         except (CgroupError, EngineError) as error:
-            return error.message
-        return found.causes[0].reason if found.causes else "nothing is known of why"
+            return mark.model_copy(update={"reason": f"{words}{error.message}"})
+        cause = found.causes[0] if found.causes else None
+        said = "nothing is known of why" if cause is None else cause.reason
+        return mark.model_copy(update={"reason": f"{words}{said}", "cause": cause})
 
     # Containers
 
@@ -308,8 +311,7 @@ class Watch:
         _count(one, time.monotonic_ns(), {path: after for path, (_, after) in found.items()})
         for name, kind, words in _TOLLS:
             if more := _grown(one, name):
-                said = f"{more} {words}: {self._explained(one.listed)}"
-                marks.append(self._of(one.listed, kind, said))
+                marks.append(self._explained(one.listed, kind, f"{more} {words}: "))
         changed = {path: texts for path, texts in found.items() if path in one.limits}
         if not changed and not any(path in above for path in one.above):
             return

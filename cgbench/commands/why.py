@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from cgbench.commands import audit
 from cgbench.engine.engine import Engine
 from cgbench.errors import CgroupError, EngineError
 from cgbench.host import container_group, counts, kernel_log, procfs
-from cgbench.judging.cause import explain
+from cgbench.judging.cause import explain, with_kept
 from cgbench.measuring import own_process
 from cgbench.records.cause import Counts, DockerEvent, Explained, OomKill, Past, Traces, UserTasks
+from cgbench.records.watch import Mark
 
 
 @dataclass(frozen=True)
@@ -35,19 +36,41 @@ def why(
     for_s: float = 1.0,
     sources: Sources | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    marks: Sequence[Mark] = (),
 ) -> Explained:
     """Return why a container ended, or what holds it back; one that runs is looked at twice.
 
-    `name` may be that of a container which was removed, as long as Docker remembers its events.
-    Raises EngineError where it remembers none, or the name fits several.
+    `name` may be that of a container which was removed, as long as Docker remembers its events, or
+    `marks` that `cgbench watch` kept have it. Raises EngineError where nobody knows it, or the name
+    fits several.
     """
-    sources, now = sources or Sources(), time.time()
+    try:
+        found, since = _explained(name, engine, for_s, sources or Sources(), sleep)
+    except EngineError:
+        known = {one.id: one.name for one in marks if name in (one.name, one.id)}
+        if len(known) != 1:
+            raise
+        ((container_id, called),) = known.items()
+        since = 0.0
+        found = Explained(
+            id=container_id, name=called, state="removed", causes=(),
+            unknown=("Docker does not know it any more",),
+        )  # fmt: skip
+    return with_kept(found, marks, since)
+
+
+def _explained(
+    name: str, engine: Engine, for_s: float, sources: Sources, sleep: Callable[[float], None]
+) -> tuple[Explained, float]:
+    """Return what is known of a container, and when its last life began or ended."""
+    now = time.time()
     past, events = _remembered(name, engine, now)
     log = kernel_log.read(sources.log, sources.log_begin)
     kills: tuple[OomKill, ...] | None = None if log is None else log.kills
     since = None if log is None else log.since
     if past.pid <= 0:
-        return explain(Traces(past=past, kills=kills, log_since=since, events=events))
+        dead = Traces(past=past, kills=kills, log_since=since, events=events)
+        return explain(dead), past.finished or 0.0
     before: tuple[Counts, ...] = ()
     groups: tuple[Counts, ...] = ()
     users: tuple[UserTasks, ...] = ()
@@ -67,12 +90,11 @@ def why(
         if again is None or again.pid > 0:
             raise
         past, events = again, engine.happened(past.id, past.started or 0.0, time.time())
-    return explain(
-        Traces(
-            past=past, kills=kills, log_since=since, events=events, groups=groups,
-            before=before, seconds=round(time.monotonic() - begin, 1), users=users,
-        )
+    traces = Traces(
+        past=past, kills=kills, log_since=since, events=events, groups=groups,
+        before=before, seconds=round(time.monotonic() - begin, 1), users=users,
     )  # fmt: skip
+    return explain(traces), past.finished or past.started or 0.0
 
 
 def _remembered(

@@ -26,6 +26,7 @@ from cgbench.records.cause import (
     UserTasks,
     What,
 )
+from cgbench.records.watch import Mark
 from cgbench.spec.group_name import own_group
 from cgbench.units import NS_PER_S, format_size, parse_duration
 from cgbench.wording import count
@@ -68,6 +69,28 @@ def explain(traces: Traces) -> Explained:
         id=past.id, name=past.name, state=past.status, causes=tuple(causes),
         unknown=tuple(dict.fromkeys(unknown)),
     )  # fmt: skip
+
+
+def with_kept(found: Explained, marks: Sequence[Mark], since: float = 0.0) -> Explained:
+    """Return it with what was known of its end at that moment, where that is not sure any more.
+
+    `marks` are those that `cgbench watch` kept, the oldest first; what is older than `since`, in
+    seconds of UNIX time, is of an earlier life.
+    """
+    kept = [
+        one
+        for one in marks
+        if one.id == found.id
+        and one.cause is not None
+        and datetime.fromisoformat(one.at).timestamp() >= since - NEAR_S
+    ]
+    if not kept or (found.causes and found.causes[0].sure):
+        return found
+    mark = kept[-1]
+    assert mark.cause is not None
+    said = f"cgbench watch: {mark.at} {mark.kind}"
+    cause = mark.cause.model_copy(update={"evidence": (*mark.cause.evidence, said)})
+    return found.model_copy(update={"causes": (cause, *found.causes)})
 
 
 def _unread(traces: Traces) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from cgbench.records.audit import Found
+from cgbench.records.cause import Cause
 from cgbench.spec.fields import Foreign, Label
 from cgbench.spec.model import Model
 
@@ -20,7 +21,8 @@ class Mark(Model):
     """Something that changed, in UTC: of a container, or, where `id` is empty, of the host.
 
     `path` is the interface file, `before` and `after` its texts. `just_before` is what is known to
-    have happened right before that, None where nothing is. `reason` says what it means.
+    have happened right before that, None where nothing is. `reason` says what it means,
+    `cause` why a container ended or was refused something, as was known at that moment.
     """
 
     kind: MarkKind
@@ -34,6 +36,7 @@ class Mark(Model):
     just_before: Foreign | None = None
     finding: Found | None = None
     reason: Foreign = ""
+    cause: Cause | None = None
 
 
 class Reading(Model):

@@ -38,7 +38,7 @@ def ended(
     def run(*causes: Cause, unknown: tuple[str, ...] = (), arguments: str = "") -> Ended:
         found = Explained(id="ab" * 32, name="web", state="exited", causes=causes, unknown=unknown)
         monkeypatch.setattr(engine, "Engine", Daemon)
-        monkeypatch.setattr(why, "why", lambda *_: found)
+        monkeypatch.setattr(why, "why", lambda *_, **__: found)
         status = app.command()(["why", "web", *arguments.split()], standalone_mode=False)
         return status if isinstance(status, int) else 0, capsys.readouterr().out
 

@@ -10,7 +10,8 @@ import pytest
 from cgbench.commands.why import Sources, why
 from cgbench.engine.engine import Engine
 from cgbench.errors import DockerUnavailable, EngineError
-from cgbench.records.cause import Explained, What
+from cgbench.records.cause import Cause, Explained, What
+from cgbench.records.watch import Mark
 from tests.made.containers import PID, STARTED, Daemon, Host, identity
 
 
@@ -83,6 +84,18 @@ def test_a_name_of_two_that_were_removed_is_refused(host: Host) -> None:
     daemon.configs.clear()
     with pytest.raises(EngineError, match="no container called web"):
         explained(host, daemon)
+
+
+def test_one_that_docker_forgot_is_known_by_what_watch_kept(host: Host) -> None:
+    cause = Cause(what=What.KILLED, limit="memory", level="container", reason="its own")
+    kept = [Mark(kind="ended", at="2026-01-01", id="ab" * 32, name="old", cause=cause)]
+    sources = Sources(host.root / "proc", host.root, host.root / "kmsg", 0.0)
+    engine = cast(Engine, Daemon(web={}))
+    found = why("old", engine, 0.0, sources, marks=kept)
+    assert (found.state, [one.what for one in found.causes]) == ("removed", [What.KILLED])
+    twice = [*kept, kept[0].model_copy(update={"id": "cd" * 32})]
+    with pytest.raises(EngineError, match="no container called old"):
+        why("old", engine, 0.0, sources, marks=twice)
 
 
 def test_a_name_that_nobody_remembers_is_refused(host: Host) -> None:

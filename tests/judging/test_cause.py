@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from cgbench.judging.cause import explain
+from cgbench.judging.cause import explain, with_kept
 from cgbench.records.cause import (
     Cause,
     Counts,
@@ -18,6 +19,7 @@ from cgbench.records.cause import (
     UserTasks,
     What,
 )
+from cgbench.records.watch import Mark
 from cgbench.spec.group_name import own_group
 
 ID = "ab" * 32
@@ -313,3 +315,22 @@ def test_one_that_was_removed_is_known_by_its_events() -> None:
     events = (event("start", BEGIN), DIED, event("destroy", END + 1))
     found = explain(Traces(past=gone, kills=(kill(),), log_since=0.0, events=events))
     assert [one.what for one in found.causes] == [What.KILLED, What.REMOVED]
+
+
+def test_what_was_known_at_that_moment_stands_in_for_what_is_not_any_more() -> None:
+    forgotten = ended(oom_killed=True, log_since=END + 500)
+    sure = first(ended(kill(out=PARENT)))
+    marks = [
+        Mark(kind="ended", at="2026-01-01T00:00:00+00:00", id=ID, name="web", cause=sure),
+        Mark(kind="ended", at="2026-01-02", id="other", name="db", cause=first(ended())),
+    ]
+    found = with_kept(forgotten, marks)
+    assert (first(found).level, first(found).sure) == ("ancestor", True)
+    assert first(found).evidence[-1] == "cgbench watch: 2026-01-01T00:00:00+00:00 ended"
+    assert found.known
+    assert len(found.causes) == len(forgotten.causes) + 1
+    later = datetime(2026, 1, 1, 1, tzinfo=UTC).timestamp()
+    assert with_kept(forgotten, marks, later) == forgotten, "that was an earlier life"
+    known = ended(kill())
+    assert with_kept(known, marks) == known, "what is sure now needs no memory"
+    assert with_kept(forgotten, ()) == forgotten
