@@ -16,6 +16,7 @@ from cgbench.cli import exits, options
 from cgbench.cli.terminal import PRINTED, complain, say, say_json_text
 from cgbench.errors import OptionError
 from cgbench.host.interrupts import Interrupted
+from cgbench.wording import count
 
 if TYPE_CHECKING:
     from cgbench.commands.audit import Wanted
@@ -78,7 +79,9 @@ def watch(
     with ExitStack() as stack:
         show = _Shown(stack, log, log_size, json_file)
         try:
-            for look in _looks(wanted, every_s, until, show):
+            for number, look in enumerate(_looks(wanted, every_s, until, show)):
+                if not number and not show.live:
+                    complain(f"watching {count(len(look.readings), 'container')}, every {every}")
                 show.take(look)
                 changed |= any(mark.kind == "changed" for mark in look.marks)
                 if show.ended or (fail_on_change and changed):
@@ -129,6 +132,11 @@ class _Shown:
         if json_file != PRINTED and sys.stdout.isatty():
             self._table = stack.enter_context(watch_view.table())
         self._append = writing.append_file
+
+    @property
+    def live(self) -> bool:
+        """Whether there is a table."""
+        return self._table is not None
 
     @property
     def ended(self) -> bool:

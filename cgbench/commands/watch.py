@@ -95,6 +95,7 @@ class Watch:
         self._groups: dict[str, WatchedGroup] = {}
         self._recent: deque[DockerEvent] = deque(maxlen=1000)
         self._unheeded: list[DockerEvent] = []
+        self._found: list[Mark] = []
         self._away_since: float | None = None
         self._back_at: float | None = None
         self._tried_at = 0.0
@@ -131,6 +132,8 @@ class Watch:
             self._look_at(one, above, marks)
         for path, texts in above.items():
             marks += self._of_group(path, texts)
+        found, self._found = self._found, []
+        marks += found
         readings = [_reading(one) for one in self._seen.values()]
         readings += [
             Reading(id=one.container_id, name=one.name, state=one.state)
@@ -273,6 +276,8 @@ class Watch:
         _count(one, time.monotonic_ns(), group.texts)
         self._seen[listed.container_id] = one
         del self._other[listed.container_id]
+        self._found += [self._finding(one, limit) for limit in audited.limits
+                        if not limit.finding.good]  # fmt: skip
         return True
 
     def _open_above(self, cgroup: cgroups.Cgroup) -> tuple[str, ...]:
@@ -337,6 +342,14 @@ class Watch:
         return one.audited.unread
 
     # Marks
+
+    def _finding(self, one: _Seen, limit: Limit) -> Mark:
+        """Return a mark for a limit that is not what it says when it is first looked at."""
+        return Mark(
+            kind="differs", at=self._now(), id=one.listed.container_id, name=one.listed.name,
+            limit=limit.limit, path=next(iter(limit.files), None), finding=limit.finding,
+            reason=limit.reason,
+        )  # fmt: skip
 
     def _of_file(
         self, one: _Seen, path: str, texts: tuple[bytes | None, bytes], judged: Limit | None,

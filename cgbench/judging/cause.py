@@ -80,9 +80,7 @@ def with_kept(found: Explained, marks: Sequence[Mark], since: float = 0.0) -> Ex
     kept = [
         one
         for one in marks
-        if one.id == found.id
-        and one.cause is not None
-        and datetime.fromisoformat(one.at).timestamp() >= since - NEAR_S
+        if one.id == found.id and one.cause is not None and _at(one) >= since - NEAR_S
     ]
     if not kept or (found.causes and found.causes[0].sure):
         return found
@@ -91,6 +89,14 @@ def with_kept(found: Explained, marks: Sequence[Mark], since: float = 0.0) -> Ex
     said = f"cgbench watch: {mark.at} {mark.kind}"
     cause = mark.cause.model_copy(update={"evidence": (*mark.cause.evidence, said)})
     return found.model_copy(update={"causes": (cause, *found.causes)})
+
+
+def _at(mark: Mark) -> float:
+    """Return when a mark was made, in seconds of UNIX time; 0 where it does not say."""
+    try:
+        return datetime.fromisoformat(mark.at).timestamp()
+    except ValueError:
+        return 0.0
 
 
 def _unread(traces: Traces) -> Iterator[str]:

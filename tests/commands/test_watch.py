@@ -84,6 +84,15 @@ def test_a_foreign_writer_is_told_with_what_is_declared(watch: Watch, host: Host
     assert look.readings[0].tasks_limit == 40
 
 
+def test_what_is_not_as_it_says_at_the_first_look_is_told_once(host: Host) -> None:
+    host.group(PID, pids_max="40")
+    with watched(host, Daemon(web={"PidsLimit": 50})) as watch:
+        (mark,) = watch.look().marks
+        assert (mark.kind, mark.limit, mark.finding) == ("differs", "pids", Found.DIFFERS)
+        assert mark.path == str(host.path(PID, "pids.max"))
+        assert watch.look().marks == ()
+
+
 def test_an_update_of_docker_is_told_as_one(watch: Watch, host: Host, daemon: Daemon) -> None:
     host.path(PID, "pids.max").write_text("60\n")
     daemon.configs["web"] = {"PidsLimit": 60, "Memory": 64 * MIB, "NanoCpus": 500_000_000}
@@ -105,7 +114,7 @@ def test_what_docker_did_long_ago_or_to_another_is_not_what_changed_it(
 def test_a_group_above_that_changes_is_told_and_whom_it_binds(watch: Watch, host: Host) -> None:
     host.write("sys/fs/cgroup/docker/pids.max", "20\n")
     with watched(host, Daemon(web={"PidsLimit": 50})) as again:
-        again.look()
+        assert {mark.kind for mark in again.look().marks} == {"differs"}
         host.write("sys/fs/cgroup/docker/pids.max", "10\n")
         marks = again.look().marks
     assert [(one.name, one.limit, one.before, one.after) for one in marks] == [
