@@ -25,13 +25,24 @@ from cgbench.engine.engine import Engine
 from cgbench.host import cgroups, lock
 from cgbench.host.cpu_time import cpu_times, daemon_processes
 from cgbench.host.scratch import ownership
+from cgbench.host.watched_group import may_open
+from cgbench.measuring.readings import Target
+from cgbench.measuring.sampler import Sampler
 from cgbench.spec import workload
+from cgbench.spec.experiment import Sampling
 from tests.bench.figure import Figure, at_most, no_less
 
 NUMBER, LIVES_S = 200, 1800
 WATCHED_S = 30.0
 CHANGES = 10
 _AT_ONCE = 4
+SAMPLED, _EACH = 1000, 4
+_FILES = {
+    1: (("cpuacct", "cpuacct.usage"), ("cpu", "cpu.stat"), ("memory", "memory.usage_in_bytes"),
+        ("memory", "memory.failcnt")),
+    2: (("cpu", "cpu.stat"), ("memory", "memory.current"), ("memory", "memory.events"),
+        ("pids", "pids.current")),
+}  # fmt: skip
 
 
 @contextmanager
@@ -124,13 +135,56 @@ def watched(engine: Engine, containers: Sequence[str], log: Path) -> list[Figure
     ]
 
 
+@contextmanager
+def groups(number: int) -> Iterator[list[Path]]:
+    """Make groups below one of our own, and yield four files of each."""
+    top = cgroups.at(f"/cgbench-many-{os.getpid()}")
+    places = [top.path(*name) for name in _FILES[top.version("memory")]]
+    folders = sorted({path.parent for path in places})
+    made: list[Path] = []
+    try:
+        for folder in folders:
+            folder.mkdir()
+            made.append(folder)
+            if (folder / "cgroup.subtree_control").exists():
+                (folder / "cgroup.subtree_control").write_text("+cpu +memory +pids")
+            for at in range(number):
+                (folder / f"{at}").mkdir()
+                made.append(folder / f"{at}")
+        files = [path.parent / f"{at}" / path.name for at in range(number) for path in places]
+        found = [path for path in files if path.exists()]
+        assert len(found) == _EACH * number, f"{len(found)} files of {number} groups"
+        yield found
+    finally:
+        for folder in reversed(made):
+            folder.rmdir()
+
+
+def sampled(folder: Path, number: int = SAMPLED, seconds: float = 20.0) -> list[Figure]:
+    """Sample many groups, ten times a second."""
+    may_open()
+    with groups(number) as files:
+        sampler = Sampler(
+            [Target(f"{at}", path) for at, path in enumerate(files)],
+            Sampling(fast_hz=10, slow_hz=10), folder / "spool", seconds + 60,
+        )  # fmt: skip
+        sampler.start()
+        time.sleep(seconds)
+        _readings, found = sampler.stop()
+    return [
+        at_most(f"{number} groups at 10 Hz, CPUs", 1.0, found.cpu_pct / 100, digits=3),
+        at_most("of their deadlines, missed", 0.2, found.missed_pct, " %"),
+    ]
+
+
 def measured(number: int, folder: Path) -> list[Figure]:
     """Start them, audit them, watch them; return the figures."""
     engine, tag = Engine(), image.tag(workload.directory())
     try:
         with running(engine, tag, number) as containers:
             print(f"{number} containers run", flush=True)
-            return [*audited(number), *watched(engine, containers, folder / "log")]
+            figures = [*audited(number), *watched(engine, containers, folder / "log")]
+        return [*figures, *sampled(folder)]
     finally:
         engine.close()
 
