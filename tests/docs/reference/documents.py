@@ -6,10 +6,12 @@ from pydantic import BaseModel
 
 from cgbench.records.audit import Audit
 from cgbench.records.baseline import Baseline
+from cgbench.records.cause import Explained
 from cgbench.records.comparison import Comparison
 from cgbench.records.run import RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.records.truth import TruthTable
+from cgbench.records.watch import Look
 from cgbench.spec.experiment import Experiment
 from tests.docs.reference import schemas
 
@@ -20,6 +22,8 @@ _DOCUMENTS: dict[str, type[BaseModel]] = {
     "the truth table": TruthTable,
     "a comparison": Comparison,
     "an audit": Audit,
+    "an explanation": Explained,
+    "a look": Look,
 }
 
 
