@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -34,6 +35,10 @@ def audit(
         str | None,
         typer.Option("--expect", metavar="LIMITS", help="Fail unless 'cpus<=1 memory<=512m'."),
     ] = None,
+    compose: Annotated[
+        Path | None,
+        typer.Option("--compose", metavar="FILE", help="Also compare with what it declares."),
+    ] = None,
     json_file: options.JsonFile = None,
     junit: options.Junit = None,
     markdown: options.Markdown = None,
@@ -48,12 +53,14 @@ def audit(
     from cgbench.commands import audit as auditing
     from cgbench.engine.engine import Engine
     from cgbench.judging import expectations
+    from cgbench.spec import compose_file
 
     expected = () if expect is None else expectations.parse(expect)
+    composed = {} if compose is None else compose_file.read(compose)
     wanted = auditing.Wanted(containers or (), label or (), project, stopped=all_)
     engine = Engine()
     try:
-        found = auditing.audit(wanted, engine, options.seconds(over))
+        found = auditing.audit(wanted, engine, options.seconds(over), composed=composed)
     finally:
         engine.close()
     bad, missed = found.findings, list(expectations.missed(expected, found))

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from cgbench.engine.engine import Engine, Listed
 from cgbench.errors import CgroupError, EngineError
@@ -37,7 +38,7 @@ from cgbench.spec.option import Settings
 from cgbench.spec.options import option
 from cgbench.units import NS_PER_S, NS_PER_US
 
-_PROJECT = "com.docker.compose.project"
+_PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 _MANAGERS = (
     (_PROJECT, "compose project {}"),
     ("com.docker.swarm.service.name", "swarm service {}"),
@@ -73,6 +74,7 @@ class _Read:
     listed: Listed
     settings: Settings = field(default_factory=dict)
     throttles: Throttles = field(default_factory=dict)
+    managed: Settings = field(default_factory=dict)
     group: ContainerGroup | None = None
     before: Mapping[str, int] = field(default_factory=dict)
     t_ns: int = 0
@@ -85,14 +87,17 @@ def audit(
     for_s: float = 0.0,
     place: Place | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    composed: Mapping[str, Settings] = MappingProxyType({}),
 ) -> Audit:
     """Read the limits of containers, twice if `for_s` seconds of use are wanted.
+
+    `composed` are limits that a compose file declares, by service.
 
     Raises EngineError on a name that no container has, or several have.
     """
     place, begin = place or Place(), time.monotonic()
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    found = audited(chosen(wanted, engine), engine, place, for_s, sleep)
+    found = audited(chosen(wanted, engine), engine, place, for_s, sleep, composed)
     order = list(Found)
     found.sort(key=lambda one: (one.unread is None, order.index(one.worst), one.name))
     return Audit(
@@ -109,6 +114,7 @@ def audited(
     place: Place,
     for_s: float = 0.0,
     sleep: Callable[[float], None] = time.sleep,
+    composed: Mapping[str, Settings] = MappingProxyType({}),
 ) -> list[Audited]:
     """Read the limits of containers that the daemon listed, in the same order."""
     mounted = cgroups.mount_points(place.proc)
@@ -116,6 +122,8 @@ def audited(
     if for_s > 0 and read:
         sleep(for_s)
     host = _Host.read(place)
+    for one in read:
+        one.managed = composed.get(one.listed.labels.get(_SERVICE, ""), {})
     return [_audited(one, host, place, over=for_s > 0) for one in read]
 
 
@@ -266,6 +274,7 @@ def _audited(one: _Read, host: _Host, place: Place, *, over: bool) -> Audited:
         felt=_felt(one, now, seconds),
         throttles=one.throttles,
         user=_user_limit(processes, place.proc),
+        managed=one.managed,
     )
     return Audited(**head, limits=limits(seen))
 

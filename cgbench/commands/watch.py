@@ -132,8 +132,8 @@ class Watch:
             self._look_at(one, above, marks)
         for path, texts in above.items():
             marks += self._of_group(path, texts)
-        found, self._found = self._found, []
-        marks += found
+        marks += self._found
+        self._found = []
         readings = [_reading(one) for one in self._seen.values()]
         readings += [
             Reading(id=one.container_id, name=one.name, state=one.state)

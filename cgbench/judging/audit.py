@@ -83,10 +83,11 @@ class UserLimit:
 class Seen:
     """What was read of one container.
 
-    `settings` are its declared limits by the registry's options, `files` those of each limit.
-    `felt` are counters of each limit. `user` is the lowest limit that the kernel heeds, None where
-    there is none. `cpus` are those of the host that are online, `memory` its
-    bytes. `weighs_io` says whether any block device heeds weights, None where that is not known.
+    `settings` are its declared limits by the registry's options, `managed` those that a compose
+    file declares, `files` those of each limit. `felt` are counters of each limit. `user` is the
+    lowest limit of a user that the kernel heeds, None where there is none. `cpus` are those of the
+    host that are online, `memory` its bytes. `weighs_io` says whether any block device heeds
+    weights, None where that is not known.
     """
 
     settings: Settings
@@ -98,6 +99,7 @@ class Seen:
     felt: Mapping[LimitName, Mapping[str, float | None]] = field(default_factory=dict)
     throttles: Throttles = field(default_factory=dict)
     user: UserLimit | None = None
+    managed: Settings = field(default_factory=dict)
 
 
 def throttled(file: str, throttles: Throttles) -> str:
@@ -153,11 +155,20 @@ def _limit(name: LimitName, seen: Seen) -> Limit:
     lost = seen.confines.lost(controller)
     if finding is Found.IN_FORCE and lost is not None:
         finding, reason = Found.NO_EFFECT, f"{reason}; {lost}"
+    managed = None if name == "device-throttle" else _declared(name, seen.managed)
+    if finding.good and managed is not None and not _same(name, managed, declared):
+        finding = Found.DIFFERS
+        reason = (
+            f"the compose file declares {_amount(name, managed)}, and docker inspect "
+            f"{'none' if declared is None else _amount(name, declared)}: compose puts that back "
+            "when it makes the container anew"
+        )
     if finding.good and (tighter := _tighter(name, declared, effective, bound, seen)) is not None:
         finding, reason = Found.TIGHTER_ABOVE, tighter
     return Limit(
         limit=name,
         declared=declared,
+        managed=managed,
         expected={one.path: one.expected[0] for one in files if one.expected},
         files={one.path: one.text for one in files},
         effective=effective,
@@ -166,6 +177,13 @@ def _limit(name: LimitName, seen: Seen) -> Limit:
         finding=finding,
         reason=reason,
     )
+
+
+def _same(name: LimitName, managed: Amount, declared: Amount | None) -> bool:
+    """Say whether two declarations are one: a set of CPUs has several spellings."""
+    if name == "cpuset":
+        return _cpus(str(managed)) == _cpus(str(declared or ""))
+    return managed == declared
 
 
 def _throttle(seen: Seen) -> str | None:

@@ -50,13 +50,14 @@ class Bound(Model):
 class Limit(Model):
     """One limit of one container.
 
-    `declared` is Docker's, None where it declares none. `expected` and `files` are texts by the
-    path of the interface file, None where a file is absent. `effective` is the tightest of the
-    container and all above. `felt` has None where the kernel counts nothing.
+    `declared` is Docker's, `managed` a compose file's, None where it declares none. `expected` and
+    `files` are texts by the path of the interface file, None where a file is absent. `effective`
+    is the tightest of the container and all above. `felt` has None where the kernel counts nothing.
     """
 
     limit: LimitName
     declared: Amount | None
+    managed: Amount | None = None
     expected: Mapping[Foreign, Foreign | None]
     files: Mapping[Foreign, Foreign | None]
     effective: Amount | None

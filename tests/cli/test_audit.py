@@ -54,7 +54,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Audited]:
     """Return the containers that an audit finds."""
     containers: list[Audited] = []
     monkeypatch.setattr(engine, "Engine", Daemon)
-    monkeypatch.setattr(audit, "audit", lambda *_arguments: Audit(
+    monkeypatch.setattr(audit, "audit", lambda *_arguments, **_named: Audit(
         hostname="h", at="2026-01-01", seconds=0.2, containers=tuple(containers)
     ))  # fmt: skip
     return containers

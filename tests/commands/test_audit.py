@@ -9,10 +9,11 @@ from typing import cast
 import pytest
 
 from cgbench.commands import audit
-from cgbench.commands.audit import Wanted
+from cgbench.commands.audit import Place, Wanted
 from cgbench.engine.engine import Engine
 from cgbench.errors import EngineError
 from cgbench.records.audit import Audit, Found, Limit
+from cgbench.spec.option import Settings
 from tests.made.containers import MIB, PID, Daemon, Host, identity
 
 
@@ -147,6 +148,18 @@ def test_names_identities_labels_and_projects_choose(host: Host) -> None:
     assert names(Wanted(labels=["tier=back"])) == ["db"]
     assert names(Wanted(project="shop")) == ["web"]
     assert names(Wanted()) == ["web", "db", "old"]
+
+
+def test_a_service_is_compared_with_its_compose_file(host: Host) -> None:
+    daemon = Daemon(shop_web_1={"PidsLimit": 50}, other={"PidsLimit": 50})
+    daemon.labels["shop_web_1"] = {"com.docker.compose.service": "web"}
+    for pid in (PID, PID + 1):
+        host.group(pid, pids_max="50")
+    place = Place(host.root / "proc", host.root)
+    composed: dict[str, Settings] = {"web": {"pids-limit": 100}}
+    found = audit.audit(Wanted(), cast(Engine, daemon), place=place, composed=composed)
+    assert [(one.name, limit.limit) for one, limit in found.findings] == [("shop_web_1", "pids")]
+    assert found.findings[0][1].managed == 100
 
 
 def test_the_manager_is_named(host: Host) -> None:

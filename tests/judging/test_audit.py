@@ -238,6 +238,25 @@ def test_tasks_that_joined_past_the_limit_are_told_and_no_finding() -> None:
     assert "5 are there, since `docker exec` joins past it" in one.reason
 
 
+@pytest.mark.parametrize(
+    ("managed", "finding"),
+    [
+        ({"pids-limit": 100}, Found.DIFFERS),
+        ({"pids-limit": 50}, Found.IN_FORCE),
+        ({}, Found.IN_FORCE),
+        ({"memory": 2**30}, Found.IN_FORCE),
+    ],
+)
+def test_what_a_compose_file_would_put_back_is_told(
+    managed: dict[str, int], finding: Found
+) -> None:
+    files: Any = {"pids": (file("pids.max", "50", "50"),)}
+    groups = (group(OWN, pids_max="50"), group(TOP))
+    one = only("pids", seen({"pids-limit": 50}, files, *groups, managed=managed))
+    assert one.finding is finding
+    assert ("the compose file declares 100 tasks" in one.reason) == (finding is Found.DIFFERS)
+
+
 READ, IO = "blkio.throttle.read_bps_device", "io.max"
 RATES = {
     "BlkioDeviceReadBps": {"8:0": 1048576, "7:0": 4096}, "BlkioDeviceWriteIOps": {"8:0": 100},
