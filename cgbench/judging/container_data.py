@@ -194,8 +194,9 @@ def _undisturbed(data: ContainerData, edges: Integers, settings: Settings) -> tu
 
 
 def _throttled(data: ContainerData, first: int, last: int) -> bool:
+    """Say whether it was throttled between two edges; the kernel counts that one sample later."""
     throttled = data.counters.get("throttled_periods")
-    return throttled is not None and bool(throttled[last] > throttled[first])
+    return throttled is not None and bool(throttled[last + 1] > throttled[first + 1])
 
 
 def busy_ns(data: ContainerData, t_ns: Integers) -> Floats:

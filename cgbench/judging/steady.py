@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -20,10 +22,15 @@ def steady(data: ContainerData, window: Window) -> dict[str, float | None]:
     used_ns = _difference(data.counters.get("usage_ns"), window)
     elapsed_ns = window.t_end_ns - window.t_begin_ns
     found["cpus_used"] = _ratio(used_ns, elapsed_ns)
-    periods = _difference(data.counters.get("periods"), window)
-    throttled = _difference(data.counters.get("throttled_periods"), window)
+    # The kernel counts a period when it ends, and whether the group was throttled in it
+    # (kernel/sched/fair.c, do_sched_cfs_period_timer): one sample after the window's end, which is
+    # the last one before that.
+    counted = replace(window, first=window.first + 1, last=window.last + 1)
+    counted = counted if window.whole_periods else window
+    periods = _difference(data.counters.get("periods"), counted)
+    throttled = _difference(data.counters.get("throttled_periods"), counted)
     found["throttled_periods_pct"] = _ratio(throttled, periods, 100)
-    found["skipped_periods_pct"] = _ratio(_skipped(data, window), periods, 100)
+    found["skipped_periods_pct"] = _ratio(_skipped(data, counted), periods, 100)
     if window.whole_periods and found["throttled_periods_pct"] is not None:
         found["stood_still_pct"] = _ratio(float(window.stood_ns), elapsed_ns, 100)
     throttled_ns = _difference(data.counters.get("throttled_ns"), window)

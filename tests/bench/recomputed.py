@@ -126,6 +126,15 @@ class Counter:
     def at(self, t_ns: Any) -> Any:
         return self.values[np.searchsorted(self.t_ns, t_ns)]
 
+    def after(self, t_ns: int) -> int:
+        """Return the time of the reading after the one at `t_ns`."""
+        return int(self.t_ns[np.searchsorted(self.t_ns, t_ns) + 1])
+
+    def steps_after(self, t_ns: int) -> bool:
+        """Say whether the next reading says more than the one at `t_ns`."""
+        at = int(np.searchsorted(self.t_ns, t_ns))
+        return at + 1 < len(self.values) and bool(self.values[at + 1] > self.values[at])
+
 
 @dataclass
 class Trial:
@@ -209,7 +218,9 @@ def window(trial: Trial, phase: dict[str, Any], role: str, settings: dict[str, A
     if periods is not None and throttled is not None:
         steps = periods.at(inside)
         edges = inside[:-1][np.diff(steps) > 0]
-        if len(edges) >= 2 and throttled.at(edges[-1]) > throttled.at(edges[0]):
+        if len(edges) >= 2 and throttled.at(throttled.after(int(edges[-1]))) > throttled.at(
+            throttled.after(int(edges[0]))
+        ):
             workers = trial.container(role)["workers"]
             return kept(t_ns, [int(one) for one in edges], workers, settings)
     if quota(settings) and inside[-1] - inside[0] < 2 * period_ns(settings):
@@ -277,12 +288,16 @@ def figures(trial: Trial, phase: dict[str, Any], role: str, settings: dict[str, 
     seconds = (end - begin) / 1e9
     used = grown(trial.counter(role, "usage_ns"), begin, end)
     yield "cpus_used", None if used is None else used / 1e9 / seconds
-    for name, part, whole in (
-        ("throttled_periods_pct", "throttled_periods", grown(trial.counter(role, "periods"),
-                                                             begin, end)),
-        ("throttled_time_pct", "throttled_ns", float(end - begin)),
-    ):  # fmt: skip
-        went = grown(trial.counter(role, part), begin, end)
+    # A period is counted by the sample after its last one.
+    periods = trial.counter(role, "periods")
+    late = (begin, end)
+    if periods is not None and periods.steps_after(begin) and periods.steps_after(end):
+        late = (periods.after(begin), periods.after(end))
+    for name, part, whole, ends in (
+        ("throttled_periods_pct", "throttled_periods", grown(periods, *late), late),
+        ("throttled_time_pct", "throttled_ns", float(end - begin), (begin, end)),
+    ):
+        went = grown(trial.counter(role, part), *ends)
         yield name, 100 * went / whole if went is not None and whole else None
     moved = grown(trial.counter(role, "io_bytes"), begin, end)
     yield "io_bytes_per_s", None if moved is None else moved / seconds

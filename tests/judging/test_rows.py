@@ -22,6 +22,7 @@ from cgbench.judging import container_data, rows, settling
 from cgbench.judging.container_data import ContainerData, Window
 from cgbench.judging.expectation import Load, Situation
 from cgbench.judging.run import load
+from cgbench.judging.steady import steady
 from cgbench.records.confines import Confines
 from cgbench.records.run import PHASE_COLUMNS, RunRecord
 from cgbench.records.run_directory import RunDirectory
@@ -29,6 +30,7 @@ from cgbench.records.samples import Column, ProbeLog, Samples, StatsPoint, Trial
 from cgbench.records.trial import Change, ContainerRecord, FileChange, Phase, Source, TrialRecord
 from cgbench.spec import experiment_file
 from cgbench.spec.metrics import METRICS
+from cgbench.units import NS_PER_MS
 from tests.made import records
 
 relaxed = settings(deadline=None)
@@ -286,6 +288,28 @@ def test_a_quarter_of_a_cpu_measures_as_a_quarter_of_a_cpu(quarter: RunDirectory
     assert measured["stall_p50_ms"] == measured["stall_p99_ms"] == measured["stall_max_ms"] == 75
     assert measured["work_per_cpu_s"] == 10_000
     assert measured["docker_stats_cpus"] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(("throttled", "pct"), [((1,), 0), ((2,), 100), ((), 0)])
+def test_a_period_is_throttled_by_what_the_kernel_counts_at_its_end(
+    throttled: tuple[int, ...], pct: float
+) -> None:
+    """Met beside a busy CPU: of a period of 1 s that was not throttled, and got too little, the
+    throttling of the period before was told, so that nothing excused it.
+    """
+    # Three periods of 100 samples each; the window is the second one.
+    counted = np.repeat([0.0, 1.0, 2.0], 100)
+    stopped = np.cumsum(np.isin(np.arange(300), [100 * one for one in throttled]))
+    t_ns = np.arange(300, dtype=np.int64) * NS_PER_MS
+    data = ContainerData(
+        record=records.trial().containers[0], t_ns=t_ns,
+        counters={"usage_ns": t_ns.astype(float), "periods": counted,
+                  "throttled_periods": stopped.astype(float), "throttled_ns": 0.0 * counted},
+        per_cpu={}, running_on=(), pressure_us=None, stalls=(), units=(t_ns, t_ns),
+        stats=(t_ns, t_ns.astype(np.float64)),
+    )  # fmt: skip
+    window = Window(99 * NS_PER_MS, 199 * NS_PER_MS, 99, 199, whole_periods=True)
+    assert steady(data, window)["throttled_periods_pct"] == pct
 
 
 def test_pressure_is_the_share_of_time_waited_between_the_slow_readings(
