@@ -365,6 +365,8 @@ def _felt(
             "memory_bytes": _float(now.get("memory_bytes")),
             "limit_hits": _float(now.get("limit_hits")),
             "oom_kills": _float(now.get("oom_kills")),
+            "refaults": _float(now.get("refaults")),
+            "major_faults": _float(now.get("major_faults")),
         },
         "memory-swap": {"swap_bytes": _float(now.get("swap_bytes"))},
         "pids": {

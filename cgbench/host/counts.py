@@ -22,9 +22,12 @@ _MORE: tuple[tuple[str, str, tuple[tuple[str, str | None], ...]], ...] = (
     ("memory_max", "memory", (("memory.max", None), ("memory.limit_in_bytes", None))),
     ("limit_hits", "memory", (("memory.events.local", "max"), ("memory.events", "max"))),
     ("out_of_memory", "memory", (("memory.events.local", "oom"),)),
+    ("memory_peak", "memory", (("memory.peak", None), ("memory.max_usage_in_bytes", None))),
+    ("major_faults", "memory", (("memory.stat", "pgmajfault"),)),
     ("tasks_max", "pids", (("pids.max", None),)),
     ("refused_forks", "pids", (("pids.events", "max"),)),
 )
+_REFAULTS = ("workingset_refault_file", "workingset_refault_anon")
 _V1_HITS = ("memory.failcnt", "memory.memsw.failcnt")
 
 
@@ -56,6 +59,15 @@ def counts(cgroup: Cgroup) -> dict[str, int]:
     hits = [one for file in _V1_HITS if (one := _number(cgroup, "memory", file, None)) is not None]
     if hits:
         values["limit_hits"] = sum(hits)
+        if not sum(hits) and values.get("memory_peak", 0) >= values.get("memory_max", _NO_LIMIT):
+            # Seen with Linux 6.18: v1's failcnt stays 0, however often the limit is reached.
+            del values["limit_hits"]
+    refaults = [
+        one for key in _REFAULTS
+        if (one := _number(cgroup, "memory", "memory.stat", key)) is not None
+    ]  # fmt: skip
+    if refaults:
+        values["refaults"] = sum(refaults)
     return values
 
 

@@ -403,27 +403,41 @@ def _throttled(traces: Traces) -> Iterator[Cause]:
 
 
 def _reclaimed(traces: Traces) -> Iterator[Cause]:
+    """Yield every level whose memory limit was reached; where the kernel does not count that, by
+    the most that was used, and by pages that had to come back.
+    """
     for at, group in enumerate(traces.groups):
-        whole = group.values.get("limit_hits", 0)
-        if not whole:
+        values = group.values
+        hits, back = values.get("limit_hits", 0), values.get("refaults", 0)
+        most = values.get("memory_max")
+        at_limit = most is not None and values.get("memory_peak", 0) >= most
+        if not hits and not (at_limit and back):
             continue
-        lately = _grown(traces, at, "limit_hits")
-        more = lately[0] if lately is not None else 0
-        held, most = group.values.get("memory_bytes"), group.values.get("memory_max")
+        name = "limit_hits" if hits else "refaults"
+        grown = _grown(traces, at, name)
+        lately = grown[0] if grown is not None else 0
+        when = f"over the last {traces.seconds:g} s" if lately else "so far"
+        number = lately or hits or back
+        whose = "a group above it" if at else "its own"
+        held = values.get("memory_bytes")
         size = (
             f" ({format_size(held)} of {format_size(most)} used)"
             if held is not None and most is not None
             else ""
         )
         said = (
-            f"{more} times over the last {traces.seconds:g} s" if more else f"{whole} times so far"
+            f"was reached {count(number, 'time')} {when}{size}: the kernel takes pages from it"
+            if hits
+            else f"has been reached{size}, and {count(number, 'page')} that the kernel took came "
+            f"back {when}"
         )
         yield Cause(
             what=What.RECLAIMED, limit="memory", level="ancestor" if at else "container",
-            path=group.path,
-            reason=f"the memory limit of {'a group above it' if at else 'its own'} was reached "
-            f"{said}{size}: the kernel takes pages from it",
-            evidence=(_counted(group, "limit_hits", "memory_bytes", "memory_max"),),
+            path=group.path, reason=f"the memory limit of {whose} {said}",
+            evidence=(
+                _counted(group, "limit_hits", "memory_bytes", "memory_peak", "memory_max",
+                         "refaults", "major_faults"),
+            ),
         )  # fmt: skip
 
 

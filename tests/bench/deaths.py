@@ -46,14 +46,13 @@ time.sleep(100)
 """
 _SPIN = "while True: pass"
 _READ = """
-import os
+with open('/tmp/file', 'wb') as file:
+    for _ in range(64):
+        file.write(bytes(1 << 20))
 while True:
-    for top, _, names in os.walk('/usr'):
-        for name in names:
-            try:
-                open(os.path.join(top, name), 'rb').read()
-            except OSError:
-                pass
+    with open('/tmp/file', 'rb') as file:
+        while file.read(65536):
+            pass
 """
 
 

@@ -115,14 +115,6 @@ _DIFFERS, _UNDECLARED, _TIGHTER = Found.DIFFERS, Found.UNDECLARED, Found.TIGHTER
 _V1_QUOTA, _V1_MEMORY = "cpu.cfs_quota_us", "memory.limit_in_bytes"
 
 
-def _weighed() -> Drill:
-    """Return a weight for I/O, which no device here heeds."""
-    names = ("blkio.weight", "blkio.bfq.weight", "io.weight", "io.bfq.weight")
-    there = cgroups.at("/docker").offers("io", *names) or cgroups.at("/").offers("io", *names)
-    finding, bound = (Found.NO_EFFECT, "container") if there else (Found.ABSENT, "none")
-    return Drill("a weight that nothing heeds", {"BlkioWeight": 300}, "io-weight", finding, bound)
-
-
 def _texts(version: int, name: str) -> str:
     """Return a text that is a limit, in the words of a cgroup version."""
     return {
@@ -134,6 +126,16 @@ def _texts(version: int, name: str) -> str:
         "memory-reservation": (str(20 * MIB), str(20 * MIB)),
         "pids-limit": ("33", "33"),
     }[name][version - 1]
+
+
+def _weighed(version: int) -> list[Drill]:
+    """Return a weight for I/O that was written past Docker, where this kernel keeps any."""
+    names = ("blkio.weight", "blkio.bfq.weight", "io.weight", "io.bfq.weight")
+    if not cgroups.at("/docker").offers("io", *names):
+        return []
+    text = "300" if version == 1 else "default 300"
+    return [Drill("blkio-weight undeclared", {}, "io-weight", _UNDECLARED, "container",
+                  written("blkio-weight", text))]  # fmt: skip
 
 
 def drills(version: int) -> list[Drill]:
@@ -168,7 +170,7 @@ def drills(version: int) -> list[Drill]:
         Drill("fewer tasks for its user", {
             "PidsLimit": 50, "Ulimits": [{"Name": "nproc", "Soft": 40, "Hard": 40}],
         }, "pids", _TIGHTER, "user"),
-        _weighed(),
+        *_weighed(version),
     ]  # fmt: skip
     little = (
         {_V1_QUOTA: "30000", _V1_MEMORY: str(32 * MIB), "pids.max": "20", "cpuset.cpus": "0"}

@@ -36,7 +36,8 @@ def test_a_container_is_read_from_inspect_to_what_it_feels(host: Host) -> None:
     assert limit(found, "cpus").felt["throttled_periods_pct"] == 25
     assert limit(found, "cpus").felt["cpus_used"] is None, "nothing was waited for"
     assert limit(found, "memory").felt == {
-        "memory_bytes": 1048576.0, "limit_hits": 3.0, "oom_kills": 1.0,
+        "memory_bytes": 1048576.0, "limit_hits": 3.0, "oom_kills": 1.0, "refaults": None,
+        "major_faults": None,
     }  # fmt: skip
     assert limit(found, "pids").felt["refused_forks"] == 7
     assert limit(found, "memory").files == {str(host.path(PID, "memory.max")): str(64 * MIB)}

@@ -47,6 +47,20 @@ def test_v1_counts_memory_and_swap_apart_and_asks_that_first(tmp_path: Path) -> 
     }  # fmt: skip
 
 
+def test_a_counter_that_stays_0_although_the_limit_was_reached_is_left_out(
+    tmp_path: Path,
+) -> None:
+    """Seen with Linux 6.18 on v1: nothing is counted, and 0 would be a lie."""
+    files = {"memory_failcnt": "0", "memory_memsw.failcnt": "0",
+             "memory_limit_in_bytes": "1048576"}  # fmt: skip
+    at = Cgroup({"memory": written(tmp_path / "a", memory_max_usage_in_bytes="1048576", **files)},
+                None)  # fmt: skip
+    assert "limit_hits" not in counts.counts(at)
+    below = Cgroup({"memory": written(tmp_path / "b", memory_max_usage_in_bytes="4096", **files)},
+                   None)  # fmt: skip
+    assert counts.counts(below)["limit_hits"] == 0
+
+
 def test_what_is_not_limited_is_left_out(tmp_path: Path) -> None:
     memory = written(tmp_path / "memory", memory_limit_in_bytes="9223372036854771712")
     assert "memory_max" not in counts.counts(Cgroup({"memory": memory}, None))

@@ -255,6 +255,16 @@ def test_a_memory_limit_that_is_reached_takes_pages() -> None:
     assert "30 times over the last 1 s (64 MiB of 64 MiB used)" in first(found).reason
 
 
+def test_where_the_kernel_does_not_count_that_pages_that_came_back_tell_it() -> None:
+    at_limit = {"memory_bytes": 2**26, "memory_peak": 2**26, "memory_max": 2**26}
+    found = running(counts(**at_limit, refaults=500), before=(counts(refaults=100),))
+    assert first(found).what is What.RECLAIMED
+    assert "has been reached (64 MiB of 64 MiB used), and 400 pages" in first(found).reason
+    assert running(counts(**at_limit, refaults=0)).causes == (), "a full page cache hurts nobody"
+    below = {**at_limit, "memory_peak": 2**20}
+    assert running(counts(**below, refaults=500)).causes == (), "they came back for another reason"
+
+
 def test_children_that_were_killed_are_told_of_one_that_goes_on() -> None:
     found = running(counts(oom_kills=1), kills=(kill(at=BEGIN + 5, out=PARENT),))
     assert (first(found).what, first(found).level) == (What.CHILD_KILLED, "ancestor")
