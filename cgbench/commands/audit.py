@@ -118,13 +118,14 @@ def audited(
 ) -> list[Audited]:
     """Read the limits of containers that the daemon listed, in the same order."""
     mounted = cgroups.mount_points(place.proc)
-    read = [_looked_at(one, engine, place, mounted) for one in listed]
+    read = [_looked_at(one, engine, place, mounted, over=for_s > 0) for one in listed]
     if for_s > 0 and read:
         sleep(for_s)
     host = _Host.read(place)
     for one in read:
         one.managed = composed.get(one.listed.labels.get(_SERVICE, ""), {})
-    return [_audited(one, host, place, over=for_s > 0) for one in read]
+    above: confines.Above = {}
+    return [_audited(one, host, place, above, over=for_s > 0) for one in read]
 
 
 def write(
@@ -212,8 +213,9 @@ def _weighs_io(place: Place) -> bool | None:
 
 
 def _looked_at(
-    listed: Listed, engine: Engine, place: Place, mounted: Mapping[str, tuple[str, str]]
-) -> _Read:
+    listed: Listed, engine: Engine, place: Place, mounted: Mapping[str, tuple[str, str]],
+    *, over: bool,
+) -> _Read:  # fmt: skip
     """Ask Docker what is declared, find the group, and read what was used until now."""
     found = _Read(listed)
     try:
@@ -236,13 +238,16 @@ def _looked_at(
                 "by its identity: the daemon is another host's"
             )
             return found
-        found.t_ns, found.before = time.monotonic_ns(), counts.counts(found.group.cgroup)
+        if over:
+            found.t_ns, found.before = time.monotonic_ns(), counts.counts(found.group.cgroup)
     except (CgroupError, EngineError) as error:
         found.unread = error.message
     return found
 
 
-def _audited(one: _Read, host: _Host, place: Place, *, over: bool) -> Audited:
+def _audited(
+    one: _Read, host: _Host, place: Place, above: confines.Above, *, over: bool
+) -> Audited:
     listed = one.listed
     head = {
         "id": listed.container_id, "name": listed.name, "image": listed.image,
@@ -254,7 +259,7 @@ def _audited(one: _Read, host: _Host, place: Place, *, over: bool) -> Audited:
     try:
         # Processes first: where none is left, the group went with them, and so do its files.
         processes = group.processes()
-        held = confines.read(group.cgroup, place.proc, place.root, processes=processes)
+        held = confines.read(group.cgroup, place.proc, place.root, processes=processes, above=above)
         held = held.model_copy(update={"astray": dict(group.astray)})
         files = {name: _files(name, group.cgroup, one.settings) for name in OPTION_OF}
         files["device-throttle"] = _throttle_files(group.cgroup, one.throttles)

@@ -47,7 +47,7 @@ _CHANGES = ("update", "start", "restart", "unpause")
 # What happened longer ago than this is no likely reason.
 _RECENT_S, _RELOADED_S = 3.0, 10.0
 # Docker tells of an update a moment after the kernel has it.
-_TOLD_S, _LOOK_EVERY_S = 0.5, 0.01
+_TOLD_S, _LOOK_EVERY_S = 0.15, 0.01
 _RETRY_S = 1.0
 # What Docker's answers, /proc and all else need.
 _SPARE_FILES = 256

@@ -18,6 +18,9 @@ FILES = (
     "pids.max",
 )  # fmt: skip
 _LONGEST = 4096
+
+Above = dict[Path, dict[str, str]]
+"""The texts of groups above, by their directories."""
 _SYS_CPU = "sys/devices/system/cpu"
 
 
@@ -29,18 +32,20 @@ def read(
     first: int | None = None,
     home: Mapping[str, str] | None = None,
     processes: Sequence[int] | None = None,
+    above: Above | None = None,
 ) -> Confines:
     """Return what confines the processes of a group; what cannot be read is left out.
 
     `home` says in which groups the `first` process and all that descend from it should be.
-    `processes` are those to look at, by default all that are in the group itself.
+    `processes` are those to look at, by default all that are in the group itself. `above` keeps
+    what was read of groups above, so that several containers are read at one moment.
     """
     every = cgroup.processes() if processes is None else processes
     found = (procfs.allowed_cpus(pid, proc) for pid in every)
     affinity = dict.fromkeys(text for text in found if text is not None)
     return Confines(
         affinity=tuple(affinity) if len(affinity) <= MOST_AFFINITIES else (),
-        groups=tuple(_groups(cgroup))[:MOST_GROUPS],
+        groups=tuple(_groups(cgroup, {} if above is None else above))[:MOST_GROUPS],
         isolated=_text(root / _SYS_CPU / "isolated"),
         offline=_text(root / _SYS_CPU / "offline"),
         astray={} if first is None or not home else _astray(first, home, proc),
@@ -58,20 +63,35 @@ def _astray(first: int, home: Mapping[str, str], proc: Path) -> dict[str, str]:
     return found
 
 
-def _groups(cgroup: Cgroup) -> Iterator[Group]:
+def _groups(cgroup: Cgroup, above: Above) -> Iterator[Group]:
     """Yield a group and those above it; on v1 each level has directories in many hierarchies."""
     levels: dict[int, tuple[str, dict[str, str]]] = {}
     for folder in cgroup.everywhere():
+        names = _names(cgroup, folder)
+        if not names:
+            continue
         line = list(cgroups.upwards(folder))
         for level, place in enumerate(line):
             path = f"/{place.relative_to(line[-1])}" if place != line[-1] else "/"
             _path, files = levels.setdefault(level, (path, {}))
-            for name in FILES:
-                if (text := _text(place / name)) is not None:
-                    files[name] = text
+            known = above.get(place)
+            if known is None:
+                texts = {name: _text(place / name) for name in names}
+                known = {name: text for name, text in texts.items() if text is not None}
+                if level:
+                    above[place] = known
+            files |= known
     for level in sorted(levels):
         path, files = levels[level]
         yield Group(path=path, files=files)
+
+
+def _names(cgroup: Cgroup, folder: Path) -> list[str]:
+    """Return the files that may be in a hierarchy: on v1 those of its controllers."""
+    if folder == cgroup.unified:
+        return list(FILES)
+    own = {name for name, place in cgroup.directories.items() if place == folder}
+    return [file for file in FILES if file.partition(".")[0] in own]
 
 
 def _text(path: Path) -> str | None:

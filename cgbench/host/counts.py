@@ -33,13 +33,14 @@ _V1_HITS = ("memory.failcnt", "memory.memsw.failcnt")
 
 def counters(cgroup: Cgroup) -> dict[str, int]:
     """Return the counters of the registry that can be read now, in SI units."""
+    return _counters(cgroup, _Files(cgroup))
+
+
+def _counters(cgroup: Cgroup, files: _Files) -> dict[str, int]:
     values = {}
     for counter in cgroup.counters():
-        content = cgroup.read(counter.controller, counter.file)
-        if content is None:
-            continue
-        reading = interface_files.parse(counter.file, content.encode()).get(counter.column)
-        if isinstance(reading, int):
+        reading = files.number(counter.controller, counter.file, counter.key)
+        if reading is not None:
             values[counter.name] = reading * counter.scale
     return values
 
@@ -49,26 +50,55 @@ def counts(cgroup: Cgroup) -> dict[str, int]:
 
     What is not limited or not counted is left out. Raises CgroupError where a file may not be read.
     """
-    values = counters(cgroup)
+    files = _Files(cgroup)
+    values = _counters(cgroup, files)
     for name, controller, places in _MORE:
         for file, key in places:
-            found = _number(cgroup, controller, file, key)
+            found = files.number(controller, file, key)
             if found is not None and not (name.endswith("_max") and found >= _NO_LIMIT):
                 values[name] = found
                 break
-    hits = [one for file in _V1_HITS if (one := _number(cgroup, "memory", file, None)) is not None]
-    if hits:
-        values["limit_hits"] = sum(hits)
-        if not sum(hits) and values.get("memory_peak", 0) >= values.get("memory_max", _NO_LIMIT):
+    hits = files.sum("memory", [(file, None) for file in _V1_HITS])
+    if hits is not None:
+        values["limit_hits"] = hits
+        if not hits and values.get("memory_peak", 0) >= values.get("memory_max", _NO_LIMIT):
             # Seen with Linux 6.18: v1's failcnt stays 0, however often the limit is reached.
             del values["limit_hits"]
-    refaults = [
-        one for key in _REFAULTS
-        if (one := _number(cgroup, "memory", "memory.stat", key)) is not None
-    ]  # fmt: skip
-    if refaults:
-        values["refaults"] = sum(refaults)
+    refaults = files.sum("memory", [("memory.stat", key) for key in _REFAULTS])
+    if refaults is not None:
+        values["refaults"] = refaults
     return values
+
+
+class _Files:
+    """The files of one group at one moment, each read and parsed once."""
+
+    def __init__(self, cgroup: Cgroup) -> None:
+        self._cgroup = cgroup
+        self._read: dict[tuple[str, str], dict[str, interface_files.Reading]] = {}
+
+    def number(self, controller: str, file: str, key: str | None) -> int | None:
+        """Return a number in a file, None where there is none."""
+        values = self._read.get((controller, file))
+        if values is None:
+            values = self._read[controller, file] = self._values(controller, file)
+        found = values.get(file if key is None else f"{file}:{key}")
+        return found if isinstance(found, int) else None
+
+    def sum(self, controller: str, places: list[tuple[str, str | None]]) -> int | None:
+        """Return the sum of those numbers that are there, None where none is."""
+        found = [self.number(controller, file, key) for file, key in places]
+        there = [one for one in found if one is not None]
+        return sum(there) if there else None
+
+    def _values(self, controller: str, file: str) -> dict[str, interface_files.Reading]:
+        try:
+            self._cgroup.path(controller, file)
+        except CgroupError:
+            # This kernel has no such controller.
+            return {}
+        text = self._cgroup.read(controller, file)
+        return {} if text is None else interface_files.parse(file, text.encode())
 
 
 def levels(cgroup: Cgroup) -> Iterator[tuple[str, Cgroup]]:
@@ -89,16 +119,3 @@ def levels(cgroup: Cgroup) -> Iterator[tuple[str, Cgroup]]:
         at = max((line for line in lines.values() if level < len(line)), key=len)
         path = f"/{at[level].relative_to(at[-1])}" if at[level] != at[-1] else "/"
         yield path, Cgroup(directories, unified)
-
-
-def _number(cgroup: Cgroup, controller: str, file: str, key: str | None) -> int | None:
-    try:
-        cgroup.path(controller, file)
-    except CgroupError:
-        return None
-    text = cgroup.read(controller, file)
-    if text is None:
-        return None
-    column = file if key is None else f"{file}:{key}"
-    found = interface_files.parse(file, text.encode()).get(column)
-    return found if isinstance(found, int) else None

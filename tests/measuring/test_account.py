@@ -12,7 +12,7 @@ from typing import cast
 
 import pytest
 
-from cgbench.host import cpu_time
+from cgbench.host import counts, cpu_time
 from cgbench.host.cpu_time import HostUse, Process
 from cgbench.measuring import account
 from cgbench.measuring.container import Running
@@ -50,7 +50,7 @@ CONTAINER = cast(Running, SimpleNamespace(spec=SimpleNamespace(role="worker"), c
 def used(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, int]]:
     """Return what the container's counter says, one reading after the other."""
     readings = [{"usage_ns": 1 * NS_PER_S}, {"usage_ns": 6 * NS_PER_S}]
-    monkeypatch.setattr(account, "counted", lambda _group: readings.pop(0))
+    monkeypatch.setattr(counts, "counters", lambda _group: readings.pop(0))
     hosts: Iterator[HostUse] = iter([BEFORE, AFTER])
     monkeypatch.setattr(cpu_time, "host_use", lambda: next(hosts))
     return readings
@@ -104,7 +104,7 @@ def test_there_is_no_account_where_a_cpu_came_or_went(
 def test_a_real_process_is_named_with_what_it_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(account, "counted", lambda _group: {"usage_ns": 0})
+    monkeypatch.setattr(counts, "counters", lambda _group: {"usage_ns": 0})
     # Whatever else runs on this host, and however long it takes.
     monkeypatch.setattr(account, "_NAMED", 10_000)
     monkeypatch.setattr(account, "_LEAST_CPUS", 0.0)
