@@ -10,13 +10,20 @@ from cgbench.foreign import printable
 from cgbench.records.audit import Audit, Audited, Found, Limit
 from cgbench.reporting.words import audit as words
 
+# Most names fit.
+_NAME = 14
+
 
 def show(audit: Audit) -> None:
     """Print a row for each limit that is declared or held, then each finding with its files."""
     console = Console(highlight=False, width=100)
     table = Table(box=None, pad_edge=False)
     for heading in ("container", "limit", "declared", "effective", "bound by", "felt", "finding"):
-        table.add_column(heading, no_wrap=heading != "container", overflow="fold")
+        folds = heading in ("container", "felt")
+        table.add_column(
+            heading, no_wrap=not folds, overflow="fold",
+            min_width=_NAME if heading == "container" else None,
+        )  # fmt: skip
     for container in audit.containers:
         if container.unread is not None:
             table.add_row(*map(_text, (container.name, "", "", "", "", "", "not read")))

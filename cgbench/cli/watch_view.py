@@ -19,6 +19,7 @@ from rich.text import Text
 
 from cgbench.cli.console import Console
 from cgbench.foreign import printable
+from cgbench.records.audit import NO_LIMIT
 from cgbench.records.watch import Look, Mark, Reading
 from cgbench.units import format_size
 
@@ -40,7 +41,7 @@ def line(mark: object) -> str:
     if mark.limit is not None:
         parts.append(mark.limit)
     if mark.before is not None or mark.after is not None:
-        parts.append(f"{mark.before} → {mark.after}")
+        parts.append(f"{_size(mark, mark.before)} → {_size(mark, mark.after)}")
     said = " ".join(parts)
     if mark.kind == "changed":
         said += f"; {mark.just_before or 'nothing is known of just before'}"
@@ -49,6 +50,13 @@ def line(mark: object) -> str:
     if mark.reason:
         said += f": {mark.reason}"
     return said if mark.path is None else f"{said} ({mark.path})"
+
+
+def _size(mark: Mark, text: str | None) -> str:
+    """Return what a file said, bytes as a size."""
+    if text is not None and text.isdecimal() and (mark.limit or "").startswith("memory"):
+        return "no limit" if int(text) >= NO_LIMIT else format_size(int(text))
+    return str(text)
 
 
 class LiveTable:

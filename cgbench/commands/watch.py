@@ -406,9 +406,10 @@ class Watch:
         if reloaded is not None and reloaded <= _RELOADED_S:
             return f"systemd read its units anew, {reloaded:.1f} s before"
         for event in reversed(self._recent):
-            if now - event.at <= _RECENT_S and event.action in ("update", "start", "die"):
+            if now - event.at <= _RECENT_S and event.action in ("update", "start"):
                 name = event.attributes.get("name", event.container_id[:12])
-                return f"docker {event.action} of {name}, {max(0.0, now - event.at):.1f} s before"
+                ago = f"{max(0.0, now - event.at):.1f} s before"
+                return f"nothing of its own, and docker {event.action} of {name} {ago}"
         return None
 
     def _own_event(self, container_id: str) -> str | None:

@@ -11,9 +11,7 @@ from collections.abc import Iterator
 from cgbench.errors import CgroupError
 from cgbench.host import cgroups, interface_files
 from cgbench.host.cgroups import Cgroup
-
-# An unlimited counter of v1 is the largest multiple of a page below 2^63.
-_NO_LIMIT = 2**62
+from cgbench.records.audit import NO_LIMIT
 
 # Each by what is read in its place where a kernel lacks it. v1 counts those of memory and swap
 # apart, and asks that one first. Of v2 the local ones are the group's own, and the others also
@@ -55,13 +53,13 @@ def counts(cgroup: Cgroup) -> dict[str, int]:
     for name, controller, places in _MORE:
         for file, key in places:
             found = files.number(controller, file, key)
-            if found is not None and not (name.endswith("_max") and found >= _NO_LIMIT):
+            if found is not None and not (name.endswith("_max") and found >= NO_LIMIT):
                 values[name] = found
                 break
     hits = files.sum("memory", [(file, None) for file in _V1_HITS])
     if hits is not None:
         values["limit_hits"] = hits
-        if not hits and values.get("memory_peak", 0) >= values.get("memory_max", _NO_LIMIT):
+        if not hits and values.get("memory_peak", 0) >= values.get("memory_max", NO_LIMIT):
             # Seen with Linux 6.18: v1's failcnt stays 0, however often the limit is reached.
             del values["limit_hits"]
     refaults = files.sum("memory", [("memory.stat", key) for key in _REFAULTS])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from cgbench.errors import UnitError
-from cgbench.records.audit import Amount, Bound, Found, Limit, LimitName
+from cgbench.records.audit import NO_LIMIT, Amount, Bound, Found, Limit, LimitName
 from cgbench.records.confines import Confines
 from cgbench.spec.conversions import DEFAULT_PERIOD_US, bandwidth
 from cgbench.spec.option import Settings, Value
@@ -39,8 +39,6 @@ Only `docker run` has them: `--device-read-bps` and the rest.
 Throttles = Mapping[str, Mapping[str, int]]
 """The rate of each device, as `7:0`, by field of HostConfig."""
 
-# An unlimited counter of v1 is the largest multiple of a page below 2^63.
-_NO_LIMIT = 2**62
 _UNLIMITED_TEXTS: Mapping[str, tuple[str, ...]] = {
     "cpu.cfs_quota_us": ("-1",), "memory.max": ("max",), "memory.swap.max": ("max",),
     "memory.low": ("0",), "pids.max": ("max",), "cpu.shares": ("1024",), "cpu.weight": ("100",),
@@ -158,9 +156,10 @@ def _limit(name: LimitName, seen: Seen) -> Limit:
     managed = None if name == "device-throttle" else _declared(name, seen.managed)
     if finding.good and managed is not None and not _same(name, managed, declared):
         finding = Found.DIFFERS
-        reason = (
-            f"the compose file declares {_amount(name, managed)}, and docker inspect "
-            f"{'none' if declared is None else _amount(name, declared)}: compose puts that back "
+        reason = f"the compose file declares {_amount(name, managed)}, and docker inspect " + (
+            "none: Docker did not take it, or it was lifted since"
+            if declared is None
+            else f"{_amount(name, declared)}: somebody changed it since, and compose puts it back "
             "when it makes the container anew"
         )
     if finding.good and (tighter := _tighter(name, declared, effective, bound, seen)) is not None:
@@ -271,7 +270,7 @@ def _limits(file: File, seen: Seen) -> bool:
     if file.name in _OF_DEVICES:
         return bool(text)
     if file.name.endswith("_in_bytes"):
-        return text.isdecimal() and int(text) < _NO_LIMIT
+        return text.isdecimal() and int(text) < NO_LIMIT
     return text not in _UNLIMITED_TEXTS.get(file.name, (text,))
 
 
@@ -314,7 +313,7 @@ def _levels(name: LimitName, seen: Seen) -> Iterator[tuple[float, Bound]]:
     """Yield every level's limit, the container's own first."""
     for at, group in enumerate(seen.confines.groups):
         allowed = group.allows(_METRIC[name])
-        if allowed is not None and allowed[1] < _NO_LIMIT:
+        if allowed is not None and allowed[1] < NO_LIMIT:
             yield allowed[1], Bound(kind="ancestor" if at else "container", path=group.path)
         elif name == "memory-swap" and (both := _memory_and_swap(group.files)) is not None:
             yield both, Bound(kind="ancestor" if at else "container", path=group.path)

@@ -270,9 +270,14 @@ class _End:
                 # What ended it may be what nobody remembers.
                 sure=self.log_reaches and self.events_reach and not self.anybodys,
             )  # fmt: skip
+        again = (
+            f"; its policy {past.policy} had started it again {count(past.restarts, 'time')}"
+            if past.restarts
+            else ""
+        )
         return Cause(
             what=What.EXIT, limit=None, level="none", at=at,
-            reason=f"it ended by itself with status {past.exit_code}; no limit ended it",
+            reason=f"it ended by itself with status {past.exit_code}; no limit ended it{again}",
             evidence=(self._status(), nobody),
         )  # fmt: skip
 
@@ -411,11 +416,11 @@ def _reclaimed(traces: Traces) -> Iterator[Cause]:
         hits, back = values.get("limit_hits", 0), values.get("refaults", 0)
         most = values.get("memory_max")
         at_limit = most is not None and values.get("memory_peak", 0) >= most
-        if not hits and not (at_limit and back):
-            continue
-        name = "limit_hits" if hits else "refaults"
-        grown = _grown(traces, at, name)
+        grown = _grown(traces, at, "limit_hits" if hits else "refaults")
         lately = grown[0] if grown is not None else 0
+        # A few came back after a kill, and mean nothing now.
+        if not hits and not (at_limit and lately):
+            continue
         when = f"over the last {traces.seconds:g} s" if lately else "so far"
         number = lately or hits or back
         whose = "a group above it" if at else "its own"

@@ -16,6 +16,9 @@ LimitName = Literal[
 ]  # fmt: skip
 """What is limited, by one name for all options and kernels that limit it."""
 
+NO_LIMIT = 2**62
+"""An unlimited counter of v1 is the largest multiple of a page below 2^63."""
+
 Amount = float | str
 """A limit in base units (CPUs, bytes, tasks), a weight, or a list of CPUs."""
 

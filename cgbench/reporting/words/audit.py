@@ -21,7 +21,8 @@ def amount(limit: Limit, value: Amount | None) -> str:
     if value is None:
         return "–"
     if isinstance(value, str):
-        return value
+        sized = limit.limit.startswith("memory") and value.isdecimal()
+        return format_size(int(value)) if sized else value
     if limit.limit.startswith("memory"):
         return format_size(value)
     return significant(value, 3) if limit.limit == "cpus" else f"{value:g}"
