@@ -20,13 +20,8 @@ Names = Annotated[
 
 def audit(
     containers: Names = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option("--label", metavar="KEY[=VALUE]", help="Only containers with it; repeatable."),
-    ] = None,
-    project: Annotated[
-        str | None, typer.Option("--project", metavar="NAME", help="Only those of compose's NAME.")
-    ] = None,
+    label: options.Labels = None,
+    project: options.Project = None,
     all_: Annotated[bool, typer.Option("--all", help="Also list those that do not run.")] = False,
     over: Annotated[
         str, typer.Option("--for", metavar="TIME", help="Also measure use for so long, as 10s.")
@@ -51,13 +46,14 @@ def audit(
     """
     from cgbench.cli import audit_table
     from cgbench.commands import audit as auditing
+    from cgbench.commands.chosen import Wanted
     from cgbench.engine.engine import Engine
     from cgbench.judging import expectations
     from cgbench.spec import compose_file
 
     expected = () if expect is None else expectations.parse(expect)
     composed = {} if compose is None else compose_file.read(compose)
-    wanted = auditing.Wanted(containers or (), label or (), project, stopped=all_)
+    wanted = Wanted(containers or (), label or (), project, stopped=all_)
     engine = Engine()
     try:
         found = auditing.audit(wanted, engine, options.seconds(over), composed=composed)

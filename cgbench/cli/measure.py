@@ -202,9 +202,8 @@ def verify(
 ) -> None:
     """Measure what every option of docker update really does: the truth table of this host.
 
-    Exit status 1 if a limit that Docker says it set is not in force, or one that it refused is,
-    else 2 if a part could not be measured, 3 if an option is inconclusive. What is known, or was
-    so before, does not count.
+    Exit status 1 if a limit that Docker says it set is not in force, or one that it refused is;
+    2 if a part could not be measured, 3 if an option is inconclusive. What is known does not count.
     """
     if quick and disturb_daemon:
         raise typer.BadParameter("--quick leaves out survival, which --disturb-daemon is part of")

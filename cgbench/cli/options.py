@@ -79,6 +79,13 @@ Quiet = Annotated[
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="File of the page.")
 ]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="KEY[=VALUE]", help="Only containers with it; repeatable."),
+]
+Project = Annotated[
+    str | None, typer.Option("--project", metavar="NAME", help="Only those of compose's NAME.")
+]
 Quick = Annotated[bool, typer.Option("--quick", help="Use shorter holds.")]
 
 

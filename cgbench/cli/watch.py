@@ -19,7 +19,7 @@ from cgbench.host.interrupts import Interrupted
 from cgbench.wording import count
 
 if TYPE_CHECKING:
-    from cgbench.commands.audit import Wanted
+    from cgbench.commands.chosen import Wanted
     from cgbench.records.watch import Look
 
 LEAST_EVERY_S = 0.1
@@ -30,13 +30,8 @@ def watch(
         list[str] | None,
         typer.Argument(metavar="[CONTAINER]...", help="Names or identities; without: all."),
     ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option("--label", metavar="KEY[=VALUE]", help="Only containers with it; repeatable."),
-    ] = None,
-    project: Annotated[
-        str | None, typer.Option("--project", metavar="NAME", help="Only those of compose's NAME.")
-    ] = None,
+    label: options.Labels = None,
+    project: options.Project = None,
     every: Annotated[
         str, typer.Option("--every", metavar="TIME", help="How often to look, as 1s or 250ms.")
     ] = "1s",
@@ -64,15 +59,13 @@ def watch(
     pauses, q ends. Elsewhere each change is a line. Nothing is started or changed.
     """
     from cgbench.cli import watch_view
-    from cgbench.commands.audit import Wanted
+    from cgbench.commands.chosen import Wanted
 
     if replay is not None:
         for mark in _kept(replay):
             say(watch_view.line(mark))
         return
-    every_s = options.seconds(every)
-    if every_s < LEAST_EVERY_S:
-        raise OptionError(f"--every {every}: too often", f"At least {LEAST_EVERY_S * 1000:.0f}ms.")
+    every_s = _pace(every)
     wanted = Wanted(containers or (), label or (), project)
     until = None if over is None else time.monotonic() + options.seconds(over)
     changed = False
@@ -87,10 +80,17 @@ def watch(
                 if show.ended or (fail_on_change and changed):
                     break
         except Interrupted:
-            # That is how a watch ends.
-            pass
+            pass  # That is how a watch ends.
     if fail_on_change and changed:
         exits.end(exits.FAILED)
+
+
+def _pace(every: str) -> float:
+    """Return how often to look, in s. Raises OptionError where that is too often."""
+    every_s = options.seconds(every)
+    if every_s < LEAST_EVERY_S:
+        raise OptionError(f"--every {every}: too often", f"At least {LEAST_EVERY_S * 1000:.0f}ms.")
+    return every_s
 
 
 def _kept(path: Path) -> Iterator[object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,23 +11,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
+from cgbench.commands.chosen import PROJECT, SERVICE, Wanted, chosen
 from cgbench.engine.engine import Engine, Listed
 from cgbench.errors import CgroupError, EngineError
-from cgbench.foreign import printable
 from cgbench.host import cgroups, confines, container_group, counts, description, procfs
 from cgbench.host.cgroups import Cgroup
 from cgbench.host.container_group import ContainerGroup
 from cgbench.judging.audit import (
     OPTION_OF,
-    THROTTLES,
     File,
     Seen,
-    Throttles,
     UserLimit,
     declared_by,
     limits,
-    throttled,
 )
+from cgbench.judging.throttles import THROTTLES, Throttles, throttled
 from cgbench.records import writing
 from cgbench.records.audit import Audit, Audited, Found, LimitName
 from cgbench.records.confines import cpu_list
@@ -38,25 +35,12 @@ from cgbench.spec.option import Settings
 from cgbench.spec.options import option
 from cgbench.units import NS_PER_S, NS_PER_US
 
-_PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 _MANAGERS = (
-    (_PROJECT, "compose project {}"),
+    (PROJECT, "compose project {}"),
     ("com.docker.swarm.service.name", "swarm service {}"),
     ("io.kubernetes.pod.name", "pod {}"),
     ("cgbench.run", "cgbench run {}"),
 )
-# At most so many names stand in an error.
-_NAMED = 5
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which containers: named ones, or all of a label or compose project; `stopped` ones, too."""
-
-    names: Sequence[str] = ()
-    labels: Sequence[str] = ()
-    project: str | None = None
-    stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,7 +107,7 @@ def audited(
         sleep(for_s)
     host = _Host.read(place)
     for one in read:
-        one.managed = composed.get(one.listed.labels.get(_SERVICE, ""), {})
+        one.managed = composed.get(one.listed.labels.get(SERVICE, ""), {})
     above: confines.Above = {}
     return [_audited(one, host, place, above, over=for_s > 0) for one in read]
 
@@ -145,39 +129,6 @@ def write(
         from cgbench.reporting.render import write_audit
 
         write_audit(found, missed, page)
-
-
-def chosen(wanted: Wanted, engine: Engine) -> list[Listed]:
-    """Return the containers that are wanted. Raises EngineError where a name fits none or many."""
-    every = engine.listed(stopped=wanted.stopped or bool(wanted.names))
-    if wanted.names:
-        named = [_named(name, every) for name in wanted.names]
-        return list({one.container_id: one for one in named}.values())
-    labels = dict(one.partition("=")[::2] for one in wanted.labels)
-    if wanted.project is not None:
-        labels[_PROJECT] = wanted.project
-    return [
-        one
-        for one in every
-        if all(
-            one.labels.get(key) == value if value else key in one.labels
-            for key, value in labels.items()
-        )
-    ]
-
-
-def _named(name: str, every: Sequence[Listed]) -> Listed:
-    exact = [one for one in every if name in (one.name, one.container_id)]
-    fitting = exact or [one for one in every if one.container_id.startswith(name)]
-    if len(fitting) == 1:
-        return fitting[0]
-    if fitting:
-        ids = ", ".join(one.container_id[:12] for one in fitting[:_NAMED])
-        raise EngineError(f"{printable(name)} fits {len(fitting)} containers: {ids}",
-                          "Write more of the identity.")  # fmt: skip
-    near = difflib.get_close_matches(name, [one.name for one in every], 1)
-    advice = f"Did you mean {printable(near[0])}?" if near else "List them: docker ps -a."
-    raise EngineError(f"no container called {printable(name)}", advice)
 
 
 @dataclass(frozen=True)

@@ -6,70 +6,38 @@ containers cost little. Nothing is changed.
 
 from __future__ import annotations
 
-import subprocess
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cgbench import programs
-from cgbench.commands import audit
-from cgbench.commands.audit import Place, Wanted
+from cgbench.commands import audit, watched
+from cgbench.commands.audit import Place
+from cgbench.commands.chosen import Wanted, chosen
+from cgbench.commands.happenings import Happenings
 from cgbench.commands.why import Sources, why
 from cgbench.engine.engine import Engine, Listed
 from cgbench.engine.event_feed import EventFeed
 from cgbench.errors import CgroupError, EngineError
-from cgbench.host import cgroups, confines, container_group, interface_files
+from cgbench.host import cgroups, confines, container_group
 from cgbench.host.watched_group import Texts, WatchedGroup, may_open
-from cgbench.judging.audit import OPTION_OF
-from cgbench.records.audit import Audited, Limit, LimitName
+from cgbench.records.audit import Limit, LimitName
 from cgbench.records.cause import DockerEvent
 from cgbench.records.watch import Look, Mark, MarkKind, Reading
-from cgbench.spec.counters import Counter
-from cgbench.spec.options import option
-from cgbench.units import NS_PER_S, NS_PER_US
 
 TIMEOUT_S = 5.0
 """How long one answer of the daemon may take here."""
-
-_COUNTERS = ("usage_ns", "periods", "throttled_periods", "memory_bytes", "oom_kills", "tasks")
-_REFUSED = Counter("refused_forks", "pids", "pids.events", "max", 1, "")
 
 # What is told when a counter of it grows.
 _TOLLS: tuple[tuple[str, MarkKind, str], ...] = (
     ("oom_kills", "killed", "killed"),
     ("refused_forks", "refused", "forks refused"),
 )
-_CHANGES = ("update", "start", "restart", "unpause")
-# What happened longer ago than this is no likely reason.
-_RECENT_S, _RELOADED_S = 3.0, 10.0
-# Docker tells of an update a moment after the kernel has it.
-_TOLD_S, _LOOK_EVERY_S = 0.15, 0.01
 _RETRY_S = 1.0
 # What Docker's answers, /proc and all else need.
 _SPARE_FILES = 256
-
-
-@dataclass
-class _Seen:
-    """One container that runs: its open files, what it may use, and the counters of two looks.
-
-    `limits` and `counters` are by the path of a file, `above` the directories of groups above.
-    """
-
-    listed: Listed
-    group: WatchedGroup
-    limits: dict[str, LimitName]
-    counters: dict[str, list[Counter]]
-    above: tuple[str, ...]
-    audited: Audited
-    values: dict[str, int] = field(default_factory=dict)
-    before: dict[str, int] = field(default_factory=dict)
-    t_ns: int = 0
-    t_before_ns: int = 0
 
 
 class Watch:
@@ -90,14 +58,12 @@ class Watch:
         self._place = place or Place()
         self._engine: Engine | None = None
         self._feed: EventFeed | None = None
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, watched.Seen] = {}
         self._other: dict[str, Listed] = {}
         self._groups: dict[str, WatchedGroup] = {}
-        self._recent: deque[DockerEvent] = deque(maxlen=1000)
-        self._unheeded: list[DockerEvent] = []
+        self._happened = Happenings(wall)
         self._found: list[Mark] = []
         self._away_since: float | None = None
-        self._back_at: float | None = None
         self._tried_at = 0.0
         self._may_open = 0
         self._mounted: Mapping[str, tuple[str, str]] = {}
@@ -109,7 +75,7 @@ class Watch:
             self._reach()
             # A name that is nobody's is told now, and waited for later.
             assert self._engine is not None
-            audit.chosen(self._wanted, self._engine)
+            chosen(self._wanted, self._engine)
         except BaseException:
             self.__exit__()
             raise
@@ -124,9 +90,8 @@ class Watch:
         """Return how every container is now, and what changed since the last look."""
         marks: list[Mark] = []
         self._heed_daemon(marks)
-        self._hear()
-        heeded, self._unheeded = self._unheeded, []
-        self._heed(heeded, marks)
+        self._happened.hear(self._feed)
+        self._heed(self._happened.fresh(), marks)
         above = {path: found for path, group in self._groups.items() if (found := group.look())}
         for one in list(self._seen.values()):
             self._look_at(one, above, marks)
@@ -134,7 +99,7 @@ class Watch:
             marks += self._of_group(path, texts)
         marks += self._found
         self._found = []
-        readings = [_reading(one) for one in self._seen.values()]
+        readings = [watched.reading(one) for one in self._seen.values()]
         readings += [
             Reading(id=one.container_id, name=one.name, state=one.state)
             for one in self._other.values()
@@ -147,7 +112,7 @@ class Watch:
         """Connect, and find the containers. Raises EngineError where no daemon answers."""
         self._engine = self._connect()
         # Before they are listed: what starts meanwhile is found twice, and not missed.
-        self._feed = self._engine.follow()
+        self._feed = self._engine.chronicle.follow()
         listed = self._chosen(self._engine)
         found = {one.container_id for one in listed}
         for gone in [one for one in self._seen if one not in found]:
@@ -159,7 +124,7 @@ class Watch:
     def _chosen(self, engine: Engine) -> list[Listed]:
         """Return the containers that are wanted and there."""
         if not self._wanted.names:
-            return audit.chosen(self._wanted, engine)
+            return chosen(self._wanted, engine)
         names = tuple(self._wanted.names)
         return [
             one
@@ -174,17 +139,17 @@ class Watch:
             self._engine.close()
         self._feed = self._engine = None
 
-    def _hear(self) -> None:
-        """Take in what the daemon tells."""
-        fresh = [] if self._feed is None else self._feed.take()
-        self._recent.extend(fresh)
-        self._unheeded.extend(fresh)
-
     def _heed_daemon(self, marks: list[Mark]) -> None:
         """Note that the daemon went away, or is back; what it started goes on meanwhile."""
         if self._feed is not None and self._feed.broken is not None:
-            marks.append(self._of_host("daemon gone", f"{self._feed.broken}; waiting for it"))
-            self._hear()
+            marks.append(
+                Mark(
+                    kind="daemon gone",
+                    at=self._now(),
+                    reason=f"{self._feed.broken}; waiting for it",
+                )
+            )
+            self._happened.hear(self._feed)
             self._away_since = self._wall()
             self._leave()
         if self._engine is not None or time.monotonic() - self._tried_at < _RETRY_S:
@@ -195,9 +160,9 @@ class Watch:
         except EngineError:
             self._leave()
         else:
-            self._back_at = self._wall()
-            away = self._back_at - (self._away_since or self._back_at)
-            marks.append(self._of_host("daemon back", f"it was away for {away:.0f} s"))
+            back_at = self._happened.daemon_is_back()
+            said = f"it was away for {back_at - (self._away_since or back_at):.0f} s"
+            marks.append(Mark(kind="daemon back", at=self._now(), reason=said))
 
     def _heed(self, events: list[DockerEvent], marks: list[Mark]) -> None:
         for event in events:
@@ -264,7 +229,7 @@ class Watch:
             if own is None:
                 return False
             cgroup = own.cgroup
-            limits, counters = _limit_files(cgroup), _counter_files(cgroup)
+            limits, counters = watched.limit_files(cgroup), watched.counter_files(cgroup)
             above = self._open_above(cgroup)
             group = self._opened({path: Path(path) for path in (*limits, *counters)})
             # Looked at before it is judged: what changes from here on is seen as a change.
@@ -272,8 +237,8 @@ class Watch:
             (audited,) = audit.audited([listed], engine, self._place)
         except (CgroupError, EngineError):
             return False
-        one = _Seen(listed, group, limits, counters, above, audited)
-        _count(one, time.monotonic_ns(), group.texts)
+        one = watched.Seen(listed, group, limits, counters, above, audited)
+        watched.count(one, time.monotonic_ns(), group.texts)
         self._seen[listed.container_id] = one
         del self._other[listed.container_id]
         self._found += [self._finding(one, limit) for limit in audited.limits
@@ -306,23 +271,23 @@ class Watch:
             self._may_open += one.group.kept_open
             one.group.close()
 
-    def _look_at(self, one: _Seen, above: Mapping[str, Texts], marks: list[Mark]) -> None:
+    def _look_at(self, one: watched.Seen, above: Mapping[str, Texts], marks: list[Mark]) -> None:
         found = one.group.look()
         if found is None:
             # Docker tells of its end, perhaps a little later.
             self._drop(one.listed.container_id)
             self._other[one.listed.container_id] = replace(one.listed, state="ended")
             return
-        _count(one, time.monotonic_ns(), {path: after for path, (_, after) in found.items()})
+        watched.count(one, time.monotonic_ns(), {path: after for path, (_, after) in found.items()})
         for name, kind, words in _TOLLS:
-            if more := _grown(one, name):
+            if more := watched.grown(one, name):
                 marks.append(self._explained(one.listed, kind, f"{more} {words}: "))
         changed = {path: texts for path, texts in found.items() if path in one.limits}
         if not changed and not any(path in above for path in one.above):
             return
         was = {limit.limit: limit for limit in one.audited.limits}
         # First, since Docker may have changed what it declares by the time it tells so.
-        told = self._just_before(one.listed.container_id if changed else "")
+        told = self._happened.just_before(self._feed, one.listed.container_id if changed else "")
         unjudged = self._judge(one)
         now = {limit.limit: limit for limit in one.audited.limits}
         for path, texts in changed.items():
@@ -331,7 +296,7 @@ class Watch:
         if not changed:
             marks += self._of_levels(one, was, now, told)
 
-    def _judge(self, one: _Seen) -> str | None:
+    def _judge(self, one: watched.Seen) -> str | None:
         """Judge the limits of a container anew; return why that is not possible, if so."""
         if self._engine is None:
             return "Docker does not answer, so nobody knows what is declared"
@@ -343,7 +308,7 @@ class Watch:
 
     # Marks
 
-    def _finding(self, one: _Seen, limit: Limit) -> Mark:
+    def _finding(self, one: watched.Seen, limit: Limit) -> Mark:
         """Return a mark for a limit that is not what it says when it is first looked at."""
         return Mark(
             kind="differs", at=self._now(), id=one.listed.container_id, name=one.listed.name,
@@ -352,18 +317,19 @@ class Watch:
         )  # fmt: skip
 
     def _of_file(
-        self, one: _Seen, path: str, texts: tuple[bytes | None, bytes], judged: Limit | None,
+        self, one: watched.Seen, path: str, texts: tuple[bytes | None, bytes], judged: Limit | None,
         told: str | None, unjudged: str | None,
     ) -> Mark:  # fmt: skip
         return Mark(
             kind="changed", at=self._now(), id=one.listed.container_id, name=one.listed.name,
-            limit=one.limits[path], path=path, before=_text(texts[0]), after=_text(texts[1]),
+            limit=one.limits[path], path=path, before=watched.text(texts[0]),
+            after=watched.text(texts[1]),
             just_before=told, finding=None if judged is None else judged.finding,
             reason=unjudged or ("" if judged is None else judged.reason),
         )  # fmt: skip
 
     def _of_levels(
-        self, one: _Seen, was: Mapping[LimitName, Limit], now: Mapping[LimitName, Limit],
+        self, one: watched.Seen, was: Mapping[LimitName, Limit], now: Mapping[LimitName, Limit],
         told: str | None,
     ) -> Iterator[Mark]:  # fmt: skip
         """Yield a mark for each limit that a change above made another one."""
@@ -373,16 +339,16 @@ class Watch:
                 yield Mark(
                     kind="changed", at=self._now(), id=one.listed.container_id,
                     name=one.listed.name, limit=name, path=limit.bound_by.path,
-                    before=_effective(before), after=_effective(limit), just_before=told,
-                    finding=limit.finding, reason=limit.reason,
+                    before=watched.effective(before), after=watched.effective(limit),
+                    just_before=told, finding=limit.finding, reason=limit.reason,
                 )  # fmt: skip
 
     def _of_group(self, path: str, texts: Texts) -> Iterator[Mark]:
         """Yield a mark for each file of a group above containers that has another text now."""
         for name, (before, after) in texts.items():
             yield Mark(
-                kind="changed", at=self._now(), path=f"{path}/{name}", before=_text(before),
-                after=_text(after), just_before=self._just_before(""),
+                kind="changed", at=self._now(), path=f"{path}/{name}", before=watched.text(before),
+                after=watched.text(after), just_before=self._happened.just_before(self._feed, ""),
                 reason="of a group above containers",
             )  # fmt: skip
 
@@ -391,130 +357,5 @@ class Watch:
             kind=kind, at=self._now(), id=listed.container_id, name=listed.name, reason=reason
         )
 
-    def _of_host(self, kind: MarkKind, reason: str) -> Mark:
-        return Mark(kind=kind, at=self._now(), reason=reason)
-
-    def _just_before(self, container_id: str) -> str | None:
-        """Return what is known to have happened right before now, the likeliest first."""
-        own = self._own_event(container_id)
-        if own is not None:
-            return own
-        now = self._wall()
-        if self._back_at is not None and now - self._back_at <= _RELOADED_S:
-            return "Docker's daemon was started anew"
-        reloaded = _reloaded_s()
-        if reloaded is not None and reloaded <= _RELOADED_S:
-            return f"systemd read its units anew, {reloaded:.1f} s before"
-        for event in reversed(self._recent):
-            if now - event.at <= _RECENT_S and event.action in ("update", "start"):
-                name = event.attributes.get("name", event.container_id[:12])
-                ago = f"{max(0.0, now - event.at):.1f} s before"
-                return f"nothing of its own, and docker {event.action} of {name} {ago}"
-        return None
-
-    def _own_event(self, container_id: str) -> str | None:
-        """Return what Docker did to a container just now, which it may tell a moment later."""
-        limit = time.monotonic() + (_TOLD_S if container_id and self._feed is not None else 0)
-        while True:
-            now = self._wall()
-            for event in reversed(self._recent):
-                near = now - event.at <= _RECENT_S and event.container_id == container_id
-                if near and event.action in _CHANGES:
-                    return f"docker {event.action}, {max(0.0, now - event.at):.1f} s before"
-            if time.monotonic() > limit:
-                return None
-            time.sleep(_LOOK_EVERY_S)
-            self._hear()
-
     def _now(self) -> str:
         return datetime.fromtimestamp(self._wall(), UTC).isoformat(timespec="milliseconds")
-
-
-def _limit_files(cgroup: cgroups.Cgroup) -> dict[str, LimitName]:
-    """Return the paths of the interface files of all limits."""
-    found: dict[str, LimitName] = {}
-    for name, flag in OPTION_OF.items():
-        with suppress(CgroupError):
-            for one in option(flag).kept_in(cgroup):
-                found.setdefault(str(cgroup.path(one.controller, one.file)), name)
-    return found
-
-
-def _counter_files(cgroup: cgroups.Cgroup) -> dict[str, list[Counter]]:
-    """Return the paths of the counters that are looked at; one file may have several."""
-    found: dict[str, list[Counter]] = {}
-    for one in (*cgroup.counters(), _REFUSED):
-        if one.name in (*_COUNTERS, _REFUSED.name):
-            with suppress(CgroupError):
-                found.setdefault(str(cgroup.path(one.controller, one.file)), []).append(one)
-    return found
-
-
-def _count(one: _Seen, t_ns: int, texts: Mapping[str, bytes]) -> None:
-    """Take in the counters of a look; those whose file did not change stay as they were."""
-    one.before, one.t_before_ns = dict(one.values), one.t_ns
-    one.t_ns = t_ns
-    for path, text in texts.items():
-        counters = one.counters.get(path)
-        if counters:
-            values = interface_files.parse(counters[0].file, text)
-            for counter in counters:
-                found = values.get(counter.column)
-                if isinstance(found, int):
-                    one.values[counter.name] = found * counter.scale
-
-
-def _reading(one: _Seen) -> Reading:
-    values, seconds = one.values, (one.t_ns - one.t_before_ns) / NS_PER_S
-    used, periods, stood = (
-        _grown(one, name) for name in ("usage_ns", "periods", "throttled_periods")
-    )
-    most = {limit.limit: limit.effective for limit in one.audited.limits}
-    return Reading(
-        id=one.listed.container_id,
-        name=one.listed.name,
-        state=one.listed.state,
-        cpus=None if used is None or seconds <= 0 else used / seconds / NS_PER_S,
-        cpus_limit=_number(most.get("cpus")),
-        throttled_pct=None if not periods or stood is None else 100 * stood / periods,
-        memory_bytes=values.get("memory_bytes"),
-        memory_limit=_number(most.get("memory")),
-        tasks=values.get("tasks"),
-        tasks_limit=_number(most.get("pids")),
-        kills=values.get("oom_kills"),
-        refused_forks=values.get("refused_forks"),
-    )
-
-
-def _grown(one: _Seen, name: str) -> int | None:
-    """Return how much a counter grew since the look before, None where that is not known."""
-    if not one.t_before_ns or name not in one.before or one.values[name] < one.before[name]:
-        return None
-    return one.values[name] - one.before[name]
-
-
-def _number(value: object) -> float | None:
-    return value if isinstance(value, float) else None
-
-
-def _text(content: bytes | None) -> str | None:
-    return None if content is None else content.decode(errors="replace").strip()
-
-
-def _effective(limit: Limit) -> str:
-    return "no limit" if limit.effective is None else f"{limit.effective}"
-
-
-def _reloaded_s() -> float | None:
-    """Return how long ago systemd read its units anew, None where it does not say."""
-    program = programs.find("systemctl")
-    if program is None:
-        return None
-    with suppress(OSError, ValueError, subprocess.SubprocessError):
-        shown = subprocess.run(
-            [program, "show", "--property=UnitsLoadFinishTimestampMonotonic", "--value"],
-            env=programs.environment(), capture_output=True, text=True, timeout=2, check=True,
-        )  # fmt: skip
-        at_ns = int(shown.stdout) * NS_PER_US
-        return (time.monotonic_ns() - at_ns) / NS_PER_S if at_ns else None
-    return None

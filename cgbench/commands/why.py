@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgbench.commands import audit
+from cgbench.commands.chosen import Wanted, chosen
 from cgbench.engine.engine import Engine
 from cgbench.errors import CgroupError, EngineError
 from cgbench.host import container_group, counts, kernel_log, procfs
@@ -86,10 +86,10 @@ def _explained(
         users = tuple(_users(group.processes(), sources.proc))
     except CgroupError:
         # It ended while it was read: then its end is what is to be explained.
-        again = engine.past(past.id)
+        again = engine.chronicle.past(past.id)
         if again is None or again.pid > 0:
             raise
-        past, events = again, engine.happened(past.id, past.started or 0.0, time.time())
+        past, events = again, engine.chronicle.happened(past.id, past.started or 0.0, time.time())
     traces = Traces(
         past=past, kills=kills, log_since=since, events=events, groups=groups,
         before=before, seconds=round(time.monotonic() - begin, 1), users=users,
@@ -102,10 +102,10 @@ def _remembered(
 ) -> tuple[Past, tuple[DockerEvent, ...] | None]:
     """Return what Docker knows of a container that is there, or of one that was removed."""
     try:
-        (listed,) = audit.chosen(audit.Wanted([name], stopped=True), engine)
-        past = engine.past(listed.container_id)
+        (listed,) = chosen(Wanted([name], stopped=True), engine)
+        past = engine.chronicle.past(listed.container_id)
     except EngineError as unknown:
-        events = engine.happened(name, 0.0, now)
+        events = engine.chronicle.happened(name, 0.0, now)
         if not events:
             raise
         last = events[-1]
@@ -114,7 +114,7 @@ def _remembered(
         return _gone(last), events
     if past is None:
         raise EngineError(f"{listed.name} was removed while it was read")
-    return past, engine.happened(past.id, 0.0, now)
+    return past, engine.chronicle.happened(past.id, 0.0, now)
 
 
 def _gone(last: DockerEvent) -> Past:

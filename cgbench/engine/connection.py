@@ -129,6 +129,15 @@ class Connection:
             raise EngineError(f"Docker refused: {message(response)}")
         return self.json(response)
 
+    def inspected(self, container_id: str) -> Any:
+        """Return what `docker inspect` says of a container, None if it was removed."""
+        try:
+            return self.api.inspect_container(container_id)
+        except docker.errors.NotFound:
+            return None
+        except CLIENT_ERRORS as error:
+            raise self.failure(error) from error
+
     def ask(
         self, path: str, body: Mapping[str, object] | None, limit_s: float = TIMEOUT_S
     ) -> tuple[requests.Response, Answer]:

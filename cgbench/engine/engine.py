@@ -2,43 +2,34 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 from urllib.parse import quote
 
 import docker
 import docker.errors
-from pydantic import ValidationError
 
 from cgbench.engine import endpoint
+from cgbench.engine.chronicle import Chronicle
 from cgbench.engine.connection import CLIENT_ERRORS, TIMEOUT_S, Answer, Connection
 from cgbench.engine.container_spec import LABEL, OWNER, ContainerSpec
 from cgbench.engine.daemon import Daemon
-from cgbench.engine.event_feed import EventFeed
 from cgbench.engine.images import Images
 from cgbench.engine.streams import EventStream, Stats, StatsStream, stats
 from cgbench.errors import DockerUnavailable, EngineError, ImageError, UpdateRejected
-from cgbench.records.cause import DockerEvent, Past
-from cgbench.records.files import first_complaint
-from cgbench.spec.model import Model
 from cgbench.spec.option import Settings
 from cgbench.spec.options import update_body
-from cgbench.units import NS_PER_S
 
 Command = Literal["start", "stop", "pause", "unpause", "restart"]
 """What a container can be told to do."""
 
 UPDATE_TIMEOUT_S = 30.0
 """How long the daemon may take over an update: what comes later than this comes never."""
-
-M = TypeVar("M", bound=Model)
 
 SLOW_START_S = 600.0
 """How long the daemon may take to start a container with hardly any CPU time.
@@ -47,8 +38,6 @@ What runs in it first is runc, by the same quota: of 1 %, on an emulated CPU, th
 """
 
 _REMOVE_TIMEOUT_S = 30
-# The events that say how a container lives and ends.
-_LIVES = ("start", "die", "kill", "oom", "stop", "restart", "destroy", "update", "pause", "unpause")
 # A name that no container has.
 _NOBODY = "cgbench-nobody"
 
@@ -123,6 +112,7 @@ class Engine:
         self._connection = Connection(self.endpoint, timeout_s)
         self._api = self._connection.api
         self.images = Images(self._connection)
+        self.chronicle = Chronicle(self._connection)
         try:
             version: Mapping[str, Any] = self._call(self._api.version, api_version=False)
             self._connection.part(version, "ApiVersion")
@@ -239,12 +229,7 @@ class Engine:
 
     def _inspected(self, container_id: str) -> Any:
         """Return what `docker inspect` says, None if the container was removed."""
-        try:
-            return self._api.inspect_container(container_id)
-        except docker.errors.NotFound:
-            return None
-        except CLIENT_ERRORS as error:
-            raise self._connection.failure(error) from error
+        return self._connection.inspected(container_id)
 
     def life(self, container_id: str) -> Life | None:
         """Return in which of its lives a container is, None if it was removed."""
@@ -341,56 +326,6 @@ class Engine:
         config = self._connection.part(found, "HostConfig")
         return Inspected(pid if isinstance(pid, int) else 0, config)
 
-    def past(self, container_id: str) -> Past | None:
-        """Return what Docker knows of a container's last life, None if it was removed."""
-        found = self._inspected(container_id)
-        if found is None:
-            return None
-        part = functools.partial(self._connection.part, found)
-        restart = part("HostConfig", "RestartPolicy")
-        return _understood(
-            Past,
-            id=part("Id"),
-            name=str(part("Name")).lstrip("/"),
-            status=part("State", "Status"),
-            exit_code=part("State", "ExitCode"),
-            oom_killed=part("State", "OOMKilled"),
-            error=part("State", "Error"),
-            started=_seconds(part("State", "StartedAt")),
-            finished=_seconds(part("State", "FinishedAt")),
-            restarts=part("RestartCount"),
-            policy=(restart.get("Name") if isinstance(restart, Mapping) else None) or "no",
-            command=(part("Path"), *(part("Args") or ())),
-            parent=part("HostConfig", "CgroupParent") or "",
-            pid=part("State", "Pid"),
-        )
-
-    def happened(self, container: str, since: float, until: float) -> tuple[DockerEvent, ...]:
-        """Return what the daemon remembers of a container, by name or identity, the oldest first.
-
-        It keeps some 256 events of all containers and images, and forgets them when it ends.
-        Times are seconds of UNIX time.
-        """
-        filters = {"container": container, "event": list(_LIVES)}
-        asked = {"since": f"{since:.3f}", "until": f"{until:.3f}", "filters": filters}
-        messages = self._connection.within(
-            self._connection.timeout_s, lambda: list(self._api.events(decode=True, **asked))
-        )
-        return tuple(self._event(one) for one in messages)
-
-    def _event(self, message: object) -> DockerEvent:
-        action, t_ns, container_id, attributes = (
-            self._connection.part(message, *keys)
-            for keys in (("Action",), ("timeNano",), ("Actor", "ID"), ("Actor", "Attributes"))
-        )
-        return _understood(
-            DockerEvent,
-            at=t_ns / NS_PER_S if isinstance(t_ns, int) else None,
-            container_id=container_id,
-            action=action,
-            attributes=attributes or {},
-        )
-
     def named_alike(self) -> list[NamedAlike]:
         """Return all containers with a name that cgbench could have given, or with its label."""
         found = self._call(self._api.containers, all=True)
@@ -443,31 +378,5 @@ class Engine:
         )
         return EventStream(stream, stream.close, CLIENT_ERRORS)
 
-    def follow(self) -> EventFeed:
-        """Start following what happens to all containers."""
-        filters = {"type": "container", "event": list(_LIVES)}
-        stream = self._connection.within(
-            self._connection.timeout_s, lambda: self._api.events(decode=True, filters=filters)
-        )
-        return EventFeed(stream, stream.close, self._event, CLIENT_ERRORS)
-
     def _call(self, method: Callable[..., Any], *arguments: object, **named: object) -> Any:
         return self._connection.call(method, *arguments, **named)
-
-
-def _understood(kind: type[M], **facts: object) -> M:
-    """Return a record of what the daemon says. Raises EngineError where it is of another kind."""
-    try:
-        return kind.model_validate(facts)
-    except ValidationError as error:
-        raise EngineError(f"Docker's answer is odd: {first_complaint(error)}") from None
-
-
-def _seconds(text: object) -> float | None:
-    """Return a time of Docker's as seconds of UNIX time, None where it says that there is none."""
-    try:
-        at = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    # Go's zero time is in the year 1; without a zone it is no time of Docker's.
-    return None if at.year < 1970 or at.tzinfo is None else at.timestamp()

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from cgbench.errors import UnitError
+from cgbench.judging import throttles
+from cgbench.judging.throttles import Throttles
 from cgbench.records.audit import NO_LIMIT, Amount, Bound, Found, Limit, LimitName
 from cgbench.records.confines import Confines
 from cgbench.spec.conversions import DEFAULT_PERIOD_US, bandwidth
@@ -25,20 +27,6 @@ OPTION_OF: Mapping[LimitName, str] = {
 }  # fmt: skip
 """The option of the registry whose interface files keep each limit that an update can change."""
 
-THROTTLES: Mapping[str, tuple[str, str]] = {
-    "BlkioDeviceReadBps": ("blkio.throttle.read_bps_device", "rbps"),
-    "BlkioDeviceWriteBps": ("blkio.throttle.write_bps_device", "wbps"),
-    "BlkioDeviceReadIOps": ("blkio.throttle.read_iops_device", "riops"),
-    "BlkioDeviceWriteIOps": ("blkio.throttle.write_iops_device", "wiops"),
-}
-"""Limits of single devices by their field of HostConfig: the file of v1, and the key in `io.max`.
-
-Only `docker run` has them: `--device-read-bps` and the rest.
-"""
-
-Throttles = Mapping[str, Mapping[str, int]]
-"""The rate of each device, as `7:0`, by field of HostConfig."""
-
 _UNLIMITED_TEXTS: Mapping[str, tuple[str, ...]] = {
     "cpu.cfs_quota_us": ("-1",), "memory.max": ("max",), "memory.swap.max": ("max",),
     "memory.low": ("0",), "pids.max": ("max",), "cpu.shares": ("1024",), "cpu.weight": ("100",),
@@ -51,7 +39,7 @@ _METRIC: Mapping[str, str] = {
     "pids": "tasks_max",
 }  # fmt: skip
 _SYSTEMD_STEP_US = 10_000
-_OF_DEVICES = ("io.max", *(file for file, _key in THROTTLES.values()))
+_OF_DEVICES = ("io.max", *(file for file, _key in throttles.THROTTLES.values()))
 
 
 @dataclass(frozen=True)
@@ -100,21 +88,6 @@ class Seen:
     managed: Settings = field(default_factory=dict)
 
 
-def throttled(file: str, throttles: Throttles) -> str:
-    """Return the text of a file that throttles devices: a line for each of them, in order."""
-    devices = sorted({device for rates in throttles.values() for device in rates})
-    if file != "io.max":
-        field = next(field for field, (v1, _key) in THROTTLES.items() if v1 == file)
-        rates = throttles.get(field, {})
-        return "\n".join(f"{device} {rates[device]}" for device in devices if device in rates)
-    lines = []
-    for device in devices:
-        words = [f"{key}={throttles.get(field, {}).get(device, 'max')}"
-                 for field, (_v1, key) in THROTTLES.items()]  # fmt: skip
-        lines.append(" ".join([device, *words]))
-    return "\n".join(lines)
-
-
 def declared_by(config: Mapping[str, object]) -> dict[str, Value]:
     """Return the limits in what `docker inspect` calls HostConfig, as options of the registry."""
     found: dict[str, Value] = {}
@@ -145,7 +118,11 @@ def limits(seen: Seen) -> tuple[Limit, ...]:
 
 
 def _limit(name: LimitName, seen: Seen) -> Limit:
-    declared = _throttle(seen) if name == "device-throttle" else _declared(name, seen.settings)
+    declared = (
+        throttles.declared(seen.throttles)
+        if name == "device-throttle"
+        else _declared(name, seen.settings)
+    )
     files = seen.files.get(name, ())
     effective, bound = _effective(name, seen)
     finding, reason = _own(name, declared, files, seen)
@@ -183,16 +160,6 @@ def _same(name: LimitName, managed: Amount, declared: Amount | None) -> bool:
     if name == "cpuset":
         return _cpus(str(managed)) == _cpus(str(declared or ""))
     return managed == declared
-
-
-def _throttle(seen: Seen) -> str | None:
-    """Return what is declared of single devices, in the words of v2."""
-    said = [
-        f"{device} {THROTTLES[field][1]}={rate}"
-        for field, rates in seen.throttles.items()
-        for device, rate in sorted(rates.items())
-    ]
-    return ", ".join(said) or None
 
 
 def _declared(name: LimitName, settings: Settings) -> Amount | None:

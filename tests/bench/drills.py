@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cgbench.commands import audit
+from cgbench.commands.chosen import Wanted
 from cgbench.engine import image
 from cgbench.engine.container_spec import ContainerSpec
 from cgbench.engine.engine import Engine
@@ -249,7 +250,7 @@ def honest(engine: Engine, tag: str, times: int) -> tuple[int, list[str]]:
                 names.append(
                     stack.enter_context(running(engine, tag, 1000 * (number + 1) + at, drill))
                 )
-        found = audit.audit(audit.Wanted(names), engine)
+        found = audit.audit(Wanted(names), engine)
         bad = [f"{one.name}: {limit.limit} {limit.reason}" for one, limit in found.findings]
         bad += [f"{one.name}: {one.unread}" for one in found.containers if one.unread]
         print(f"{len(names)} honest containers audited in {found.seconds:.2f} s", flush=True)
@@ -263,7 +264,7 @@ def measured(times: int) -> list[Figure]:
         every, bad = drills(cgroups.at("/").version("memory")), []
         for number, drill in enumerate(every):
             with running(engine, tag, number, drill) as name:
-                (found,) = audit.audit(audit.Wanted([name]), engine).containers
+                (found,) = audit.audit(Wanted([name]), engine).containers
             why = found.unread or wrong(drill, found)
             said = "ok " if why is None else "BAD"
             print(f"{said} {drill.name}: {drill.finding.value}{'' if why is None else f': {why}'}",

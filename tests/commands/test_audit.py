@@ -9,7 +9,8 @@ from typing import cast
 import pytest
 
 from cgbench.commands import audit
-from cgbench.commands.audit import Place, Wanted
+from cgbench.commands.audit import Place
+from cgbench.commands.chosen import Wanted, chosen
 from cgbench.engine.engine import Engine
 from cgbench.errors import EngineError
 from cgbench.records.audit import Audit, Found, Limit
@@ -141,7 +142,7 @@ def test_names_identities_labels_and_projects_choose(host: Host) -> None:
     engine = cast(Engine, daemon)
 
     def names(wanted: Wanted) -> list[str]:
-        return [one.name for one in audit.chosen(wanted, engine)]
+        return [one.name for one in chosen(wanted, engine)]
 
     assert names(Wanted(["db", "0a0a"])) == ["db", "web"]
     assert names(Wanted(["web", "web"])) == ["web"]
@@ -181,6 +182,6 @@ def test_the_manager_is_named(host: Host) -> None:
 )
 def test_a_name_that_fits_none_or_many_is_refused(name: str, message: str, advice: str) -> None:
     with pytest.raises(EngineError) as error:
-        audit.chosen(Wanted([name]), cast(Engine, Daemon(web={}, db={})))
+        chosen(Wanted([name]), cast(Engine, Daemon(web={}, db={})))
     assert message in error.value.message
     assert advice in (error.value.advice or "")

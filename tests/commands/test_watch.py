@@ -9,11 +9,14 @@ from typing import cast
 
 import pytest
 
+from cgbench.commands import happenings
 from cgbench.commands import watch as watching
-from cgbench.commands.audit import Place, Wanted
+from cgbench.commands.audit import Place
+from cgbench.commands.chosen import Wanted
 from cgbench.commands.watch import Watch
 from cgbench.engine.engine import Engine
 from cgbench.errors import EngineError
+from cgbench.host import systemd
 from cgbench.records.audit import Found
 from tests.made.containers import MIB, PID, Daemon, Host
 
@@ -21,9 +24,9 @@ from tests.made.containers import MIB, PID, Daemon, Host
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     """Return a host without systemd, on which nobody waits for what Docker tells."""
-    monkeypatch.setattr(watching, "_TOLD_S", 0.0)
+    monkeypatch.setattr(happenings, "_TOLD_S", 0.0)
     monkeypatch.setattr(watching, "_RETRY_S", 0.0)
-    monkeypatch.setattr(watching, "_reloaded_s", lambda: None)
+    monkeypatch.setattr(systemd, "reloaded_s", lambda: None)
     monkeypatch.setattr(watching, "why", lambda *_: pytest.fail("not asked for"))
     return Host(tmp_path)
 

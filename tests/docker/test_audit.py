@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cgbench.commands import audit
+from cgbench.commands.chosen import Wanted
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.host import cgroups
@@ -31,7 +32,7 @@ def tag() -> str:
 def test_what_was_done_is_found_where_it_was_done(engine: Engine, tag: str, name: str) -> None:
     drill = EVERY[name]
     with drills.running(engine, tag, SOME.index(name), drill) as container:
-        (found,) = audit.audit(audit.Wanted([container]), engine).containers
+        (found,) = audit.audit(Wanted([container]), engine).containers
     assert found.unread is None
     assert drills.wrong(drill, found) is None
 
@@ -40,6 +41,6 @@ def test_what_was_done_is_found_where_it_was_done(engine: Engine, tag: str, name
 def test_an_honest_container_has_no_finding(engine: Engine, tag: str, name: str) -> None:
     drill = Drill(name, drills.HONEST[name], "cpus", Found.IN_FORCE, "container")
     with drills.running(engine, tag, 90, drill) as container:
-        found = audit.audit(audit.Wanted([container]), engine, for_s=0.2)
+        found = audit.audit(Wanted([container]), engine, for_s=0.2)
     assert [limit.reason for _, limit in found.findings] == []
     assert found.containers[0].unread is None

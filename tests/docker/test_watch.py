@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cgbench.commands.audit import Wanted
+from cgbench.commands.chosen import Wanted
 from cgbench.commands.watch import Watch
 from cgbench.engine import image
 from cgbench.engine.engine import Engine

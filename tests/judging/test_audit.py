@@ -11,12 +11,11 @@ import pytest
 from cgbench.judging.audit import (
     File,
     Seen,
-    Throttles,
     UserLimit,
     declared_by,
     limits,
-    throttled,
 )
+from cgbench.judging.throttles import Throttles, throttled
 from cgbench.records.audit import Found, Limit, LimitName
 from cgbench.records.confines import Confines, Group
 from cgbench.spec.option import Settings

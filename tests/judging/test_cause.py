@@ -256,7 +256,7 @@ def test_a_memory_limit_that_is_reached_takes_pages() -> None:
 
 
 def test_where_the_kernel_does_not_count_that_pages_that_came_back_tell_it() -> None:
-    at_limit = {"memory_bytes": 2**26, "memory_peak": 2**26, "memory_max": 2**26}
+    at_limit: dict[str, Any] = {"memory_bytes": 2**26, "memory_peak": 2**26, "memory_max": 2**26}
     found = running(counts(**at_limit, refaults=500), before=(counts(refaults=100),))
     assert first(found).what is What.RECLAIMED
     assert "has been reached (64 MiB of 64 MiB used), and 400 pages" in first(found).reason

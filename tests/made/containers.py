@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from cgbench.commands import audit
-from cgbench.commands.audit import Place, Wanted
+from cgbench.commands.audit import Place
+from cgbench.commands.chosen import Wanted
 from cgbench.engine.engine import Engine, Inspected, Listed
 from cgbench.engine.event_feed import EventFeed
 from cgbench.errors import DockerUnavailable
@@ -39,6 +40,10 @@ class Daemon:
         self.feed = Feed()
         self.away = False
         self.closed = 0
+
+    @property
+    def chronicle(self) -> Daemon:
+        return self
 
     def listed(self, *, stopped: bool = False) -> list[Listed]:
         return [
