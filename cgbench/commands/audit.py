@@ -18,13 +18,14 @@ from cgbench.host import cgroups, confines, container_group, counts, description
 from cgbench.host.cgroups import Cgroup
 from cgbench.host.container_group import ContainerGroup
 from cgbench.judging.audit import (
+    BESIDE,
     OPTION_OF,
     File,
     Seen,
     UserLimit,
-    declared_by,
     limits,
 )
+from cgbench.judging.declaration import declared_by
 from cgbench.judging.throttles import THROTTLES, Throttles, throttled
 from cgbench.records import writing
 from cgbench.records.audit import Audit, Audited, Found, LimitName
@@ -297,6 +298,9 @@ def _files(name: LimitName, cgroup: Cgroup, settings: Settings) -> tuple[File, .
         text = cgroup.read(one.controller, one.file)
         right = tuple(dict.fromkeys(text for text in expected if text is not None))
         found.append(File(str(path), None if text is None else text.strip(), right))
+    for controller, file, untouched in BESIDE.get(name, ()):
+        if (text := cgroup.read(controller, file)) is not None:
+            found.append(File(str(cgroup.path(controller, file)), text.strip(), (untouched,)))
     return tuple(found)
 
 

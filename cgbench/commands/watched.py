@@ -11,7 +11,7 @@ from cgbench.errors import CgroupError
 from cgbench.host import interface_files
 from cgbench.host.cgroups import Cgroup
 from cgbench.host.watched_group import WatchedGroup
-from cgbench.judging.audit import OPTION_OF
+from cgbench.judging.audit import BESIDE, OPTION_OF
 from cgbench.records.audit import Audited, Limit, LimitName
 from cgbench.records.watch import Reading
 from cgbench.spec.counters import Counter
@@ -48,6 +48,8 @@ def limit_files(cgroup: Cgroup) -> dict[str, LimitName]:
         with suppress(CgroupError):
             for one in option(flag).kept_in(cgroup):
                 found.setdefault(str(cgroup.path(one.controller, one.file)), name)
+            for controller, file, _untouched in BESIDE.get(name, ()):
+                found.setdefault(str(cgroup.path(controller, file)), name)
     return found
 
 

@@ -14,7 +14,8 @@ from cgbench.records.confines import EFFECTIVE, MOST_AFFINITIES, MOST_GROUPS, Co
 FILES = (
     *EFFECTIVE,
     "cpu.max", "cpu.cfs_quota_us", "cpu.cfs_period_us",
-    "memory.max", "memory.limit_in_bytes", "memory.swap.max", "memory.memsw.limit_in_bytes",
+    "memory.max", "memory.high", "memory.limit_in_bytes",
+    "memory.swap.max", "memory.memsw.limit_in_bytes",
     "pids.max",
 )  # fmt: skip
 _LONGEST = 4096

@@ -15,7 +15,7 @@ from cgbench.judging.throttles import Throttles
 from cgbench.records.audit import NO_LIMIT, Amount, Bound, Found, Limit, LimitName
 from cgbench.records.confines import Confines
 from cgbench.spec.conversions import DEFAULT_PERIOD_US, bandwidth
-from cgbench.spec.option import Settings, Value
+from cgbench.spec.option import Settings
 from cgbench.spec.options import option
 from cgbench.units import format_cpu_list, format_size, parse_cpu_list
 from cgbench.wording import significant
@@ -29,10 +29,19 @@ OPTION_OF: Mapping[LimitName, str] = {
 
 _UNLIMITED_TEXTS: Mapping[str, tuple[str, ...]] = {
     "cpu.cfs_quota_us": ("-1",), "memory.max": ("max",), "memory.swap.max": ("max",),
+    "memory.high": ("max",),
     "memory.low": ("0",), "pids.max": ("max",), "cpu.shares": ("1024",), "cpu.weight": ("100",),
     "blkio.weight": ("500", "1000"), "blkio.bfq.weight": ("100",),
     "io.weight": ("default 100",), "io.bfq.weight": ("default 100",),
 }  # fmt: skip
+BESIDE: Mapping[LimitName, tuple[tuple[str, str, str], ...]] = {
+    "cpus": (("cpu", "cpu.cfs_burst_us", "0"), ("cpu", "cpu.max.burst", "0")),
+    "memory": (("memory", "memory.high", "max"),),
+}
+"""What else limits, or loosens, and no option of Docker's sets: controller, file, and what it says
+where nobody wrote to it.
+"""
+
 # What Docker and the metrics of a group above call the same.
 _METRIC: Mapping[str, str] = {
     "cpus": "cpus_used", "memory": "memory_max_bytes", "memory-swap": "memory_swap_max_bytes",
@@ -86,30 +95,6 @@ class Seen:
     throttles: Throttles = field(default_factory=dict)
     user: UserLimit | None = None
     managed: Settings = field(default_factory=dict)
-
-
-def declared_by(config: Mapping[str, object]) -> dict[str, Value]:
-    """Return the limits in what `docker inspect` calls HostConfig, as options of the registry."""
-    found: dict[str, Value] = {}
-    nano = _number(config, "NanoCpus")
-    if nano > 0:
-        found["cpus"] = f"{nano // 10**9}.{nano % 10**9:09d}".rstrip("0").rstrip(".")
-    for name, key in (
-        ("cpu-quota", "CpuQuota"), ("cpu-period", "CpuPeriod"), ("cpu-shares", "CpuShares"),
-        ("memory", "Memory"), ("memory-swap", "MemorySwap"),
-        ("memory-reservation", "MemoryReservation"), ("blkio-weight", "BlkioWeight"),
-        ("pids-limit", "PidsLimit"),
-    ):  # fmt: skip
-        if (value := _number(config, key)) > 0:
-            found[name] = value
-    if cpus := config.get("CpusetCpus"):
-        found["cpuset-cpus"] = str(cpus)
-    return found
-
-
-def _number(config: Mapping[str, object], key: str) -> int:
-    value = config.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def limits(seen: Seen) -> tuple[Limit, ...]:
@@ -284,6 +269,9 @@ def _levels(name: LimitName, seen: Seen) -> Iterator[tuple[float, Bound]]:
             yield allowed[1], Bound(kind="ancestor" if at else "container", path=group.path)
         elif name == "memory-swap" and (both := _memory_and_swap(group.files)) is not None:
             yield both, Bound(kind="ancestor" if at else "container", path=group.path)
+        high = group.files.get("memory.high", "")
+        if name == "memory" and high.isdecimal():
+            yield float(high), Bound(kind="ancestor" if at else "container", path=group.path)
     if name == "cpus":
         usable = seen.confines.usable
         if usable is not None and len(usable) < len(seen.cpus):
@@ -353,6 +341,8 @@ def _tighter(
     above = seen.confines.above(_METRIC[name], least) if bound.kind == "ancestor" else None
     if above is not None:
         return said + above
+    if name == "memory":
+        return said + f"memory.high of {bound.path} is {effective:.0f}"
     usable = seen.confines.usable or ()
     return said + f"its processes can use CPU {format_cpu_list(usable)} alone"
 

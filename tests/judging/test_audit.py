@@ -12,9 +12,9 @@ from cgbench.judging.audit import (
     File,
     Seen,
     UserLimit,
-    declared_by,
     limits,
 )
+from cgbench.judging.declaration import declared_by
 from cgbench.judging.throttles import Throttles, throttled
 from cgbench.records.audit import Found, Limit, LimitName
 from cgbench.records.confines import Confines, Group
@@ -254,6 +254,38 @@ def test_what_a_compose_file_would_put_back_is_told(
     one = only("pids", seen({"pids-limit": 50}, files, *groups, managed=managed))
     assert one.finding is finding
     assert ("the compose file declares 100 tasks" in one.reason) == (finding is Found.DIFFERS)
+
+
+def test_a_burst_that_somebody_allowed_past_docker_loosens_a_quota() -> None:
+    def found(burst: str, settings: Settings, quota: str) -> Limit:
+        files: Any = {"cpus": (file("cpu.max", quota, "50000 100000"),
+                               file("cpu.max.burst", burst, "0"))}  # fmt: skip
+        return only("cpus", seen(settings, files, group(OWN, cpu_max=quota), group(TOP)))
+
+    assert found("0", {"cpus": "0.5"}, "50000 100000").finding is Found.IN_FORCE
+    loose = found("20000", {"cpus": "0.5"}, "50000 100000")
+    assert loose.finding is Found.DIFFERS
+    assert "cpu.max.burst says 20000, not 0" in loose.reason
+    assert found("20000", {}, "max 100000").finding is Found.UNLIMITED, "there is no quota to save"
+
+
+def test_a_high_mark_of_memory_holds_back_before_the_limit_does() -> None:
+    def found(own: str, above: str, settings: Settings) -> Limit:
+        most = str(settings.get("memory", "max"))
+        files: Any = {"memory": (file("memory.max", most, *([most] if settings else [])),
+                                 file("memory.high", own, "max"))}  # fmt: skip
+        groups = (group(OWN, memory_max=most, memory_high=own), group(PARENT, memory_high=above),
+                  group(TOP))  # fmt: skip
+        return only("memory", seen(settings, files, *groups))
+
+    assert found("max", "max", {"memory": 2**26}).finding is Found.IN_FORCE
+    assert found("1048576", "max", {"memory": 2**26}).finding is Found.DIFFERS
+    assert found("1048576", "max", {}).finding is Found.UNDECLARED
+    above = found("max", "1048576", {"memory": 2**26})
+    assert (above.finding, above.effective, above.bound_by.path) == (
+        Found.TIGHTER_ABOVE, 2.0**20, PARENT,
+    )  # fmt: skip
+    assert above.reason.endswith(f"memory.high of {PARENT} is 1048576")
 
 
 READ, IO = "blkio.throttle.read_bps_device", "io.max"

@@ -1,0 +1,31 @@
+"""What `docker inspect` declares of a container's limits, as options of the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cgbench.spec.option import Value
+
+
+def declared_by(config: Mapping[str, object]) -> dict[str, Value]:
+    """Return the limits in what `docker inspect` calls HostConfig, as options of the registry."""
+    found: dict[str, Value] = {}
+    nano = _number(config, "NanoCpus")
+    if nano > 0:
+        found["cpus"] = f"{nano // 10**9}.{nano % 10**9:09d}".rstrip("0").rstrip(".")
+    for name, key in (
+        ("cpu-quota", "CpuQuota"), ("cpu-period", "CpuPeriod"), ("cpu-shares", "CpuShares"),
+        ("memory", "Memory"), ("memory-swap", "MemorySwap"),
+        ("memory-reservation", "MemoryReservation"), ("blkio-weight", "BlkioWeight"),
+        ("pids-limit", "PidsLimit"),
+    ):  # fmt: skip
+        if (value := _number(config, key)) > 0:
+            found[name] = value
+    if cpus := config.get("CpusetCpus"):
+        found["cpuset-cpus"] = str(cpus)
+    return found
+
+
+def _number(config: Mapping[str, object], key: str) -> int:
+    value = config.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
