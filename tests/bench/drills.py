@@ -40,7 +40,10 @@ Spoil = Callable[[Cgroup, int], None]
 
 @dataclass(frozen=True)
 class Drill:
-    """One container, what is done to it, and what must be found of which limit, bound by whom."""
+    """One container, what is done to it, and what must be found of which limit, bound by whom.
+
+    `above` are files of a group that it is put below; its processes leave that of a controller.
+    """
 
     name: str
     config: Config
@@ -49,6 +52,7 @@ class Drill:
     bound: str
     spoil: Spoil = lambda _cgroup, _pid: None
     above: Mapping[str, str] = field(default_factory=dict)
+    leaves: str = ""
 
 
 HONEST: Mapping[str, Config] = {
@@ -82,6 +86,15 @@ def written(name: str, text: str) -> Spoil:
     def spoil(cgroup: Cgroup, _pid: int) -> None:
         interface = option(name).kept_in(cgroup)[0]
         cgroup.path(interface.controller, interface.file).write_text(text)
+
+    return spoil
+
+
+def past(controller: str, name: str, text: str) -> Spoil:
+    """Write a text into a file that no option of Docker's is kept in."""
+
+    def spoil(cgroup: Cgroup, _pid: int) -> None:
+        cgroup.path(controller, name).write_text(text)
 
     return spoil
 
@@ -172,6 +185,14 @@ def drills(version: int) -> list[Drill]:
             "PidsLimit": 50, "Ulimits": [{"Name": "nproc", "Soft": 40, "Hard": 40}],
         }, "pids", _TIGHTER, "user"),
         *_weighed(version),
+        Drill("a burst past Docker", {"NanoCpus": 500_000_000}, "cpus", _DIFFERS, "container",
+              past("cpu", ("cpu.cfs_burst_us", "cpu.max.burst")[version - 1], "20000")),
+        Drill("tasks that left", {"PidsLimit": 50}, "pids", Found.NO_EFFECT, "container",
+              leaves="pids"),
+        Drill("memory that left", {"Memory": 64 * MIB}, "memory", Found.NO_EFFECT, "container",
+              leaves="memory"),
+        Drill("CPU time that left", {"NanoCpus": 500_000_000}, "cpus", Found.NO_EFFECT,
+              "container", leaves="cpu"),
     ]  # fmt: skip
     little = (
         {_V1_QUOTA: "30000", _V1_MEMORY: str(32 * MIB), "pids.max": "20", "cpuset.cpus": "0"}
@@ -218,6 +239,11 @@ def running(engine: Engine, tag: str, number: int, drill: Drill) -> Iterator[str
                 folder = folders.get(file.partition(".")[0], folders.get(""))
                 assert folder is not None
                 (folder / file).write_text(text)
+        elsewhere: Path | None = None
+        if drill.leaves:
+            folders = made(f"{GROUP}-{number}")
+            stack.callback(removed, folders.values())
+            elsewhere = folders.get(drill.leaves, folders.get(""))
         spec = ContainerSpec(
             name, tag, (), f"drill-{os.getpid()}", {}, None, None, _LIVES_S, None,
             str(ownership.this_process()),
@@ -227,6 +253,8 @@ def running(engine: Engine, tag: str, number: int, drill: Drill) -> Iterator[str
         inspected = engine.inspected(container)
         assert inspected is not None
         drill.spoil(cgroups.find(inspected.pid), inspected.pid)
+        for pid in procfs.family(inspected.pid) if elsewhere is not None else ():
+            (elsewhere / "cgroup.procs").write_text(str(pid))
         yield name
 
 
