@@ -253,8 +253,9 @@ def running(engine: Engine, tag: str, number: int, drill: Drill) -> Iterator[str
         inspected = engine.inspected(container)
         assert inspected is not None
         drill.spoil(cgroups.find(inspected.pid), inspected.pid)
-        for pid in procfs.family(inspected.pid) if elsewhere is not None else ():
-            (elsewhere / "cgroup.procs").write_text(str(pid))
+        if elsewhere is not None:
+            for pid in procfs.family(inspected.pid):
+                (elsewhere / "cgroup.procs").write_text(str(pid))
         yield name
 
 
