@@ -46,7 +46,11 @@ def _decided(values: Sequence[Judged], unmet: Sequence[str]) -> tuple[Outcome, s
     if deaf is not None:
         return Outcome.INEFFECTIVE, deaf
     by = {outcome: [one for one in values if one.outcome is outcome] for outcome in Outcome}
-    if any(by[one] for one in _NOT_CHANGED):
+    # One that is seen only now and then before it is undone was not ignored either.
+    only_undone = bool(by[Outcome.REVERTED]) and all(
+        one.outcome in (*_NOT_CHANGED, Outcome.REVERTED) for one in values
+    )
+    if any(by[one] for one in _NOT_CHANGED) and not only_undone:
         by[Outcome.WRONG] += [one for kind in _NOT_CHANGED for one in by[kind]]
     by[Outcome.PARTIAL] += by[Outcome.REJECTED]
     shown = [one for one in values if one.shown]

@@ -65,6 +65,9 @@ NOT_DUE = one(Outcome.EFFECTIVE, "held", shown=True, due=False)
         ((IGNORED, DISTURBED), Outcome.IGNORED),
         ((IGNORED, HELD), Outcome.WRONG),
         ((IGNORED, REFUSED), Outcome.IGNORED),
+        # Undone at once: one of them was seen before that.
+        ((IGNORED, REVERTED), Outcome.REVERTED),
+        ((IGNORED, REVERTED, HELD), Outcome.WRONG),
         ((), Outcome.INCONCLUSIVE),
     ],
 )
