@@ -102,6 +102,13 @@ def _keeps_its_files(short: Short) -> str | None:
     return short.unable or (None if short.in_kernel else restarted)
 
 
+def _goes_elsewhere(short: Short) -> str | None:
+    """Say why another container cannot get an option's values."""
+    if short.name == "memory-swap":
+        return "the kernel refuses another container less memory and swap than it has memory"
+    return _keeps_its_files(short)
+
+
 def _several(short: Short) -> str | None:
     alone = "each life of its container gets one update"
     return short.unable or (alone if short.name in ("restart", "memory-swap") else None)
@@ -212,9 +219,9 @@ KINDS: tuple[Kind, ...] = (
           _Each(lambda short: lie.besides(short, refuse=True)), must(REJECTED, fails=True),
           _keeps_its_files),
     _kind("elsewhere", "applies it to another container", lie.elsewhere(also_here=False),
-          must(WRONG, says="nobody asked"), _keeps_its_files, attended=True),
+          must(WRONG, says="nobody asked"), _goes_elsewhere, attended=True),
     _kind("elsewhere, too", "applies it to another container as well",
-          lie.elsewhere(also_here=True), must(WRONG, says="nobody asked"), _keeps_its_files,
+          lie.elsewhere(also_here=True), must(WRONG, says="nobody asked"), _goes_elsewhere,
           attended=True),
     _kind("one key", "applies one of two keys", lie.without("MemorySwap", "CpuQuota"),
           must(WRONG), _two_keys),
