@@ -14,7 +14,15 @@ from types import MappingProxyType
 from cgbench.commands.chosen import PROJECT, SERVICE, Wanted, chosen
 from cgbench.engine.engine import Engine, Listed
 from cgbench.errors import CgroupError, EngineError
-from cgbench.host import cgroups, confines, container_group, counts, description, procfs
+from cgbench.host import (
+    cgroups,
+    confines,
+    container_group,
+    counts,
+    description,
+    procfs,
+    systemd,
+)
 from cgbench.host.cgroups import Cgroup
 from cgbench.host.container_group import ContainerGroup
 from cgbench.judging.audit import (
@@ -137,6 +145,7 @@ class _Host:
     cpus: tuple[int, ...]
     memory: int | None
     weighs_io: bool | None
+    default_tasks: int | None
 
     @classmethod
     def read(cls, place: Place) -> _Host:
@@ -144,7 +153,8 @@ class _Host:
         cpus = description.cpu_numbers()
         if online is not None:
             cpus = cpu_list(online) or cpus
-        return cls(cpus, procfs.memory(place.proc).get("MemTotal"), _weighs_io(place))
+        memory = procfs.memory(place.proc).get("MemTotal")
+        return cls(cpus, memory, _weighs_io(place), systemd.default_tasks())
 
 
 def _weighs_io(place: Place) -> bool | None:
@@ -228,6 +238,7 @@ def _audited(
         cpus=host.cpus,
         memory=host.memory,
         weighs_io=host.weighs_io,
+        default_tasks=host.default_tasks,
         felt=_felt(one, now, seconds),
         throttles=one.throttles,
         user=_user_limit(processes, place.proc),

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import subprocess
 import time
-from contextlib import suppress
 
 from cgbench import programs
 from cgbench.units import NS_PER_S, NS_PER_US
 
+_LONGEST_S = 5.0
+
 
 def reloaded_s() -> float | None:
-    """Return how long ago systemd read its units anew, None where it does not say."""
+    """Return how long ago systemd read its units anew, None where it does not say.
+
+    `UnitsLoadFinishTimestamp` is that of the boot alone.
+    """
+    at_us = _number("UnitsLoadTimestampMonotonic")
+    return None if not at_us else (time.monotonic_ns() - at_us * NS_PER_US) / NS_PER_S
+
+
+def default_tasks() -> int | None:
+    """Return how many tasks a unit may have of which nobody said it, None where it does not say."""
+    return _number("DefaultTasksMax")
+
+
+def _number(name: str) -> int | None:
     program = programs.find("systemctl")
     if program is None:
         return None
-    with suppress(OSError, ValueError, subprocess.SubprocessError):
+    try:
         shown = subprocess.run(
-            [program, "show", "--property=UnitsLoadFinishTimestampMonotonic", "--value"],
-            env=programs.environment(), capture_output=True, text=True, timeout=2, check=True,
+            [program, "show", f"--property={name}", "--value"], env=programs.environment(),
+            capture_output=True, text=True, timeout=_LONGEST_S, check=True,
         )  # fmt: skip
-        at_ns = int(shown.stdout) * NS_PER_US
-        return (time.monotonic_ns() - at_ns) / NS_PER_S if at_ns else None
-    return None
+        return int(shown.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None

@@ -81,8 +81,8 @@ class Seen:
     `settings` are its declared limits by the registry's options, `managed` those that a compose
     file declares, `files` those of each limit. `felt` are counters of each limit. `user` is the
     lowest limit of a user that the kernel heeds, None where there is none. `cpus` are those of the
-    host that are online, `memory` its bytes. `weighs_io` says whether any block device heeds
-    weights, None where that is not known.
+    host that are online, `memory` its bytes, `default_tasks` what systemd gives every unit.
+    `weighs_io` says whether any block device heeds weights, None where that is not known.
     """
 
     settings: Settings
@@ -94,6 +94,7 @@ class Seen:
     felt: Mapping[LimitName, Mapping[str, float | None]] = field(default_factory=dict)
     throttles: Throttles = field(default_factory=dict)
     user: UserLimit | None = None
+    default_tasks: int | None = None
     managed: Settings = field(default_factory=dict)
 
 
@@ -167,6 +168,10 @@ def _own(
     present = [one for one in files if one.text is not None]
     if declared is None:
         held = [one for one in present if _limits(one, seen)]
+        if held and name == "pids" and held[0].text == str(seen.default_tasks):
+            return Found.UNLIMITED, (
+                f"nothing is declared, and {_says(held[0])}, which systemd gives every unit"
+            )
         if not held:
             return Found.UNLIMITED, "nothing is declared and nothing is held"
         return Found.UNDECLARED, f"nothing is declared, and {_and(_says(one) for one in held)}"

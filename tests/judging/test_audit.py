@@ -288,6 +288,16 @@ def test_a_high_mark_of_memory_holds_back_before_the_limit_does() -> None:
     assert above.reason.endswith(f"memory.high of {PARENT} is 1048576")
 
 
+def test_what_systemd_gives_every_unit_is_nobodys_limit() -> None:
+    """Met with its driver: a scope of which nobody said it has DefaultTasksMax."""
+    files: Any = {"pids": (file("pids.max", "3466"),)}
+    groups = (group(OWN, pids_max="3466"), group(TOP))
+    assert only("pids", seen({}, files, *groups, default_tasks=3466)).finding is Found.UNLIMITED
+    for default in (None, 100):
+        found = only("pids", seen({}, files, *groups, default_tasks=default))
+        assert found.finding is Found.UNDECLARED
+
+
 READ, IO = "blkio.throttle.read_bps_device", "io.max"
 RATES = {
     "BlkioDeviceReadBps": {"8:0": 1048576, "7:0": 4096}, "BlkioDeviceWriteIOps": {"8:0": 100},
