@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,7 @@ from cgbench.wording import count
 
 if TYPE_CHECKING:
     from cgbench.commands.chosen import Wanted
-    from cgbench.records.watch import Look
+    from cgbench.records.watch import Look, Mark
 
 LEAST_EVERY_S = 0.1
 
@@ -71,7 +71,8 @@ def watch(
     changed = False
     with ExitStack() as stack:
         show = _Shown(stack, log, log_size, json_file)
-        try:
+        # That is how a watch ends.
+        with suppress(Interrupted):
             for number, look in enumerate(_looks(wanted, every_s, until, show)):
                 if not number and not show.live:
                     complain(f"watching {count(len(look.readings), 'container')}, every {every}")
@@ -79,8 +80,6 @@ def watch(
                 changed |= any(mark.kind == "changed" for mark in look.marks)
                 if show.ended or (fail_on_change and changed):
                     break
-        except Interrupted:
-            pass  # That is how a watch ends.
     if fail_on_change and changed:
         exits.end(exits.FAILED)
 
@@ -93,7 +92,7 @@ def _pace(every: str) -> float:
     return every_s
 
 
-def _kept(path: Path) -> Iterator[object]:
+def _kept(path: Path) -> Iterator[Mark]:
     from cgbench.records import bounded_log
 
     return bounded_log.read(path)

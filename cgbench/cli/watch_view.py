@@ -34,9 +34,8 @@ _KEYS: Mapping[str, tuple[str, Callable[[Reading], float | str]]] = {
 }
 
 
-def line(mark: object) -> str:
+def line(mark: Mark) -> str:
     """Return a mark as one line of text."""
-    assert isinstance(mark, Mark)
     parts = [mark.at[:19].replace("T", " "), mark.name or "host", mark.kind]
     if mark.limit is not None:
         parts.append(mark.limit)

@@ -125,11 +125,14 @@ class Watch:
         """Return the containers that are wanted and there."""
         if not self._wanted.names:
             return chosen(self._wanted, engine)
-        names = tuple(self._wanted.names)
+        every, names = engine.listed(stopped=True), self._wanted.names
+        called = {one.name for one in every}
+        # A name of letters up to f may begin another one's identity.
+        begun = tuple(name for name in names if name not in called)
         return [
             one
-            for one in engine.listed(stopped=True)
-            if one.name in names or one.container_id.startswith(names)
+            for one in every
+            if one.name in names or (begun and one.container_id.startswith(begun))
         ]
 
     def _leave(self) -> None:

@@ -29,7 +29,7 @@ class BoundedLog:
     """
 
     def __init__(self, path: Path, most_bytes: int = MOST_BYTES) -> None:
-        self.path, self._half = path, most_bytes // 2
+        self.path, self._half = path, max(1, most_bytes // 2)
         self.troubled: str | None = None
         self._waiting: deque[str] = deque(maxlen=_MOST_WAITING)
         # What cannot be written at all is told at once.

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from cgbench.records.versions import CAUSE
 from cgbench.spec.fields import Foreign, Label
 from cgbench.spec.model import Model
+
+# What a date can be made of: the end of the year 9999.
+_LAST_SECOND = 253_402_300_799
 
 
 class What(StrEnum):
@@ -99,7 +104,7 @@ class OomKill(Model):
 class DockerEvent(Model):
     """Something that Docker says happened to a container, at a second of UNIX time."""
 
-    at: float
+    at: Annotated[float, Field(ge=0, le=_LAST_SECOND)]
     container_id: Label
     action: Label
     attributes: Mapping[Label, Foreign] = {}

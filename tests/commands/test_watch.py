@@ -190,11 +190,15 @@ def test_while_the_daemon_is_away_changes_are_seen_and_told_so(
     assert mark.finding is Found.DIFFERS
 
 
-def test_a_group_that_vanishes_before_docker_says_so_is_no_change(watch: Watch, host: Host) -> None:
-    for file in host.path(PID).iterdir():
-        file.unlink()
+def test_a_group_that_vanishes_before_docker_says_so_has_ended_and_is_no_change(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Files that are open stay readable in an ordinary directory, as they do not in a cgroup.
-    assert watch.look().marks == ()
+    (one,) = watch._seen.values()
+    monkeypatch.setattr(one.group, "look", lambda: None)
+    look = watch.look()
+    assert look.marks == ()
+    assert [(one.name, one.state) for one in look.readings] == [("web", "ended")]
 
 
 def test_a_name_that_nobody_has_is_told_at_once(host: Host, daemon: Daemon) -> None:
@@ -203,6 +207,18 @@ def test_a_name_that_nobody_has_is_told_at_once(host: Host, daemon: Daemon) -> N
         watched(host, daemon, "web", "wob"),
     ):
         pass
+
+
+def test_a_name_is_not_taken_for_the_beginning_of_anothers_identity(
+    host: Host, daemon: Daemon
+) -> None:
+    both = Daemon(web={}, **{"0a": {}})
+    host.group(PID + 1)
+    assert both.identities["web"].startswith("0a")
+    with watched(host, both, "0a") as watch:
+        assert [one.name for one in watch.look().readings] == ["0a"]
+    with watched(host, both, "0a0a") as watch:
+        assert [one.name for one in watch.look().readings] == ["web"]
 
 
 def test_a_named_container_is_known_again_by_its_name(host: Host, daemon: Daemon) -> None:

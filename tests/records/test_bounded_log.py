@@ -55,6 +55,13 @@ def test_it_never_takes_more_than_its_bound_and_keeps_the_latest(tmp_path: Path)
     assert len(kept) >= 6
 
 
+def test_a_bound_of_nothing_still_keeps_the_last_two(tmp_path: Path) -> None:
+    log = BoundedLog(tmp_path / "log", most_bytes=0)
+    for number in range(5):
+        log.add(mark(number))
+    assert [one.before for one in bounded_log.read(tmp_path / "log")] == ["3", "4"]
+
+
 def test_while_the_disk_is_full_marks_wait_and_none_is_written_in_part(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
