@@ -199,21 +199,26 @@ class End:
 
 def before(traces: Traces) -> End | None:
     """Return the life before the one that lasts, None where it is the first, or is forgotten."""
-    past, events = traces.past, traces.events or ()
-    died = [
-        one for one in events
-        if one.action == "die" and past.started is not None and one.at <= past.started
-    ]  # fmt: skip
-    if not died:
+    return _remembered(traces, traces.past.started or 0.0)
+
+
+def _remembered(traces: Traces, until: float) -> End | None:
+    """Return the last life that Docker's events tell the end of, with the status it had.
+
+    None where none of them does.
+    """
+    events = traces.events or ()
+    died = [one for one in events if one.action == "die" and one.at <= until]
+    code = died[-1].attributes.get("exitCode", "") if died else ""
+    if not code.isdecimal():
         return None
-    code = died[-1].attributes.get("exitCode", "")
     starts = [one.at for one in events if one.action == "start" and one.at < died[-1].at]
-    last = past.model_copy(
+    last = traces.past.model_copy(
         update={
             "status": "exited",
             "started": starts[-1] if starts else None,
             "finished": died[-1].at,
-            "exit_code": int(code) if code.isdecimal() else 0,
+            "exit_code": int(code),
             "oom_killed": False,
             "error": "",
         }
@@ -224,18 +229,9 @@ def before(traces: Traces) -> End | None:
 def removed(traces: Traces) -> Iterator[Cause]:
     """Yield why a container ended that is not there any more, from what is remembered of it."""
     events = traces.events or ()
-    died = [one for one in events if one.action == "die"]
-    if died:
-        code = died[-1].attributes.get("exitCode", "")
-        starts = [one.at for one in events if one.action == "start" and one.at < died[-1].at]
-        last = traces.past.model_copy(
-            update={
-                "started": starts[-1] if starts else None,
-                "finished": died[-1].at,
-                "exit_code": int(code) if code.isdecimal() else 0,
-            }
-        )
-        yield from End.of(last, traces).causes()
+    life = _remembered(traces, float("inf"))
+    if life is not None:
+        yield from life.causes()
     yield Cause(
         what=What.REMOVED, limit=None, level="none",
         at=kills.when(events[-1].at) if events else None,

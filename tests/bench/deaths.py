@@ -25,7 +25,7 @@ from cgbench.host.scratch import ownership
 from cgbench.records.cause import Explained, What
 from cgbench.spec import workload
 from tests.bench.figure import Figure, at_most
-from tests.bench.host_list import made, removed
+from tests.bench.host_list import narrow
 
 GROUP = "/cgbench-died"
 MIB = 2**20
@@ -158,13 +158,7 @@ def died(tag: str, number: int, death: Death) -> Iterator[str]:
     with ExitStack() as stack:
         name, options = f"cgbench-died-{os.getpid()}-{number}", list(death.options)
         if death.above:
-            parent = f"{GROUP}-{number}"
-            folders = made(parent)
-            stack.callback(removed, folders.values())
-            for file, text in death.above.items():
-                folder = folders.get(file.partition(".")[0], folders.get(""))
-                assert folder is not None
-                (folder / file).write_text(text)
+            parent = stack.enter_context(narrow(f"{GROUP}-{number}", death.above))
             options += ["--cgroup-parent", parent]
         stack.callback(
             subprocess.run, ["docker", "rm", "-f", name], check=False, capture_output=True

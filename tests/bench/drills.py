@@ -27,7 +27,7 @@ from cgbench.records.audit import Audited, Found
 from cgbench.spec import workload
 from cgbench.spec.options import option
 from tests.bench.figure import Figure, at_most
-from tests.bench.host_list import made, removed
+from tests.bench.host_list import made, narrow, removed
 
 GROUP = "/cgbench-drilled"
 MIB = 2**20
@@ -232,13 +232,7 @@ def running(engine: Engine, tag: str, number: int, drill: Drill) -> Iterator[str
     with ExitStack() as stack:
         name, parent = f"cgbench-drill-{os.getpid()}-{number}", None
         if drill.above:
-            parent = f"{GROUP}-{number}"
-            folders = made(parent)
-            stack.callback(removed, folders.values())
-            for file, text in drill.above.items():
-                folder = folders.get(file.partition(".")[0], folders.get(""))
-                assert folder is not None
-                (folder / file).write_text(text)
+            parent = stack.enter_context(narrow(f"{GROUP}-{number}", drill.above))
         elsewhere: Path | None = None
         if drill.leaves:
             folders = made(f"{GROUP}-{number}")

@@ -212,6 +212,20 @@ def made(path: str) -> dict[str, Path]:
     return folders
 
 
+@contextlib.contextmanager
+def narrow(path: str, files: Mapping[str, str]) -> Iterator[str]:
+    """Lend a group with texts in its files, by their names."""
+    folders = made(path)
+    try:
+        for file, text in files.items():
+            folder = folders.get(file.partition(".")[0], folders.get(""))
+            assert folder is not None
+            (folder / file).write_text(text)
+        yield path
+    finally:
+        removed(folders.values())
+
+
 def removed(folders: Iterable[Path]) -> None:
     """Remove groups, as soon as what was in them has ended."""
     limit = time.monotonic() + _GONE_S

@@ -327,6 +327,15 @@ def test_one_that_was_removed_is_known_by_its_events() -> None:
     assert [one.what for one in found.causes] == [What.KILLED, What.REMOVED]
 
 
+def test_an_end_without_a_status_is_not_taken_for_a_good_one() -> None:
+    gone = Past(id=ID, name="web", status="removed")
+    events = (event("start", BEGIN), event("die"), event("destroy", END + 1))
+    found = explain(Traces(past=gone, log_since=0.0, events=events))
+    assert [one.what for one in found.causes] == [What.REMOVED]
+    again = (event("start", BEGIN - 100), event("die", BEGIN - 2))
+    assert running(counts(tasks=1), events=again).causes == ()
+
+
 def test_what_was_known_at_that_moment_stands_in_for_what_is_not_any_more() -> None:
     forgotten = ended(oom_killed=True, log_since=END + 500)
     sure = first(ended(kill(out=PARENT)))
