@@ -25,6 +25,11 @@ def signed_percent(value: float) -> str:
     return f"{sign}{text} %"
 
 
+def signed(value: float, digits: int) -> str:
+    """Return a number with its sign; what rounds to nothing is `+0`, and never `-0`."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
+
+
 def milliseconds(value: float) -> str:
     """Return milliseconds as a duration with its unit: `41.2 ms`, `1.02 s`."""
     return format_duration(value * NS_PER_MS)

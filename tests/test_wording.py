@@ -17,6 +17,7 @@ from cgbench.wording import (
     milliseconds,
     percent_bound,
     quantity,
+    signed,
     signed_percent,
     significant,
 )
@@ -50,6 +51,16 @@ def test_a_bound_is_rounded_up(value: float, text: str) -> None:
 )
 def test_a_percentage_shows_its_sign(value: float, text: str) -> None:
     assert signed_percent(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [(0.314, 2, "+0.31"), (-0.314, 1, "-0.3"), (-0.004, 2, "+0.00"), (0.0, 1, "+0.0")],
+)
+def test_a_number_that_rounds_to_nothing_is_not_below_it(
+    value: float, digits: int, text: str
+) -> None:
+    assert signed(value, digits) == text
 
 
 @pytest.mark.parametrize(

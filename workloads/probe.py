@@ -34,7 +34,8 @@ The kinds of work, and what stands in the file for each:
             makes the file first where it is absent or too short. Units and stalls as for memory.
     fork    tries to fork a child every `pace` as long as fewer than `count` are alive. A unit is
             one child born. A refusal after a success is a stall of length 0.
-    end     ends with the exit status `count` after `pace`. A unit is one life, and so is a stall.
+    end     ends with the exit status `count` after `pace`, and leaves a file of `size` bytes at
+            PATH if one is given. A unit is one life, and so is a stall.
 
 One unit of work lies inside each gap that is a stall of spin, so its length is too long by less
 than one unit (index 4). When the container is started again, its workers go on in the same file.
@@ -335,9 +336,9 @@ def chosen(header: memoryview, paths: list[str]) -> Callable[[Worker], None]:
     kinds = (spin, wake, memory, lambda worker: cache(worker, paths[0]), fork, end)
     if not 0 <= header[KIND] < len(kinds):
         raise Misuse(f"no kind has the number {header[KIND]}")
-    if KINDS[header[KIND]] == "cache":
-        if not paths:
-            raise Misuse("the kind cache needs the path of a file as a second argument")
+    if KINDS[header[KIND]] == "cache" and not paths:
+        raise Misuse("the kind cache needs the path of a file as a second argument")
+    if paths:
         try:
             make_file(paths[0], header[SIZE])
         except OSError as error:

@@ -30,6 +30,7 @@ from cgbench.reporting.words.truth import effects
 from cgbench.reporting.words.truth_cells import astray
 from cgbench.spec.judged import judged_metric
 from cgbench.units import format_size
+from cgbench.wording import signed
 
 
 def print_truth(table: TruthTable, only: Collection[str] | None = None) -> None:
@@ -163,7 +164,7 @@ def _judged(entry: Entry | None) -> tuple[str, str]:
         return "–", "–"
     one = entry.estimate
     outside = "✗ " if one.within is False else ""
-    return _quantity(one.median, one.unit), outside + _number(one.error_pct, "{:+.2f} %")
+    return _quantity(one.median, one.unit), outside + _signed(one.error_pct, 2)
 
 
 def _quantity(value: float, unit: str) -> str:
@@ -181,6 +182,10 @@ def _p99(found: Mapping[str, Entry]) -> str:
 
 def _median(found: Mapping[str, Entry], metric: str) -> float | None:
     return found[metric].estimate.median if metric in found else None
+
+
+def _signed(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{signed(value, digits)} %"
 
 
 def _number(value: float | None, form: str) -> str:
@@ -215,8 +220,8 @@ def _findings_table(found: Comparison) -> Table:
             table,
             f"{SIGNS_OF_JUDGEMENTS[one.judgement]} {one.judgement.value}",
             comparison.where(one),
-            _number(one.change_pct, "{:+.1f} %"),
-            "–" if low is None or high is None else f"{low:+.1f}…{high:+.1f}",
+            _signed(one.change_pct, 1),
+            "–" if low is None or high is None else f"{signed(low, 1)}…{signed(high, 1)}",
             _number(one.p, "{:.2g}"),
         )
     return table

@@ -317,7 +317,7 @@ def chosen(names: Sequence[str], *, disturb_daemon: bool) -> list[str]:
     Raises PreconditionError where `disturb_daemon` is set and nobody knows how to restart the
     daemon that is measured.
     """
-    found = [registry.option(name).name for name in names] or list(OPTIONS)
+    found = [registry.of_update(name).name for name in names] or list(OPTIONS)
     if disturb_daemon:
         daemon_restart.by_systemd(endpoint.choose().path)
     return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cgbench.spec.option import Settings
-from cgbench.spec.options import update_body
+from cgbench.spec.options import birth_body
 from cgbench.spec.workload import CONTAINER_USER
 
 LABEL = "cgbench.run"
@@ -19,13 +19,16 @@ OWNER = "cgbench.owner"
 PROBE_PATH = "/probe"
 """Where the probe's shared-memory file is mounted in a container."""
 
+SHARED_PATH = "/dev/shm"
+"""Where every container has a tmpfs, which others may share."""
+
 SCRATCH_PATH = "/scratch"
 """Where a container that asks for it has a volume on Docker's disk to write to."""
 
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """What to start: `options` are update options it is born with, `memory` and `pids` safety caps.
+    """What to start: `options` are those it is born with, `memory` and `pids` safety caps.
 
     None is no cap, for a container that only sleeps. `raw` are fields of the Engine API's
     HostConfig, sent as they are.
@@ -33,7 +36,8 @@ class ContainerSpec:
     empty `argv` it sleeps until then, in a single task.
     `owner` is the process that removes it.
     `scratch` asks for a volume that is removed with the container, `device` for a block device
-    it may read and write, `parent` for a place in the cgroup tree.
+    it may read and write, `parent` for a place in the cgroup tree, `ipc` is Docker's word for whose
+    /dev/shm it has.
     One that sleeps and `outlasts_stop` lets SIGTERM wait, so that `docker stop` takes its time.
     """
 
@@ -52,6 +56,7 @@ class ContainerSpec:
     parent: str | None = None
     raw: Mapping[str, object] = field(default_factory=dict)
     outlasts_stop: bool = False
+    ipc: str | None = None
 
     def body(self) -> dict[str, object]:
         """Return the body of the request that creates it."""
@@ -92,7 +97,7 @@ class ContainerSpec:
             }
             | self._placed()
             | caps
-            | update_body(self.options)
+            | birth_body(self.options, None if self.device is None else str(self.device))
             | dict(self.raw),
         }
 
@@ -101,6 +106,8 @@ class ContainerSpec:
         placed: dict[str, object] = {}
         if self.parent is not None:
             placed["CgroupParent"] = self.parent
+        if self.ipc is not None:
+            placed["IpcMode"] = self.ipc
         if self.device is not None:
             name = str(self.device)
             placed["Devices"] = [

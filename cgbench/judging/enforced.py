@@ -97,7 +97,8 @@ def due(phase: Phase) -> bool:
     files = [file for file in phase.change.files if file.expected is not None]
     if not files:
         return docker_record.due(phase)
-    return any(
+    # Before its birth a container has no file.
+    return phase.change.via == "run" or any(
         not (stood := _stood(file, phase)) or stood[0].text != file.expected for file in files
     )
 
@@ -151,7 +152,7 @@ def _of_file(file: FileChange, phase: Phase, beside: Neighbours) -> Departure | 
         came = _overdue(file, beside.before, phase)
         return Departure(outcome, f"{file.file} held {last} {should}{came}")
     came = _overdue(file, phase, beside.after)
-    return stayed(f"{file.file} stayed {last} {should}{came}", phase.change.warnings)
+    return stayed(f"{file.file} stayed {last or 'empty'} {should}{came}", phase.change.warnings)
 
 
 def _overdue(file: FileChange, asked: Phase | None, came: Phase | None) -> str:

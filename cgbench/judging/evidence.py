@@ -17,7 +17,9 @@ from cgbench.records.confines import cpu_list
 from cgbench.records.run import PointKey, Row
 from cgbench.records.trial import Phase
 from cgbench.records.verdict import Declared, Enforced, Point, TimeToEffect
+from cgbench.spec import options as registry
 from cgbench.spec.conversions import conversion
+from cgbench.spec.fields import Via
 from cgbench.spec.judged import besides as judged_besides
 from cgbench.spec.judged import candidates, judged_metric
 from cgbench.spec.option import CPU_WEIGHT
@@ -28,7 +30,8 @@ from cgbench.spec.schedule import steps
 class Evidence:
     """One option in one run: its phases by way of setting, its figures, its judged metric.
 
-    Only `updates` are judged: results of `docker run` are compared with them separately.
+    Only `updates` are judged: results of `docker run` are compared with them separately. Where no
+    update can set the option, they are all of its changes.
     `control_arm` are values written past Docker. `rows` are those of the containers whose own
     option was changed in the phase: a neighbour may have been given the same value at another time.
     `beside` are the neighbours of each phase, by its identity: one may be equal to another.
@@ -44,8 +47,13 @@ class Evidence:
     beside: Mapping[int, Neighbours]
 
     @property
+    def ways(self) -> tuple[Via, ...]:
+        """The ways of setting the option that are judged."""
+        return registry.option(self.option).judged_ways
+
+    @property
     def accepted(self) -> list[Phase]:
-        """The phases that began with an update that Docker accepted."""
+        """The phases that began with a change that was accepted."""
         return [phase for phase in self.updates if phase.change.error is None]
 
     def points(self) -> tuple[Point, ...]:
@@ -63,7 +71,7 @@ class Evidence:
         planned = [
             PointKey(step.role, step.option, step.via, step.requested, step.note)
             for step in steps(record.experiment, record.host.cpus)
-            if step.option == self.option and step.via == "update" and not step.prepares
+            if step.option == self.option and step.via in self.ways and not step.prepares
         ]
         phases: dict[PointKey, list[Phase]] = {key: [] for key in planned}
         for phase in self.updates:
@@ -218,6 +226,7 @@ def files_around(phase: Phase) -> dict[str, Enforced]:
 
 def gather(run: Run, option: str) -> Evidence:
     """Return what a run shows about an option of its experiment."""
+    ways = registry.option(option).judged_ways
     phases = [
         phase
         for trial in run.finished
@@ -238,8 +247,10 @@ def gather(run: Run, option: str) -> Evidence:
     return Evidence(
         run=run,
         option=option,
-        updates=[phase for phase in phases if phase.change.via == "update"],
-        control_arm=[phase for phase in phases if phase.change.via == "cgroupfs"],
+        updates=[phase for phase in phases if phase.change.via in ways],
+        control_arm=[
+            phase for phase in phases if phase.change.via == "cgroupfs" and "cgroupfs" not in ways
+        ],
         rows=rows,
         entries=entries,
         metric=metric,

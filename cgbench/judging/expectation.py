@@ -10,12 +10,26 @@ from dataclasses import dataclass
 
 from cgbench.spec.container import Container
 from cgbench.spec.conversions import bandwidth
+from cgbench.spec.fields import Moves
 from cgbench.spec.option import Settings
 from cgbench.spec.reach import REACHED, Reach, in_bytes
 from cgbench.units import parse_cpu_list
 
 DEFAULT_SHARES = 1024
 DEFAULT_BLKIO_WEIGHT = 100
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a workload does: its probe, or what alone it does with a device, in which blocks."""
+
+    probe: str | None = None
+    moves: Moves | None = None
+    block: int | None = None
+
+
+NO_WORK = Work()
+"""A workload of which nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +40,7 @@ class Load:
     `tasks_let_in` is the highest limit on tasks since it began: a lower one kills nobody.
     `exit_status` is that of a container that ends by itself. `grouped` ones share a parent's
     memory. `usable` are the CPUs that its processes were seen to be let on, None if not known.
+    `work` is what its workload does.
     """
 
     settings: Settings
@@ -36,6 +51,7 @@ class Load:
     exit_status: int = 0
     grouped: bool = False
     usable: tuple[int, ...] | None = None
+    work: Work = NO_WORK
 
     @property
     def reach(self) -> Reach:
@@ -43,16 +59,17 @@ class Load:
         return Reach(self.settings, self.size, self.tasks, self.tasks_let_in, self.exit_status)
 
 
-def load_of(spec: Container, settings: Settings, tasks_let_in: int, probe: str | None) -> Load:
-    """Return what a container of an experiment tries to use, by what its probe does."""
+def load_of(spec: Container, settings: Settings, tasks_let_in: int, work: Work) -> Load:
+    """Return what a container of an experiment tries to use, by what its workload does."""
     return Load(
         settings=settings,
-        workers=spec.workers if probe == "spin" else None,
-        size=spec.size,
+        workers=spec.workers if work.probe == "spin" else None,
+        size=spec.charged,
         tasks=spec.count,
         tasks_let_in=tasks_let_in,
         exit_status=spec.count,
         grouped=spec.group,
+        work=work,
     )
 
 
@@ -84,6 +101,8 @@ class Situation:
             return self._kept(load)
         if metric == "io_share_pct":
             return self._io_share_pct(role)
+        if metric == "io_bytes_per_s":
+            return _throttled(load)
         return None
 
     def rivals(self, role: str) -> tuple[str, ...]:
@@ -172,6 +191,22 @@ class Situation:
         quota, period = bandwidth(load.settings)
         limit = capacity if quota is None else quota / period
         return min(float(load.workers), limit, capacity)
+
+
+def _throttled(load: Load) -> float | None:
+    """Return the rate that its limits leave to a workload that only reads or only writes.
+
+    None where nothing limits it, or only requests of a size that is not known.
+    """
+    direction = {"reads": "read", "writes": "write"}.get(load.work.moves or "")
+    rate = in_bytes(load.settings.get(f"device-{direction}-bps"))
+    requests = in_bytes(load.settings.get(f"device-{direction}-iops"))
+    if requests is None:
+        return None if rate is None else float(rate)
+    if load.work.block is None:
+        return None
+    by_requests = float(requests * load.work.block)
+    return by_requests if rate is None else min(float(rate), by_requests)
 
 
 def _declared(load: Load) -> tuple[int, ...] | None:

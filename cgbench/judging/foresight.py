@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cgbench.errors import WorkloadError
-from cgbench.judging.expectation import Situation, load_of
+from cgbench.judging.expectation import NO_WORK, Situation, Work, load_of
 from cgbench.spec import workload
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.judged import candidates
@@ -18,6 +18,12 @@ _PRESSED_BY: Mapping[str, tuple[str, ...]] = {
     "io": ("fio-randread", "fio-seqwrite"), "none": ("end",),
 }  # fmt: skip
 """The workloads that show what the options of a controller do."""
+
+_SHOWN_BY: Mapping[str, tuple[str, ...]] = {
+    "device-read-bps": ("fio-randread",), "device-read-iops": ("fio-randread",),
+    "device-write-bps": ("fio-seqwrite",), "device-write-iops": (),
+}  # fmt: skip
+"""The workloads that show what single options do, where not all of their controller's do."""
 
 _WHY_NOT: Mapping[str, str] = {
     "cpu-shares": "a weight shows only against another container on the same CPUs",
@@ -54,7 +60,7 @@ def foreseen(experiment: Experiment, cpus: int) -> Iterator[str]:
         return
     named = experiment.verify is not None and experiment.verify.metric is not None
     by_role = {one.role: one.workload for one in experiment.containers}
-    fit = _PRESSED_BY.get(option(name).controller, ())
+    fit = _SHOWN_BY.get(name, _PRESSED_BY.get(option(name).controller, ()))
     roles = dict.fromkeys(step.role for step, _ in steps)
     unfit = [] if named else [role for role in roles if by_role[role] not in fit]
     for role in unfit:
@@ -82,7 +88,7 @@ def _shows(metric: str, role: str, situation: Situation) -> bool:
 def _situations(experiment: Experiment, cpus: int) -> Iterator[tuple[PlannedStep, Situation]]:
     """Yield every step of one repetition, with what all containers want and may get after it."""
     specs = {one.role: one for one in experiment.containers}
-    kinds = {role: _kind(one.workload) for role, one in specs.items()}
+    works = {role: _work(one.workload) for role, one in specs.items()}
     walks = {plan.walk: plan.steps for plan in planned(experiment, cpus, seed=0)}
     for walk in sorted(walks):
         in_force: dict[str, Settings] = {role: dict(one.options) for role, one in specs.items()}
@@ -95,7 +101,7 @@ def _situations(experiment: Experiment, cpus: int) -> Iterator[tuple[PlannedStep
                 step,
                 Situation(
                     {
-                        role: load_of(one, in_force[role], let_in.get(role, 0), kinds[role])
+                        role: load_of(one, in_force[role], let_in.get(role, 0), works[role])
                         for role, one in specs.items()
                     },
                     tuple(range(cpus)),
@@ -104,8 +110,9 @@ def _situations(experiment: Experiment, cpus: int) -> Iterator[tuple[PlannedStep
             )
 
 
-def _kind(name: str) -> str | None:
+def _work(name: str) -> Work:
     try:
-        return workload.load(name).probe
+        found = workload.load(name)
     except WorkloadError:
-        return None
+        return NO_WORK
+    return Work(found.probe, found.moves, found.block)

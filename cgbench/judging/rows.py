@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cgbench.judging.container_data import ContainerData, steady_window
-from cgbench.judging.expectation import Situation, load_of
+from cgbench.judging.expectation import Situation, Work, load_of
 from cgbench.judging.intervals import error_pct
 from cgbench.judging.settling import time_to_effect
 from cgbench.judging.steady import extremes, off_mask_ms, off_mask_pct, set_cpus_used, steady
@@ -48,7 +48,7 @@ def situations(run: RunRecord, trial: TrialRecord) -> Iterator[tuple[Phase, Situ
     """Yield every phase that is judged, with what all containers want and may get in it."""
     specs = {one.role: one for one in run.experiment.containers}
     in_force: dict[str, Settings] = {role: dict(one.options) for role, one in specs.items()}
-    kinds = {one.role: one.probe for one in trial.containers}
+    works = {one.role: Work(one.probe, one.moves, one.block) for one in trial.containers}
     let_in: dict[str, int] = {}
     usable = {one.role: one.confines.usable for one in trial.containers if one.confines}
     for phase in trial.phases:
@@ -66,7 +66,7 @@ def situations(run: RunRecord, trial: TrialRecord) -> Iterator[tuple[Phase, Situ
             Situation(
                 {
                     role: replace(
-                        load_of(one, in_force[role], let_in.get(role, 0), kinds[role]),
+                        load_of(one, in_force[role], let_in.get(role, 0), works[role]),
                         usable=usable.get(role),
                     )
                     for role, one in specs.items()

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-THROTTLES: Mapping[str, tuple[str, str]] = {
-    "BlkioDeviceReadBps": ("blkio.throttle.read_bps_device", "rbps"),
-    "BlkioDeviceWriteBps": ("blkio.throttle.write_bps_device", "wbps"),
-    "BlkioDeviceReadIOps": ("blkio.throttle.read_iops_device", "riops"),
-    "BlkioDeviceWriteIOps": ("blkio.throttle.write_iops_device", "wiops"),
-}
-"""Limits of single devices by their field of HostConfig: the file of v1, and the key in `io.max`.
+from cgbench.spec import run_options
 
-Only `docker run` has them: `--device-read-bps` and the rest.
-"""
+THROTTLES: Mapping[str, tuple[str, str]] = {
+    field: (file, key) for field, file, key in run_options.THROTTLES.values()
+}
+"""Limits of single devices by field of HostConfig: the file of v1, and the key in `io.max`."""
 
 Throttles = Mapping[str, Mapping[str, int]]
 """The rate of each device, as `7:0`, by field of HostConfig."""

@@ -16,7 +16,7 @@ from cgbench.records.verdict import Outcome
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.options import option
 from cgbench.units import format_duration, format_size
-from cgbench.wording import quantity
+from cgbench.wording import quantity, signed
 
 _WORST_FIRST = (Outcome.WRONG, Outcome.INCONCLUSIVE, Outcome.IMPRECISE, Outcome.EFFECTIVE)
 
@@ -125,7 +125,7 @@ def described(tried: Tried) -> str:
     one = tried.felt
     assert one is not None
     expected = one.expected or 0.0
-    off = "" if one.error_pct is None else f" ({one.error_pct:+.2f} %)"
+    off = "" if one.error_pct is None else f" ({signed(one.error_pct, 2)} %)"
     if one.unit == "bytes":
         figures = f"{format_size(one.median)} of {format_size(expected)}"
     else:

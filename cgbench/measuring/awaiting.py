@@ -69,7 +69,7 @@ class Patience:
         if step.prepares or change.error is not None:
             return None, None
         spec = container.spec
-        reach = Reach(container.settings, spec.size, spec.count, let_in, spec.count)
+        reach = Reach(container.settings, spec.charged, spec.count, let_in, spec.count)
         goal = self._goal(step.option, reach)
         restarting = goal is not None and goal.metric == "restarts"
         if goal is None or (restarting and self._experiment.option != "restart"):

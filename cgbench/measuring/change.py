@@ -32,10 +32,10 @@ def make_change(engine: Engine, container: Running, step: PlannedStep) -> Change
         container.settings |= step.settings
     except UpdateRejected as refusal:
         answer, error = Answer(begin, time.monotonic_ns(), ()), refusal.message
-    settings = container.settings | dict(step.settings)
     # A container that the change has ended takes its files with it: they are not read, and no less
     # what it should have reached.
-    reached = paths | interface_paths(container.cgroup, settings)
+    reached = paths | interface_paths(container.cgroup, {**container.settings, **step.settings})
+    settings = container.with_settings(step.settings)
     files = tuple(
         FileChange(
             file=path.name,
@@ -86,7 +86,7 @@ def with_held(container: Running, change: Change) -> Change:
     Of two texts that are right it may be the other one than was known at the answer: a file that
     changes after it shows only then which conversion the runtime has.
     """
-    settings = container.settings | dict(change.settings)
+    settings = container.with_settings(change.settings)
     found = {
         path.name: (text(path), interface)
         for path, interface in interface_paths(container.cgroup, change.settings).items()
@@ -109,7 +109,7 @@ def apply(engine: Engine, container: Running, step: PlannedStep) -> Answer:
         # Born with it: the container was started with these options a moment ago.
         now = time.monotonic_ns()
         return Answer(now, now, ())
-    return _write(container.cgroup, container.settings | dict(step.settings), step)
+    return _write(container.cgroup, container.with_settings(step.settings), step)
 
 
 def _write(cgroup: cgroups.Cgroup, settings: Settings, step: PlannedStep) -> Answer:

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cgbench.engine.container_spec import PROBE_PATH, SCRATCH_PATH, ContainerSpec
+from cgbench.engine.container_spec import PROBE_PATH, SCRATCH_PATH, SHARED_PATH, ContainerSpec
 from cgbench.engine.engine import Engine
 from cgbench.engine.streams import StatsStream
 from cgbench.errors import CgroupError, TrialError
@@ -29,7 +29,7 @@ from cgbench.records.confines import Confines
 from cgbench.records.trial import ContainerRecord, Source
 from cgbench.spec import counters
 from cgbench.spec.container import Container
-from cgbench.spec.option import Interface, Settings, Value
+from cgbench.spec.option import DEVICE, Interface, Settings, Value
 from cgbench.spec.options import option
 from cgbench.spec.schedule import TrialPlan
 from cgbench.spec.workload import CONTAINER_USER, Placeholders, Workload, load
@@ -76,7 +76,7 @@ class Counted:
 class Running:
     """One container while its trial lasts; `settings` are the options declared on it by now.
 
-    `home` are the groups in which its processes should be.
+    `home` are the groups in which its processes should be, `device` is the number of its device.
     """
 
     spec: Container
@@ -89,6 +89,12 @@ class Running:
     settings: dict[str, Value]
     last: Counted | None = None
     home: Mapping[str, str] = field(default_factory=dict)
+    device: str | None = None
+
+    def with_settings(self, settings: Settings) -> Settings:
+        """Return what is declared with `settings` set, too, and the device that it is for."""
+        place = {} if self.device is None else {DEVICE: self.device}
+        return {**self.settings, **settings, **place}
 
     def confines(self, proc: Path = procfs.PROC, root: Path = Path("/")) -> Confines:
         """Return what confines it now, besides its own limits."""
@@ -96,8 +102,32 @@ class Running:
         return confines.read(self.cgroup, proc, root, first=first, home=self.home)
 
 
+def start_all(
+    stack: ExitStack, specs: Sequence[Container], plan: TrialPlan, engine: Engine, birth: Birth
+) -> list[Running]:
+    """Start containers one after the other as `start` does.
+
+    One whose /dev/shm others share has made its file before they start.
+    """
+    running: dict[str, Running] = {}
+    shared = {one.shares for one in specs}
+    for one in specs:
+        ipc = "shareable" if one.role in shared else None
+        if one.shares is not None:
+            ipc = f"container:{running[one.shares].container_id}"
+        running[one.role] = start(stack, one, plan, engine, birth, ipc)
+        if one.role in shared:
+            await_probes(engine, [running[one.role]])
+    return list(running.values())
+
+
 def start(
-    stack: ExitStack, spec: Container, plan: TrialPlan, engine: Engine, birth: Birth
+    stack: ExitStack,
+    spec: Container,
+    plan: TrialPlan,
+    engine: Engine,
+    birth: Birth,
+    ipc: str | None = None,
 ) -> Running:
     """Start one container and find its cgroup; `stack` takes everything down again.
 
@@ -112,6 +142,7 @@ def start(
             probe=PROBE_PATH,
             device=None if birth.device is None else str(birth.device.path),
             scratch=f"{SCRATCH_PATH}/cache",
+            shared=f"{SHARED_PATH}/cache",
         )
     )
     if workload.probe is None:
@@ -140,13 +171,26 @@ def start(
         scratch=workload.needs("scratch"),
         device=birth.device.path if birth.device and workload.needs("device") else None,
         parent=birth.parent if spec.group else None,
+        ipc=ipc,
     )
     # Interrupted in between, a container might be there whose id nobody knows.
     with undisturbed():
         container_id = stack.enter_context(engine.container(wanted))
     pidfd, cgroup, home = _held(stack, spec.role, container_id, engine, birth)
     stats = engine.stats(container_id)
-    return Running(spec, workload, container_id, pidfd, cgroup, probe, stats, settings, home=home)
+    device = None if wanted.device is None or birth.device is None else birth.device.number
+    return Running(
+        spec,
+        workload,
+        container_id,
+        pidfd,
+        cgroup,
+        probe,
+        stats,
+        settings,
+        home=home,
+        device=device,
+    )
 
 
 def _held(
@@ -237,6 +281,8 @@ def describe(container: Running) -> ContainerRecord:
         workload=container.workload.name,
         workers=container.spec.workers,
         probe=container.workload.probe,
+        moves=container.workload.moves,
+        block=container.workload.block,
         sources={
             counter.name: Source(column=counter.column, scale=counter.scale)
             for counter in container.cgroup.counters()

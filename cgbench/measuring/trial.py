@@ -36,7 +36,7 @@ from cgbench.measuring.container import (
     await_probes,
     describe,
     kill,
-    start,
+    start_all,
     targets,
 )
 from cgbench.measuring.hold import Lookout
@@ -182,7 +182,7 @@ def _measure_in(stack: ExitStack, course: _Course, folder: Path) -> None:
     birth = _prepared(stack, experiment, site, birth)
     events = site.engine.events(site.run)
     stack.callback(collect.take_events, events, progress)
-    running = [start(stack, spec, plan, site.engine, birth) for spec in experiment.containers]
+    running = start_all(stack, experiment.containers, plan, site.engine, birth)
     # All at once, before one is removed after the other: a hog that still runs can keep its
     # rival waiting for the disk, and a process that waits for the disk cannot die.
     stack.callback(kill, running)

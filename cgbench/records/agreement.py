@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from cgbench.errors import BaselineError
 from cgbench.records.run import Host, RunRecord
@@ -17,7 +17,7 @@ _MOST_LINES = 4
 # What does not change what is measured.
 _ABOUT = ("name", "title", "question", "trials", "quick", "verify", "gate")
 # Keys that came later.
-_SINCE = ("group_options",)
+_SINCE = ("group_options", "shares")
 
 
 class Measured(Protocol):
@@ -120,10 +120,20 @@ def conditions(record: RunRecord) -> Conditions:
 
 def schedule_digest(experiment: Experiment) -> str:
     """Return a digest of everything in an experiment that changes what is measured."""
-    content = experiment.model_dump(mode="json", exclude=set(_ABOUT))
-    # A key that says nothing is none: digests of an older cgbench were made without it.
-    content = {key: value for key, value in content.items() if key not in _SINCE or value}
+    content = _said(experiment.model_dump(mode="json", exclude=set(_ABOUT)))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _said(value: Any) -> Any:
+    """Return a part of a document without newer keys that say nothing.
+
+    Digests of an older cgbench were made without them.
+    """
+    if isinstance(value, list):
+        return [_said(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _said(one) for key, one in value.items() if key not in _SINCE or one}
 
 
 def _lines(place: str, value: object) -> Iterator[str]:

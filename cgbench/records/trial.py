@@ -16,7 +16,7 @@ from cgbench.records.confines import Confines
 from cgbench.records.file_history import Count, FileHistory
 from cgbench.records.other_limits import Inspected, Unasked
 from cgbench.records.run import PointKey
-from cgbench.spec.fields import Foreign, Label, MetricName, Name, Via
+from cgbench.spec.fields import Foreign, Label, MetricName, Moves, Name, Via
 from cgbench.spec.model import Model
 from cgbench.spec.option import Value
 from cgbench.spec.schedule import labelled
@@ -184,8 +184,9 @@ class Phase(Model):
 class ContainerRecord(Model):
     """One container of a trial: `sources` maps quantities to columns of the samples.
 
-    `docker_stats_broke` says why messages of `docker stats` are missing at its end, None where none
-    are. `confines` are those when the trial began, None in runs of an older cgbench.
+    `moves` is what it only does with its device, in requests of `block` bytes. `docker_stats_broke`
+    says why messages of `docker stats` are missing at its end, None where none are. `confines` are
+    those when the trial began, None in runs of an older cgbench.
     """
 
     role: Name
@@ -193,6 +194,8 @@ class ContainerRecord(Model):
     workload: Name
     workers: Count
     probe: Label | None = None
+    moves: Moves | None = None
+    block: Count | None = None
     sources: Mapping[MetricName, Source]
     docker_stats_broke: Foreign | None = None
     confines: Confines | None = None

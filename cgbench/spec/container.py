@@ -51,8 +51,16 @@ class Container(Model):
         Field(strict=True),
         says("Whether it lies below a parent cgroup that caps the memory of all such.", True),
     ] = False
+    shares: Annotated[
+        Name | None, says("Which container before it has the /dev/shm that it shares.", "owner")
+    ] = None
     options: Annotated[
         Mapping[str, Value],
         AfterValidator(bare_names),
         says("Options that it is born with, which may replace its caps.", {"cpuset-cpus": "0"}),
     ] = Field(default_factory=dict)
+
+    @property
+    def charged(self) -> int:
+        """How many of the bytes that its workload goes through it is charged for, and no other."""
+        return 0 if self.shares else self.size

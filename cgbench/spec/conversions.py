@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from cgbench.spec.option import Settings, Value, integer
+from cgbench.spec.option import DEVICE, Settings, Value, integer
 from cgbench.units import parse_nanocpus, parse_size
 
 DEFAULT_PERIOD_US = 100_000
@@ -115,6 +115,32 @@ def v2_swap_max(settings: Settings) -> str | None:
         return None
     swap = byte_size(settings["memory-swap"])
     return "max" if swap < 0 else str(swap - byte_size(settings.get("memory", 0)))
+
+
+def v1_device(name: str) -> Callable[[Settings], str | None]:
+    """Return what gives v1's line of the option called `name`: the device, and its rate."""
+
+    def expected(settings: Settings) -> str | None:
+        if name not in settings or DEVICE not in settings:
+            return None
+        return f"{settings[DEVICE]} {byte_size(settings[name])}"
+
+    return expected
+
+
+def v2_device(keys: Mapping[str, str]) -> Callable[[Settings], str | None]:
+    """Return what gives the line of a device in `io.max`; `keys` are its words by option."""
+
+    def expected(settings: Settings) -> str | None:
+        if DEVICE not in settings or not keys.keys() & settings:
+            return None
+        words = [
+            f"{key}={byte_size(settings[name]) if name in settings else 'max'}"
+            for name, key in keys.items()
+        ]
+        return " ".join([str(settings[DEVICE]), *words])
+
+    return expected
 
 
 # Read back, v2 separates the weight for all devices from those for single ones (kernel:

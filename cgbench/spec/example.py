@@ -8,7 +8,7 @@ from typing import Any
 
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.model import Model
-from cgbench.spec.options import OPTIONS
+from cgbench.spec.options import KNOWN
 from cgbench.spec.toml_text import toml
 
 _TABLES = {"containers": "[[containers]]", "steps": "[[steps]]"}
@@ -88,9 +88,9 @@ def _head(key: str) -> str:
 def _of_option(place: Sequence[int | str], name: str) -> str | None:
     bare = name.removeprefix("--")
     key = next((part for part in place if part in ("set", "options")), None)
-    if key is None or bare not in OPTIONS:
+    if key is None or bare not in KNOWN:
         return None
-    values: Mapping[str, Any] = {bare: OPTIONS[bare].example}
+    values: Mapping[str, Any] = {bare: KNOWN[bare].example}
     return f"{key} = {toml(values)}"
 
 

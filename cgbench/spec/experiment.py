@@ -33,7 +33,7 @@ from cgbench.spec.fields import (
 from cgbench.spec.metrics import Band
 from cgbench.spec.model import Model
 from cgbench.spec.option import Settings, Value
-from cgbench.spec.options import OPTIONS, option
+from cgbench.spec.options import KNOWN, option
 from cgbench.spec.step import Step
 from cgbench.spec.toml_text import toml
 from cgbench.units import NS_PER_S
@@ -234,6 +234,8 @@ class Experiment(Model):
             with at(f"containers.{index}"):
                 for name, value in container.options.items():
                     _checked("options", name, value)
+                    option(name).check_way("run")
+        self._check_shared()
         self._check_group()
         _few_enough(sum(step.changes for step in self.steps), MOST_CHANGES, "changes")
         births = sum(step.changes for step in self.steps if step.via == "run")
@@ -248,9 +250,24 @@ class Experiment(Model):
                 for values in step.unrolled():
                     for name, value in values.items():
                         _checked("set", name, value)
+                        option(name).check_way(step.via)
         if self.verify is not None and (self.verify.containers or self.verify.steps):
             with at("verify"):
                 self._as_verified(self.verify)._check()
+
+    def _check_shared(self) -> None:
+        """Raise ExperimentError unless who shares a /dev/shm comes after the one that has it."""
+        before: dict[str, str | None] = {}
+        for index, one in enumerate(self.containers, 1):
+            if one.shares is not None and before.get(one.shares, one.role) is not None:
+                having = [role for role, shares in before.items() if shares is None]
+                right = f'For example: shares = "{having[0]}"' if having else "Leave it out."
+                raise ExperimentError(
+                    f"containers.{index}: no container before it has a /dev/shm of its own called "
+                    f"{one.shares}",
+                    right,
+                )
+            before[one.role] = one.shares
 
     def _check_group(self) -> None:
         """Raise ExperimentError unless the parent's limits are ones that it can have."""
@@ -336,7 +353,7 @@ def _known(name: str) -> None:
     try:
         option(name)
     except OptionError as error:
-        near = difflib.get_close_matches(name.removeprefix("--"), OPTIONS, 1)
+        near = difflib.get_close_matches(name.removeprefix("--"), KNOWN, 1)
         right = near[0] if near else "cpu-quota"
         raise OptionError(
             error.message, f'{error.advice} For example: option = "{right}"'
@@ -348,9 +365,9 @@ def _checked(key: str, name: str, value: Value) -> None:
     try:
         option(name).check(value)
     except OptionError as error:
-        near = difflib.get_close_matches(name, OPTIONS, 1)
-        known = name if name in OPTIONS else near[0] if near else "cpu-quota"
-        right = toml({known: OPTIONS[known].example})
+        near = difflib.get_close_matches(name, KNOWN, 1)
+        known = name if name in KNOWN else near[0] if near else "cpu-quota"
+        right = toml({known: KNOWN[known].example})
         raise OptionError(error.message, f"{error.advice} For example: {key} = {right}") from None
 
 

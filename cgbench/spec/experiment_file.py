@@ -14,9 +14,11 @@ from pydantic import ValidationError
 
 from cgbench.errors import ExperimentError, WorkloadError
 from cgbench.spec import example, judged, toml_file, workload
+from cgbench.spec.container import Container
 from cgbench.spec.experiment import Experiment, at
 from cgbench.spec.metrics import PER_PERIOD
 from cgbench.spec.option import written
+from cgbench.spec.options import option
 from cgbench.spec.schedule import planned
 from cgbench.units import format_duration
 from cgbench.wording import count
@@ -76,6 +78,7 @@ def parse(text: str, origin: str) -> Experiment:
         for number, container in enumerate(containers, 1):
             with at(f"{origin}: {key}.{number}"):
                 _loaded(container.workload)
+                _check_device(found, container)
     with at(origin):
         judged.check(found)
     return found
@@ -102,6 +105,23 @@ def _loaded(name: str) -> None:
         near = difflib.get_close_matches(name, workload.names(workload.directory()), 1)
         right = f'workload = "{near[0] if near else "spin"}"'
         raise WorkloadError(error.message, example.shown(error.advice, right)) from None
+
+
+def _check_device(experiment: Experiment, container: Container) -> None:
+    """Raise ExperimentError where a container gets limits of a device, and works with none."""
+    own = experiment.verify.steps if experiment.verify else ()
+    named = {
+        name
+        for step in (*experiment.steps, *own)
+        if (step.role or experiment.containers[0].role) == container.role
+        for name in step.set
+    }
+    needy = sorted(one for one in {*named, *container.options} if option(one).per_device)
+    if needy and not workload.load(container.workload).needs("device"):
+        raise ExperimentError(
+            f"--{needy[0]} limits a device, and workload {container.workload} uses none",
+            'For example: workload = "fio-randread"',
+        )
 
 
 def _check_band(document: Mapping[str, Any], origin: str) -> None:

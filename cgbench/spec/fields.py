@@ -167,5 +167,8 @@ Memory = Annotated[Size, Field(ge=0, le=MOST_MEMORY)]
 Scheduler = Literal["bfq", "mq-deadline", "kyber", "none"]
 """The kernel's I/O schedulers for multi-queue devices."""
 
+Moves = Literal["reads", "writes"]
+"""What a workload does with a device, where it does nothing else with it."""
+
 Via = Literal["update", "run", "cgroupfs"]
 """How a value is set: `docker update`, born with it by `docker run`, or the file written."""

@@ -24,6 +24,13 @@ JUDGED_BY: Mapping[str, tuple[str, ...]] = {
     "blkio-weight": ("io_share_pct",),
     "pids-limit": ("tasks_max",),
     "restart": ("restarts",),
+    "device-read-bps": ("io_bytes_per_s",),
+    "device-write-bps": ("io_bytes_per_s",),
+    "device-read-iops": ("io_bytes_per_s",),
+    "device-write-iops": (),
+    "memory-swappiness": (),
+    "shm-size": (),
+    "cpu-burst": (),
 }
 """The metrics that show what each option does, where an experiment names none.
 

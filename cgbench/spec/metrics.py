@@ -334,7 +334,7 @@ _ALL = (
     Metric(
         "io_bytes_per_s", "bytes/s", "I/O rate",
         "Bytes read and written in the steady window, divided by the elapsed time.",
-        "lower",
+        "lower", shows="ceiling", band=Band(pct=5),
     ),
     Metric(
         "io_share_pct", "%", "share of I/O",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from cgbench.errors import OptionError, UnitError
+from cgbench.spec.fields import Via
 from cgbench.units import parse_cpu_list
 
 Value = int | float | str
@@ -21,6 +22,9 @@ Settings = Mapping[str, Value]
 _LARGEST = 2**63 - 1
 # The longest values are lists of CPUs.
 _LONGEST = 4096
+
+DEVICE = "device"
+"""The key under which settings hold a device, as `7:0`, that limits of devices are for."""
 
 CPU_WEIGHT = "cpu.weight"
 """The file that shares are converted for."""
@@ -86,6 +90,9 @@ class Option:
     `example` and `other` are two different harmless values that every host with two CPUs takes and
     that are nobody's default; `beside` is what a container without limits needs set with them.
     `further` are more values, each with all that is set with it, that may live shorter than others.
+
+    `ways` are those in which it can be set. Where it is `per_device`, its value is one for a
+    device, whose number the settings hold under DEVICE once it is known.
     """
 
     name: str
@@ -111,6 +118,8 @@ class Option:
     lifted: Value | None = None
     encode: Callable[[Value], object] = lambda value: value
     v1_also: Interface | None = None
+    ways: tuple[Via, ...] = ("update", "run", "cgroupfs")
+    per_device: bool = False
 
     @property
     def flag(self) -> str:
@@ -131,9 +140,20 @@ class Option:
         return tuple(interface.found_in(group) for interface in files)
 
     @property
+    def judged_ways(self) -> tuple[Via, ...]:
+        """The ways that a verdict is about: an update's, or all where no update can set it."""
+        return ("update",) if "update" in self.ways else self.ways
+
+    @property
     def in_kernel(self) -> bool:
         """Whether any kernel has an interface file for it."""
         return self.v1 is not None or self.v2 is not None
+
+    def check_way(self, via: Via) -> None:
+        """Raise OptionError, which names one that is right, unless it can be set that way."""
+        if via not in self.ways:
+            way = {"update": "docker update", "run": "docker run", "cgroupfs": "a write"}[via]
+            raise OptionError(f"{way} has no {self.flag}", f'For example: via = "{self.ways[0]}"')
 
     def check(self, value: Value) -> None:
         """Raise OptionError unless `value` is in the domain the daemon documents."""

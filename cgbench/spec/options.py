@@ -38,6 +38,7 @@ from cgbench.spec.option import (
     policy,
     restart,
 )
+from cgbench.spec.run_options import RUN_OPTIONS
 
 _MIB = 2**20
 
@@ -214,20 +215,41 @@ _OPTIONS = (
 OPTIONS: Mapping[str, Option] = {option.name: option for option in _OPTIONS}
 """Every option of `docker update`, by name."""
 
+KNOWN: Mapping[str, Option] = {**OPTIONS, **RUN_OPTIONS}
+"""Every limit by name, also those that no update can set."""
+
 
 def option(name: str) -> Option:
-    """Return the option called `name`, with or without dashes in front.
+    """Return the option called `name`, with or without dashes in front, of update or not.
 
     Raises OptionError with the nearest name when there is none.
     """
     bare = name.removeprefix("--")
-    if bare in OPTIONS:
-        return OPTIONS[bare]
-    near = difflib.get_close_matches(bare, OPTIONS, 1)
-    advice = f"Did you mean --{near[0]}?" if near else f"Known: {', '.join(OPTIONS)}."
+    if bare in KNOWN:
+        return KNOWN[bare]
+    near = difflib.get_close_matches(bare, KNOWN, 1)
+    advice = f"Did you mean --{near[0]}?" if near else f"Known: {', '.join(KNOWN)}."
     raise OptionError(f"unknown option: {name}", advice)
+
+
+def of_update(name: str) -> Option:
+    """Return the option of `docker update` called `name`. Raises OptionError as `option` does."""
+    found = option(name)
+    if found.name not in OPTIONS:
+        raise OptionError(f"docker update has no {found.flag}", f"Known: {', '.join(OPTIONS)}.")
+    return found
 
 
 def update_body(settings: Settings) -> dict[str, object]:
     """Return the body of an Engine API update request for the given options."""
     return {option(name).field: option(name).parse(value) for name, value in settings.items()}
+
+
+def birth_body(settings: Settings, device: str | None) -> dict[str, object]:
+    """Return what of HostConfig gives a new container options; `device` is that of its limits."""
+    body: dict[str, object] = {}
+    for name, value in settings.items():
+        one = option(name)
+        parsed = one.parse(value)
+        body[one.field] = [{"Path": device, "Rate": parsed}] if one.per_device else parsed
+    return body

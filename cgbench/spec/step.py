@@ -22,7 +22,7 @@ from cgbench.spec.fields import (
 )
 from cgbench.spec.model import Model
 from cgbench.spec.option import Value
-from cgbench.spec.options import OPTIONS, option
+from cgbench.spec.options import KNOWN, option
 from cgbench.spec.toml_text import toml
 
 
@@ -98,7 +98,7 @@ class Step(Model):
             )
         if lengths == {0}:
             first = min(lists)
-            right = {first: [option(first).example]} if first in OPTIONS else {}
+            right = {first: [option(first).example]} if first in KNOWN else {}
             raise ExperimentError(
                 f"set: nothing in {', '.join(sorted(lists))}",
                 f"Add a value. For example: set = {toml(right)}",

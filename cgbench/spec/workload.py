@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from cgbench.errors import WorkloadError
 from cgbench.spec import toml_file
-from cgbench.spec.fields import Name, Title
+from cgbench.spec.fields import Moves, Name, Size, Title
 from cgbench.spec.model import Model
 
 ProbeKind = Literal["spin", "wake", "memory", "cache", "fork", "end"]
@@ -24,22 +24,26 @@ ProbeKind = Literal["spin", "wake", "memory", "cache", "fork", "end"]
 
 @dataclass(frozen=True)
 class Placeholders:
-    """What the placeholders of a command stand for in one container; the last three are paths.
+    """What the placeholders of a command stand for in one container; all but the first are paths.
 
     `probe` is the probe's shared-memory file, `device` a block device that may be overwritten,
-    and `scratch` a file on a disk that may be made. None where the container has no such thing.
+    `scratch` a file on a disk that may be made, and `shared` one in memory that other containers
+    may share. None where the container has no such thing.
     """
 
     workers: int
     probe: str | None = None
     device: str | None = None
     scratch: str | None = None
+    shared: str | None = None
 
 
 class Workload(Model):
     """One workload: `command` may hold placeholders, such as `{workers}`, as whole words.
 
-    `probe` is what the probe does if it is what the command runs, else None.
+    `probe` is what the probe does if it is what the command runs, else None. `moves` is what it
+    only does with its device; None where it does both, or neither. `block` is the size in bytes of
+    its requests where the kernel does not split them.
     """
 
     name: Name
@@ -47,6 +51,8 @@ class Workload(Model):
     controller: Name
     command: Annotated[tuple[Title, ...], Field(min_length=1, max_length=64)]
     probe: ProbeKind | None = None
+    moves: Moves | None = None
+    block: Size | None = None
 
     def needs(self, placeholder: str) -> bool:
         """Say whether the command holds a placeholder, named without its braces."""

@@ -121,12 +121,17 @@ def main() -> int:
         choices=list(disturbance.KINDS),
         help="disturb the host by 10 %%, and measure what that must not leave open",
     )
+    parser.add_argument(
+        "--others", action="store_true", help="only what --disturbed leaves out: such may stay open"
+    )
     parser.add_argument("--keep", type=Path, help="where runs stay, and are judged anew if there")
     given = parser.parse_args()
     kinds = [one for one in KINDS if given.kind is None or one.name in given.kind]
     chosen = list(cases(kinds, given.option))
     if given.disturbed is not None:
         chosen = [case for case in chosen if isinstance(case, Case) and case.firm]
+    if given.others:
+        chosen = [case for case in chosen if isinstance(case, Case) and not case.firm]
     if given.diagonal is not None:
         chosen = [*diagonal(chosen, given.diagonal)]
     end = None if given.number is None else given.skip + given.number

@@ -270,6 +270,36 @@ def test_below_a_parent_nobody_gets_more_than_it_has_whatever_docker_says(run: R
     assert 20 < started[-1] <= 40, "the parent has 40 tasks"
 
 
+@experiment("device-throttle")
+def test_a_rate_that_a_container_is_born_with_holds_and_one_that_is_written_follows(
+    run: Run,
+) -> None:
+    assert refusals(run) == []
+    for phase in run.trials[0].phases:
+        (file,) = phase.change.files
+        assert file.held == file.expected, "the kernel's line names the device"
+    moved = {row.requested: row for row in rows(run, "io_bytes_per_s") if row.expected is not None}
+    # None gets more, however busy the host is; a rate is paid out within a tenth of a second.
+    for row in moved.values():
+        assert row.expected is not None
+        assert 0 < row.value <= 1.5 * row.expected
+    assert moved["2m"].value < moved["8m"].value < moved["16m"].value
+
+
+@experiment("shared-memory")
+def test_files_in_a_shared_tmpfs_are_charged_to_who_made_them_and_to_no_guest(run: Run) -> None:
+    trial = run.trials[0]
+    size = 24 * 2**20
+    most = {(row.role, row.phase): row.value for row in rows(run, "memory_max_bytes")}
+    assert most["maker", 1] > size
+    for number in (1, 2, 3):
+        assert most["guest", number] < size, "it goes through the whole file"
+    ended = [phase.ending for phase in trial.phases]
+    assert [one.role for one in ended if one is not None] == ["maker"]
+    done = [row for row in rows(run, "work_per_s") if row.role == "guest"]
+    assert done[-1].value > 0, "the file outlives its maker"
+
+
 def test_every_built_in_experiment_is_run_here() -> None:
     tests = [value for name, value in globals().items() if name.startswith("test_")]
     named = {

@@ -42,6 +42,7 @@ GENERATORS: Mapping[str, Callable[[], str]] = {
     "metrics-judged": metrics.judged,
     "options": options.details,
     "options-in-short": options.in_short,
+    "run-options-in-short": options.others,
     "preconditions": experiments.preconditions,
     "rooms": rooms.table_of_rooms,
     "tables": tables.columns,

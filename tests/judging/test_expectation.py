@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cgbench.judging.expectation import Load, Situation
+from cgbench.judging.expectation import Load, Situation, Work
 from cgbench.spec.option import Settings
 
 
@@ -167,3 +167,28 @@ def test_cpus_that_are_not_offered_are_not_shared_out() -> None:
     both = Load({"cpuset-cpus": "0-1"}, 2, usable=(0,))
     assert Situation({"a": both}, (0, 1)).expected("cpus_used", "a") == pytest.approx(1)
     assert Situation({"a": both}, (0, 1)).expected("set_cpus_used", "a") == 2
+
+
+READS = Work(moves="reads", block=65536)
+
+
+@pytest.mark.parametrize(
+    ("settings", "work", "rate"),
+    [
+        ({"device-read-bps": "4m"}, READS, 4 * 2**20),
+        ({"device-read-iops": 16}, READS, 2**20),
+        ({"device-read-bps": "4m", "device-read-iops": 16}, READS, 2**20),
+        ({"device-read-bps": "512k", "device-read-iops": 16}, READS, 2**19),
+        ({"device-write-bps": "4m"}, READS, None),
+        ({"device-write-bps": "4m"}, Work(moves="writes"), 4 * 2**20),
+        # How many requests a large write becomes is the kernel's affair.
+        ({"device-write-bps": "4m", "device-write-iops": 9}, Work(moves="writes"), None),
+        ({"device-read-bps": "4m"}, Work(), None),
+        ({}, READS, None),
+    ],
+)
+def test_a_workload_moves_what_the_tightest_limit_of_its_device_lets_through(
+    settings: Settings, work: Work, rate: float | None
+) -> None:
+    found = Situation({"a": Load(settings, None, work=work)}, (0, 1))
+    assert found.expected("io_bytes_per_s", "a") == rate

@@ -101,3 +101,30 @@ def test_built_in_experiments_can_be_judged(name: str) -> None:
 def test_a_container_alone_on_its_cpu_shows_no_weight() -> None:
     (said,) = foreseen(experiment_file.load("cpu-shares-contention"), 2)
     assert "at --cpu-shares 64 (alone)" in said
+
+
+@pytest.mark.parametrize(
+    ("option", "workload", "words"),
+    [
+        ("device-read-bps", "fio-seqwrite", "Workloads that do: fio-randread"),
+        ("device-write-bps", "fio-randread", "Workloads that do: fio-seqwrite"),
+        ("device-write-iops", "fio-seqwrite", "no workload shows what --device-write-iops does"),
+    ],
+)
+def test_a_workload_that_moves_the_other_way_is_told(
+    option: str, workload: str, words: str
+) -> None:
+    steps = f"{option} = 4000000"
+    text = HEAD.format(option=option, workload=workload, steps=steps, more="")
+    (said,) = foreseen(experiment_file.parse(f'{text}via = "run"', "mine.toml"), 2)
+    assert words in said
+
+
+def test_a_limit_of_a_device_that_its_workload_meets_is_judged() -> None:
+    text = HEAD.format(
+        option="device-read-bps",
+        workload="fio-randread",
+        steps="device-read-bps = 4000000",
+        more="",
+    )
+    assert list(foreseen(experiment_file.parse(f'{text}via = "run"', "mine.toml"), 2)) == []

@@ -75,7 +75,9 @@ def living(
             yield (
                 Running(
                     spec=Container(role=role, workload="spin"),
-                    workload=cast(Workload, SimpleNamespace(name="spin", probe="spin")),
+                    workload=cast(
+                        Workload, SimpleNamespace(name="spin", probe="spin", moves=None, block=None)
+                    ),
                     container_id=f"id-{role}",
                     pidfd=pidfd,
                     cgroup=Cgroup({}, cgroup),

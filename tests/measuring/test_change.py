@@ -50,7 +50,9 @@ def step(**settings: Any) -> PlannedStep:
 def container(tree: HostTree, membership: str) -> Running:
     tree.write("proc/7/cgroup", membership)
     cgroup = cgroups.find(7, tree.root / "proc", tree.root)
-    return cast(Running, SimpleNamespace(cgroup=cgroup, container_id="id", settings={}))
+    found = SimpleNamespace(cgroup=cgroup, container_id="id", settings={}, device="7:3")
+    found.with_settings = lambda settings: Running.with_settings(cast(Running, found), settings)
+    return cast(Running, found)
 
 
 @pytest.fixture
@@ -145,3 +147,17 @@ def test_a_container_that_the_change_ends_leaves_files_that_were_not_read(tree: 
     (file,) = found.files
     assert (file.file, file.before, file.after) == ("cpu.cfs_quota_us", "-1", None)
     assert file.expected == "20000"
+
+
+def test_a_limit_of_a_device_is_written_and_read_back_with_its_number(tmp_path: Path) -> None:
+    tree = v2(tmp_path)
+    group = "sys/fs/cgroup/docker/id"
+    tree.write(f"{group}/io.max", "7:3 rbps=1048576 wbps=max riops=max wiops=max\n")
+    one = container(tree, "0::/docker/id\n")
+    one.settings["device-write-iops"] = 10
+    asked = step(device_read_bps="4m").model_copy(update={"via": "cgroupfs"})
+    change = make_change(cast(Engine, Daemon(lambda: None)), one, asked)
+    (file,) = change.files
+    assert file.before == "7:3 rbps=1048576 wbps=max riops=max wiops=max"
+    assert file.after == file.expected == "7:3 rbps=4194304 wbps=max riops=max wiops=10"
+    assert change.error is None

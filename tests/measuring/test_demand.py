@@ -169,7 +169,7 @@ def test_a_trial_that_does_not_fit_starts_no_container(
     def start(*_: Any) -> None:
         raise AssertionError("a container was started")
 
-    monkeypatch.setattr(trial, "start", start)
+    monkeypatch.setattr(trial, "start_all", start)
     mine = experiment('memory = "900g"')
     with pytest.raises(PreconditionError):
         trial.run_trial(plan_of(mine), mine, site(tree, tree.root), cast(Any, None))

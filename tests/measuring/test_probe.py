@@ -732,6 +732,14 @@ def test_a_life_ends_with_the_status_asked_for_and_the_next_goes_on_in_the_same_
     assert log.stall_begin_ns[1] >= log.stall_begin_ns[0] + log.stall_length_ns[0]
 
 
+def test_a_life_leaves_the_file_that_it_was_asked_for(tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    task = Task("end", size=100_000, pace_ns=1 * MS)
+    with ProbeFile(tmp_path / "probe", 1, 30, os.getuid(), task) as file:
+        subprocess.run([*command(file), str(left)], timeout=PATIENCE_S, check=True)
+    assert left.stat().st_size == 100_000
+
+
 def test_a_spinner_that_is_started_again_adds_to_what_it_had(tmp_path: Path) -> None:
     with probing(tmp_path) as one:
         wait_until(lambda: one.units() > 0)

@@ -8,7 +8,7 @@ from cgbench.errors import ExperimentError
 from cgbench.spec import experiment_file, judged
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.metrics import METRICS, Band
-from cgbench.spec.options import OPTIONS
+from cgbench.spec.options import KNOWN
 
 FILE = """\
 name = "mine"
@@ -32,7 +32,7 @@ def parsed(tables: str) -> Experiment:
 
 
 def test_every_option_is_judged_by_metrics_that_exist_or_by_its_file_alone() -> None:
-    assert set(judged.JUDGED_BY) == set(OPTIONS)
+    assert set(judged.JUDGED_BY) == set(KNOWN)
     assert {name for names in judged.JUDGED_BY.values() for name in names} <= set(METRICS)
 
 

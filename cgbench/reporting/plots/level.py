@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,6 +59,12 @@ QUANTITIES = {
     "kernel-memory": _MEMORY,
     "pids-limit": Quantity("tasks", "pids-limit", "tasks", "tasks", 1),
     "blkio-weight": _IO,
+    "device-read-bps": replace(_IO, limit="device-read-bps"),
+    "device-write-bps": replace(_IO, limit="device-write-bps"),
+    "device-read-iops": _IO,
+    "device-write-iops": _IO,
+    "memory-swappiness": Quantity("swap_bytes", None, "swap in use", "MiB", MIB),
+    "shm-size": _MEMORY,
 }
 """What is drawn for each option that limits something else than CPU time."""
 

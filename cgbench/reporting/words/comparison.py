@@ -6,7 +6,7 @@ from statistics import median
 
 from cgbench.records.baseline import Series
 from cgbench.records.comparison import Comparison, Finding, Judgement
-from cgbench.wording import count, quantity
+from cgbench.wording import count, quantity, signed
 
 
 def where(one: Finding | Series) -> str:
@@ -19,7 +19,7 @@ def change(one: Finding) -> str:
     """Return the change with its interval, `–` where there is none."""
     if one.change_pct is None or one.low_pct is None or one.high_pct is None:
         return "–"
-    return f"{one.change_pct:+.1f} % ({one.low_pct:+.1f} to {one.high_pct:+.1f})"
+    return f"{signed(one.change_pct, 1)} % ({signed(one.low_pct, 1)} to {signed(one.high_pct, 1)})"
 
 
 def headline(found: Comparison) -> str:

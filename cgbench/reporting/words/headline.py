@@ -15,6 +15,7 @@ from cgbench.records.run import PointKey, Row, RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.records.verdict import Outcome
 from cgbench.reporting.words import shortfall, ways
+from cgbench.spec.metrics import METRICS
 from cgbench.wording import (
     capitalised,
     count,
@@ -133,13 +134,22 @@ def _not_enforced(many: Sequence[Point]) -> str | None:
 def _limits(run: Run, many: Sequence[Point], metric: str | None) -> tuple[str | None, bool]:
     """Say how well experienced follows declared, and whether it does so at every value."""
     name = run.record.experiment.option
-    known = [
+    expected = [
         (point, estimate, estimate.error_pct)
         for point in many
         if (estimate := point.estimate(metric)) is not None and estimate.error_pct is not None
     ]
-    if not known:
+    if not expected:
         return f"Nothing is expected of the workload, so no figure judges `--{name}`.", True
+    # A ceiling that nobody came up to shows nothing, however near.
+    ceiling = metric is not None and METRICS[metric].shows == "ceiling"
+    known = [one for one in expected if not ceiling or one[1].within is not None]
+    if not known:
+        return (
+            f"`--{name}` is inconclusive: the workload did not come up to any value of it.",
+            True,
+        )
+    below = _distinct(expected) - _distinct(known)
     shown = {point.key for point, _, _ in known}
     open_values = [one for one in unjudged(run) if one.key.option == name and one.key not in shown]
     outside = [entry for entry in known if entry[1].within is False]
@@ -148,29 +158,35 @@ def _limits(run: Run, many: Sequence[Point], metric: str | None) -> tuple[str | 
         open_still = verdict.judge(run, name).verdict is Outcome.INCONCLUSIVE
         reasons = [excuse.explained(run, point.key, metric, one) for point, one, _ in outside]
         doubt = next((one for one in reasons if one is not None), None) if open_still else None
-        return f"{_not_held(name, known, outside, doubt)}{_and_unjudged(open_values)}", False
+        rest = _and_unjudged(open_values, below)
+        return f"{_not_held(name, known, outside, doubt)}{rest}", False
     within = f"within {percent_bound(max(abs(error) for _, _, error in known))}"
     if same_throughput([point for point, _, _ in known]):
         medians = [estimate.median for _, estimate, _ in known]
         return (
             f"The same throughput at every `--{name}` from {_ends(many)}: {_range(medians)} "
             f"{known[0][1].unit}, {within} of what is declared{_but_stalls(many)}."
-            f"{_and_unjudged(open_values)}",
+            f"{_and_unjudged(open_values, below)}",
             True,
         )
     where = _everywhere([point for point, _, _ in known])
-    if open_values:
-        asked = {key._replace(role="") for key in (*shown, *(one.key for one in open_values))}
+    if open_values or below:
+        keys = (*(point.key for point, _, _ in expected), *(one.key for one in open_values))
+        asked = {key._replace(role="") for key in keys}
         where = f"at {_distinct(known)} of {_values(len(asked))}"
-    return f"`--{name}` held {within} {where}.{_and_unjudged(open_values)}", True
+    return f"`--{name}` held {within} {where}.{_and_unjudged(open_values, below)}", True
 
 
-def _and_unjudged(some: Sequence[Unjudged]) -> str:
-    """Say of which values nothing is said, as a sentence that follows another one."""
-    if not some:
-        return ""
+def _and_unjudged(some: Sequence[Unjudged], below: int) -> str:
+    """Say of which values nothing is said, as a sentence that follows another one.
+
+    `below` is how many the workload did not come up to.
+    """
     states = [one.state for one in some]
     parts = [f"{states.count(state)} {word}" for state, word in _UNJUDGED if state in states]
+    parts += [f"{below} not reached"] * (below > 0)
+    if not parts:
+        return ""
     return f" Of the others nothing is known: {', '.join(parts)}."
 
 

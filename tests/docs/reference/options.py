@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cgbench.spec.option import Option, Settings, written
 from cgbench.spec.options import OPTIONS
+from cgbench.spec.run_options import RUN_OPTIONS
 from tests.docs.reference.markdown import code, table
 
 
@@ -18,9 +19,28 @@ def in_short() -> str:
     )
 
 
+def others() -> str:
+    """Return a table of the limits that no update can set."""
+    return table(
+        ("limit", "what it sets", "set by", "cgroup v1", "cgroup v2"),
+        [(code(one.flag), one.summary, _ways(one), *_kept(one)) for one in RUN_OPTIONS.values()],
+    )
+
+
 def details() -> str:
     """Return a section per option."""
     return "\n\n".join(_section(one) for one in OPTIONS.values())
+
+
+def _kept(one: Option) -> tuple[str, str]:
+    """Return where cgroup v1 and v2 hold a limit; that of a tmpfs is its mount's."""
+    mount = "the mount of `/dev/shm`"
+    return (_files(one, 1), _files(one, 2)) if one.in_kernel else (mount, mount)
+
+
+def _ways(one: Option) -> str:
+    words = {"run": "`docker run`", "cgroupfs": "the file"}
+    return ", ".join(words[way] for way in one.ways)
 
 
 def _files(one: Option, version: int) -> str:
