@@ -49,7 +49,13 @@ def watch(
         bool, typer.Option("--fail-on-change", help="End with 1 at the first change of a limit.")
     ] = False,
     replay: Annotated[
-        Path | None, typer.Option("--replay", metavar="FILE", help="Show what --log kept, and end.")
+        Path | None,
+        typer.Option(
+            "--replay", metavar="PATH", help="Show what --log kept, or a trial of a run, and end."
+        ),
+    ] = None,
+    trial: Annotated[
+        int | None, typer.Option("--trial", metavar="NUMBER", help="Which trial of that run.")
     ] = None,
     json_file: options.JsonFile = None,
 ) -> None:
@@ -61,11 +67,14 @@ def watch(
     from cgbench.cli import watch_view
     from cgbench.commands.chosen import Wanted
 
+    every_s = _pace(every)
+    if replay is not None and replay.is_dir():
+        _replayed(replay, trial, every_s, json_file)
+        return
     if replay is not None:
         for mark in _kept(replay):
             say(watch_view.line(mark))
         return
-    every_s = _pace(every)
     wanted = Wanted(containers or (), label or (), project)
     until = None if over is None else time.monotonic() + options.seconds(over)
     changed = False
@@ -82,6 +91,21 @@ def watch(
                     break
     if fail_on_change and changed:
         exits.end(exits.FAILED)
+
+
+def _replayed(folder: Path, trial: int | None, every_s: float, json_file: Path | None) -> None:
+    """Show a stored trial as it was measured; a table takes as long as the trial did."""
+    from cgbench.commands.replay import looks
+
+    with ExitStack() as stack, suppress(Interrupted):
+        show = _Shown(stack, None, "1m", json_file)
+        begin = time.monotonic()
+        for number, look in enumerate(looks(folder, trial, every_s), 1):
+            show.take(look)
+            if show.live:
+                show.wait(begin + number * every_s)
+            if show.ended:
+                break
 
 
 def _pace(every: str) -> float:

@@ -33,6 +33,9 @@ class Bands:
 
     def __init__(self, record: RunRecord, finished: Sequence[TrialRecord]) -> None:
         self._record = record
+        self._in_flight = {
+            one.role: one.depth * (one.block or 0) for trial in finished for one in trial.containers
+        }
         self._workers = {one.role: one.workers for one in record.experiment.containers}
         self._hz = {trial.number: trial.sampler.achieved_hz for trial in finished if trial.sampler}
         slower = EMULATED_TIMES if record.host.emulated else 1
@@ -53,6 +56,7 @@ class Bands:
             timer_hz=host.timer_hz,
             page_bytes=host.page_bytes,
             window_s=self._window_s(rows),
+            in_flight=self._in_flight.get(key.role, 0),
         )
         allowed = tolerance(metric, judged.band(experiment, key.option, name), expected, under)
         if allowed is None:

@@ -14,7 +14,10 @@ RESPONSE_WANTED = 0.25
 """A metric that moves by less than this part of the expected change shows no effect."""
 
 RESPONSE_WANTED_OF_FLOOR = 0.5
-"""The same of a metric with a floor: what lies above it moves by itself."""
+"""The same of a metric with a floor, which must also come to this part of each value.
+
+What lies above a floor moves by itself, and so does all of it where nothing holds it up.
+"""
 
 _NOT_CHANGED = (Outcome.IGNORED, Outcome.DISCARDED)
 # What decides where values differ, the worst first.
@@ -116,8 +119,15 @@ def _deaf(values: Sequence[Judged]) -> str | None:
 def _follows(values: Sequence[Judged]) -> bool:
     """Say whether values of one metric move with what was asked for."""
     metric = METRICS.get(values[0].tried.metric or "")
-    floor = metric is not None and metric.shows == "floor"
-    return _response(values) >= (RESPONSE_WANTED_OF_FLOOR if floor else RESPONSE_WANTED)
+    if metric is None or metric.shows != "floor":
+        return _response(values) >= RESPONSE_WANTED
+    return min(_response(values), *_parts(values)) >= RESPONSE_WANTED_OF_FLOOR
+
+
+def _parts(values: Sequence[Judged]) -> list[float]:
+    """Return which part of what was expected each value came to."""
+    felt = [one.tried.felt for one in values if one.tried.felt is not None]
+    return [one.median / one.expected for one in felt if one.expected]
 
 
 def _response(values: Sequence[Judged]) -> float:

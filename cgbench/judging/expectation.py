@@ -28,6 +28,11 @@ class Work:
     block: int | None = None
 
 
+UNSPLIT = 128 * 1024
+"""Requests of up to so many bytes reach any device whole (kernel: max_sectors_kb); how many become
+of a larger one is the device's affair.
+"""
+
 NO_WORK = Work()
 """A workload of which nothing is known."""
 
@@ -203,7 +208,7 @@ def _throttled(load: Load) -> float | None:
     requests = in_bytes(load.settings.get(f"device-{direction}-iops"))
     if requests is None:
         return None if rate is None else float(rate)
-    if load.work.block is None:
+    if load.work.block is None or load.work.block > UNSPLIT:
         return None
     by_requests = float(requests * load.work.block)
     return by_requests if rate is None else min(float(rate), by_requests)

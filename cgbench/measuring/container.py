@@ -283,6 +283,7 @@ def describe(container: Running) -> ContainerRecord:
         probe=container.workload.probe,
         moves=container.workload.moves,
         block=container.workload.block,
+        depth=container.workload.depth,
         sources={
             counter.name: Source(column=counter.column, scale=counter.scale)
             for counter in container.cgroup.counters()

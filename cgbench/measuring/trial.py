@@ -269,7 +269,11 @@ def _walk(
             )
         course.progress.phases[-1] = with_declared(engine, container, course.progress.phases[-1])
         if passed.ending is not None:
-            return
+            ended = passed.ending.role
+            if any(later.role == ended for later in course.plan.steps[number:]):
+                return
+            # The others go on without it.
+            running = [one for one in running if one.spec.role != ended]
     look.require_going()
 
 

@@ -17,7 +17,7 @@ _MOST_LINES = 4
 # What does not change what is measured.
 _ABOUT = ("name", "title", "question", "trials", "quick", "verify", "gate")
 # Keys that came later.
-_SINCE = ("group_options", "shares")
+_SINCE = ("group_options", "shares", "requests", "slices")
 
 
 class Measured(Protocol):

@@ -184,9 +184,9 @@ class Phase(Model):
 class ContainerRecord(Model):
     """One container of a trial: `sources` maps quantities to columns of the samples.
 
-    `moves` is what it only does with its device, in requests of `block` bytes. `docker_stats_broke`
-    says why messages of `docker stats` are missing at its end, None where none are. `confines` are
-    those when the trial began, None in runs of an older cgbench.
+    `moves` is what it only does with its device, in requests of `block` bytes, `depth` of them at
+    once. `docker_stats_broke` says why messages of `docker stats` are missing at its end, None
+    where none are. `confines` are those when the trial began, None in runs of an older cgbench.
     """
 
     role: Name
@@ -196,6 +196,7 @@ class ContainerRecord(Model):
     probe: Label | None = None
     moves: Moves | None = None
     block: Count | None = None
+    depth: Count = 1
     sources: Mapping[MetricName, Source]
     docker_stats_broke: Foreign | None = None
     confines: Confines | None = None

@@ -108,6 +108,8 @@ def _check_band(own: Band, metric: Metric) -> None:
         ("ticks_per_worker", own.ticks_per_worker, "CPUs"),
         ("pages_per_cpu", own.pages_per_cpu, "bytes"),
         ("pages_per_cpu_above", own.pages_per_cpu_above, "bytes"),
+        ("requests", own.requests, "bytes/s"),
+        ("slices", own.slices, "bytes/s"),
     ):
         if given and metric.unit != unit:
             raise ExperimentError(

@@ -27,6 +27,9 @@ PER_PERIOD = "ms_per_period"
 WIDEST_PCT = 25.0
 """A value within a band of timer ticks that is wider than this part of it shows nothing."""
 
+THROTTLE_SLICE_S = 0.1
+"""The time for which the kernel hands out a device's rate (block/blk-throttle.c)."""
+
 SLOWEST_TIMER_HZ = 100
 """The lowest tick rate that kernels are built with, assumed where a host's is not known."""
 
@@ -56,6 +59,16 @@ class Band(Model):
         Annotated[Whole, Field(ge=0)] | None,
         says("By how much it may pass the value; without it, by as much.", 32),
     ] = None
+    requests: Annotated[
+        float,
+        Field(ge=0),
+        says("How often what the workload asks a device for at once counts, for the window.", 1.0),
+    ] = 0.0
+    slices: Annotated[
+        float,
+        Field(ge=0),
+        says("Slices of 0.1 s in which the kernel hands out a device's rate, for the window.", 1.0),
+    ] = 0.0
 
     @model_validator(mode="before")
     @classmethod
@@ -124,15 +137,16 @@ class Metric:
         return self.shows == "floor"
 
     def hides(self, expected: float, tolerance: float) -> bool:
-        """Say whether a band of timer ticks is too wide for a small value to be judged by it."""
-        return self.unit == "CPUs" and tolerance > WIDEST_PCT / 100 * abs(expected)
+        """Say whether a band of ticks or requests is too wide for a small value to be judged."""
+        return self.unit in ("CPUs", "bytes/s") and tolerance > WIDEST_PCT / 100 * abs(expected)
 
 
 @dataclass(frozen=True)
 class Conditions:
     """Under which a value was measured, as far as its band depends on it.
 
-    `window_s` is the length of the steady window, None where there was none.
+    `window_s` is the length of the steady window, None where there was none. `in_flight` are the
+    bytes that its workload asks a device for at once.
     """
 
     workers: int
@@ -140,14 +154,21 @@ class Conditions:
     timer_hz: int | None
     page_bytes: int
     window_s: float | None
+    in_flight: int = 0
 
 
 def tolerance(metric: Metric, band: Band, expected: float, under: Conditions) -> Tolerance | None:
     """Return how far from `expected` a value may lie.
 
-    None where it cannot be said: a tick has no weight without the window that it lies in.
+    None where it cannot be said: a tick, a request or a slice has no weight without the window that
+    it lies in.
     """
     allowed = band.pct / 100 * abs(expected)
+    if (band.requests or band.slices) and metric.unit == "bytes/s":
+        if not under.window_s:
+            return None
+        handed = band.slices * THROTTLE_SLICE_S * abs(expected)
+        allowed += (band.requests * under.in_flight + handed) / under.window_s
     if band.ticks_per_worker and metric.unit == "CPUs":
         if not under.window_s:
             return None
@@ -334,7 +355,7 @@ _ALL = (
     Metric(
         "io_bytes_per_s", "bytes/s", "I/O rate",
         "Bytes read and written in the steady window, divided by the elapsed time.",
-        "lower", shows="ceiling", band=Band(pct=5),
+        "lower", shows="ceiling", band=Band(pct=2, requests=1, slices=1),
     ),
     Metric(
         "io_share_pct", "%", "share of I/O",

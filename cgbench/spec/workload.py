@@ -42,8 +42,8 @@ class Workload(Model):
     """One workload: `command` may hold placeholders, such as `{workers}`, as whole words.
 
     `probe` is what the probe does if it is what the command runs, else None. `moves` is what it
-    only does with its device; None where it does both, or neither. `block` is the size in bytes of
-    its requests where the kernel does not split them.
+    only does with its device, in requests of `block` bytes, `depth` of them at once; None where it
+    does both, or neither.
     """
 
     name: Name
@@ -53,6 +53,7 @@ class Workload(Model):
     probe: ProbeKind | None = None
     moves: Moves | None = None
     block: Size | None = None
+    depth: Annotated[int, Field(ge=1)] = 1
 
     def needs(self, placeholder: str) -> bool:
         """Say whether the command holds a placeholder, named without its braces."""

@@ -12,6 +12,7 @@ from cgbench.cli import app
 from cgbench.commands import watch as watching
 from cgbench.host.interrupts import Interrupted
 from cgbench.records.watch import Look, Mark, Reading
+from tests.made.run_builder import MadeUp, build
 
 Ended = tuple[int, str, str]
 
@@ -128,3 +129,16 @@ def test_too_often_is_refused(cgbench: Callable[..., Ended]) -> None:
     assert status == 2
     assert "--every 1ms: too often" in said
     assert "At least 100ms." in said
+
+
+def test_a_run_is_replayed_as_lines_and_as_looks(
+    cgbench: Callable[..., Ended], tmp_path: Path
+) -> None:
+    folder = build(tmp_path, MadeUp(trials=1, quotas=(20_000,))).path
+    status, printed, _ = cgbench("--replay", folder)
+    assert status == 0
+    assert "worker changed cpus -1 → 20000; docker update --cpu-quota 20000" in printed
+    status, printed, _ = cgbench("--replay", folder, "--every", "500ms", "--json", "-")
+    found = [Look.model_validate_json(line) for line in printed.splitlines()]
+    assert status == 0
+    assert found[-1].readings[0].cpus_limit == 0.2

@@ -111,6 +111,18 @@ def test_what_moves_above_a_floor_by_chance_does_not_follow_it() -> None:
     assert decide([kept[0], followed], ())[0] is Outcome.WRONG
 
 
+def test_what_never_comes_near_a_floor_does_not_follow_it_however_it_moves() -> None:
+    """Seen with two floors that lie close together: 20.8 MiB of 80, and 34.8 MiB of 100."""
+    moved = [
+        one(Outcome.WRONG, "wrong", asked=asked, value=value, shown=True)
+        for asked, value in ((80, 20.8), (100, 34.8))
+    ]
+    kept = [replace(each, tried=replace(each.tried, metric="memory_kept_bytes"))
+            for each in moved]  # fmt: skip
+    assert decide(kept, ())[0] is Outcome.INEFFECTIVE
+    assert decide(moved, ())[0] is Outcome.WRONG
+
+
 def test_where_nothing_can_be_shown_an_unmet_precondition_is_named() -> None:
     outcome, reason = decide((UNSEEN,), ("two-nodes",))
     assert outcome is Outcome.UNSUPPORTED

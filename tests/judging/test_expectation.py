@@ -170,6 +170,7 @@ def test_cpus_that_are_not_offered_are_not_shared_out() -> None:
 
 
 READS = Work(moves="reads", block=65536)
+WRITES = Work(moves="writes", block=2**20)
 
 
 @pytest.mark.parametrize(
@@ -180,9 +181,9 @@ READS = Work(moves="reads", block=65536)
         ({"device-read-bps": "4m", "device-read-iops": 16}, READS, 2**20),
         ({"device-read-bps": "512k", "device-read-iops": 16}, READS, 2**19),
         ({"device-write-bps": "4m"}, READS, None),
-        ({"device-write-bps": "4m"}, Work(moves="writes"), 4 * 2**20),
-        # How many requests a large write becomes is the kernel's affair.
-        ({"device-write-bps": "4m", "device-write-iops": 9}, Work(moves="writes"), None),
+        ({"device-write-bps": "4m"}, WRITES, 4 * 2**20),
+        # How many requests a large write becomes is the device's affair.
+        ({"device-write-bps": "4m", "device-write-iops": 9}, WRITES, None),
         ({"device-read-bps": "4m"}, Work(), None),
         ({}, READS, None),
     ],

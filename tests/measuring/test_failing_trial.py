@@ -84,7 +84,7 @@ def fail(
 ) -> Fail:
     """Return what runs a trial whose walk ends with an error and whose sampler hangs."""
     monkeypatch.setattr(trial, "Sampler", Hanging)
-    monkeypatch.setattr(trial, "start", lambda *_: running)
+    monkeypatch.setattr(trial, "start_all", lambda *_: [running])
 
     def failing(error: BaseException | None, *, measured: bool = True) -> TrialRecord:
         def walk(*_: object) -> None:
@@ -181,11 +181,11 @@ def test_a_daemon_that_hangs_only_when_all_is_taken_down_is_named_too(
             raise hung
 
         stack.callback(fail_to_remove)
-        return cast(Any, running)
+        return [cast(Any, running)]
 
     with living() as (running, _process):
         running.stats = cast(Any, SimpleNamespace(finish=lambda: (), broken=None))
-        monkeypatch.setattr(trial, "start", start)
+        monkeypatch.setattr(trial, "start_all", start)
         monkeypatch.setattr(collect, "collect", lambda *_, **__: None)
         monkeypatch.setattr(Silent, "waiting", lambda _self, why: shown.append(why))
         monkeypatch.setattr(outage, "wait_out", lambda *_, **__: shown.append("waited"))

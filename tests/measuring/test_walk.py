@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -11,14 +12,14 @@ import pytest
 
 from cgbench.engine.engine import Engine
 from cgbench.engine.streams import EventStream
-from cgbench.measuring import trial
+from cgbench.measuring import account, trial
 from cgbench.measuring.awaiting import Patience
 from cgbench.measuring.collect import Harvest
 from cgbench.measuring.container import Running
 from cgbench.measuring.progress import Silent
 from cgbench.measuring.site import Site
 from cgbench.records.confines import Confines
-from cgbench.records.trial import Change, Phase
+from cgbench.records.trial import Change, Ending, Phase
 from cgbench.spec import experiment_file
 from cgbench.spec.schedule import PlannedStep, TrialPlan, steps
 from cgbench.units import NS_PER_MS
@@ -90,3 +91,37 @@ def test_a_phase_keeps_that_its_processes_are_in_another_group(
         now = astray.model_copy()
         monkeypatch.setattr(Running, "confines", lambda _self, now=now: now)
         assert walked("pids-limit-sweep", tmp_path, monkeypatch, begun).confines == kept
+
+
+@pytest.mark.parametrize(("ended", "phases"), [("maker", 3), ("guest", 1)])
+def test_the_others_go_on_without_one_that_ended_until_one_is_to_be_changed_that_did(
+    ended: str, phases: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = experiment_file.load("shared-memory").model_copy(update={"warmup": 0})
+    asked = [step.model_copy(update={"hold_ns": NS_PER_MS}) for step in steps(experiment, 2)]
+    plan = TrialPlan(number=1, repetition=1, walk=1, steps=tuple(asked))
+    opened: list[list[str]] = []
+    endings = [Ending(role=ended, t_ns=1, exit_code=0, oom_killed=False, reason="it ended")]
+
+    def held(*_: object) -> tuple[Ending | None, int]:
+        return (endings.pop() if endings else None), 0
+
+    def account_of(running: Sequence[Running]) -> None:
+        opened.append([one.spec.role for one in running])
+
+    monkeypatch.setattr(trial, "make_change", made)
+    monkeypatch.setattr(trial, "_hold", held)
+    monkeypatch.setattr(account, "opened", account_of)
+    monkeypatch.setattr(account, "closed", lambda *_: None)
+    progress = Harvest(0)
+    with living("maker", cgroup=tmp_path) as (maker, _), living("guest", cgroup=tmp_path) as (
+        guest, _,
+    ):  # fmt: skip
+        maker.spec, guest.spec = experiment.containers
+        patience = Patience(experiment, cast(EventStream, SimpleNamespace(so_far=lambda: ())))
+        site = Site(cast(Engine, MadeUpEngine()), "image", "x", tmp_path)
+        course = trial._Course(plan, experiment, site, Silent(), progress)
+        trial._walk(course, [maker, guest], None, patience)
+    assert len(progress.phases) == phases
+    left = [role for role in ("maker", "guest") if role != ended]
+    assert opened == [["maker", "guest"], left, left][:phases]

@@ -78,6 +78,20 @@ def test_without_a_window_a_tick_allows_nothing_that_could_be_said() -> None:
     assert reach(CPUS, Band(pct=2), 0.1, under(window_s=None)) == either_way(0.002)
 
 
+def test_a_rate_may_be_off_by_what_is_asked_for_at_once_and_by_one_slice_in_the_window() -> None:
+    rate, mib = METRICS["io_bytes_per_s"], 2.0**20
+    # 2 % of 4 MiB/s; 256 KiB at once and a tenth of a second, within 2 s.
+    at_once = (0.08 + 0.125 + 0.2) * mib
+    given = under(in_flight=2**18)
+    found = tolerance(rate, rate.band, 4 * mib, given)
+    assert found is not None
+    assert found.above == pytest.approx(at_once)
+    assert tolerance(rate, rate.band, 4 * mib, under(window_s=None)) is None
+    assert rate.holds(4.5 * mib, 4 * mib, found, grown=False) is False
+    assert rate.holds(3.0 * mib, 4 * mib, found, grown=False) is None, "the device may be slow"
+    assert rate.hides(mib, 0.26 * mib)
+
+
 def test_memory_may_lag_by_pages_of_the_hosts_size_on_each_cpu() -> None:
     memory, band = METRICS["memory_max_bytes"], Band(pages_per_cpu=64)
     assert reach(memory, band, 2**26, under()) == either_way(64 * 2 * 4096)

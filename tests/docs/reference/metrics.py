@@ -12,6 +12,8 @@ _BAND = {
     "ticks_per_worker": "{:g} timer tick per worker in the whole window",
     "pages_per_cpu": "{:g} pages per CPU",
     "pages_per_cpu_above": "{:g} above",
+    "requests": "{:g} time what the workload asks for at once, in the whole window",
+    "slices": "{:g} slice of 0.1 s in the whole window",
 }
 
 
