@@ -76,7 +76,8 @@ def living(
                 Running(
                     spec=Container(role=role, workload="spin"),
                     workload=cast(
-                        Workload, SimpleNamespace(name="spin", probe="spin", moves=None, block=None)
+                        Workload,
+                        SimpleNamespace(name="spin", probe="spin", moves=None, block=None, depth=1),
                     ),
                     container_id=f"id-{role}",
                     pidfd=pidfd,
