@@ -54,8 +54,10 @@ def amount(value: float, unit: str, digits: int = 4) -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    """Return a number with its unit for a sentence: `0.997 CPUs`, `256 MiB`, `25 %`."""
-    return format_size(value) if unit == "bytes" else f"{significant(value, 3)} {unit}"
+    """Return a number with its unit for a sentence: `0.997 CPUs`, `256 MiB/s`, `25 %`."""
+    if unit in ("bytes", "bytes/s"):
+        return f"{format_size(value)}{unit.removeprefix('bytes')}"
+    return f"{significant(value, 3)} {unit}"
 
 
 def around(below: str, above: str) -> str:

@@ -168,8 +168,8 @@ def _judged(entry: Entry | None) -> tuple[str, str]:
 
 
 def _quantity(value: float, unit: str) -> str:
-    if unit == "bytes":
-        return format_size(value)
+    if unit in ("bytes", "bytes/s"):
+        return f"{format_size(value)}{unit.removeprefix('bytes')}"
     return f"{value:.3f}" if unit == "CPUs" else f"{value:.4g} {unit}"
 
 

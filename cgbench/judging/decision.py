@@ -121,13 +121,14 @@ def _follows(values: Sequence[Judged]) -> bool:
     metric = METRICS.get(values[0].tried.metric or "")
     if metric is None or metric.shows != "floor":
         return _response(values) >= RESPONSE_WANTED
-    return min(_response(values), *_parts(values)) >= RESPONSE_WANTED_OF_FLOOR
+    return min([_response(values), *_parts(values)]) >= RESPONSE_WANTED_OF_FLOOR
 
 
 def _parts(values: Sequence[Judged]) -> list[float]:
-    """Return which part of what was expected each value came to."""
+    """Return which part of what was expected each came to; a single value shows no response."""
     felt = [one.tried.felt for one in values if one.tried.felt is not None]
-    return [one.median / one.expected for one in felt if one.expected]
+    several = len({one.expected for one in felt}) > 1
+    return [one.median / one.expected for one in felt if one.expected and several]
 
 
 def _response(values: Sequence[Judged]) -> float:

@@ -121,6 +121,7 @@ def test_what_never_comes_near_a_floor_does_not_follow_it_however_it_moves() -> 
             for each in moved]  # fmt: skip
     assert decide(kept, ())[0] is Outcome.INEFFECTIVE
     assert decide(moved, ())[0] is Outcome.WRONG
+    assert decide([kept[0], REFUSED], ())[0] is Outcome.WRONG, "one value shows no response"
 
 
 def test_where_nothing_can_be_shown_an_unmet_precondition_is_named() -> None:

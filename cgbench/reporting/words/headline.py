@@ -149,7 +149,7 @@ def _limits(run: Run, many: Sequence[Point], metric: str | None) -> tuple[str | 
             f"`--{name}` is inconclusive: the workload did not come up to any value of it.",
             True,
         )
-    below = _distinct(expected) - _distinct(known)
+    below = _distinct([one for one in expected if one not in known and one[0].changed])
     shown = {point.key for point, _, _ in known}
     open_values = [one for one in unjudged(run) if one.key.option == name and one.key not in shown]
     outside = [entry for entry in known if entry[1].within is False]
