@@ -57,7 +57,7 @@ class Limit:
 
     def band(self, asked: float, window_s: float) -> float:
         """Return how far a value may lie from what was asked."""
-        return 0.0 if self.exact else 0.02 * asked + WORKERS * TICK_S / window_s
+        return 0.0 if self.exact else 0.015 * asked + WORKERS * TICK_S / window_s
 
 
 QUOTA = Limit(
