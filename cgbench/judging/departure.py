@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cgbench.records.trial import Change
 from cgbench.records.verdict import Outcome
 
 _WORST_FIRST = (
@@ -26,9 +27,10 @@ def worst(found: Sequence[Departure]) -> Departure:
     return min(found, key=lambda one: _WORST_FIRST.index(one.outcome))
 
 
-def stayed(reason: str, warnings: Sequence[str]) -> Departure:
-    """Return what it is called where nothing changed, though Docker accepted it."""
-    if warnings:
-        said = f"accepted with the warning {warnings[0]!r}; {reason}"
+def stayed(reason: str, change: Change) -> Departure:
+    """Return what it is called where nothing changed, though it was accepted."""
+    if change.warnings:
+        said = f"accepted with the warning {change.warnings[0]!r}; {reason}"
         return Departure(Outcome.DISCARDED, said)
-    return Departure(Outcome.IGNORED, f"Docker answered ok, and {reason}")
+    who = "the kernel refused no write" if change.via == "cgroupfs" else "Docker answered ok"
+    return Departure(Outcome.IGNORED, f"{who}, and {reason}")

@@ -43,7 +43,7 @@ def _by_docker_alone(one: Inspected, phase: Phase) -> Departure | None:
         )
     if one.before == one.held:
         words = f"by inspect {one.option} stayed {one.held} {should}"
-        return stayed(words, phase.change.warnings)
+        return stayed(words, phase.change)
     return Departure(Outcome.WRONG, f"inspect declares {one.option} {one.held} {should}")
 
 

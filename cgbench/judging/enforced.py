@@ -152,7 +152,7 @@ def _of_file(file: FileChange, phase: Phase, beside: Neighbours) -> Departure | 
         came = _overdue(file, beside.before, phase)
         return Departure(outcome, f"{file.file} held {last} {should}{came}")
     came = _overdue(file, phase, beside.after)
-    return stayed(f"{file.file} stayed {last or 'empty'} {should}{came}", phase.change.warnings)
+    return stayed(f"{file.file} stayed {last or 'empty'} {should}{came}", phase.change)
 
 
 def _overdue(file: FileChange, asked: Phase | None, came: Phase | None) -> str:

@@ -172,7 +172,9 @@ def _nowhere(tried: Tried, accepted: Sequence[Phase]) -> Departure | None:
         return Departure(
             Outcome.DISCARDED, f"accepted with the warning {warned[0]!r}; {nowhere}"
         )  # fmt: skip
-    return Departure(Outcome.IGNORED, f"Docker answered ok; {nowhere}")
+    asked = any(phase.change.via != "cgroupfs" for phase in accepted)
+    who = "Docker answered ok" if asked else "nothing could be written"
+    return Departure(Outcome.IGNORED, f"{who}; {nowhere}")
 
 
 def _by_all(tried: Tried) -> Judged:

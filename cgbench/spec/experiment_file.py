@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from cgbench.spec.metrics import PER_PERIOD
 from cgbench.spec.option import written
 from cgbench.spec.options import option
 from cgbench.spec.schedule import planned
-from cgbench.units import format_duration
+from cgbench.units import format_duration, format_size
 from cgbench.wording import count
 
 _LONGEST_KEY = 60
@@ -79,6 +79,7 @@ def parse(text: str, origin: str) -> Experiment:
             with at(f"{origin}: {key}.{number}"):
                 _loaded(container.workload)
                 _check_device(found, container)
+                _check_shared(containers, container)
     with at(origin):
         judged.check(found)
     return found
@@ -121,6 +122,25 @@ def _check_device(experiment: Experiment, container: Container) -> None:
         raise ExperimentError(
             f"--{needy[0]} limits a device, and workload {container.workload} uses none",
             'For example: workload = "fio-randread"',
+        )
+
+
+def _check_shared(containers: Sequence[Container], container: Container) -> None:
+    """Raise ExperimentError where a container would make a file that it should only share."""
+    if container.shares is None:
+        return
+    maker = next(one for one in containers if one.role == container.shares)
+    for one, right in ((maker, "leave"), (container, "shared")):
+        if not workload.load(one.workload).needs("shared"):
+            raise ExperimentError(
+                f"workload {one.workload} of {one.role} uses no file in /dev/shm",
+                f'For example: workload = "{right}"',
+            )
+    if container.size > maker.size:
+        raise ExperimentError(
+            f"size: {format_size(container.size)} is more than {maker.role} makes, and what is "
+            "missing would be charged to this container",
+            f'For example: size = "{maker.size}"',
         )
 
 

@@ -156,3 +156,19 @@ def test_a_guest_has_nothing_to_share_but_its_hosts_shm() -> None:
         experiment_file.parse(text, "mine.toml")
     assert caught.value.advice is not None
     assert caught.value.advice.endswith('shares = "maker"')
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "words"),
+    [
+        ('"shared"', '"cache"', "workload cache of guest uses no file in /dev/shm"),
+        ('"leave"', '"spin"', "workload spin of maker uses no file in /dev/shm"),
+        ('size = "8m"', 'size = "4m"', "8 MiB is more than maker makes"),
+    ],
+)
+def test_a_guest_makes_no_file_that_it_should_only_share(
+    wrong: str, right: str, words: str
+) -> None:
+    text = SHARING.format(maker="", guest='shares = "maker"').replace(wrong, right, 1)
+    with pytest.raises(ExperimentError, match=words):
+        experiment_file.parse(text, "mine.toml")

@@ -14,7 +14,7 @@ from cgbench.judging.unjudged import Unjudged, plain, unjudged
 from cgbench.records.run import PointKey, Row, RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.records.verdict import Outcome
-from cgbench.reporting.words import shortfall, ways
+from cgbench.reporting.words import shared, shortfall, ways
 from cgbench.spec.metrics import METRICS
 from cgbench.wording import (
     capitalised,
@@ -65,6 +65,7 @@ def sentences(of: Run) -> list[str]:
         _effect(rows),
         _stalls(many, rows),
         *ways.sentences(of),
+        *shared.sentences(of),
         _docker_stats(of, many),
     ]
     return [sentence for sentence in found if sentence]
@@ -134,6 +135,8 @@ def _not_enforced(many: Sequence[Point]) -> str | None:
 def _limits(run: Run, many: Sequence[Point], metric: str | None) -> tuple[str | None, bool]:
     """Say how well experienced follows declared, and whether it does so at every value."""
     name = run.record.experiment.option
+    # Of an experiment that sets several options, the one that it is about.
+    many = [one for one in many if one.option == name] or many
     expected = [
         (point, estimate, estimate.error_pct)
         for point in many
