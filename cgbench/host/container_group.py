@@ -20,11 +20,14 @@ from cgbench.spec.group_name import own_group
 @dataclass(frozen=True)
 class ContainerGroup:
     """A container's own group; `astray` are groups in which some of its processes are instead, by
-    the controllers of the hierarchy, which has none on v2.
+    the controllers of the hierarchy, which has none on v2. Where its own group is gone, since all
+    left it, `cgroup` is the one that its `first` process is in.
     """
 
     cgroup: Cgroup
     astray: Mapping[str, str]
+    first: int | None = None
+    proc: Path = procfs.PROC
 
     def is_there(self) -> bool:
         """Say whether the group still is: it goes when the container ends."""
@@ -32,6 +35,8 @@ class ContainerGroup:
 
     def processes(self) -> tuple[int, ...]:
         """Return the processes in the group and in those below it."""
+        if self.first is not None:
+            return tuple(procfs.family(self.first, self.proc))
         found: dict[int, None] = {}
         for folder in self.cgroup.everywhere():
             for file in (folder / "cgroup.procs", *folder.glob("**/cgroup.procs")):
@@ -80,7 +85,19 @@ def find(
             if "blkio" in there:
                 there["io"] = there["blkio"]
             return ContainerGroup(Cgroup(there, unified), _astray(pid, container_id, proc))
-    return None
+    if not _is_its(pid, container_id, proc):
+        return None
+    # Seen with systemd: it removes a scope that all processes have left.
+    now = cgroups.find(pid, proc, root, places)
+    return ContainerGroup(now, _astray(pid, container_id, proc), pid, proc)
+
+
+def _is_its(pid: int, container_id: str, proc: Path) -> bool:
+    """Say whether Docker's files of a container are mounted for a process."""
+    try:
+        return container_id in (proc / str(pid) / "mountinfo").read_text(errors="replace")
+    except OSError:
+        return False
 
 
 def _usual(container_id: str, parent: str) -> Sequence[str]:

@@ -114,8 +114,9 @@ def _limit(name: LimitName, seen: Seen) -> Limit:
     finding, reason = _own(name, declared, files, seen)
     controller = "io" if name == "device-throttle" else option(OPTION_OF[name]).controller
     lost = seen.confines.lost(controller)
-    if finding is Found.IN_FORCE and lost is not None:
-        finding, reason = Found.NO_EFFECT, f"{reason}; {lost}"
+    if finding in (Found.IN_FORCE, Found.DIFFERS, Found.ABSENT) and lost is not None:
+        finding = Found.NO_EFFECT if finding is Found.IN_FORCE else finding
+        reason = f"{reason}; {lost}"
     managed = None if name == "device-throttle" else _declared(name, seen.managed)
     if finding.good and managed is not None and not _same(name, managed, declared):
         finding = Found.DIFFERS

@@ -24,8 +24,9 @@ from cgbench.host import cgroups, lock
 from cgbench.host.scratch import ownership
 from cgbench.records.cause import Explained, What
 from cgbench.spec import workload
+from tests.bench.drills import systemd
 from tests.bench.figure import Figure, at_most
-from tests.bench.host_list import narrow
+from tests.bench.host_list import folders, narrow, narrowed, parent_of
 
 GROUP = "/cgbench-died"
 MIB = 2**20
@@ -153,13 +154,14 @@ def deaths(version: int) -> list[Death]:
 
 
 @contextmanager
-def died(tag: str, number: int, death: Death) -> Iterator[str]:
+def died(engine: Engine, tag: str, number: int, death: Death) -> Iterator[str]:
     """Let a container end, or be hindered, and yield its name."""
     with ExitStack() as stack:
         name, options = f"cgbench-died-{os.getpid()}-{number}", list(death.options)
         if death.above:
-            parent = stack.enter_context(narrow(f"{GROUP}-{number}", death.above))
-            options += ["--cgroup-parent", parent]
+            parent = parent_of(GROUP, number, systemd=systemd(engine))
+            stack.enter_context(narrow(parent, death.above))
+            options += ["--cgroup-parent", parent[1:] if parent.endswith(".slice") else parent]
         stack.callback(
             subprocess.run, ["docker", "rm", "-f", name], check=False, capture_output=True
         )
@@ -171,6 +173,9 @@ def died(tag: str, number: int, death: Death) -> Iterator[str]:
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert (begun.returncode == 0) == (death.status != "created"), begun.stderr
+        if death.above:
+            # systemd resets the limits of a slice when it first learns of it.
+            narrowed(folders(parent), death.above)
         if death.status == "removed":
             _await(name, "exited")
         death.done(name)
@@ -204,7 +209,7 @@ def wrong(death: Death, found: Explained) -> str | None:
     said = (one.what, one.limit, one.level)
     if said != (death.what, death.limit, death.level):
         return f"{', '.join(map(str, said))}: {one.reason}"
-    if death.above and f"{GROUP}-" not in (one.path or ""):
+    if death.above and GROUP[1:8] not in (one.path or ""):
         return f"of the group {one.path}"
     return None if one.sure else f"only probably: {one.reason}; {'; '.join(found.unknown)}"
 
@@ -216,7 +221,7 @@ def measured(names: tuple[str, ...] = ()) -> list[Figure]:
              if not names or one.name in names]  # fmt: skip
     try:
         for number, death in enumerate(every):
-            with died(tag, number, death) as name:
+            with died(engine, tag, number, death) as name:
                 found = why(name, engine)
             said = wrong(death, found)
             bad += [death.name] if said is not None else []

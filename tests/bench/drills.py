@@ -27,7 +27,7 @@ from cgbench.records.audit import Audited, Found
 from cgbench.spec import workload
 from cgbench.spec.options import option
 from tests.bench.figure import Figure, at_most
-from tests.bench.host_list import made, narrow, removed
+from tests.bench.host_list import made, narrowed, parent_of, removed
 
 GROUP = "/cgbench-drilled"
 MIB = 2**20
@@ -152,8 +152,16 @@ def _weighed(version: int) -> list[Drill]:
                   written("blkio-weight", text))]  # fmt: skip
 
 
-def drills(version: int) -> list[Drill]:
-    """Return every drill of a host whose controllers are of a cgroup version."""
+def systemd(engine: Engine) -> bool:
+    """Say whether the daemon lets systemd make its groups."""
+    return engine.describe()["cgroup_driver"] == "systemd"
+
+
+def drills(version: int, left: Found) -> list[Drill]:
+    """Return every drill of a host whose controllers are of a cgroup version.
+
+    `left` is what must be found where all processes left their group.
+    """
     declared: Mapping[str, tuple[str, Config]] = {
         "cpus": ("cpus", {"NanoCpus": 500_000_000}),
         "cpu-shares": ("cpu-weight", {"CpuShares": 512}),
@@ -163,6 +171,8 @@ def drills(version: int) -> list[Drill]:
         "memory-reservation": ("memory-reservation", {"MemoryReservation": 32 * MIB}),
         "pids-limit": ("pids", {"PidsLimit": 50}),
     }
+    # Where their group is gone, nothing of the container's own limits them any more.
+    stays = left is Found.NO_EFFECT
     found = [
         Drill(f"{name} tampered", config, limit, _DIFFERS, "container",
               written(name, _texts(version, name)))
@@ -187,12 +197,15 @@ def drills(version: int) -> list[Drill]:
         *_weighed(version),
         Drill("a burst past Docker", {"NanoCpus": 500_000_000}, "cpus", _DIFFERS, "container",
               past("cpu", ("cpu.cfs_burst_us", "cpu.max.burst")[version - 1], "20000")),
-        Drill("tasks that left", {"PidsLimit": 50}, "pids", Found.NO_EFFECT, "container",
-              leaves="pids"),
-        Drill("memory that left", {"Memory": 64 * MIB}, "memory", Found.NO_EFFECT, "container",
-              leaves="memory"),
-        Drill("CPU time that left", {"NanoCpus": 500_000_000}, "cpus", Found.NO_EFFECT,
-              "container", leaves="cpu"),
+        *(
+            Drill(f"{what} that left", config, limit, left, "container" if stays else nobody,
+                  leaves=limit.removesuffix("s") if limit == "cpus" else limit)
+            for what, config, limit, nobody in (
+                ("tasks", {"PidsLimit": 50}, "pids", "none"),
+                ("memory", {"Memory": 64 * MIB}, "memory", "host"),
+                ("CPU time", {"NanoCpus": 500_000_000}, "cpus", "host"),
+            )
+        ),
     ]  # fmt: skip
     little = (
         {_V1_QUOTA: "30000", _V1_MEMORY: str(32 * MIB), "pids.max": "20", "cpuset.cpus": "0"}
@@ -231,8 +244,14 @@ def running(engine: Engine, tag: str, number: int, drill: Drill) -> Iterator[str
     """Run a drill's container, spoiled, and yield its name."""
     with ExitStack() as stack:
         name, parent = f"cgbench-drill-{os.getpid()}-{number}", None
+        above: Mapping[str, Path] = {}
         if drill.above:
-            parent = stack.enter_context(narrow(f"{GROUP}-{number}", drill.above))
+            # systemd resets the limits of a slice when it first learns of it.
+            path = parent_of(GROUP, number, systemd=systemd(engine))
+            above = made(path)
+            stack.callback(removed, above.values())
+            narrowed(above, drill.above)
+            parent = path[1:] if path.endswith(".slice") else path
         elsewhere: Path | None = None
         if drill.leaves:
             folders = made(f"{GROUP}-{number}")
@@ -246,6 +265,7 @@ def running(engine: Engine, tag: str, number: int, drill: Drill) -> Iterator[str
         container = stack.enter_context(engine.container(spec))
         inspected = engine.inspected(container)
         assert inspected is not None
+        narrowed(above, drill.above)
         drill.spoil(cgroups.find(inspected.pid), inspected.pid)
         if elsewhere is not None:
             for pid in procfs.family(inspected.pid):
@@ -258,7 +278,7 @@ def wrong(drill: Drill, found: Audited) -> str | None:
     one = next(limit for limit in found.limits if limit.limit == drill.limit)
     if (one.finding, one.bound_by.kind) != (drill.finding, drill.bound):
         return f"{one.finding.value}, bound by {one.bound_by.kind}: {one.reason}"
-    if drill.above and f"{GROUP}-" not in (one.bound_by.path or ""):
+    if drill.above and GROUP[1:8] not in (one.bound_by.path or ""):
         return f"bound by {one.bound_by.path}"
     return None
 
@@ -284,7 +304,9 @@ def measured(times: int) -> list[Figure]:
     """Run all drills, then honest containers; return what both come to."""
     engine, tag = Engine(), image.tag(workload.directory())
     try:
-        every, bad = drills(cgroups.at("/").version("memory")), []
+        # systemd removes a group that all have left, and where they are nothing holds their limit.
+        left = _DIFFERS if systemd(engine) else Found.NO_EFFECT
+        every, bad = drills(cgroups.at("/").version("memory"), left), []
         for number, drill in enumerate(every):
             with running(engine, tag, number, drill) as name:
                 (found,) = audit.audit(Wanted([name]), engine).containers

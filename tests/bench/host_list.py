@@ -198,32 +198,49 @@ class Meddler(Spoiler):
             time.sleep(_SOON_S)
 
 
+def parent_of(group: str, number: int, *, systemd: bool) -> str:
+    """Return the path of a group for containers: with systemd's driver it must be a slice."""
+    return f"{group.replace('-', '')}{number}.slice" if systemd else f"{group}-{number}"
+
+
+def folders(path: str) -> dict[str, Path]:
+    """Return the folders of a group by controller."""
+    group = cgroups.at(path)
+    found = dict(group.directories)
+    if group.unified is not None:
+        found[""] = group.unified
+    return found
+
+
 def made(path: str) -> dict[str, Path]:
     """Make a group in every hierarchy that limits anything; return its folders by controller."""
-    group = cgroups.at(path)
-    folders = dict(group.directories)
-    if group.unified is not None:
-        folders[""] = group.unified
-    for folder in set(folders.values()):
+    found = folders(path)
+    for folder in set(found.values()):
         folder.mkdir()
         for file in ("cpuset.cpus", "cpuset.mems"):
-            if (folder / file).exists():
+            # On v1 a new group has none; on v2 the top has no such file, and a group all of them.
+            if (folder / file).exists() and (folder.parent / file).exists():
                 (folder / file).write_text((folder.parent / file).read_text())
-    return folders
+    return found
+
+
+def narrowed(places: Mapping[str, Path], files: Mapping[str, str]) -> None:
+    """Write texts to the files of a group, by their names."""
+    for file, text in files.items():
+        folder = places.get(file.partition(".")[0], places.get(""))
+        assert folder is not None
+        (folder / file).write_text(text)
 
 
 @contextlib.contextmanager
 def narrow(path: str, files: Mapping[str, str]) -> Iterator[str]:
     """Lend a group with texts in its files, by their names."""
-    folders = made(path)
+    places = made(path)
     try:
-        for file, text in files.items():
-            folder = folders.get(file.partition(".")[0], folders.get(""))
-            assert folder is not None
-            (folder / file).write_text(text)
+        narrowed(places, files)
         yield path
     finally:
-        removed(folders.values())
+        removed(places.values())
 
 
 def removed(folders: Iterable[Path]) -> None:

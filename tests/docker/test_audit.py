@@ -16,7 +16,7 @@ from tests.bench.drills import Drill
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(120)]
 
-EVERY = {one.name: one for one in drills.drills(cgroups.at("/").version("memory"))}
+EVERY = {one.name: one for one in drills.drills(cgroups.at("/").version("memory"), Found.NO_EFFECT)}
 SOME = (
     "cpus tampered", "memory undeclared", "tasks below a narrow group", "set and affinity",
     "more CPUs than the set",

@@ -23,6 +23,6 @@ SOME = (
 @pytest.mark.parametrize("name", SOME)
 def test_what_was_done_is_said_with_whose_limit_it_was(engine: Engine, name: str) -> None:
     death, tag = EVERY[name], image.tag(workload.directory())
-    with deaths.died(tag, SOME.index(name), death) as container:
+    with deaths.died(engine, tag, SOME.index(name), death) as container:
         found = why(container, engine)
     assert deaths.wrong(death, found) is None

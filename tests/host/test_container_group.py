@@ -126,3 +126,20 @@ def test_a_group_that_went_is_not_there(tmp_path: Path) -> None:
     (tmp_path / f"sys/fs/cgroup/docker/{ID}").rmdir()
     assert not found.is_there()
     assert found.processes() == ()
+
+
+def test_where_systemd_removed_the_group_that_all_left_it_is_where_its_process_is(
+    tmp_path: Path,
+) -> None:
+    """Seen in the lab: the daemon was told to be another host's."""
+    host = Host(tmp_path, V2)
+    host.process(PID, "0::/elsewhere")
+    host.group("elsewhere", PID, 99)
+    assert host.found() is None, "nothing says whose process that is"
+    host.write(f"proc/{PID}/mountinfo", f"1 1 8:1 /var/lib/docker/containers/{ID}/hosts /etc/hosts")
+    found = host.found()
+    assert found is not None
+    assert found.cgroup.unified == tmp_path / "sys/fs/cgroup/elsewhere"
+    assert found.astray == {"": "/elsewhere"}
+    assert found.processes() == (PID,), "the others in there are not the container's"
+    assert found.is_there()
