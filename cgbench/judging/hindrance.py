@@ -75,8 +75,11 @@ def _reclaimed(traces: Traces) -> Iterator[Cause]:
             if held is not None and most is not None
             else ""
         )
+        # Far below its limit nothing is taken now: somebody was killed, or let go of it.
+        full = held is None or most is None or 2 * held >= most
+        takes = "takes pages from it" if full else "took pages from it, or killed"
         said = (
-            f"was reached {count(number, 'time')} {when}{size}: the kernel takes pages from it"
+            f"was reached {count(number, 'time')} {when}{size}: the kernel {takes}"
             if hits
             else f"has been reached{size}, and {count(number, 'page')} that the kernel took came "
             f"back {when}"

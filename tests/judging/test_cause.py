@@ -255,6 +255,13 @@ def test_a_memory_limit_that_is_reached_takes_pages() -> None:
     assert "30 times over the last 1 s (64 MiB of 64 MiB used)" in first(found).reason
 
 
+def test_far_below_a_limit_that_was_reached_nothing_is_said_to_be_taken_now() -> None:
+    """Seen in the lab: a child had just been killed, and 648 KiB of 32 MiB were used."""
+    own = counts(limit_hits=67, memory_bytes=648 * 1024, memory_max=2**25)
+    found = running(own, before=(counts(limit_hits=0),))
+    assert "took pages from it, or killed" in first(found).reason
+
+
 def test_where_the_kernel_does_not_count_that_pages_that_came_back_tell_it() -> None:
     at_limit: dict[str, Any] = {"memory_bytes": 2**26, "memory_peak": 2**26, "memory_max": 2**26}
     found = running(counts(**at_limit, refaults=500), before=(counts(refaults=100),))
