@@ -64,16 +64,10 @@ def watch(
     In a terminal: c, m, t, k and n sort by CPU, memory, throttling, kills and name; the space bar
     pauses, q ends. Elsewhere each change is a line. Nothing is started or changed.
     """
-    from cgbench.cli import watch_view
     from cgbench.commands.chosen import Wanted
 
-    every_s = _pace(every)
-    if replay is not None and replay.is_dir():
-        _replayed(replay, trial, every_s, json_file)
-        return
     if replay is not None:
-        for mark in _kept(replay):
-            say(watch_view.line(mark))
+        _replayed(replay, trial, _pace(every), json_file)
         return
     wanted = Wanted(containers or (), label or (), project)
     until = None if over is None else time.monotonic() + options.seconds(over)
@@ -82,7 +76,7 @@ def watch(
         show = _Shown(stack, log, log_size, json_file)
         # That is how a watch ends.
         with suppress(Interrupted):
-            for number, look in enumerate(_looks(wanted, every_s, until, show)):
+            for number, look in enumerate(_looks(wanted, _pace(every), until, show)):
                 if not number and not show.live:
                     complain(f"watching {count(len(look.readings), 'container')}, every {every}")
                 show.take(look)
@@ -93,14 +87,19 @@ def watch(
         exits.end(exits.FAILED)
 
 
-def _replayed(folder: Path, trial: int | None, every_s: float, json_file: Path | None) -> None:
-    """Show a stored trial as it was measured; a table takes as long as the trial did."""
+def _replayed(kept: Path, trial: int | None, every_s: float, json_file: Path | None) -> None:
+    """Show a log, or a stored trial as it was measured; a table takes as long as the trial did."""
+    from cgbench.cli import watch_view
     from cgbench.commands.replay import looks
 
+    if not kept.is_dir():
+        for mark in _kept(kept):
+            say(watch_view.line(mark))
+        return
     with ExitStack() as stack, suppress(Interrupted):
         show = _Shown(stack, None, "1m", json_file)
         begin = time.monotonic()
-        for number, look in enumerate(looks(folder, trial, every_s), 1):
+        for number, look in enumerate(looks(kept, trial, every_s), 1):
             show.take(look)
             if show.live:
                 show.wait(begin + number * every_s)

@@ -197,8 +197,8 @@ def _looked_at(
         if found.group is None:
             found.unread = (
                 f"Docker says that it runs as process {inspected.pid}, and no group here is named "
-                "by its identity: the daemon is another host's, or the group is gone and nobody may "
-                "see whose process that is"
+                "by its identity: the daemon is another host's, or the group is gone, and nobody "
+                "may see whose process that is"
             )
             return found
         if over:

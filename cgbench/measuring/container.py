@@ -135,23 +135,7 @@ def start(
     """
     workload = load(spec.workload)
     path = birth.scratch / spec.role
-    probe: ProbeFile | None = None
-    argv = workload.argv(
-        Placeholders(
-            spec.workers,
-            probe=PROBE_PATH,
-            device=None if birth.device is None else str(birth.device.path),
-            scratch=f"{SCRATCH_PATH}/cache",
-            shared=f"{SHARED_PATH}/cache",
-        )
-    )
-    if workload.probe is None:
-        argv = followed(path, PROBE_PATH, argv)
-    else:
-        task = Task(workload.probe, spec.size, spec.count, spec.pace)
-        probe = stack.enter_context(
-            ProbeFile(path, spec.workers, birth.deadline_s, CONTAINER_USER, task)
-        )
+    argv, probe = _command(stack, spec, workload, path, birth)
     stack.enter_context(beating(path))
     settings = dict(spec.options)
     first = plan.steps[0]
@@ -180,17 +164,29 @@ def start(
     stats = engine.stats(container_id)
     device = None if wanted.device is None or birth.device is None else birth.device.number
     return Running(
-        spec,
-        workload,
-        container_id,
-        pidfd,
-        cgroup,
-        probe,
-        stats,
-        settings,
-        home=home,
+        spec, workload, container_id, pidfd, cgroup, probe, stats, settings, home=home,
         device=device,
+    )  # fmt: skip
+
+
+def _command(
+    stack: ExitStack, spec: Container, workload: Workload, path: Path, birth: Birth
+) -> tuple[Sequence[str], ProbeFile | None]:
+    """Return the command of a container, and its probe's file at `path` if it is a probe's."""
+    argv = workload.argv(
+        Placeholders(
+            spec.workers,
+            probe=PROBE_PATH,
+            device=None if birth.device is None else str(birth.device.path),
+            scratch=f"{SCRATCH_PATH}/cache",
+            shared=f"{SHARED_PATH}/cache",
+        )
     )
+    if workload.probe is None:
+        return followed(path, PROBE_PATH, argv), None
+    task = Task(workload.probe, spec.size, spec.count, spec.pace)
+    file = ProbeFile(path, spec.workers, birth.deadline_s, CONTAINER_USER, task)
+    return argv, stack.enter_context(file)
 
 
 def _held(

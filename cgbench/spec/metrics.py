@@ -60,15 +60,11 @@ class Band(Model):
         says("By how much it may pass the value; without it, by as much.", 32),
     ] = None
     requests: Annotated[
-        float,
-        Field(ge=0),
-        says("How often what the workload asks a device for at once counts, for the window.", 1.0),
+        float, Field(ge=0), says("Times what the workload asks a device for at once.", 1.0)
     ] = 0.0
-    slices: Annotated[
-        float,
-        Field(ge=0),
-        says("Slices of 0.1 s in which the kernel hands out a device's rate, for the window.", 1.0),
-    ] = 0.0
+    slices: Annotated[float, Field(ge=0), says("Slices of 0.1 s of the rate of a device.", 1.0)] = (
+        0.0
+    )
 
     @model_validator(mode="before")
     @classmethod
