@@ -29,8 +29,7 @@ from cgbench.reporting.words.history import change_words, headline, parted, rule
 from cgbench.reporting.words.truth import effects
 from cgbench.reporting.words.truth_cells import astray
 from cgbench.spec.judged import judged_metric
-from cgbench.units import format_size
-from cgbench.wording import signed
+from cgbench.wording import quantity, signed
 
 
 def print_truth(table: TruthTable, only: Collection[str] | None = None) -> None:
@@ -169,7 +168,7 @@ def _judged(entry: Entry | None) -> tuple[str, str]:
 
 def _quantity(value: float, unit: str) -> str:
     if unit in ("bytes", "bytes/s"):
-        return f"{format_size(value)}{unit.removeprefix('bytes')}"
+        return quantity(value, unit)
     return f"{value:.3f}" if unit == "CPUs" else f"{value:.4g} {unit}"
 
 

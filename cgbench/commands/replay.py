@@ -16,6 +16,7 @@ from cgbench.judging.container_data import ContainerData, Floats
 from cgbench.judging.run import load
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import FileChange, Phase, TrialRecord
+from cgbench.records.versions import DAMAGED
 from cgbench.records.watch import Look, Mark, Reading
 from cgbench.spec.container import Container
 from cgbench.spec.conversions import bandwidth
@@ -68,7 +69,11 @@ def looks(folder: Path, number: int | None, every_s: float) -> Iterator[Look]:
 
 
 def _at(trial: TrialRecord, t_ns: int) -> str:
-    begun = datetime.fromisoformat(trial.started)
+    try:
+        begun = datetime.fromisoformat(trial.started)
+    except ValueError:
+        said = f"trial {trial.number} began at {trial.started!r}, which is no time"
+        raise StoreError(said, DAMAGED) from None
     passed = timedelta(microseconds=(t_ns - trial.t_begin_ns) / NS_PER_US)
     return (begun + passed).isoformat(timespec="milliseconds")
 
@@ -149,7 +154,8 @@ def _cpus(settings: Settings) -> float | None:
 def _grown(one: _Watched, name: str, first: int, last: int) -> float | None:
     values = one.values.get(name)
     grown = float("nan") if values is None else float(values[last] - values[first])
-    return None if np.isnan(grown) else grown
+    # A container that was started again has a new group, which counts anew.
+    return grown if grown >= 0 else None
 
 
 def _last(one: _Watched, name: str, at: int) -> int | None:

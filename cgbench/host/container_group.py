@@ -16,6 +16,8 @@ from cgbench.host import cgroups, procfs
 from cgbench.host.cgroups import Cgroup
 from cgbench.spec.group_name import own_group
 
+_NAMES = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf")
+
 
 @dataclass(frozen=True)
 class ContainerGroup:
@@ -93,11 +95,15 @@ def find(
 
 
 def _is_its(pid: int, container_id: str, proc: Path) -> bool:
-    """Say whether Docker's files of a container are mounted for a process."""
+    """Say whether a process has a container's names, which Docker mounts from its folder.
+
+    The host, or another daemon's container, may have that folder mounted, but never there.
+    """
     try:
-        return container_id in (proc / str(pid) / "mountinfo").read_text(errors="replace")
+        mounts = procfs.mounts(proc, pid)
     except OSError:
         return False
+    return any(one.point in _NAMES and container_id in one.root.split("/") for one in mounts)
 
 
 def _usual(container_id: str, parent: str) -> Sequence[str]:

@@ -157,10 +157,10 @@ def lines(path: Path) -> list[str]:
     return [line for line in os.fsdecode(path.read_bytes()).split("\n") if line]
 
 
-def mounts(proc: Path = PROC) -> list[Mount]:
-    """Return every mount of this process's namespace, in order. Raises OSError without procfs."""
+def mounts(proc: Path = PROC, process: int | str = "self") -> list[Mount]:
+    """Return every mount of a process's namespace, in order. Raises OSError if it is not read."""
     found = []
-    for line in lines(proc / "self" / "mountinfo"):
+    for line in lines(proc / str(process) / "mountinfo"):
         before, separator, after = line.partition(" - ")
         fields, kind = before.split(" "), after.split(" ")
         if separator and len(fields) >= 5 and len(kind) >= 3:

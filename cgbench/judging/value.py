@@ -15,7 +15,7 @@ from cgbench.records.trial import Awaited, Phase
 from cgbench.records.verdict import Outcome
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.options import option
-from cgbench.units import format_duration, format_size
+from cgbench.units import format_duration
 from cgbench.wording import quantity, signed
 
 _WORST_FIRST = (Outcome.WRONG, Outcome.INCONCLUSIVE, Outcome.IMPRECISE, Outcome.EFFECTIVE)
@@ -126,8 +126,8 @@ def described(tried: Tried) -> str:
     assert one is not None
     expected = one.expected or 0.0
     off = "" if one.error_pct is None else f" ({signed(one.error_pct, 2)} %)"
-    if one.unit == "bytes":
-        figures = f"{format_size(one.median)} of {format_size(expected)}"
+    if one.unit in ("bytes", "bytes/s"):
+        figures = f"{quantity(one.median, one.unit)} of {quantity(expected, one.unit)}"
     else:
         figures = f"{one.median:.5g} {one.unit} of {expected:.5g}"
     return f"at {tried.key.label}, {tried.metric} was {figures}{off}"

@@ -93,3 +93,11 @@ def test_a_trial_that_was_not_measured_is_named(tmp_path: Path) -> None:
 def test_a_folder_that_holds_no_run_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"run\.json"):
         replayed(tmp_path)
+
+
+def test_a_trial_that_began_at_no_time_is_damaged(tmp_path: Path) -> None:
+    directory = build(tmp_path, QUOTAS)
+    (trial,) = directory.trials()
+    directory.append_trial(trial.model_copy(update={"started": "yesterday"}))
+    with pytest.raises(StoreError, match="trial 1 began at 'yesterday', which is no time"):
+        replayed(directory.path)

@@ -136,7 +136,12 @@ def test_where_systemd_removed_the_group_that_all_left_it_is_where_its_process_i
     host.process(PID, "0::/elsewhere")
     host.group("elsewhere", PID, 99)
     assert host.found() is None, "nothing says whose process that is"
-    host.write(f"proc/{PID}/mountinfo", f"1 1 8:1 /var/lib/docker/containers/{ID}/hosts /etc/hosts")
+    folder = f"/var/lib/docker/containers/{ID}"
+    host.write(f"proc/{PID}/mountinfo", f"9 1 0:5 / {folder}/mounts/shm rw - tmpfs shm rw\n")
+    assert host.found() is None, "so the host sees it, and whoever runs the daemon"
+    host.write(
+        f"proc/{PID}/mountinfo", f"9 1 8:1 {folder}/hosts /etc/hosts rw - ext4 /dev/vda rw\n"
+    )
     found = host.found()
     assert found is not None
     assert found.cgroup.unified == tmp_path / "sys/fs/cgroup/elsewhere"
