@@ -69,19 +69,19 @@ class Cgroup:
                 return None
             raise CgroupError(f"{self.path(controller, file)}: {error.strerror}") from error
 
-    def counters(self) -> tuple[Counter, ...]:
-        """Return the counters whose files this cgroup has."""
-        found = []
+    def known_counters(self) -> Iterator[Counter]:
+        """Yield the counters of the controllers here; not every kernel has the file of each."""
         for version, counters in ((1, V1_COUNTERS), (2, V2_COUNTERS)):
             for counter in counters:
                 offered = counter.controller in self.directories or self.unified is not None
-                if (
-                    offered
-                    and self.version(counter.controller) == version
-                    and self.path(counter.controller, counter.file).exists()
-                ):
-                    found.append(counter)
-        return tuple(found)
+                if offered and self.version(counter.controller) == version:
+                    yield counter
+
+    def counters(self) -> tuple[Counter, ...]:
+        """Return the counters whose files this cgroup has."""
+        return tuple(
+            one for one in self.known_counters() if self.path(one.controller, one.file).exists()
+        )
 
     def limit_files(self) -> dict[str, Path]:
         """Return every file of this cgroup that holds a limit or another setting, by its name."""

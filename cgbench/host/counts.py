@@ -36,7 +36,7 @@ def counters(cgroup: Cgroup) -> dict[str, int]:
 
 def _counters(cgroup: Cgroup, files: _Files) -> dict[str, int]:
     values = {}
-    for counter in cgroup.counters():
+    for counter in cgroup.known_counters():
         reading = files.number(counter.controller, counter.file, counter.key)
         if reading is not None:
             values[counter.name] = reading * counter.scale

@@ -98,9 +98,9 @@ class End:
         level, limit, path, whose = kills.whose(kill, self.past.id)
         killed = self.past.exit_code == _BY_SIGNAL + signal.SIGKILL
         ended = (
-            "and it ended with that"
+            "and the container ended"
             if killed
-            else f"and it ended with status {self.past.exit_code} right after"
+            else f"and the container ended with status {self.past.exit_code} right after"
         )
         return Cause(
             what=What.KILLED if killed else What.CHILD_KILLED,

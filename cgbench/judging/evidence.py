@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -15,15 +16,23 @@ from cgbench.judging.summary import Entry, Estimate, summary
 from cgbench.judging.value import Shown, Tried
 from cgbench.records.confines import cpu_list
 from cgbench.records.run import PointKey, Row
-from cgbench.records.trial import Phase
+from cgbench.records.trial import Phase, TrialRecord
 from cgbench.records.verdict import Declared, Enforced, Point, TimeToEffect
 from cgbench.spec import options as registry
 from cgbench.spec.conversions import conversion
+from cgbench.spec.experiment import EMULATED_TIMES
 from cgbench.spec.fields import Via
 from cgbench.spec.judged import besides as judged_besides
 from cgbench.spec.judged import candidates, judged_metric
 from cgbench.spec.option import CPU_WEIGHT
 from cgbench.spec.schedule import steps
+from cgbench.units import NS_PER_S
+
+# What Docker and runc say of an update of a container that has ended.
+_ENDED = "not running"
+_NOTED_WITHIN_NS = NS_PER_S
+# The limit itself may have killed it.
+_KILLED = 128 + signal.SIGKILL
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,8 @@ class Evidence:
     update can set the option, they are all of its changes.
     `control_arm` are values written past Docker. `rows` are those of the containers whose own
     option was changed in the phase: a neighbour may have been given the same value at another time.
-    `beside` are the neighbours of each phase, by its identity: one may be equal to another.
+    `beside` are the neighbours of each phase, by its identity: one may be equal to another. The
+    identities of those whose update came after the container's end are `missed`.
     """
 
     run: Run
@@ -45,6 +55,7 @@ class Evidence:
     entries: Mapping[tuple[PointKey, str], Entry]
     metric: str | None
     beside: Mapping[int, Neighbours]
+    missed: frozenset[int] = frozenset()
 
     @property
     def ways(self) -> tuple[Via, ...]:
@@ -87,6 +98,8 @@ class Evidence:
         phases: Sequence[Phase],
         by_metric: Mapping[tuple[PointKey, str], Sequence[Row]],
     ) -> Tried:
+        missed = [one for one in phases if id(one) in self.missed]
+        phases = [one for one in phases if id(one) not in self.missed]
         rows = [] if self.metric is None else by_metric.get((key, self.metric), [])
         entry = None if self.metric is None else self.entries.get((key, self.metric))
         felt = None if entry is None else entry.estimate
@@ -112,6 +125,11 @@ class Evidence:
             above=None if felt is None else self._above(key, felt),
             most=max((row.value for row in rows), default=None),
             beside=tuple(self.beside.get(id(one), Neighbours()) for one in phases),
+            missed=(
+                f"the container had ended when {missed[0].label} came: {missed[0].change.error}"
+                if missed
+                else None
+            ),
         )
 
     def _above(self, key: PointKey, felt: Estimate) -> str | None:
@@ -255,6 +273,30 @@ def gather(run: Run, option: str) -> Evidence:
         entries=entries,
         metric=metric,
         beside=dict(_neighbours(run)),
+        missed=frozenset(
+            id(phase) for trial in run.finished for phase in trial.phases
+            if _missed(phase, trial, EMULATED_TIMES if run.record.host.emulated else 1)
+        ),
+    )  # fmt: skip
+
+
+def _missed(phase: Phase, trial: TrialRecord, slower: int) -> bool:
+    """Say whether an update was refused since the container had ended by itself by then.
+
+    Docker notes an end when it hears of it, on an emulated CPU `slower` times as late.
+    """
+    change = phase.change
+    if change.error is None or _ENDED not in change.error.lower():
+        return False
+    own = [one for one in trial.events if one.role == phase.role]
+    begun = max(
+        (one.t_ns for one in own if one.action == "start" and one.t_ns <= change.t_request_ns),
+        default=0,
+    )
+    until = change.t_answer_ns + slower * _NOTED_WITHIN_NS
+    return any(
+        one.action == "die" and one.exit_code != _KILLED and begun <= one.t_ns <= until
+        for one in own
     )
 
 

@@ -43,7 +43,8 @@ class Tried:
     None where it was not read: though it should have been, if it was `awaited`. `most` is the
     greatest of what it rests on. What is shown `besides` must hold, too. `above` names a group
     above the container's that allows less.
-    `beside` are the neighbours of each phase, none where they are not known.
+    `beside` are the neighbours of each phase, none where they are not known. `missed` says why
+    updates of it reached nobody, None where none did; their phases are left out.
     """
 
     key: PointKey
@@ -56,6 +57,7 @@ class Tried:
     above: str | None = None
     most: float | None = None
     beside: tuple[Neighbours, ...] = ()
+    missed: str | None = None
 
     @property
     def accepted(self) -> list[Phase]:
@@ -91,7 +93,7 @@ def judge(tried: Tried) -> Judged:
     """Judge one value by all three layers, the first that departs deciding."""
     accepted, refused = tried.accepted, [one for one in tried.phases if one.change.error]
     if not tried.phases:
-        reason = f"{tried.key.label} was never measured"
+        reason = tried.missed or f"{tried.key.label} was never measured"
         return Judged(tried, Outcome.INCONCLUSIVE, "never measured", reason)
     if not refused:
         return _accepted(tried, accepted)

@@ -27,7 +27,7 @@ from cgbench.records.audit import Audited, Found
 from cgbench.spec import workload
 from cgbench.spec.options import option
 from tests.bench.figure import Figure, at_most
-from tests.bench.host_list import made, narrowed, parent_of, removed
+from tests.bench.host_list import made, parent, removed
 
 GROUP = "/cgbench-drilled"
 MIB = 2**20
@@ -42,7 +42,8 @@ Spoil = Callable[[Cgroup, int], None]
 class Drill:
     """One container, what is done to it, and what must be found of which limit, bound by whom.
 
-    `above` are files of a group that it is put below; its processes leave that of a controller.
+    `above` are files of a group that it is put below; its processes leave that of a controller;
+    the `offline` CPU of the host is switched off meanwhile.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Drill:
     spoil: Spoil = lambda _cgroup, _pid: None
     above: Mapping[str, str] = field(default_factory=dict)
     leaves: str = ""
+    offline: int | None = None
 
 
 HONEST: Mapping[str, Config] = {
@@ -157,10 +159,11 @@ def systemd(engine: Engine) -> bool:
     return engine.describe()["cgroup_driver"] == "systemd"
 
 
-def drills(version: int, left: Found) -> list[Drill]:
+def drills(version: int, left: Found, *, whole_host: bool = False) -> list[Drill]:
     """Return every drill of a host whose controllers are of a cgroup version.
 
-    `left` is what must be found where all processes left their group.
+    `left` is what must be found where all processes left their group. With `whole_host` also those
+    that switch a CPU off.
     """
     declared: Mapping[str, tuple[str, Config]] = {
         "cpus": ("cpus", {"NanoCpus": 500_000_000}),
@@ -236,22 +239,34 @@ def drills(version: int, left: Found) -> list[Drill]:
         Drill("more CPUs than the affinity", {"NanoCpus": 1_500_000_000}, "cpus", _TIGHTER,
               "affinity", bound_to({0})),
     ]  # fmt: skip
+    if whole_host:
+        found += [
+            Drill("a set with a CPU that is off", {"CpusetCpus": "0-1"}, "cpuset", _TIGHTER,
+                  "host", offline=1),
+            Drill("more CPUs than are on", {"NanoCpus": 1_500_000_000}, "cpus", _TIGHTER, "host",
+                  offline=1),
+        ]  # fmt: skip
     return found
+
+
+@contextmanager
+def switched_off(cpu: int) -> Iterator[None]:
+    """Take a CPU from the host. On cgroup v1 every set loses it for good."""
+    file = Path(f"/sys/devices/system/cpu/cpu{cpu}/online")
+    file.write_text("0")
+    try:
+        yield
+    finally:
+        file.write_text("1")
 
 
 @contextmanager
 def running(engine: Engine, tag: str, number: int, drill: Drill) -> Iterator[str]:
     """Run a drill's container, spoiled, and yield its name."""
     with ExitStack() as stack:
-        name, parent = f"cgbench-drill-{os.getpid()}-{number}", None
-        above: Mapping[str, Path] = {}
+        name, above = f"cgbench-drill-{os.getpid()}-{number}", None
         if drill.above:
-            # systemd resets the limits of a slice when it first learns of it.
-            path = parent_of(GROUP, number, systemd=systemd(engine))
-            above = made(path)
-            stack.callback(removed, above.values())
-            narrowed(above, drill.above)
-            parent = path[1:] if path.endswith(".slice") else path
+            above = stack.enter_context(parent(GROUP, number, drill.above, systemd=systemd(engine)))
         elsewhere: Path | None = None
         if drill.leaves:
             folders = made(f"{GROUP}-{number}")
@@ -260,13 +275,14 @@ def running(engine: Engine, tag: str, number: int, drill: Drill) -> Iterator[str
         spec = ContainerSpec(
             name, tag, (), f"drill-{os.getpid()}", {}, None, None, _LIVES_S, None,
             str(ownership.this_process()),
-            parent=parent, raw={"PidsLimit": None, **drill.config},
+            parent=above, raw={"PidsLimit": None, **drill.config},
         )  # fmt: skip
         container = stack.enter_context(engine.container(spec))
         inspected = engine.inspected(container)
         assert inspected is not None
-        narrowed(above, drill.above)
         drill.spoil(cgroups.find(inspected.pid), inspected.pid)
+        if drill.offline is not None:
+            stack.enter_context(switched_off(drill.offline))
         if elsewhere is not None:
             for pid in procfs.family(inspected.pid):
                 (elsewhere / "cgroup.procs").write_text(str(pid))
@@ -300,13 +316,14 @@ def honest(engine: Engine, tag: str, times: int) -> tuple[int, list[str]]:
         return len(names), bad
 
 
-def measured(times: int) -> list[Figure]:
+def measured(times: int, *, whole_host: bool = False) -> list[Figure]:
     """Run all drills, then honest containers; return what both come to."""
     engine, tag = Engine(), image.tag(workload.directory())
     try:
         # systemd removes a group that all have left, and where they are nothing holds their limit.
         left = _DIFFERS if systemd(engine) else Found.NO_EFFECT
-        every, bad = drills(cgroups.at("/").version("memory"), left), []
+        every = drills(cgroups.at("/").version("memory"), left, whole_host=whole_host)
+        bad = []
         for number, drill in enumerate(every):
             with running(engine, tag, number, drill) as name:
                 (found,) = audit.audit(Wanted([name]), engine).containers
@@ -330,9 +347,14 @@ def main() -> int:
     """Run the drills and print their figures."""
     parser = argparse.ArgumentParser(prog="tests.bench.drills", description=__doc__)
     parser.add_argument("--times", type=int, default=7, help="honest containers of each kind")
+    parser.add_argument(
+        "--whole-host",
+        action="store_true",
+        help="also switch a CPU off: only in a machine that is yours, with v2",
+    )
     given = parser.parse_args()
     with lock.exclusively():
-        figures = measured(given.times)
+        figures = measured(given.times, whole_host=given.whole_host)
     for figure in figures:
         print(figure.line())
     return int(any(one.met is False for one in figures))

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -198,11 +199,6 @@ class Meddler(Spoiler):
             time.sleep(_SOON_S)
 
 
-def parent_of(group: str, number: int, *, systemd: bool) -> str:
-    """Return the path of a group for containers: with systemd's driver it must be a slice."""
-    return f"{group.replace('-', '')}{number}.slice" if systemd else f"{group}-{number}"
-
-
 def folders(path: str) -> dict[str, Path]:
     """Return the folders of a group by controller."""
     group = cgroups.at(path)
@@ -241,6 +237,39 @@ def narrow(path: str, files: Mapping[str, str]) -> Iterator[str]:
         yield path
     finally:
         removed(places.values())
+
+
+def _property(file: str, text: str) -> str:
+    """Return what systemd calls a text in a file of a group."""
+    if file == "cpu.max":
+        quota, period = text.split()
+        return f"CPUQuota={100 * int(quota) / int(period):g}%"
+    names = {"memory.max": "MemoryMax", "pids.max": "TasksMax", "cpuset.cpus": "AllowedCPUs"}
+    return f"{names[file]}={text}"
+
+
+@contextlib.contextmanager
+def narrow_slice(unit: str, files: Mapping[str, str]) -> Iterator[str]:
+    """Lend a slice with texts in its files, by their names.
+
+    systemd resets what others write there, at once or later: it must be told.
+    """
+    texts = [_property(file, text) for file, text in files.items()]
+    subprocess.run(["systemctl", "set-property", "--runtime", unit, *texts], check=True)
+    try:
+        yield unit
+    finally:
+        for what in ("stop", "revert"):
+            subprocess.run(["systemctl", what, unit], check=True, capture_output=True)
+
+
+def parent(
+    group: str, number: int, files: Mapping[str, str], *, systemd: bool
+) -> AbstractContextManager[str]:
+    """Lend a group with texts in its files as Docker takes it for a parent, with either driver."""
+    if systemd:
+        return narrow_slice(f"{group[1:].replace('-', '')}{number}.slice", files)
+    return narrow(f"{group}-{number}", files)
 
 
 def removed(folders: Iterable[Path]) -> None:

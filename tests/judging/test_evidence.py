@@ -8,8 +8,11 @@ import pytest
 
 from cgbench.judging.evidence import gather
 from cgbench.judging.run import Run, load
+from cgbench.judging.value import judge
 from cgbench.records.run_directory import RunDirectory
-from cgbench.records.trial import Phase
+from cgbench.records.trial import Event, Phase
+from cgbench.records.verdict import Outcome
+from cgbench.units import NS_PER_S
 from tests.made import run_builder
 from tests.made.run_builder import MadeUp
 
@@ -84,3 +87,58 @@ def test_a_value_that_a_neighbour_was_given_at_another_time_is_no_evidence(tmp_p
     felt = [one.felt for one in tried if one.felt is not None]
     assert [one.median for one in felt] == pytest.approx([0.1, 0.5, 0.1, 0.5], rel=0.02)
     assert all(one.within for one in felt)
+
+
+RUNC = "docker update --cpu-quota 50000 was refused: container not running : unknown"
+
+
+def refused(directory: RunDirectory, error: str, *, at_ns: int, code: int | None) -> Run:
+    """Have a run's second value refused, and its container end `at_ns` after that."""
+    (trial,) = load(directory).trials
+    first, second = trial.phases
+    change = second.change.model_copy(update={"error": error})
+    ended = Event(
+        role="worker", t_ns=change.t_answer_ns + at_ns, action="die", exit_code=code
+    )  # fmt: skip
+    began = Event(role="worker", t_ns=trial.t_begin_ns, action="start", exit_code=None)
+    phases = (first, second.model_copy(update={"change": change}))
+    (directory.path / "trials.jsonl").unlink()
+    directory.append_trial(
+        trial.model_copy(update={"phases": phases, "events": (began, ended)})
+    )  # fmt: skip
+    return load(directory)
+
+
+def outcome(run: Run) -> tuple[Outcome, str]:
+    one = judge(gather(run, "cpu-quota").tried()[1])
+    return one.outcome, one.reason
+
+
+def made_up(folder: Path) -> RunDirectory:
+    return run_builder.build(folder, MadeUp(trials=1, quotas=(10000, 50000)))
+
+
+@pytest.mark.parametrize("at_ns", [-NS_PER_S // 10, NS_PER_S // 2])
+def test_an_update_that_came_after_the_containers_end_says_nothing_of_its_value(
+    tmp_path: Path, at_ns: int
+) -> None:
+    """Met in the lab: the container of a restart policy ended while it was updated."""
+    found, reason = outcome(refused(made_up(tmp_path), RUNC, at_ns=at_ns, code=3))
+    assert found is Outcome.INCONCLUSIVE
+    assert reason == f"the container had ended when 50000 came: {RUNC}"
+
+
+@pytest.mark.parametrize(
+    ("error", "at_ns", "code"),
+    [
+        ("docker update --cpu-quota 50000 was refused: out of range", NS_PER_S // 2, 3),
+        (RUNC, 3 * NS_PER_S, 3),
+        # The limit itself may have killed it.
+        (RUNC, NS_PER_S // 2, 137),
+    ],
+)
+def test_every_other_refusal_is_the_values_own(
+    tmp_path: Path, error: str, at_ns: int, code: int
+) -> None:
+    found, _reason = outcome(refused(made_up(tmp_path), error, at_ns=at_ns, code=code))
+    assert found is Outcome.REJECTED

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from cgbench.judging.run import load
@@ -54,12 +57,18 @@ IN_FORCE = (
 
 # By hand, from what `cat` said in this guest: what no other verdict would be right of.
 BY_HAND = {
-    "cpuset-mems": Outcome.UNSUPPORTED,
+    # It has a node too few to show anything, and its update is the first of a container without
+    # swap: runc then lifts `memory.swap.max` from 0 to max.
+    "cpuset-mems": Outcome.WRONG,
     "cpu-rt-period": Outcome.UNSUPPORTED,
     "cpu-rt-runtime": Outcome.UNSUPPORTED,
     "kernel-memory": Outcome.IGNORED,
     "memory-swap": Outcome.IGNORED,
 }
+
+
+# So many CPUs may others use of the host's while the emulator needs both.
+_LITTLE_CPUS, _ATTEMPTS = 0.05, 3
 
 
 @dataclass(frozen=True)
@@ -98,10 +107,38 @@ def readings(lab: Machine) -> dict[str, Reading]:
 
 @pytest.fixture(scope="module")
 def sweep(lab: Machine) -> run_directory.RunDirectory:
-    lab.read("cgbench run cpu-quota-sweep --quick --no-report --results /root/results", 400)
-    lab.fetch("/root/results/cpu-quota-sweep", FOLDER)
-    (found,) = results.runs(FOLDER)
+    """A sweep with both CPUs for the emulator: where others took of them, it is measured again."""
+    for attempt in range(_ATTEMPTS):
+        place = FOLDER / f"sweep-{attempt}"
+        shutil.rmtree(place, ignore_errors=True)
+        begun = _account(lab)
+        lab.read(
+            f"cgbench run cpu-quota-sweep --quick --no-report --results /root/{place.name}", 400
+        )
+        ended = _account(lab)
+        lab.fetch(f"/root/{place.name}/cpu-quota-sweep", place)
+        others = (ended.others_s - begun.others_s) / (ended.at_s - begun.at_s)
+        if others < _LITTLE_CPUS:
+            break
+    (found,) = results.runs(place)
     return found
+
+
+@dataclass(frozen=True)
+class Account:
+    """What the host's CPUs did until now, but for the emulator: busy and stolen, in seconds."""
+
+    at_s: float
+    others_s: float
+
+
+def _account(lab: Machine) -> Account:
+    pid = lab.pid()
+    assert pid is not None
+    times = psutil.cpu_times()
+    idle = times.idle + times.iowait
+    own = psutil.Process(pid).cpu_times()
+    return Account(time.monotonic(), sum(times) - idle - own.user - own.system)
 
 
 @pytest.fixture(scope="module")
