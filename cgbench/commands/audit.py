@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -38,8 +40,6 @@ from cgbench.judging.throttles import THROTTLES, Throttles, throttled
 from cgbench.records import writing
 from cgbench.records.audit import Audit, Audited, Found, LimitName
 from cgbench.records.confines import cpu_list
-from cgbench.reporting import junit as as_junit
-from cgbench.reporting import markdown as as_markdown
 from cgbench.spec.option import Settings
 from cgbench.spec.options import option
 from cgbench.units import NS_PER_S, NS_PER_US
@@ -50,6 +50,9 @@ _MANAGERS = (
     ("io.kubernetes.pod.name", "pod {}"),
     ("cgbench.run", "cgbench run {}"),
 )
+
+
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,12 @@ def audited(
 ) -> list[Audited]:
     """Read the limits of containers that the daemon listed, in the same order."""
     mounted = cgroups.mount_points(place.proc)
-    read = [_looked_at(one, engine, place, mounted, over=for_s > 0) for one in listed]
+    look = functools.partial(
+        _looked_at, engine=engine, place=place, mounted=mounted, over=for_s > 0
+    )
+    # The daemon answers one while another is read.
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        read = list(pool.map(look, listed))
     if for_s > 0 and read:
         sleep(for_s)
     host = _Host.read(place)
@@ -129,12 +137,16 @@ def write(
     page: Path | None = None,
 ) -> None:
     """Write an audit in the forms asked for. Raises StoreError when one cannot be written."""
+    # Here and not above: all these need much that an audit does without.
     if junit is not None:
+        from cgbench.reporting import junit as as_junit
+
         writing.write_file(junit, as_junit.of_audit(found, missed))
     if markdown is not None:
+        from cgbench.reporting import markdown as as_markdown
+
         writing.write_file(markdown, as_markdown.of_audit(found, missed))
     if page is not None:
-        # Here and not above: drawing needs much that an audit does without.
         from cgbench.reporting.render import write_audit
 
         write_audit(found, missed, page)

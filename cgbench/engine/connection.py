@@ -13,6 +13,7 @@ import docker
 import docker.errors
 import requests
 import urllib3.exceptions
+from docker.transport import UnixHTTPAdapter
 
 from cgbench.engine.endpoint import Endpoint
 from cgbench.errors import DockerUnavailable, EngineError, NoAnswer
@@ -28,6 +29,8 @@ TIMEOUT_S = 45.0
 """How long the daemon may take over one answer; removing a container from a busy disk is slow."""
 
 _HUNG_S = 5.0
+# What docker's client calls a socket.
+_SCHEME = "http+docker://"
 
 _START_IT = "Start it (systemctl start docker, or run `make setup` in a checkout)."
 _HANGS = "Check the daemon (docker info, its log); restart it if it hangs."
@@ -65,6 +68,10 @@ class Connection:
             raise DockerUnavailable(
                 f"no Docker daemon answers at {endpoint.words}: {self.cause(error)}", _START_IT
             ) from error
+        # Neither proxies nor passwords of the environment are for a socket of this host.
+        self.api.trust_env = False
+        self.api.get_adapter(_SCHEME).close()
+        self.api.mount(_SCHEME, _of_one_pool(endpoint.path, timeout_s))
 
     def close(self) -> None:
         """Close the connection."""
@@ -206,6 +213,16 @@ class Connection:
 
     def _url(self, path: str) -> str:
         return f"{self.api.base_url}/v{self.api.api_version}{path}"
+
+
+def _of_one_pool(path: str, timeout_s: float) -> Any:
+    """Return what keeps connections for all requests: docker's own keeps them by the whole URL, and
+    so opens one for every container that is inspected.
+    """
+    adapter = UnixHTTPAdapter(f"http+unix://{path}", timeout=timeout_s)
+    by_url = adapter.get_connection
+    adapter.get_connection = lambda _url, proxies=None: by_url(_SCHEME, proxies)
+    return adapter
 
 
 def message(response: requests.Response) -> str:

@@ -62,8 +62,9 @@ class Cgroup:
 
     def read(self, controller: str, file: str) -> str | None:
         """Return a file's content without its last newline, None where there is no such file."""
+        folder = self.directories[controller] if self.version(controller) == 1 else self.unified
         try:
-            return self.path(controller, file).read_text(errors="replace").rstrip("\n")
+            return procfs.content(f"{folder}/{file}").decode(errors="replace").rstrip("\n")
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP):
                 return None
@@ -121,7 +122,7 @@ class Cgroup:
         """Return the processes in this cgroup; none if it is gone."""
         for folder in self.everywhere():
             try:
-                words = (folder / "cgroup.procs").read_text(errors="replace").split()
+                words = procfs.content(f"{folder}/cgroup.procs").decode(errors="replace").split()
             except OSError:
                 continue
             return tuple(int(word) for word in words if word.isdecimal())

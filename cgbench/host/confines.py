@@ -47,8 +47,8 @@ def read(
     return Confines(
         affinity=tuple(affinity) if len(affinity) <= MOST_AFFINITIES else (),
         groups=tuple(_groups(cgroup, {} if above is None else above))[:MOST_GROUPS],
-        isolated=_text(root / _SYS_CPU / "isolated"),
-        offline=_text(root / _SYS_CPU / "offline"),
+        isolated=_text(f"{root}/{_SYS_CPU}/isolated"),
+        offline=_text(f"{root}/{_SYS_CPU}/offline"),
         astray={} if first is None or not home else _astray(first, home, proc),
     )
 
@@ -72,12 +72,12 @@ def _groups(cgroup: Cgroup, above: Above) -> Iterator[Group]:
         if not names:
             continue
         line = list(cgroups.upwards(folder))
+        top = len(str(line[-1]))
         for level, place in enumerate(line):
-            path = f"/{place.relative_to(line[-1])}" if place != line[-1] else "/"
-            _path, files = levels.setdefault(level, (path, {}))
+            _path, files = levels.setdefault(level, (str(place)[top:] or "/", {}))
             known = above.get(place)
             if known is None:
-                texts = {name: _text(place / name) for name in names}
+                texts = {name: _text(f"{place}/{name}") for name in names}
                 known = {name: text for name, text in texts.items() if text is not None}
                 if level:
                     above[place] = known
@@ -95,10 +95,9 @@ def _names(cgroup: Cgroup, folder: Path) -> list[str]:
     return [file for file in FILES if file.partition(".")[0] in own]
 
 
-def _text(path: Path) -> str | None:
+def _text(path: str) -> str | None:
     """Return a file's text on one line, None where nothing is in it or it cannot be read."""
     try:
-        with path.open(errors="replace") as file:
-            return file.read(_LONGEST).strip() or None
+        return procfs.content(path, _LONGEST).decode(errors="replace").strip() or None
     except OSError:
         return None

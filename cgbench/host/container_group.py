@@ -6,6 +6,7 @@ then in one of those, and what Docker limits lies above.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,9 +42,9 @@ class ContainerGroup:
             return tuple(procfs.family(self.first, self.proc))
         found: dict[int, None] = {}
         for folder in self.cgroup.everywhere():
-            for file in (folder / "cgroup.procs", *folder.glob("**/cgroup.procs")):
+            for place, _folders, _files in os.walk(folder):
                 with suppress(OSError):
-                    words = file.read_text(errors="replace").split()
+                    words = procfs.content(f"{place}/cgroup.procs").decode(errors="replace").split()
                     found |= dict.fromkeys(int(word) for word in words if word.isdecimal())
             if found:
                 break

@@ -115,5 +115,4 @@ def levels(cgroup: Cgroup) -> Iterator[tuple[str, Cgroup]]:
         if cgroup.unified is not None and level < len(lines[cgroup.unified]):
             unified = lines[cgroup.unified][level]
         at = max((line for line in lines.values() if level < len(line)), key=len)
-        path = f"/{at[level].relative_to(at[-1])}" if at[level] != at[-1] else "/"
-        yield path, Cgroup(directories, unified)
+        yield str(at[level])[len(str(at[-1])) :] or "/", Cgroup(directories, unified)

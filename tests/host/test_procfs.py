@@ -202,3 +202,14 @@ def test_the_family_of_a_process_are_all_that_descend_from_it() -> None:
         assert procfs.held(pidfd) is None
         os.close(pidfd)
         assert list(procfs.family(process.pid)) == [process.pid]
+
+
+@pytest.mark.parametrize("most", [1, 4096, 2**16, 2**31])
+def test_a_file_is_read_to_its_end_or_as_far_as_it_counts(tmp_path: Path, most: int) -> None:
+    whole = bytes(range(256)) * 700
+    (tmp_path / "file").write_bytes(whole)
+    assert procfs.content(tmp_path / "file", most) == whole[:most]
+    (tmp_path / "file").write_bytes(b"")
+    assert procfs.content(f"{tmp_path}/file", most) == b""
+    with pytest.raises(FileNotFoundError):
+        procfs.content(tmp_path / "absent", most)
