@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,9 @@ from cgbench.cli import exits, options
 from cgbench.cli.console import Console
 from cgbench.cli.terminal import give_json
 from cgbench.foreign import printable
-from cgbench.records.cause import Cause, Explained
+
+if TYPE_CHECKING:
+    from cgbench.records.cause import Cause, Explained
 
 Name = Annotated[str, typer.Argument(metavar="CONTAINER", help="A name or an identity.")]
 

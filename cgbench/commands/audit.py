@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -322,10 +322,29 @@ def _files(name: LimitName, cgroup: Cgroup, settings: Settings) -> tuple[File, .
         text = cgroup.read(one.controller, one.file)
         right = tuple(dict.fromkeys(text for text in expected if text is not None))
         found.append(File(str(path), None if text is None else text.strip(), right))
+    if name == "memory":
+        found += _manners(cgroup, settings)
     for controller, file, untouched in BESIDE.get(name, ()):
         if (text := cgroup.read(controller, file)) is not None:
             found.append(File(str(cgroup.path(controller, file)), text.strip(), (untouched,)))
     return tuple(found)
+
+
+def _manners(cgroup: Cgroup, settings: Settings) -> Iterator[File]:
+    """Yield how a memory limit acts: only one line of the OOM killer's file is a setting."""
+    swaps = settings.get("memory-swappiness")
+    if swaps is not None:
+        text = cgroup.read("memory", "memory.swappiness")
+        yield File(str(cgroup.path("memory", "memory.swappiness")), text, (str(swaps),))
+    disabled = "oom-kill-disable" in settings
+    text = cgroup.read("memory", "memory.oom_control")
+    if text is not None or disabled:
+        lines = [one for one in (text or "").split("\n") if one.startswith("oom_kill_disable ")]
+        yield File(
+            str(cgroup.path("memory", "memory.oom_control")),
+            lines[0] if lines else None,
+            (f"oom_kill_disable {int(disabled)}",),
+        )
 
 
 def _felt(

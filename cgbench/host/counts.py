@@ -20,6 +20,7 @@ _MORE: tuple[tuple[str, str, tuple[tuple[str, str | None], ...]], ...] = (
     ("memory_max", "memory", (("memory.max", None), ("memory.limit_in_bytes", None))),
     ("limit_hits", "memory", (("memory.events.local", "max"), ("memory.events", "max"))),
     ("out_of_memory", "memory", (("memory.events.local", "oom"),)),
+    ("under_oom", "memory", (("memory.oom_control", "under_oom"),)),
     ("memory_peak", "memory", (("memory.peak", None), ("memory.max_usage_in_bytes", None))),
     ("major_faults", "memory", (("memory.stat", "pgmajfault"),)),
     ("tasks_max", "pids", (("pids.max", None),)),

@@ -42,6 +42,11 @@ BESIDE: Mapping[LimitName, tuple[tuple[str, str, str], ...]] = {
 where nobody wrote to it.
 """
 
+MANNERS: Mapping[str, str] = {
+    "memory.swappiness": "--memory-swappiness", "memory.oom_control": "--oom-kill-disable",
+}  # fmt: skip
+"""Files that say how a memory limit acts and not where it is, and what of Docker's sets them."""
+
 # What Docker and the metrics of a group above call the same.
 _METRIC: Mapping[str, str] = {
     "cpus": "cpus_used", "memory": "memory_max_bytes", "memory-swap": "memory_swap_max_bytes",
@@ -167,6 +172,8 @@ def _own(
     name: LimitName, declared: Amount | None, files: Sequence[File], seen: Seen
 ) -> tuple[Found, str]:
     present = [one for one in files if one.text is not None]
+    if (manner := _manner(files)) is not None:
+        return manner
     if declared is None:
         held = [one for one in present if _limits(one, seen)]
         if held and name == "pids" and held[0].text == str(seen.default_tasks):
@@ -192,6 +199,20 @@ def _own(
         )
     joined = _joined(declared, seen) if name == "pids" else ""
     return Found.IN_FORCE, f"{words}, and {_and(_says(one) for one in present)}{joined}"
+
+
+def _manner(files: Sequence[File]) -> tuple[Found, str] | None:
+    """Say that a limit acts otherwise than is declared, None where it does not."""
+    for one in files:
+        if one.name not in MANNERS or _right(one):
+            continue
+        option = MANNERS[one.name]
+        if one.text is None:
+            return Found.ABSENT, f"{option} is declared, and this kernel has no {one.name}"
+        return Found.DIFFERS, (
+            f"{_says(one)}, and by {option} it should say {_on_one_line(one.expected[0])}"
+        )
+    return None
 
 
 def _joined(declared: Amount, seen: Seen) -> str:

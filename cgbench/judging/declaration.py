@@ -21,6 +21,12 @@ def declared_by(config: Mapping[str, object]) -> dict[str, Value]:
     ):  # fmt: skip
         if (value := _number(config, key)) > 0:
             found[name] = value
+    swappiness = config.get("MemorySwappiness")
+    # None or -1 is what the groups above have.
+    if isinstance(swappiness, int) and not isinstance(swappiness, bool) and swappiness >= 0:
+        found["memory-swappiness"] = swappiness
+    if config.get("OomKillDisable") is True:
+        found["oom-kill-disable"] = 1
     if cpus := config.get("CpusetCpus"):
         found["cpuset-cpus"] = str(cpus)
     return found

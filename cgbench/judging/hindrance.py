@@ -27,6 +27,7 @@ def hindrances(traces: Traces) -> Iterator[Cause]:
         yield kills.child(life, past.id)
     elif traces.groups and traces.groups[0].values.get("oom_kills", 0) > 0:
         yield kills.child_by_counters(traces.groups)
+    yield from _waiting(traces)
     yield from _throttled(traces)
     yield from _reclaimed(traces)
     yield from _refused_forks(traces)
@@ -50,6 +51,20 @@ def _throttled(traces: Traces) -> Iterator[Cause]:
             f"periods {when} ({100 * stood / periods:.0f} %)",
             evidence=(kills.counted(group, "periods", "throttled_periods", "throttled_ns"),),
         )  # fmt: skip
+
+
+def _waiting(traces: Traces) -> Iterator[Cause]:
+    """Yield every level whose memory limit is reached, and where nobody is killed for it (v1)."""
+    for at, group in enumerate(traces.groups):
+        if group.values.get("under_oom"):
+            yield Cause(
+                what=What.WAITING, limit="memory", level="ancestor" if at else "container",
+                path=group.path,
+                reason=f"the memory limit of {'a group above it' if at else 'its own'} is reached, "
+                "and the OOM killer is switched off there (--oom-kill-disable): what asks for "
+                "memory waits until some is freed or the limit is raised",
+                evidence=(kills.counted(group, "under_oom", "memory_bytes", "memory_max"),),
+            )  # fmt: skip
 
 
 def _reclaimed(traces: Traces) -> Iterator[Cause]:

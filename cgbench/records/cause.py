@@ -26,6 +26,8 @@ class What(StrEnum):
     THROTTLED = "throttled"
     RECLAIMED = "reclaimed"
     """It has reached its memory limit, and the kernel takes pages from it."""
+    WAITING = "waiting for memory"
+    """It has reached its memory limit, and the kernel may not kill for it."""
     FORK_REFUSED = "fork refused"
     NEVER_STARTED = "never started"
     ASKED = "asked to end"

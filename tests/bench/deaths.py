@@ -149,6 +149,8 @@ def deaths(version: int, *, whole_host: bool = False) -> list[Death]:
               status="running", above=quota),
         Death("pages that are taken", python(_READ), What.RECLAIMED, "memory", "container",
               ("-m", "24m", "--memory-swap", "24m"), status="running"),
+        *([Death("memory, and nobody is killed", python(_HOG), What.WAITING, "memory", "container",
+                 (*memory, "--oom-kill-disable"), status="running")] if v1 else ()),
         Death("a pause", sleep, What.FROZEN, None, "none", done=docker("pause"), status="paused"),
         # All CPUs: with fewer the start alone uses up a quota where the CPU is emulated.
         Death("nothing at all", sleep, None, None, "none", ("--cpus", "2", *memory),

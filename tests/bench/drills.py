@@ -70,6 +70,8 @@ HONEST: Mapping[str, Config] = {
     "memory-and-swap": {"Memory": 64 * MIB, "MemorySwap": 128 * MIB},
     "no-swap": {"Memory": 64 * MIB, "MemorySwap": 64 * MIB},
     "endless-swap": {"Memory": 64 * MIB, "MemorySwap": -1},
+    "swappiness": {"Memory": 64 * MIB, "MemorySwappiness": 10},
+    "no-killer": {"Memory": 64 * MIB, "OomKillDisable": True},
     "reservation": {"Memory": 64 * MIB, "MemoryReservation": 32 * MIB},
     "tasks": {"PidsLimit": 50},
     "endless-tasks": {"PidsLimit": -1},
@@ -210,6 +212,15 @@ def drills(version: int, left: Found, *, whole_host: bool = False) -> list[Drill
             )
         ),
     ]  # fmt: skip
+    if version == 1:
+        found += [
+            Drill("nobody is killed, past Docker", {"Memory": 64 * MIB}, "memory", _DIFFERS,
+                  "container", past("memory", "memory.oom_control", "1")),
+            Drill("killed in spite of Docker", {"Memory": 64 * MIB, "OomKillDisable": True},
+                  "memory", _DIFFERS, "container", past("memory", "memory.oom_control", "0")),
+            Drill("swappiness tampered", {"Memory": 64 * MIB, "MemorySwappiness": 10}, "memory",
+                  _DIFFERS, "container", past("memory", "memory.swappiness", "77")),
+        ]  # fmt: skip
     little = (
         {_V1_QUOTA: "30000", _V1_MEMORY: str(32 * MIB), "pids.max": "20", "cpuset.cpus": "0"}
         if version == 1

@@ -350,3 +350,34 @@ def test_what_docker_inspect_says_becomes_options() -> None:
 @pytest.mark.parametrize("odd", [{}, {"NanoCpus": "many"}, {"Memory": True}, {"PidsLimit": -1}])
 def test_an_odd_answer_declares_nothing(odd: dict[str, object]) -> None:
     assert declared_by(odd) == {}
+
+
+@pytest.mark.parametrize("memory", [{}, {"memory": 2**26}])
+@pytest.mark.parametrize(
+    ("held", "expected", "found", "says"),
+    [
+        ("oom_kill_disable 0", "oom_kill_disable 0", None, ""),
+        ("oom_kill_disable 1", "oom_kill_disable 1", None, ""),
+        ("oom_kill_disable 1", "oom_kill_disable 0", Found.DIFFERS,
+         "memory.oom_control says oom_kill_disable 1, and by --oom-kill-disable it should say "
+         "oom_kill_disable 0"),
+        (None, "oom_kill_disable 1", Found.ABSENT,
+         "--oom-kill-disable is declared, and this kernel has no memory.oom_control"),
+    ],
+)  # fmt: skip
+def test_how_a_memory_limit_acts_is_as_declared(
+    memory: Settings, held: str | None, expected: str, found: Found | None, says: str
+) -> None:
+    limit = file("memory.max", "67108864", "67108864") if memory else file("memory.max", "max")
+    files = {"memory": (limit, file("memory.oom_control", held, expected))}
+    one = only("memory", seen(memory, files, group(OWN), group(TOP)))
+    assert one.finding is (found or (Found.IN_FORCE if memory else Found.UNLIMITED))
+    assert says in one.reason
+
+
+def test_manners_of_a_limit_are_declared_where_they_are_not_the_usual_ones() -> None:
+    usual = {"MemorySwappiness": None, "OomKillDisable": False}
+    assert declared_by(usual) == declared_by({"MemorySwappiness": -1}) == {}
+    assert declared_by({"MemorySwappiness": 0, "OomKillDisable": True}) == {
+        "memory-swappiness": 0, "oom-kill-disable": 1,
+    }  # fmt: skip

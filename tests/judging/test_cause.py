@@ -262,6 +262,16 @@ def test_far_below_a_limit_that_was_reached_nothing_is_said_to_be_taken_now() ->
     assert "took pages from it, or killed" in first(found).reason
 
 
+@pytest.mark.parametrize(("path", "level"), [(OWN, "container"), (PARENT, "ancestor")])
+def test_where_nobody_may_be_killed_for_memory_it_is_waited_for(path: str, level: str) -> None:
+    full = {"under_oom": 1, "memory_bytes": 2**25, "memory_max": 2**25}
+    groups = [counts(one, **(full if one == path else {"under_oom": 0})) for one in (OWN, PARENT)]
+    found = first(running(*groups))
+    assert (found.what, found.limit, found.level) == (What.WAITING, "memory", level)
+    assert "the OOM killer is switched off" in found.reason
+    assert "under_oom 1" in found.evidence[0]
+
+
 def test_where_the_kernel_does_not_count_that_pages_that_came_back_tell_it() -> None:
     at_limit: dict[str, Any] = {"memory_bytes": 2**26, "memory_peak": 2**26, "memory_max": 2**26}
     found = running(counts(**at_limit, refaults=500), before=(counts(refaults=100),))
