@@ -120,7 +120,7 @@ def _show(finished: Finished) -> None:
     else:
         from cgbench.cli import tables
 
-        tables.print_summary(finished.run)
+        tables.print_summary(finished.run, alone=False)
         say("\n" + "\n".join(finished.headline))
         say(f"\nreport: {finished.page}")
 

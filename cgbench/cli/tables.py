@@ -107,10 +107,11 @@ def _print_changes(console: Console, trend: Trend) -> None:
             _wrapped(console, f"  also changed: {words.shifts}")
 
 
-def print_summary(run: Run) -> None:
+def print_summary(run: Run, *, alone: bool = True) -> None:
     """Print a run's figures as one table, a row per requested value, within 80 columns.
 
-    Beneath it stands what has no figure, and every reason to doubt those that are there.
+    Beneath it stands what has no figure, and every reason to doubt those that are there; if it
+    stands `alone`, also what the run's headline says of figures.
     """
     console, record = Console(highlight=False), run.record
     _line(console, f"{record.experiment.name}, run {record.run}: {record.status}")
@@ -147,11 +148,11 @@ def print_summary(run: Run) -> None:
     console.print(table)
     for value in left_out:
         _line(console, f"{value.raw} on {value.key.role}: {value.state}, {value.reason}")
-    for lacking in shortfall.sentences(run, many):
+    for lacking in shortfall.sentences(run, many) if alone else ():
         _line(console, lacking.replace("`", ""))
     for path in run_facts.paths(run.finished):
         _line(console, f"the file: {path}")
-    for compared in ways.sentences(run):
+    for compared in ways.sentences(run) if alone else ():
         _line(console, compared.replace("`", ""))
     for doubt in examine(run):
         _line(console, f"{doubt.severity}: {doubt.reason.rstrip('.')}. {doubt.advice}")

@@ -57,7 +57,7 @@ class Figures:
                 {"first": one.first, "other": one.other, **one.comparison.to_json()}
                 for one in ways(self.run)
             ],
-            "rows": [row._asdict() for row in self.run.rows],
+            "rows": [row._asdict() for row in self.run.every_row],
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
@@ -83,10 +84,16 @@ def _completeness(run: Run) -> Iterator[Check]:
             f"trial {trial.number} failed: {trial.reason}",
             f"Measure it again: cgbench run --resume {run.record.run}",
         )  # fmt: skip
-    if 0 < len(run.finished) < TRIALS_WANTED:
+    # A trial may walk some of the values only.
+    walked = Counter(
+        key for trial in run.finished for key in {phase.point() for phase in trial.phases}
+    )  # fmt: skip
+    most = max(walked.values(), default=len(run.finished))
+    if 0 < most < TRIALS_WANTED:
         yield Check(
             "few trials", "note",
-            f"{count(len(run.finished), 'trial')}: intervals are the whole range seen and cover "
+            "one trial of each value: it allows no interval" if most == 1
+            else f"{most} trials of a value at most: intervals are the whole range seen and cover "
             "the median with less than 95 %",
             "Leave out --quick, or measure more: --trials 6.",
         )  # fmt: skip
@@ -142,7 +149,13 @@ def _emulated(run: Run) -> Iterator[Check]:
 
 
 def _drift(run: Run) -> Iterator[Check]:
-    spread = relative_spread_pct([row.value for row in run.rows if row.metric == "work_per_cpu_s"])
+    speeds: dict[str, list[float]] = {}
+    for row in run.every_row:
+        if row.metric == "work_per_cpu_s":
+            speeds.setdefault(row.role, []).append(row.value)
+    # What one workload does in a second is not what another does.
+    spreads = [relative_spread_pct(values) for values in speeds.values()]
+    spread = max((one for one in spreads if one is not None), default=None)
     if spread is not None and spread > DRIFT_PCT:
         yield Check(
             "speed drift", "note",
@@ -269,7 +282,7 @@ def _agreement(run: Run) -> Iterator[Check]:
         )  # fmt: skip
     apart = []
     by_place: dict[tuple[int, int, str], dict[str, float]] = {}
-    for row in run.rows:
+    for row in run.every_row:
         by_place.setdefault((row.trial, row.phase, row.role), {})[row.metric] = row.value
     for found in by_place.values():
         used, probed = found.get("cpus_used"), found.get("probe_cpus")

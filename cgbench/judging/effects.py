@@ -64,10 +64,10 @@ def effects(run: Run, option: str) -> dict[str, list[Effect]]:
             during[trial.number, phase.number] = _until_steady(phase, data[phase.role])
 
     run.look_at_each(look, ("usage_ns", "periods", "throttled_periods", "memory_bytes"))
-    names = {row.metric for row in run.rows}
+    names = {row.metric for row in run.every_row}
     metric = judged_metric(run.record.experiment, option, names)
     metric = metric or candidates(run.record.experiment, option)[0]
-    by = {(row.trial, row.phase, row.role, row.metric): row for row in run.rows}
+    by = {(row.trial, row.phase, row.role, row.metric): row for row in run.every_row}
     bands = Bands(run.record, run.finished)
     found: dict[str, list[Effect]] = {}
     alone = _alone(run, option)

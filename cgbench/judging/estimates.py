@@ -192,8 +192,9 @@ def points(run: Run) -> list[Point]:
     if any(key[1:] not in during for key in found):
         rows = run.directory.path / "phases.parquet"
         raise StoreError(f"{rows}: names a point that no trial has", DAMAGED)
-    return [_point(key, estimates, enforced[key], during[key[1:]])
-            for key, estimates in found.items()]  # fmt: skip
+    return [_point(key, estimates, enforced[key], [
+                one for one in during[key[1:]] if one[1].role == run.owners.get(key, one[1].role)
+            ]) for key, estimates in found.items()]  # fmt: skip
 
 
 def judged(experiment: Experiment, many: Sequence[Point]) -> str | None:
@@ -225,8 +226,7 @@ def _point(
     enforced: str | None,
     same: Sequence[tuple[TrialRecord, Phase]],
 ) -> Point:
-    # The role's own phases if it has any: another container may be measured during them.
-    trial, phase = next(((t, p) for t, p in same if p.role == key.role), same[0])
+    trial, phase = same[0]
     changed = phase.role == key.role
     return Point(
         key=key,

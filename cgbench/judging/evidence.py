@@ -217,12 +217,15 @@ class Evidence:
             answer=self._median("answer_ms"),
             enforced=enforced,
             # Without a reading of the new value no workload can have shown its effect.
-            experienced=None if enforced is None else self._median("settle_ms"),
+            experienced=None if enforced is None else self._median("settle_ms", seen=True),
             answered_first=sum(bool(phase.change.late) for phase in self.accepted),
         )
 
-    def _median(self, metric: str) -> float | None:
-        values = [row.value for row in self.rows if row.metric == metric]
+    def _median(self, metric: str, *, seen: bool = False) -> float | None:
+        """Return the median of a metric; of those `seen` no change counts that never showed."""
+        values = [
+            row.value for row in self.rows if row.metric == metric and (row.value or not seen)
+        ]
         return median(values) if values else None
 
 
@@ -256,7 +259,7 @@ def gather(run: Run, option: str) -> Evidence:
     }
     rows = [
         row
-        for row in run.rows
+        for row in run.every_row
         if row.option == option and changed.get((row.trial, row.phase)) == row.role
     ]
     estimates = summary(rows, Bands(run.record, run.finished))

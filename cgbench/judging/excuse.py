@@ -119,7 +119,7 @@ def _borrowed(run: Run, rows: Sequence[Row]) -> dict[int, float]:
     spec = next(one for one in run.record.experiment.containers if one.role == rows[0].role)
     running = min(spec.workers, run.record.host.cpus)
     phases = {(row.trial, row.phase) for row in rows}
-    for one in run.rows:
+    for one in run.every_row:
         mine = one.role == rows[0].role and (one.trial, one.phase) in phases
         if mine and one.metric == "stood_still_pct":
             found[one.trial] = max(found[one.trial], running * one.value / 100)
@@ -136,7 +136,7 @@ def _left_of_quotas(run: Run, rows: Sequence[Row]) -> dict[Row, float]:
     if rows[0].metric not in ("cpus_used", "probe_cpus"):
         return {}
     shares: dict[tuple[int, int], dict[str, float]] = {}
-    for one in run.rows:
+    for one in run.every_row:
         if one.metric in _OF_PERIODS and one.role == rows[0].role:
             shares.setdefault((one.trial, one.phase), {})[one.metric] = one.value / 100
     found = {}
@@ -199,7 +199,7 @@ def _turn_pct(run: Run, row: Row) -> float:
     used = next(
         (
             one.value
-            for one in run.rows
+            for one in run.every_row
             if one.metric == "cpus_used"
             and (one.trial, one.phase, one.role) == (row.trial, row.phase, row.role)
         ),

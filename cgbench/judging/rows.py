@@ -17,7 +17,14 @@ from cgbench.judging.container_data import ContainerData, steady_window
 from cgbench.judging.expectation import Situation, Work, load_of
 from cgbench.judging.intervals import error_pct
 from cgbench.judging.settling import time_to_effect
-from cgbench.judging.steady import extremes, off_mask_ms, off_mask_pct, set_cpus_used, steady
+from cgbench.judging.steady import (
+    docker_stats_off_pct,
+    extremes,
+    off_mask_ms,
+    off_mask_pct,
+    set_cpus_used,
+    steady,
+)
 from cgbench.records.run import Row, RunRecord
 from cgbench.records.trial import Phase, TrialRecord
 from cgbench.spec.metrics import METRICS
@@ -118,6 +125,8 @@ def _measured(
 ) -> tuple[dict[str, float | None], int]:
     """Return the metrics of one container in one phase, and how many samples they rest on."""
     found = extremes(phase, data)
+    begin_ns = phase.change.t_request_ns
+    found["docker_stats_off_pct"] = docker_stats_off_pct(data, begin_ns, phase.t_end_ns)
     window = steady_window(phase, data, settings)
     if data.record.role == phase.role:
         found |= time_to_effect(phase, data, window, settings)

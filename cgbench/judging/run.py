@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from cgbench.judging.rows import Measured
 from cgbench.judging.summary import Entry, summary
 from cgbench.records.files import WHOLE
 from cgbench.records.plausible import complaint, most_rows
-from cgbench.records.run import Row, RunRecord
+from cgbench.records.run import PointKey, Row, RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import TrialRecord
 from cgbench.records.versions import DAMAGED
@@ -49,9 +49,41 @@ class Run:
         return [trial for trial in self.trials if trial.status == "failed"]
 
     @cached_property
-    def rows(self) -> tuple[Row, ...]:
+    def every_row(self) -> tuple[Row, ...]:
         """The rows of phases.parquet, computed anew where it lacks a finished trial."""
         return self.stored if self.stored is not None else self._computed(lambda *_: None)
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows by which points are judged: of each point those of its owner's phases alone."""
+        changed = {
+            (trial.number, phase.number): phase.role
+            for trial in self.finished
+            for phase in trial.phases
+        }
+        return tuple(
+            row
+            for row in self.every_row
+            if (owner := changed.get((row.trial, row.phase))) is None
+            or self.owners.get(row.key, owner) == owner
+        )
+
+    @cached_property
+    def owners(self) -> Mapping[PointKey, str]:
+        """The container in whose phases each point is measured.
+
+        A container's value may be that of another, too, and another may have had it first: then its
+        own phases count, or else those of the first.
+        """
+        found: dict[PointKey, str] = {}
+        for trial in self.finished:
+            for phase in trial.phases:
+                found[phase.point()] = phase.role
+        for trial in self.finished:
+            for phase in trial.phases:
+                for one in trial.containers:
+                    found.setdefault(phase.point(one.role), phase.role)
+        return found
 
     @cached_property
     def stored(self) -> tuple[Row, ...] | None:
@@ -82,7 +114,7 @@ class Run:
 
     def keep_rows(self) -> None:
         """Write phases.parquet. Raises StoreError where it cannot be written."""
-        self.directory.write_phases(self.rows)
+        self.directory.write_phases(self.every_row)
 
     def look_at_each(self, look: Look, only: Collection[str]) -> None:
         """Call `look` with each finished trial and its samples, of the counters in `only`.
@@ -90,9 +122,9 @@ class Run:
         One trial is in memory at a time. Rows that are not stored are computed in the same pass,
         so each file is read once.
         """
-        if self.stored is None and "rows" not in vars(self):
+        if self.stored is None and "every_row" not in vars(self):
             # Kept where cached_property keeps it.
-            vars(self)["rows"] = self._computed(look)
+            vars(self)["every_row"] = self._computed(look)
             return
         for trial in self.finished:
             look(trial, _read(self, trial, only))

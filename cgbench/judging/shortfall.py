@@ -90,16 +90,19 @@ def shortfalls(run: Run) -> Iterator[Shortfall]:
 def _of_point(run: Run, entry: Entry) -> Shortfall | None:
     expected = entry.estimate.expected or 0.0
     accounts = [
-        phase.account
+        (trial.number, phase.account)
         for trial in run.finished
         for phase in trial.phases
-        if phase.account is not None and phase.point(entry.key.role) == entry.key
+        if phase.account is not None
+        and phase.point(entry.key.role) == entry.key
+        and phase.role == run.owners[entry.key]
     ]
-    split = [
-        parts
-        for one in accounts
+    known = [
+        (number, parts)
+        for number, one in accounts
         if (parts := parted(one, entry.key.role, expected)) is not None
-    ]  # fmt: skip
+    ]
+    split = [parts for _number, parts in known]
     if not split:
         return None
     used = fmean(expected - sum(parts.values()) for parts in split)
@@ -111,9 +114,9 @@ def _of_point(run: Run, entry: Entry) -> Shortfall | None:
         if abs(cpus) >= _LEAST_CPUS
     ]
     return Shortfall(
-        entry.key, expected, used, len(split),
+        entry.key, expected, used, len({number for number, _parts in known}),
         tuple(sorted(takers, key=lambda one: -one.cpus)),
-        sum(one.slowed or 0 for one in accounts),
+        sum(one.slowed or 0 for _number, one in accounts),
     )  # fmt: skip
 
 

@@ -14,6 +14,8 @@ from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US, parse_cpu_list
 
 Floats = npt.NDArray[np.float64]
+# Below this share of a CPU a few ticks decide, and a ratio says nothing.
+_LEAST_CPUS = 0.05
 
 
 def steady(data: ContainerData, window: Window) -> dict[str, float | None]:
@@ -226,6 +228,28 @@ def _pressure_pct(data: ContainerData, window: Window) -> float | None:
         return None
     # The slow readings do not stand at the window's ends: take the time between them.
     return _ratio(waited_us * NS_PER_US, float(t_ns[read[-1]] - t_ns[read[0]]), 100)
+
+
+def docker_stats_off_pct(data: ContainerData, begin_ns: int, end_ns: int) -> float | None:
+    """Return how far `docker stats` is off the usage counter, the median of the messages between.
+
+    Each is compared with what the counter says of the time since the one before it, so that neither
+    a change of the limit nor other load sets them apart. None where there is no such pair.
+    """
+    usage = data.counters.get("usage_ns")
+    t_ns, shown = data.stats
+    if usage is None or len(t_ns) < 2:
+        return None
+    read = ~np.isnan(usage)
+    if not read.any():
+        return None
+    used = np.interp(t_ns, data.t_ns[read], usage[read], left=np.nan, right=np.nan)
+    cpus = np.diff(used) / np.diff(t_ns)
+    later, said = t_ns[1:], shown[1:]
+    counts = (later >= begin_ns) & (later < end_ns) & (cpus >= _LEAST_CPUS) & ~np.isnan(said)
+    if not counts.any():
+        return None
+    return float(np.median(100 * (said[counts] / cpus[counts] - 1)))
 
 
 def _docker_stats(data: ContainerData, window: Window) -> float | None:

@@ -278,6 +278,12 @@ _ALL = (
         "either", 0.01,
     ),
     Metric(
+        "docker_stats_off_pct", "%", "docker stats against the counter",
+        "How far `docker stats` was off the usage counter over the same seconds: the median of a "
+        "phase.",
+        "either", 1.0,
+    ),
+    Metric(
         "cpu_pressure_pct", "%", "CPU pressure",
         "Time in which at least one task waited for a CPU (`some` of cpu.pressure), in percent of "
         "the elapsed time.",

@@ -164,7 +164,7 @@ def said(part: Part, run: Run, by: float = 0.0) -> Outcome:
         else:
             rows.append(row)
     # Kept where cached_property keeps it.
-    vars(made)["rows"] = tuple(rows)
+    vars(made)["every_row"] = tuple(rows)
     (one,) = (
         value.verdict
         for value in verdict.judge(made, part.option).values

@@ -64,7 +64,7 @@ def run(*trials: TrialRecord, rows: tuple[Row, ...] = (), **changes: Any) -> Run
     chosen = trials or tuple(trial(number) for number in range(1, checks.TRIALS_WANTED + 1))
     record = records.run(**{"trials_planned": len(chosen), "status": "finished"} | changes)
     made = Run(RunDirectory(Path("in-memory")), record, chosen)
-    vars(made)["rows"] = rows
+    vars(made)["every_row"] = rows
     return made
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cgbench.judging.estimates import points
 from cgbench.judging.evidence import gather
 from cgbench.judging.run import Run, load
 from cgbench.judging.value import judge
@@ -87,6 +88,28 @@ def test_a_value_that_a_neighbour_was_given_at_another_time_is_no_evidence(tmp_p
     felt = [one.felt for one in tried if one.felt is not None]
     assert [one.median for one in felt] == pytest.approx([0.1, 0.5, 0.1, 0.5], rel=0.02)
     assert all(one.within for one in felt)
+
+
+def test_figures_of_a_value_that_two_containers_had_are_each_of_its_own_phases(
+    tmp_path: Path,
+) -> None:
+    """Met by a new user: 53 MiB was told as 74, the mean of its own phase and another's."""
+    run = with_a_neighbour(run_builder.build(tmp_path, MadeUp(trials=1, quotas=(10000, 50000))))
+    felt = {
+        (one.key.role, one.key.requested): one.estimate.median
+        for one in run.summary
+        if one.metric == "cpus_used"
+    }
+    assert felt == {
+        ("worker", "10000"): pytest.approx(0.1, rel=0.02),
+        ("worker", "50000"): pytest.approx(0.5, rel=0.02),
+        ("neighbour", "10000"): pytest.approx(0.1, rel=0.02),
+        ("neighbour", "50000"): pytest.approx(0.5, rel=0.02),
+    }
+    assert {(one.role, one.owner) for one in points(run)} == {
+        ("worker", "worker"), ("neighbour", "neighbour"),
+    }  # fmt: skip
+    assert len(run.every_row) > len(run.rows)
 
 
 RUNC = "docker update --cpu-quota 50000 was refused: container not running : unknown"

@@ -45,7 +45,7 @@ def run(*accounts: Harness, rows: tuple[Row, ...], model: str = "Model 1") -> Ru
     )
     record = records.run(host=records.host(cpu_model=model))
     made = Run(RunDirectory(Path("in-memory")), record, trials)
-    vars(made)["rows"] = rows
+    vars(made)["every_row"] = rows
     return made
 
 
@@ -99,7 +99,7 @@ def test_a_share_may_be_off_by_the_turns_that_a_window_cuts_where_load_leaves_fe
     (trial,) = made.trials
     phase = records.phase().model_copy(update={"number": 1, "t_end_ns": 6 * NS_PER_S + 2_000})
     busy = replace(made, trials=(trial.model_copy(update={"phases": (phase,)}),))
-    vars(busy)["rows"] = rows
+    vars(busy)["every_row"] = rows
     felt = Estimate("%", 3.03, 3.4, None, None, None, 1, 12.0, tolerance=Tolerance(0.15, 0.15))
     one = excuse(busy, rows[:1], felt)
     assert one is not None
@@ -153,7 +153,7 @@ def short_period(period: int, quota: int, steal: float, value: float) -> Excuse 
     phases = tuple(one.model_copy(update={"settings": settings}) for one in made.finished[0].phases)
     trials = (made.finished[0].model_copy(update={"phases": phases}),)
     made = Run(made.directory, made.record, trials)
-    vars(made)["rows"] = rows
+    vars(made)["every_row"] = rows
     return excuse(made, rows, estimate(value))
 
 

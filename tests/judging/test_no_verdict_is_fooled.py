@@ -32,7 +32,7 @@ def unseen(seed: int) -> Drawn:
     """Return a run that is drawn once, and holds nothing that a judge computed of it before."""
     one = known(seed)
     run = dataclasses.replace(one.run)
-    vars(run)["rows"] = one.run.rows
+    vars(run)["every_row"] = one.run.rows
     return dataclasses.replace(one, run=run)
 
 

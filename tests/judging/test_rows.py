@@ -288,6 +288,7 @@ def test_a_quarter_of_a_cpu_measures_as_a_quarter_of_a_cpu(quarter: RunDirectory
     assert measured["stall_p50_ms"] == measured["stall_p99_ms"] == measured["stall_max_ms"] == 75
     assert measured["work_per_cpu_s"] == 10_000
     assert measured["docker_stats_cpus"] == pytest.approx(0.25)
+    assert measured["docker_stats_off_pct"] == pytest.approx(0, abs=0.5)
 
 
 @pytest.mark.parametrize(("throttled", "pct"), [((1,), 0), ((2,), 100), ((), 0)])

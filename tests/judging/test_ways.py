@@ -22,7 +22,7 @@ def in_two_ways(run: Run, factor: float) -> Run:
     """Return a run whose values were also set by `docker run`, and then came to so much."""
     made = Run(run.directory, run.record, run.trials)
     born = [row._replace(via="run", value=row.value / factor) for row in run.rows]
-    vars(made)["rows"] = (*born, *run.rows)
+    vars(made)["every_row"] = (*born, *run.rows)
     return made
 
 
@@ -47,8 +47,8 @@ def test_what_differs_between_two_ways_has_its_interval(run: Run) -> None:
 
 def test_values_of_one_way_alone_are_left_out(run: Run) -> None:
     made = in_two_ways(run, 1.0)
-    vars(made)["rows"] = tuple(
-        row for row in made.rows if row.via == "update" or row.requested == "50000"
+    vars(made)["every_row"] = tuple(
+        row for row in made.every_row if row.via == "update" or row.requested == "50000"
     )
     (found,) = ways(made)
     assert {one.requested for one in found.comparison.findings} == {"50000"}

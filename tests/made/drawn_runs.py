@@ -334,7 +334,7 @@ def run_of(
         experiment=shaped, trials_planned=len(trials), status="finished", host=host
     )
     made = Run(RunDirectory(Path("in-memory")), record, tuple(trials))
-    vars(made)["rows"] = tuple(rows)
+    vars(made)["every_row"] = tuple(rows)
     return made
 
 

@@ -119,7 +119,7 @@ def build(case: Case, trials: int = 2) -> Run:
     record = records.run(experiment=shaped, trials_planned=len(walks))
     walked = tuple(_trial(plan, shaped, case) for plan in walks)
     made = Run(RunDirectory(Path("in-memory", records.RUN)), record, walked)
-    vars(made)["rows"] = tuple(row for trial in walked for row in _rows(trial, shaped, case))
+    vars(made)["every_row"] = tuple(row for trial in walked for row in _rows(trial, shaped, case))
     return made
 
 

@@ -133,6 +133,13 @@ def _effect_title(times: Times) -> str:
     )
 
 
+def _gaps(name: str) -> str:
+    """Say what gaps are, where that is known."""
+    return "gaps are throttling." if name in ("cpus", "cpu-quota", "cpu-period") else (
+        "gaps are its own pace, or the limit."
+    )  # fmt: skip
+
+
 def step(one: StepResponse, name: str) -> Plot:
     """Plot work per millisecond around one change, a strip for each repetition."""
     strips = one.repetitions
@@ -157,7 +164,7 @@ def step(one: StepResponse, name: str) -> Plot:
         name=name,
         title=f"{_VERBS[one.kind.direction]}, {one.kind.words}{when}",
         reading="Units of work that the probe finished in each millisecond, all workers together; "
-        f"gaps are throttling. A strip is one repetition.{hidden}",
+        f"{_gaps(one.kind.option)} A strip is one repetition.{hidden}",
         summary="; ".join(
             f"trial {strip.trial}: answer {milliseconds(strip.answer_ms)}, settled "
             + ("never" if strip.settle_ms is None else milliseconds(strip.settle_ms))

@@ -28,10 +28,9 @@ from cgbench.wording import (
 
 # Fewer changes than this have no meaningful 95th percentile.
 _ENOUGH_FOR_P95 = 20
+_MOST_SHORTFALLS = 3
 # `docker stats` this close to the usage counter is reported without an example.
 _STATS_AGREE_PCT = 5.0
-# Below this share of a CPU a few ticks decide, and a ratio says nothing.
-_LEAST_CPUS = 0.05
 # Along these options the length of stalls has a trend to report.
 _BANDWIDTH = frozenset({"cpu-quota", "cpu-period", "cpus"})
 # These are best reported as errors in percent; other metrics have a verdict in words.
@@ -60,8 +59,9 @@ def sentences(of: Run) -> list[str]:
         *troubles * (held and scarce),
         limits,
         *troubles * (not (held and scarce)),
-        *shortfall.sentences(of, many),
+        *shortfall.sentences(of, many, _MOST_SHORTFALLS),
         *remarks,
+        _kills(many),
         _effect(rows),
         _stalls(many, rows),
         *ways.sentences(of),
@@ -77,7 +77,10 @@ def _verdicts(run: Run, metric: str | None) -> tuple[str, bool] | None:
     if verify is None or metric in _SHARES_OF_CPU:
         return None
     found = [verdict.judge(run, option) for option in verify.options]
-    texts = (f"`--{one.option}` is {one.verdict.value}: {one.reason.rstrip('.')}." for one in found)
+    texts = (
+        f"`--{one.option}` is {one.verdict.value}: {plain(one.reason).rstrip('.')}."
+        for one in found
+    )  # fmt: skip
     return " ".join(texts), all(one.verdict is Outcome.EFFECTIVE for one in found)
 
 
@@ -250,6 +253,18 @@ def _values(number: int) -> str:
     return count(number, "value")
 
 
+def _kills(many: Sequence[Point]) -> str | None:
+    """Say where the kernel killed for want of memory, None where it did not."""
+    places: dict[str, list[str]] = {}
+    for point in many:
+        if (point.median("oom_kills") or 0) > 0 and point.changed:
+            places.setdefault(point.role, []).append(point.place)
+    if not places:
+        return None
+    where = "; ".join(f"in {role} at {', '.join(found)}" for role, found in places.items())
+    return f"The kernel killed a process for want of memory {where}."
+
+
 # Time to effect, stalls, docker stats
 
 
@@ -263,19 +278,19 @@ def _effect(rows: Rows) -> str | None:
     stages = ", ".join(parts)
     if not settle:
         return capitalised(f"{stages}; no workload was seen to settle after a change.")
-    if not np.median(settle):
-        longest = milliseconds(max(settle))
-        effect = f"most changes disturbed the workload for no time, one for {longest}"
-        quiet = "no change disturbed the workload"
-        return capitalised(f"{stages}; {effect if max(settle) else quiet}.")
+    seen = [one for one in settle if one]
+    if not seen:
+        return capitalised(f"{stages}; no change showed in how the workload ran.")
+    hidden = len(settle) - len(seen)
     slow = (
-        f"p95 {milliseconds(float(np.percentile(settle, 95)))}"
-        if len(settle) >= _ENOUGH_FOR_P95
-        else f"slowest of {len(settle)}: {milliseconds(max(settle))}"
+        f"p95 {milliseconds(float(np.percentile(seen, 95)))}"
+        if len(seen) >= _ENOUGH_FOR_P95
+        else f"slowest of {len(seen)}: {milliseconds(max(seen))}"
     )
     never = len(answer) - len(settle)
     unsettled = f" {never} of {count(len(answer), 'change')} never settled." if never > 0 else ""
-    return f"A change took hold in {_median_ms(settle)} ({slow}); {stages}.{unsettled}"
+    unseen = f" {count(hidden, 'change')} did not show in how the workload ran." * (hidden > 0)
+    return f"A change took hold in {_median_ms(seen)} ({slow}); {stages}.{unsettled}{unseen}"
 
 
 def _stalls(many: Sequence[Point], rows: Rows) -> str | None:
@@ -283,11 +298,12 @@ def _stalls(many: Sequence[Point], rows: Rows) -> str | None:
     for row in rows:
         if row.metric == "stall_max_ms":
             longest[row.key] = max(row.value, longest.get(row.key, 0.0))
-    stalled = [point for point in many if point.key in longest]
+    stalled = [point for point in many if point.changed and point.key in longest]
     if not stalled:
         return None
     worst = max(stalled, key=lambda point: longest[point.key])
-    sentence = f"Stalls reach {milliseconds(longest[worst.key])} at {worst.place}"
+    who = f" in {worst.role}" * (len({point.role for point in many}) > 1)
+    sentence = f"Stalls reach {milliseconds(longest[worst.key])}{who} at {worst.place}"
     ends = _stall_ends(stalled)
     if ends is None:
         return f"{sentence}."
@@ -299,7 +315,18 @@ def _stalls(many: Sequence[Point], rows: Rows) -> str | None:
 
 
 def _stall_ends(many: Sequence[Point]) -> tuple[tuple[Point, float], tuple[Point, float]] | None:
-    """Return the least and the greatest value with their 99th percentiles of stalls in ms."""
+    """Return the least and the greatest value with their 99th percentiles of stalls in ms.
+
+    Both are of one container, set in one way: the first that has several.
+    """
+    curves: dict[tuple[str, str, str], list[Point]] = {}
+    for point in many:
+        curves.setdefault((point.role, point.option, point.via), []).append(point)
+    return next((ends for one in curves.values() if (ends := _ends_of(one)) is not None), None)
+
+
+def _ends_of(many: Sequence[Point]) -> tuple[tuple[Point, float], tuple[Point, float]] | None:
+    """Return the ends of one curve, None where it has no two."""
     ordered = sorted(
         ((point.number, point, p99) for point in many
          if point.changed and point.number is not None and not point.noted
@@ -312,24 +339,19 @@ def _stall_ends(many: Sequence[Point]) -> tuple[tuple[Point, float], tuple[Point
 
 
 def _docker_stats(run: Run, many: Sequence[Point]) -> str | None:
-    """Say how far `docker stats` lies from the usage counter while limits are at rest, and why."""
+    """Say how far `docker stats` lies from the usage counter over the same seconds, and why."""
     differences = [
-        (100 * (shown / used - 1), point, shown, used)
-        for point in many
-        if (shown := point.median("docker_stats_cpus")) is not None
-        and (used := point.median("cpus_used") or 0.0) >= _LEAST_CPUS
+        (off, point) for point in many if (off := point.median("docker_stats_off_pct")) is not None
     ]  # fmt: skip
     if not differences:
         return None
-    worst, point, shown, used = max(differences, key=lambda entry: abs(entry[0]))
+    worst, point = max(differences, key=lambda entry: abs(entry[0]))
     bound = percent_bound(worst)
     if abs(worst) <= _STATS_AGREE_PCT:
-        return (
-            f"While limits were at rest, `docker stats` came within {bound} of the usage counter."
-        )
+        return f"`docker stats` came within {bound} of the usage counter over the same seconds."
     return (
-        f"Even while limits were at rest, `docker stats` was up to {bound} off: at {point.place} "
-        f"it showed {significant(shown, 3)} for {significant(used, 3)} CPUs."
+        f"`docker stats` showed up to {bound} {'more' if worst > 0 else 'less'} than the usage "
+        f"counter over the same seconds, in {point.role} at {point.place}."
         f"{_divided_without_steal(run) if worst > 0 else ''}"
     )
 

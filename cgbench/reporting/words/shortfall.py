@@ -13,19 +13,28 @@ from cgbench.wording import count, significant
 _LEAST_PART = 0.02
 
 
-def sentences(run: Run, many: Sequence[Point]) -> Iterator[str]:
-    """Yield a sentence for each point of a run that lacked CPU time."""
+def sentences(run: Run, many: Sequence[Point], most: int | None = None) -> Iterator[str]:
+    """Yield a sentence for each point of a run that lacked CPU time; of more than `most` for those
+    that lacked most, with how many others there are.
+    """
     by_key = {point.key: point for point in many}
-    for one in shortfalls(run):
-        yield sentence(one, by_key[one.key], several=len({key.role for key in by_key}) > 1)
+    several, ways = (len({key[at] for key in by_key}) > 1 for at in (0, 2))
+    found = sorted(shortfalls(run), key=lambda one: -one.lacking)
+    for one in found[:most]:
+        yield sentence(one, by_key[one.key], several=several, ways=ways)
+    if most is not None and len(found) > most:
+        yield (
+            f"Less was lacking at {count(len(found) - most, 'other value')}: "
+            f"`cgbench show {run.name}` has them."
+        )
 
 
-def sentence(one: Shortfall, point: Point, *, several: bool) -> str:
+def sentence(one: Shortfall, point: Point, *, several: bool, ways: bool = False) -> str:
     """Return what became of what is lacking at a point; the parts add up to it.
 
-    `several` says that the run has more than one container.
+    `several` says that the run has more than one container, `ways` that values were set in several.
     """
-    who = f" in {one.key.role}" if several else ""
+    who = f"{f' by {one.key.via}' * ways}{f' in {one.key.role}' * several}"
     parts = [f"{_cpus(cpus)} {words}" for words, cpus in _told(one.takers, one.lacking)]
     heat = f" Heat slowed a core {count(one.slowed, 'time')}." if one.slowed else ""
     return (
@@ -36,10 +45,13 @@ def sentence(one: Shortfall, point: Point, *, several: bool) -> str:
 
 def _told(takers: Sequence[Taker], lacking: float) -> list[tuple[str, float]]:
     """Return the parts worth telling with their words, and the sum of the others if any."""
-    large = [one for one in takers if abs(one.cpus) >= _LEAST_PART * lacking]
-    told = [(_words(one), one.cpus) for one in large]
-    rest = lacking - sum(one.cpus for one in large)
-    return [*told, ("elsewhere", rest)] if abs(rest) >= _LEAST_PART * lacking else told
+    least = _LEAST_PART * lacking
+    told = [(_words(one), one.cpus) for one in takers if one.cpus >= least]
+    rest = lacking - sum(cpus for _words, cpus in told)
+    if rest >= least:
+        told.append(("elsewhere", rest))
+    # What it had too much in some phases, in the mean of all of them.
+    return [*told, ("less that other phases had too much", -rest)] if rest <= -least else told
 
 
 def _words(one: Taker) -> str:

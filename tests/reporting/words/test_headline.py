@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cgbench.judging.run import load
+from cgbench.judging.estimates import points
+from cgbench.judging.run import Run, load
+from cgbench.records.run import Row
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import Phase
 from cgbench.reporting.words import headline
@@ -65,7 +69,7 @@ def test_stalls_are_reported_where_they_are_longest_and_at_both_ends(held: list[
 
 def test_docker_stats_that_agree_are_reported_briefly(held: list[str]) -> None:
     assert held[3] == (
-        "While limits were at rest, `docker stats` came within 0.1 % of the usage counter."
+        "`docker stats` came within 0.1 % of the usage counter over the same seconds."
     )
 
 
@@ -83,11 +87,11 @@ def test_docker_stats_that_show_too_much_beside_steal_have_their_reason(
         changed = trial.harness.model_copy(update=taken)
         directory.append_trial(trial.model_copy(update={"harness": changed}))
     directory.write_phases([
-        row._replace(value=row.value * 2 / 1.8) if row.metric == "docker_stats_cpus" else row
+        row._replace(value=100 * (2 / 1.8 - 1)) if row.metric == "docker_stats_off_pct" else row
         for row in stored
     ])  # fmt: skip
     said = next(one for one in headline.sentences(load(directory)) if "docker stats" in one)
-    assert "was up to 12 % off" in said
+    assert said.startswith("`docker stats` showed up to 12 % more than the usage counter ")
     why = (
         "The hypervisor took up to 0.20 of 2 CPUs away in a trial, which `docker stats` leaves "
         "out of what it divides by: that makes 12 % of it."
@@ -217,3 +221,63 @@ def test_a_figure_is_missing_and_so_is_its_sentence(tmp_path: Path) -> None:
         "`--cpu-quota` is inconclusive: 6 of 6 values had no reading: at 10000 there is no reading "
         "of the workload."
     ]
+
+
+def with_rows(run: Run, change: Callable[[Row], Row]) -> Run:
+    made = Run(run.directory, run.record, run.trials)
+    vars(made)["every_row"] = tuple(map(change, run.every_row))
+    return made
+
+
+def test_changes_that_did_not_show_take_no_part_in_the_time_to_effect(tmp_path: Path) -> None:
+    """Met by a new user: a change "took hold" before the file had it, by changes that a workload
+    among rivals did not show.
+    """
+    run = load(build(tmp_path, MadeUp(noise=0.0)))
+
+    def hide(row: Row) -> Row:
+        hidden = row.metric == "settle_ms" and row.requested != "50000"
+        return row._replace(value=0.0) if hidden else row
+
+    every, some = (
+        next(one for one in headline.sentences(of) if "Docker answers" in one)
+        for of in (run, with_rows(run, hide))
+    )
+    seen = [one.value for one in run.rows if one.metric == "settle_ms" and one.requested == "50000"]
+    assert f"(slowest of {len(seen)}: " in some
+    assert " changes did not show in how the workload ran." in some
+    assert "did not show" not in every
+    nothing = with_rows(
+        run, lambda row: row._replace(value=0.0) if row.metric == "settle_ms" else row
+    )
+    said = next(one for one in headline.sentences(nothing) if "Docker answers" in one)
+    assert said.endswith("; no change showed in how the workload ran.")
+
+
+def test_the_ends_of_stalls_are_those_of_one_curve(tmp_path: Path) -> None:
+    """Met by a new user: from 65 ms, set by `run`, to 42 ms, set by `update`."""
+    run = load(build(tmp_path, MadeUp(noise=0.0)))
+    many = points(run)
+    born = [
+        replace(one, key=one.key._replace(via="run"), estimates=many[0].estimates)
+        for one in many[1:]
+    ]
+    alone = headline._stalls(many, run.rows)
+    assert alone is not None
+    assert "; the 99th percentile falls from " in alone
+    assert headline._stalls([*many, *born], run.rows) == alone
+
+
+def test_kills_for_want_of_memory_are_told_with_their_value(tmp_path: Path) -> None:
+    """Met by a new user: a run that asks who is killed when had no word of its three kills."""
+    run = load(build(tmp_path, MadeUp(noise=0.0)))
+    assert not any("killed" in one for one in headline.sentences(run))
+
+    def kill(row: Row) -> Row:
+        struck = row.metric == "stall_time_pct" and row.requested == "10000"
+        return row._replace(metric="oom_kills", value=1.0) if struck else row
+
+    assert (
+        "The kernel killed a process for want of memory in worker at 10 % of a CPU."
+        in headline.sentences(with_rows(run, kill))
+    )

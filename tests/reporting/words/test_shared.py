@@ -20,7 +20,7 @@ def run(*held: tuple[str, int]) -> Run:
     """Return a run in which containers held so much at most."""
     experiment = experiment_file.load("shared-memory")
     made = Run(RunDirectory(Path("in-memory", records.RUN)), records.run(experiment=experiment), ())
-    vars(made)["rows"] = tuple(
+    vars(made)["every_row"] = tuple(
         Row(
             experiment="shared-memory", trial=1, phase=1, role=role, option="memory",
             via="update", requested="16m", note=None, effective=None, metric="memory_max_bytes",

@@ -48,3 +48,11 @@ def test_what_nobody_used_is_said_of_the_limit_and_heat_takes_no_time(point: obj
         "At 150 % of a CPU in worker 0.50 of 1.5 CPUs were lacking: 0.50 that nobody else used: "
         "the limit itself gave less. Heat slowed a core 1 time."
     )
+
+
+def test_what_other_phases_had_too_much_is_taken_off_and_blames_no_limit(point: object) -> None:
+    """Met by a new user: "-0.0037 that nobody else used: the limit itself gave less"."""
+    words = said(point, Taker(OTHERS, 0.52), Taker(LIMIT, -0.02))
+    assert words.endswith(
+        "lacking: 0.52 went to other processes, 0.020 less that other phases had too much."
+    )
