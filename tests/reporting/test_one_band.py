@@ -255,7 +255,7 @@ def _plots_agree(case: Case, run: Run, many: Sequence[Point]) -> None:
     one = value_axis.layout(many, run.rows)
     plot, declared = values.error(one, case.metric), values.declared(one, case.metric)
     assert declared is not None
-    assert ("leaves the declared line" in declared.title) == (
+    assert ("leaves the expected line" in declared.title) == (
         case.within is False and plot is not None
     )
     if plot is None:

@@ -100,7 +100,7 @@ def test_the_parts_stand_in_the_promised_order(page: Page) -> None:
         "The host",
         "Reasons to doubt these numbers",
         "Requested, enforced, experienced",
-        "Declared against experienced",
+        "Expected against experienced",
         "Throttled periods and throttled time",
         "Stalls",
         "Time to effect",

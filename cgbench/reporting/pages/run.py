@@ -146,7 +146,7 @@ def _parts(run: Run, many: Sequence[Point], metric: str | None, drawn: Curves) -
     )
     name, quantiles = record.experiment.option, stalls.stall_quantiles(one)
     parts: list[tuple[str, str, str, list[Plot | None]]] = [
-        ("against", "Declared against experienced", f"`--{name}`: {option(name).summary}.",
+        ("against", "Expected against experienced", f"`--{name}`: {option(name).summary}.",
          [values.declared(one, metric), values.error(one, metric)]),
         ("throttling", "Throttled periods and throttled time", "", [*values.throttled(one)]),
         ("stalls", "Stalls", "", [quantiles, stalls.stall_distribution(

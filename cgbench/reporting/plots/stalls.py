@@ -47,8 +47,9 @@ def stall_quantiles(one: Layout) -> Plot | None:
     keys = [Key(label, colour, mark) for _, label, colour, mark in _QUANTILES]
     keys += [Key("period less a worker's share of the quota", DECLARED, "dash")] if data else []
     for metric, _, colour, mark in _QUANTILES:
-        values = [point.median(metric) for point in points]
-        data.append(line(one.place(points), values, colour, width=1.5, hoverinfo="skip"))
+        for _label, some in _curves(one, points):
+            values = [point.median(metric) for point in some]
+            data.append(line(one.place(some), values, colour, width=1.5, hoverinfo="skip"))
         data.append(medians(one, points, metric, colour, mark))
     logarithmic = one.axis.settings.get("type") == "log"
     stalls: dict[str, Any] = {"title": {"text": "stall, ms"}} | (
@@ -89,6 +90,15 @@ def stall_quantiles(one: Layout) -> Plot | None:
     )
 
 
+def _curves(one: Layout, points: Sequence[Point]) -> list[tuple[str, list[Point]]]:
+    """Return points by container and way of setting: a line joins no others."""
+    keys = {point.key for point in points}
+    found = [
+        (label, [point for point in some if point.key in keys]) for label, some in one.groups()
+    ]
+    return [(label, some) for label, some in found if some]
+
+
 def _throughput(one: Layout, points: Sequence[Point]) -> list[Trace]:
     """Return CPUs used for a panel above, where all values got the same."""
     if not same_throughput(points):
@@ -116,13 +126,15 @@ def _reach(data: Sequence[Trace]) -> tuple[float, float]:
 
 
 def _quantiles_title(one: Layout, points: Sequence[Point]) -> str:
-    first, last = points[0], points[-1]
-    if len(points) == 1 or one.axis.settings.get("type") == "category":
+    label, curve = max(_curves(one, points), key=lambda pair: len(pair[1]))
+    first, last = curve[0], curve[-1]
+    if len(curve) == 1 or one.axis.settings.get("type") == "category":
         worst = max(points, key=lambda point: point.median("stall_max_ms") or 0.0)
         return f"Stalls are longest at {worst.place}: {_ms(worst, 'stall_max_ms')}"
     rising = (last.median("stall_p99_ms") or 0.0) > (first.median("stall_p99_ms") or 0.0)
     return (
-        f"Stalls {'grow' if rising else 'shrink'} from {_ms(first, 'stall_p99_ms')} at "
+        f"Stalls {'of ' * bool(label)}{label}{' ' * bool(label)}"
+        f"{'grow' if rising else 'shrink'} from {_ms(first, 'stall_p99_ms')} at "
         f"{first.short} to {_ms(last, 'stall_p99_ms')} at {last.short} (99th percentile)"
     )
 
@@ -136,6 +148,7 @@ def stall_distribution(
         return None
     longest = {point.key: float(curves[point.key].x[-1]) for point in points}
     worst = max(points, key=lambda point: longest[point.key])
+    labels = {point.key: label for label, some in _curves(one, points) for point in some}
     data, keys = [], []
     for index, point in enumerate(points):
         colour, dash = f"@scale:{index / max(1, len(points) - 1):.3f}", _DASHES[index % 4]
@@ -145,7 +158,7 @@ def stall_distribution(
                  hovertemplate=f"{words}: %{{y:.3g}} stalls/s of at least %{{x:.3g}} ms"
                  "<extra></extra>")
         )  # fmt: skip
-        keys.append(Key(point.short, colour, dash))
+        keys.append(Key(f"{point.short} {labels[point.key]}".rstrip(), colour, dash))
     return Plot(
         name="stall-distribution",
         title=f"How often a worker stalls for how long: at worst "

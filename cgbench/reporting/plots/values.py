@@ -41,7 +41,7 @@ def declared(one: Layout, metric: str | None) -> Plot | None:
     if metric is None:
         return None
     data: list[Trace] = []
-    keys = [Key("declared", DECLARED, "dash")]
+    keys = [Key("expected", DECLARED, "dash")]
     for (label, some), (colour, mark) in zip(one.groups(), cycle(GROUPS), strict=False):
         here = one.having(some, metric)
         expected = [point.estimates[metric].expected for point in here]
@@ -57,7 +57,7 @@ def declared(one: Layout, metric: str | None) -> Plot | None:
     return Plot(
         name="declared",
         title=_declared_title(one.points, metric),
-        reading="On the dashed line the container gets exactly what is declared; above it more, "
+        reading="On the dashed line the container gets exactly what is expected; above it more, "
         "below it less. Large marks are medians across trials, bars their intervals, rings single "
         "phases.",
         summary=in_words(one, metric),
@@ -79,7 +79,7 @@ def _axis_title(metric: str, unit: str) -> str:
 
 def _declared_line(one: Layout, some: Sequence[Point], expected: Sequence[float | None]) -> Trace:
     drawn = line(one.place(some), expected, DECLARED, dash="dash",
-                 hovertemplate="declared %{y}<extra></extra>")  # fmt: skip
+                 hovertemplate="expected %{y}<extra></extra>")  # fmt: skip
     if one.axis.settings.get("type") == "category":
         # Neighbours on the axis need not both have an expectation, and then no line joins them.
         stroke = {"symbol": "line-ew", "size": 18, "line": {"width": 2, "color": DECLARED}}
@@ -100,10 +100,12 @@ def _declared_title(points: Sequence[Point], metric: str) -> str:
     largest, place, worst = max(outside or known, key=lambda entry: entry[0])
     if outside:
         off = signed_percent(worst.error_pct or 0.0)
-        return f"Experienced leaves the declared line by {off} at {place}"
+        return f"Experienced leaves the expected line by {off} at {place}"
     if METRICS[metric].shows == "floor":
-        return "Every point holds the declared value"
-    return f"Experienced follows declared: every point within {percent_bound(largest)}"
+        return "Every point holds the expected value"
+    shown = sum(point.estimate(metric) is not None for point in points)
+    which = "every point" if len(known) == shown else f"{len(known)} of {shown} points, each"
+    return f"Experienced follows what is expected: {which} within {percent_bound(largest)}"
 
 
 def error(one: Layout, metric: str | None) -> Plot | None:
@@ -141,7 +143,7 @@ def error(one: Layout, metric: str | None) -> Plot | None:
         data=[_bands(one, judged, metric, end), *data],
         layout={
             "xaxis": one.axis.to_json(),
-            "yaxis": {"title": {"text": "error, % of declared"}, "range": [-end, end],
+            "yaxis": {"title": {"text": "error, % of expected"}, "range": [-end, end],
                       "zeroline": True},
         },
     )  # fmt: skip
@@ -151,7 +153,7 @@ def _error_title(judged: Sequence[Point], metric: str) -> str:
     estimates = [point.estimates[metric] for point in judged]
     outside = [one.error_pct for one in estimates if one.within is False and one.error_pct]
     if not outside:
-        return f"No value leaves its band: {_widths(judged, metric)} of declared"
+        return f"No value leaves its band: {_widths(judged, metric)} of what is expected"
     worst = signed_percent(max(outside, key=abs))
     return f"{count(len(outside), 'value')} of {len(estimates)} outside the band, up to {worst}"
 
@@ -164,6 +166,8 @@ def _widths(judged: Sequence[Point], metric: str) -> str:
         " to ".join(dict.fromkeys(significant(end, 2) for end in (min(widths), max(widths))))
         for widths in ([one.below for one in known], [one.above for one in known])
     )
+    if " to " in below + above:
+        return f"{below} % below, {above} % above"
     return f"{around(below, above)} %"
 
 

@@ -43,6 +43,8 @@ def advice(found: Comparison) -> str | None:
         return f"Set a baseline here, or, if that is the change to judge: {flags}"
     if found.overall is Judgement.INCONCLUSIVE:
         more = [one.more_trials for one in found.of(Judgement.INCONCLUSIVE) if one.more_trials]
+        if not more:
+            return "No more trials would decide it here: quieten the host, or gate other metrics."
         about = f" (about {count(max(more), 'more trial')} a side)" if more else ""
         return (
             f"More trials may decide it{about}: a larger --budget of gate or ab, or cgbench run "

@@ -96,7 +96,7 @@ def test_one_plot_holds_the_curves_of_both_hosts(runs: list[RunDirectory]) -> No
         "effect",
     }  # fmt: skip
     assert [key.label for key in plots["declared"].keys] == [
-        "declared",
+        "expected",
         "experienced, made-up, kernel 6.1.0, cgroup v1",
         "experienced, lab, kernel 6.12.0, cgroup v2",
     ]
