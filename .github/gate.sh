@@ -8,6 +8,7 @@
 #   CGBENCH_BUDGET        5m         CGBENCH_EFFECT  2, in percent
 #   CGBENCH_TRIALS        30: trials of a first baseline; the gate needs 3 at least
 #   CGBENCH_ALLOW         keys that may differ from the baseline's
+#   CGBENCH_WAIT          0s: wait so long for another cgbench that measures on the host
 #   CGBENCH_QUICK         false      CGBENCH_INCONCLUSIVE  fail, or warn to end with 0
 #   CGBENCH_PROGRAM       a cgbench to use instead of this checkout's own
 #   CGBENCH_CACHE         /var/cache/cgbench: where root keeps the packages of this checkout's own
@@ -25,7 +26,7 @@ baseline="${CGBENCH_BASELINE:-}"
 program="${CGBENCH_PROGRAM:-}"
 # All that root is handed: what this script and `cgbench` read.
 handed_on=CGBENCH_EXPERIMENTS,CGBENCH_BASELINE,CGBENCH_RESULTS,CGBENCH_OUTPUT,CGBENCH_BUDGET
-handed_on+=,CGBENCH_EFFECT,CGBENCH_TRIALS,CGBENCH_ALLOW,CGBENCH_QUICK,CGBENCH_INCONCLUSIVE
+handed_on+=,CGBENCH_WAIT,CGBENCH_EFFECT,CGBENCH_TRIALS,CGBENCH_ALLOW,CGBENCH_QUICK,CGBENCH_INCONCLUSIVE
 handed_on+=,GITHUB_ACTIONS,GITHUB_OUTPUT,GITHUB_STEP_SUMMARY,DOCKER_HOST,DOCKER_CONTEXT,DOCKER_CONFIG
 # Programs of the system first: what root runs is not for the caller's PATH to choose.
 system_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

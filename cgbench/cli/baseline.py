@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cgbench.cli import options
-from cgbench.cli.terminal import give_json, give_json_text, say
+from cgbench.cli.terminal import complain, give_json, give_json_text, say
 from cgbench.foreign import one_line
 
 
@@ -36,6 +36,10 @@ def set_(
         say(f"replaced: {baselines.described(kept.before)}")
     trials, series = len(kept.baseline.repetitions), len(kept.baseline.series)
     say(f"baseline: {kept.path} ({trials} trials, {series} series)")
+    for doubt in kept.doubts:
+        complain(
+            f"warning: {doubt.rstrip('.')}. A gate takes that for the usual state of this host."
+        )
 
 
 def list_all(

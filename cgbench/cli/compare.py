@@ -62,6 +62,7 @@ def gate(
     json_file: options.JsonFile = None,
     output: options.Output = None,
     quiet: options.Quiet = False,
+    wait: options.Wait = options.NO_WAIT,
     results: options.Results = options.RESULTS,
 ) -> None:
     """Measure until it is certain whether anything got worse than the baseline.
@@ -73,14 +74,20 @@ def gate(
     from cgbench.commands import gate as gating
     from cgbench.commands import session
 
-    budget_s, share = options.seconds(budget), options.share(effect)
+    budget_s, share = options.time_given(budget, "--budget"), options.share(effect)
     wanted = gating.wanted(names, against, results, quick=quick)
     with (
         live.progress(quiet=quiet) as (progress, _detail),
-        session.opened(results, progress=progress, remark=complain) as here,
+        session.opened(
+            results, progress=progress, remark=complain, wait_s=options.seconds(wait)
+        ) as here,
     ):
         found = [
-            gating.gate(experiment, gating.Terms(kept, tuple(allow or ()), budget_s, share), here)
+            gating.gate(
+                experiment,
+                gating.Terms(kept, tuple(allow or ()), budget_s, share, quick=quick),
+                here,
+            )
             for experiment, kept in wanted
         ]
     _finish(found, _outputs(junit, markdown, output), json_file, quiet=quiet)
@@ -107,6 +114,7 @@ def ab(
     json_file: options.JsonFile = None,
     output: options.Output = None,
     quiet: options.Quiet = False,
+    wait: options.Wait = options.NO_WAIT,
     results: options.Results = options.RESULTS,
 ) -> None:
     """Compare two states of this host by trials that alternate: the most sensitive comparison.
@@ -121,12 +129,15 @@ def ab(
 
     sides = paired.Sides(
         a, b, restore=restore, metrics=tuple(metric or ()),
-        budget_s=options.seconds(budget), effect=options.share(effect),
+        budget_s=options.time_given(budget, "--budget"), effect=options.share(effect),
+        quick=quick,
     )  # fmt: skip
     experiment = paired.wanted(name, quick=quick)
     with (
         live.progress(quiet=quiet) as (progress, _detail),
-        session.opened(results, progress=progress, remark=complain) as here,
+        session.opened(
+            results, progress=progress, remark=complain, wait_s=options.seconds(wait)
+        ) as here,
     ):
         found = paired.ab(experiment, sides, here)
     _finish([found], _outputs(junit, markdown, output), json_file, quiet=quiet)

@@ -42,6 +42,7 @@ def run(
     ] = None,
     json_file: options.JsonFile = None,
     quiet: options.Quiet = False,
+    wait: options.Wait = options.NO_WAIT,
     no_report: options.NoReport = False,
 ) -> None:
     """Run experiments and write a report for each.
@@ -61,7 +62,7 @@ def run(
     begun: list[RunDirectory] = []
     measured: list[RunDirectory] = []
     try:
-        with session.opened(results, seed, remark=complain) as here:
+        with session.opened(results, seed, remark=complain, wait_s=options.seconds(wait)) as here:
             for directory in runs.begun(wanted, here):
                 begun.append(directory)
                 with live.display(quiet=quiet) as observer:
@@ -131,6 +132,13 @@ class Rows(StrEnum):
     FAILING = "failing"
 
 
+_VerdictsOnly = Annotated[
+    bool,
+    typer.Option("--quick", help="Measure verdicts only: no bounds, births, survival, states."),
+]
+_Interactions = Annotated[
+    bool, typer.Option("--interactions", help="Also update every other option beside each.")
+]
 _DisturbDaemon = Annotated[
     bool, typer.Option("--disturb-daemon", help="Also reload systemd and restart Docker.")
 ]
@@ -181,13 +189,8 @@ def verify(
         list[str] | None,
         typer.Argument(metavar="OPTION...", show_default=False, callback=_named),
     ] = None,
-    quick: Annotated[
-        bool,
-        typer.Option("--quick", help="Measure verdicts only: no bounds, births, survival, states."),
-    ] = False,
-    interactions: Annotated[
-        bool, typer.Option("--interactions", help="Also update every other option beside each.")
-    ] = False,
+    quick: _VerdictsOnly = False,
+    interactions: _Interactions = False,
     disturb_daemon: _DisturbDaemon = False,
     stop_containers: _StopContainers = False,
     known: _Known = None,
@@ -197,6 +200,7 @@ def verify(
     junit: options.Junit = None,
     output: options.Output = None,
     quiet: options.Quiet = False,
+    wait: options.Wait = options.NO_WAIT,
     no_report: options.NoReport = False,
     results: options.Results = options.RESULTS,
 ) -> None:
@@ -219,7 +223,9 @@ def verify(
     chosen = verification.chosen(names or (), disturb_daemon=disturb_daemon)
     with (
         live.progress(quiet=quiet) as (progress, detail),
-        session.opened(results, progress=progress, detail=detail, remark=complain) as here,
+        session.opened(
+            results, progress=progress, detail=detail, remark=complain, wait_s=options.seconds(wait)
+        ) as here,
     ):
         table = verification.verify(
             chosen, here, disturb_daemon=disturb_daemon, stop_containers=stop_containers,

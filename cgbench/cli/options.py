@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from cgbench.errors import UnitError
 from cgbench.units import NS_PER_S, parse_duration
 
 RESULTS = Path("results")
@@ -87,11 +88,27 @@ Project = Annotated[
     str | None, typer.Option("--project", metavar="NAME", help="Only those of compose's NAME.")
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="Use shorter holds.")]
+Wait = Annotated[
+    str,
+    typer.Option(
+        "--wait", metavar="TIME", envvar="CGBENCH_WAIT",
+        help="Wait so long for another cgbench that measures here, as 10m.",
+    ),
+]  # fmt: skip
+NO_WAIT = "0s"
 
 
 def seconds(text: str) -> float:
     """Return a duration in seconds. Raises UnitError that names it when it is not a duration."""
     return parse_duration(text) / NS_PER_S
+
+
+def time_given(text: str, option: str) -> float:
+    """Return a duration in seconds. Raises UnitError when it is none, or no time at all."""
+    found = seconds(text)
+    if found <= 0:
+        raise UnitError(f"{option} {text}: no time to measure in", f"For example: {option} 5m")
+    return found
 
 
 def share(percent: float) -> float:

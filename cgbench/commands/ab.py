@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from cgbench.commands.candidate import Candidate, open_candidate
+from cgbench.commands.candidate import Candidate, ended, open_candidate
 from cgbench.commands.gate import BUDGET_S
 from cgbench.commands.session import Session
 from cgbench.errors import BaselineError
@@ -51,6 +52,7 @@ class Sides:
     effect: float = EFFECT
     looks: tuple[int, ...] = LOOKS
     restore: str | None = None
+    quick: bool = False
 
 
 def switch(command: str) -> None:
@@ -126,9 +128,18 @@ def ab(experiment: Experiment, sides: Sides, session: Session) -> Comparison:
 def _alternated(experiment: Experiment, sides: Sides, session: Session) -> Comparison:
     metrics = sides.metrics or gated_metrics(experiment)
     switch(sides.a)
-    before = open_candidate(experiment, metrics, _ANY_NOISE, session, "A of ab")
-    switch(sides.b)
-    after = open_candidate(experiment, metrics, _ANY_NOISE, session, "B of ab")
+    opened = functools.partial(
+        open_candidate, experiment, metrics, _ANY_NOISE, session, quick=sides.quick
+    )  # fmt: skip
+    before = opened("A of ab")
+    with ended(before):
+        switch(sides.b)
+        after = opened("B of ab")
+        with ended(after):
+            return _decided(before, after, sides, session)
+
+
+def _decided(before: Candidate, after: Candidate, sides: Sides, session: Session) -> Comparison:
     deadline = time.monotonic() + sides.budget_s
     alpha = ALPHA / len(sides.looks)
     found: Comparison | None = None
@@ -139,7 +150,6 @@ def _alternated(experiment: Experiment, sides: Sides, session: Session) -> Compa
         if found.decided or not complete:
             break
     assert found is not None
-    _finish(before, after)
     failed = (*before.disturbances, *after.disturbances)
     return found.model_copy(update={"disturbances": failed})
 
@@ -176,9 +186,3 @@ def _look(before: Candidate, after: Candidate, sides: Sides, alpha: float) -> Co
     return comparison.compare(
         left, right, allow=names(ALLOWABLE), alpha=alpha, effect=sides.effect, paired=True
     )
-
-
-def _finish(*sides: Candidate) -> None:
-    for side in sides:
-        record = side.directory.run()
-        side.directory.write_run(record.model_copy(update={"status": "finished"}))

@@ -20,11 +20,12 @@ from cgbench.wording import count
 
 @dataclass(frozen=True)
 class Kept:
-    """A baseline and its file, and what it took the place of."""
+    """A baseline and its file, what it took the place of, and reasons to doubt it."""
 
     baseline: Baseline
     path: Path
     before: Baseline | Damaged | None = None
+    doubts: tuple[str, ...] = ()
 
 
 def keep(
@@ -36,7 +37,8 @@ def keep(
     measured for something else, or the name is taken and `replace` is not set.
     """
     # Here and not above: `list` and `show` need no figures.
-    from cgbench.judging import sides
+    from cgbench.judging import checks, sides
+    from cgbench.judging.comparison import FEWEST
     from cgbench.judging.run import load
 
     loaded = load(find_run(run, results, _may_be))
@@ -52,7 +54,12 @@ def keep(
             f"there is a baseline {found.name}: {described(before)}",
             "Replace it with --replace, or give another --name.",
         )
-    return Kept(found, baseline.write(found, results), before)
+    few = len(found.repetitions) < FEWEST
+    doubts = [
+        *(one.reason for one in checks.examine(loaded) if one.severity == "warning"),
+        *[f"a gate needs {FEWEST} trials at least, and it has {len(found.repetitions)}"] * few,
+    ]
+    return Kept(found, baseline.write(found, results), before, tuple(doubts))
 
 
 def _may_be(directory: RunDirectory) -> bool:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from cgbench.commands.session import Session
 from cgbench.host import preconditions
-from cgbench.judging import sides
+from cgbench.judging import checks, sides
 from cgbench.judging.run import load
 from cgbench.measuring import run
 from cgbench.measuring.progress import Silent
 from cgbench.records.baseline import Baseline, Noise
 from cgbench.records.comparison import Disturbance
-from cgbench.records.run import Purpose
+from cgbench.records.run import Purpose, Status
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec.experiment import Experiment
 
@@ -79,6 +80,8 @@ class Candidate:
         self.longest_s = max(self.longest_s, time.monotonic() - begin)
         reason = self._doubt()
         if reason is None:
+            if self.persistent:
+                self._forget()
             self.good.append(self.repetition)
             return
         self.disturbances.append(
@@ -104,7 +107,8 @@ class Candidate:
         if steal > _STEAL_CPUS:
             return f"the hypervisor took {steal:.2f} CPUs more than in the baseline's trials"
         if other > _OTHER_CPUS:
-            return f"other processes used {other:.2f} CPUs more than in the baseline's trials"
+            used = f"other processes used {other:.2f} CPUs more than in the baseline's trials"
+            return used + checks.the_largest(trials)
         hot = sum(one.thermal_throttles for one in noise if one.thermal_throttles is not None)
         return f"heat slowed a core {hot} times" if hot else None
 
@@ -123,6 +127,15 @@ class Candidate:
         self.disturbances[-_PERSISTENT:] = kept
         self.good += [one.repetition for one in kept]
 
+    def _forget(self) -> None:
+        """Leave out what was disturbed after all: it has ended, and is not this host's state."""
+        self.persistent = False
+        disturbed = {one.repetition for one in self.disturbances}
+        self.good = [one for one in self.good if one not in disturbed]
+        self.disturbances = [
+            one.model_copy(update={"kept": False}) for one in self.disturbances
+        ]  # fmt: skip
+
     def side(self, repetitions: Collection[int] | None = None) -> Baseline:
         """Return the good repetitions as one side of a comparison, or some of them."""
         kept = set(self.good if repetitions is None else repetitions)
@@ -136,24 +149,46 @@ def open_candidate(
     calm: Noise,
     session: Session,
     purpose: Purpose,
+    *,
+    quick: bool = False,
 ) -> Candidate:
     """Begin a run that may grow to `MOST` repetitions."""
     shaped = experiment.repeated(MOST)
-    request = run.Request(shaped, session.image, session.results, session.seed, purpose=purpose)
+    request = run.Request(
+        shaped, session.image, session.results, session.seed, quick=quick, purpose=purpose
+    )  # fmt: skip
     directory = run.begin(request, session.engine, preconditions.require(experiment.requires))
     return Candidate(directory, session, tuple(terms_metrics), calm)
 
 
-def calmness(side: Baseline) -> Noise:
-    """Return the most that disturbed any of a baseline's trials, as far as it is known.
+@contextmanager
+def ended(*some: Candidate) -> Iterator[None]:
+    """Let runs say in the end that they are finished, or else that they were interrupted."""
+    status: Status = "interrupted"
+    try:
+        yield
+        status = "finished"
+    finally:
+        for one in some:
+            update: dict[str, object] = {"status": status}
+            if not one.repetition:
+                update["trials_planned"] = 0
+            one.directory.write_run(one.directory.run().model_copy(update=update))
 
-    Where nothing is, the candidate's trials must be as calm as on a host without neighbours.
+
+def calmness(side: Baseline) -> Noise:
+    """Return what disturbed a baseline's trials at most, as far as it is known.
+
+    A fifth of them is left out: what one bad trial had would excuse nothing any more. Where nothing
+    is known, the candidate's trials must be as calm as on a host without neighbours.
     """
     steal = [one.steal_cpus for one in side.noise if one.steal_cpus is not None]
     other = [one.other_cpus for one in side.noise if one.other_cpus is not None]
-    return Noise(
-        repetition=0, steal_cpus=max(steal, default=0.0), other_cpus=max(other, default=0.0)
-    )
+    return Noise(repetition=0, steal_cpus=_most(steal), other_cpus=_most(other))
+
+
+def _most(values: Sequence[float]) -> float:
+    return sorted(values)[-1 - len(values) // 5] if values else 0.0
 
 
 def _beyond(taken: Sequence[float | None], calm: float | None) -> float | None:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgbench.commands.candidate import Candidate, Growing, calmness, open_candidate
+from cgbench.commands.candidate import Candidate, Growing, calmness, ended, open_candidate
 from cgbench.commands.session import Session
 from cgbench.errors import BaselineError
-from cgbench.judging import comparison
+from cgbench.judging import checks, comparison
 from cgbench.judging.comparison import ALPHA, EFFECT
+from cgbench.judging.run import load
 from cgbench.measuring.site import Progress
 from cgbench.records import baseline
 from cgbench.records.agreement import conditions
@@ -41,6 +42,7 @@ class Terms:
     effect: float = EFFECT
     looks: tuple[int, ...] = LOOKS
     fresh: int = FRESH
+    quick: bool = False
 
 
 def wanted(
@@ -64,15 +66,24 @@ def gate(experiment: Experiment, terms: Terms, session: Session) -> Comparison:
     Raises BaselineError when not one trial can be used.
     """
     names = tuple(dict.fromkeys(one.metric for one in terms.baseline.series))
-    candidate = open_candidate(experiment, names, calmness(terms.baseline), session, "gate")
-    apart = _before_measuring(candidate, terms)
-    found = decide(candidate, terms, session.progress) if apart is None else apart
-    record = candidate.directory.run()
-    lasted = candidate.disturbances[-1].reason if candidate.persistent else None
-    candidate.directory.write_run(
-        record.model_copy(update={"status": "finished", "beside": lasted})
-    )
-    return found
+    candidate = open_candidate(
+        experiment, names, calmness(terms.baseline), session, "gate", quick=terms.quick
+    )  # fmt: skip
+    with ended(candidate):
+        apart = _before_measuring(candidate, terms)
+        found = decide(candidate, terms, session.progress) if apart is None else apart
+    if candidate.persistent:
+        record = candidate.directory.run()
+        lasted = {"beside": candidate.disturbances[-1].reason}
+        candidate.directory.write_run(record.model_copy(update=lasted))
+    if apart is not None or found.overall is Judgement.UNCHANGED:
+        return found
+    beside = [
+        one.reason
+        for one in checks.examine(load(candidate.directory))
+        if one.name in checks.DISTURBANCES
+    ]
+    return found.model_copy(update={"notes": (*found.notes, *beside)})
 
 
 def decide(candidate: Growing, terms: Terms, progress: Progress) -> Comparison:
@@ -152,11 +163,11 @@ def _confirm(
 ) -> Comparison | None:
     """Measure again by fresh trials alone; return the comparison if they show it too."""
     suspects: set[Key] = {one.key for one in found.of(Judgement.REGRESSED)}
-    before = list(candidate.good)
-    number = max(terms.fresh, len(before) // 2)
-    if not _grow(candidate, len(before) + number, deadline):
+    before = max(candidate.good)
+    number = max(terms.fresh, len(candidate.good) // 2)
+    if not _grow(candidate, len(candidate.good) + number, deadline):
         return None
-    fresh = candidate.side(candidate.good[len(before) :])
+    fresh = candidate.side([one for one in candidate.good if one > before])
     again = comparison.compare(
         terms.baseline, fresh, allow=terms.allow, effect=terms.effect, only=suspects,
         alpha=CONFIRM, margin=0.0,

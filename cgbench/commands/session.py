@@ -49,17 +49,19 @@ def opened(
     progress: Progress = silent,
     detail: Progress = silent,
     remark: Progress = silent,
+    wait_s: float = 0.0,
 ) -> Iterator[Session]:
     """Yield a session that has the host for itself, after removing what a dead one left.
 
-    Without `seed` one is drawn. `remark` gets a line for each thing that a dead one left, that
-    cannot be removed and that disturbs not. Raises PreconditionError when nothing can be measured
+    Without `seed` one is drawn. Another cgbench is waited for up to `wait_s`. `remark` gets a line
+    for that, and for each thing that a dead one left, that cannot be removed and that disturbs not.
+    Raises PreconditionError when nothing can be measured
     here, when something that would disturb cannot be removed, or when another cgbench is measuring.
     """
     # Modules were imported by now.
     interrupts.require_none()
     preconditions.require_measurable()
-    with lock.exclusively():
+    with lock.exclusively(wait_s=wait_s, waiting=remark):
         engine = Engine()
         try:
             # Nobody else holds the lock, so what is there was left by a cgbench that died.

@@ -8,13 +8,15 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from cgbench.errors import PreconditionError
 from cgbench.host import own_folder
 from cgbench.host.preconditions import SCRATCH
+from cgbench.units import NS_PER_S, format_duration
 
 SCRATCH_PREFIX = "cgbench-"
 PARENT = "cgbench"
@@ -23,14 +25,18 @@ PARENT = "cgbench"
 _OTHER_PARENT = re.compile(r"^cgbench\.[0-9a-f]{8}$")
 _FOLDER = re.compile(r"^cgbench-.+-[0-9]{4}-[0-9a-f]{8}$")
 LOCK = Path("/run/cgbench.lock")
+_LOOK_EVERY_S = 0.5
 
 
 @contextmanager
-def exclusively(lock: Path = LOCK) -> Iterator[None]:
+def exclusively(
+    lock: Path = LOCK, wait_s: float = 0.0, waiting: Callable[[str], None] = lambda _line: None
+) -> Iterator[None]:
     """Hold the host for one measuring cgbench.
 
-    The lock is the kernel's and vanishes with its holder, however it dies. Raises
-    PreconditionError if another cgbench holds it, or where this one may not.
+    The lock is the kernel's and vanishes with its holder, however it dies. One that holds it is
+    waited for up to `wait_s`, and `waiting` is told so once. Raises PreconditionError if it holds
+    it longer, or where this one may not.
     """
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -38,14 +44,7 @@ def exclusively(lock: Path = LOCK) -> Iterator[None]:
         advice = "Run it with sudo." if isinstance(error, PermissionError) else None
         raise PreconditionError(f"cannot open the lock {lock}: {error.strerror}", advice) from None
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
-            raise PreconditionError(
-                f"another cgbench (process {holder or 'unknown'}) is measuring on this host",
-                "Wait until it has finished: two runs at once would disturb each other.",
-            ) from None
+        _take(descriptor, wait_s, waiting)
         # Only words for the next one: a full disk does not take the lock away.
         with contextlib.suppress(OSError):
             os.ftruncate(descriptor, 0)
@@ -53,6 +52,27 @@ def exclusively(lock: Path = LOCK) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int, wait_s: float, waiting: Callable[[str], None]) -> None:
+    end, told = time.monotonic() + wait_s, False
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
+            busy = f"another cgbench (process {holder or 'unknown'}) is measuring on this host"
+            if time.monotonic() >= end:
+                longer = "longer" if wait_s else "--wait 10m does so"
+                raise PreconditionError(
+                    busy,
+                    f"Wait until it has finished ({longer}): two runs at once would disturb each "
+                    "other.",
+                ) from None
+        if not told:
+            waiting(f"{busy}: waiting for up to {format_duration(int(wait_s * NS_PER_S))}")
+            told = True
+        time.sleep(min(_LOOK_EVERY_S, max(0.0, end - time.monotonic())))
 
 
 @contextmanager

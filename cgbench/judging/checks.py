@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Literal
@@ -11,7 +11,7 @@ from typing import Literal
 from cgbench.judging import enforced
 from cgbench.judging.intervals import relative_spread_pct
 from cgbench.judging.run import Run
-from cgbench.records.trial import Harness
+from cgbench.records.trial import Harness, TrialRecord
 from cgbench.spec.conversions import bandwidth
 from cgbench.units import NS_PER_S, NS_PER_US
 from cgbench.wording import count
@@ -119,16 +119,16 @@ def _neighbours(run: Run) -> Iterator[Check]:
     if others and max(others) > OTHERS_CPUS:
         yield Check(
             "other tenants", "warning",
-            USED.format(max(others)) + _the_largest(run),
+            USED.format(max(others)) + the_largest(run.finished),
             "Stop them: limits near the host's capacity read too low, stalls too long.",
         )  # fmt: skip
 
 
-def _the_largest(run: Run) -> str:
+def the_largest(trials: Sequence[TrialRecord]) -> str:
     """Name the process of others that used the most in one phase, as far as one is known."""
     known = [
         (one.cpu_s / phase.account.seconds, one)
-        for trial in run.finished
+        for trial in trials
         for phase in trial.phases
         if phase.account is not None and phase.account.seconds > 0
         for one in phase.account.largest

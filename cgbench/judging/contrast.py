@@ -29,7 +29,7 @@ RESAMPLES = 2000
 PERMUTATIONS = 10_000
 # Values further than this many (normal-consistent) median deviations beyond both sides' medians
 # are clipped to that: one broken trial must not decide.
-_CLIP = 5.0
+CLIP = 5.0
 # Below this share of the smallest effect a spread is rounding, not noise.
 _FLOOR = 0.01
 
@@ -132,7 +132,7 @@ def _scaled(
     sides = (np.log(before), np.log(after))
     middles = [float(np.nanmedian(side)) for side in sides]
     off = np.concatenate([side - middle for side, middle in zip(sides, middles, strict=True)])
-    reach = _CLIP * MAD_TO_SIGMA * float(np.nanmedian(np.abs(off)))
+    reach = CLIP * MAD_TO_SIGMA * float(np.nanmedian(np.abs(off)))
     if reach > 0:
         # The same bounds for both sides: which side a value is on does not matter.
         low, high = min(middles) - reach, max(middles) + reach

@@ -273,7 +273,7 @@ class ProbeFile:
         return Tally(
             starts=words.starts,
             bytes_held=words.held if memory else None,
-            bytes_held_most=words.held_most if memory else None,
+            bytes_held_most=max(words.held, words.held_most) if memory else None,
             children=words.children if fork else None,
             refusals=words.refusals if fork else None,
             last_refusal=errno.errorcode.get(words.last_errno) if fork else None,

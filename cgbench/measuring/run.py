@@ -118,8 +118,7 @@ def execute(
     """
     plans = planned(record.experiment, record.host.cpus, record.seed)
     if repetition is not None:
-        plans = [plan for plan in plans if plan.repetition <= repetition]
-        record = record.model_copy(update={"trials_planned": len(plans)})
+        record = _grown(directory, record, sum(plan.repetition <= repetition for plan in plans))
         plans = [plan for plan in plans if plan.repetition == repetition]
     before = directory.trials()
     finished = {done.number for done in before if done.status == "ok"}
@@ -159,6 +158,13 @@ def execute(
             error.add_note(full.message)
         raise
     return ended("finished")
+
+
+def _grown(directory: RunDirectory, record: RunRecord, trials: int) -> RunRecord:
+    """Return the record of a run that ended well after its last repetition, and goes on."""
+    found = record.model_copy(update={"trials_planned": trials, "status": "running"})
+    directory.write_run(found)
+    return found
 
 
 def _now() -> str:

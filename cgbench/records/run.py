@@ -59,6 +59,9 @@ class Host(Model):
         return "TCG" in self.cpu_model
 
 
+Status = Literal["running", "finished", "interrupted"]
+"""How far a run came."""
+
 Purpose = Literal["run", "verify", "gate", "A of ab", "B of ab"]
 """The command that a run was measured by, and for `ab` the side of it."""
 
@@ -80,7 +83,7 @@ class RunRecord(Model):
     image: ImageName
     host: Host
     preconditions: Mapping[Name, bool]
-    status: Literal["running", "finished", "interrupted"]
+    status: Status
     started: Label
     ended: Label | None = None
     elapsed_s: float | None = None

@@ -39,7 +39,7 @@ def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     taken = lock.exclusively
     monkeypatch.setattr(preconditions, "require_measurable", lambda: found.append("asked"))
-    monkeypatch.setattr(lock, "exclusively", lambda: taken(tmp_path / "lock"))
+    monkeypatch.setattr(lock, "exclusively", lambda **how: taken(tmp_path / "lock", **how))
     monkeypatch.setattr(session, "Engine", lambda: Daemon(found))
 
     def make_room(_engine: Engine) -> list[str]:

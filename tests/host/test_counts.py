@@ -44,6 +44,7 @@ def test_v1_counts_memory_and_swap_apart_and_asks_that_first(tmp_path: Path) -> 
     )  # fmt: skip
     assert counts.counts(Cgroup({"memory": memory}, None)) == {
         "memory_bytes": 4096, "oom_kills": 2, "memory_max": 1048576, "limit_hits": 43,
+        "under_oom": 0,
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,28 @@ def test_a_second_cgbench_is_refused_with_the_holder_of_the_host(tmp_path: Path)
         lock.exclusively(path),
     ):
         pass
+
+
+def test_a_cgbench_that_measures_is_waited_for_as_long_as_asked(tmp_path: Path) -> None:
+    """Met by three new users: every job beside another one failed at once."""
+    path, told = tmp_path / "lock", list[str]()
+    with (
+        lock.exclusively(path),
+        pytest.raises(PreconditionError, match="is measuring") as caught,
+        lock.exclusively(path, 0.2, told.append),
+    ):
+        pass
+    assert caught.value.advice is not None
+    assert "(longer)" in caught.value.advice
+    assert told == [
+        f"another cgbench (process {os.getpid()}) is measuring on this host: waiting for up to "
+        "200 ms"
+    ]
+    holder = lock.exclusively(path)
+    holder.__enter__()
+    threading.Timer(0.3, holder.__exit__, (None, None, None)).start()
+    with lock.exclusively(path, 30.0, told.append):
+        assert len(told) == 2
 
 
 def test_the_lock_is_free_again_when_its_holder_died(tmp_path: Path) -> None:

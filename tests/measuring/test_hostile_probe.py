@@ -221,3 +221,17 @@ def test_figures_of_a_task_are_held_to_that_task(tmp_path: Path) -> None:
             assert not isinstance(attempt(file), ProbeError)
             written.own(index, most + 1)
             assert reason in str(attempt(file))
+
+
+def test_the_most_is_written_a_moment_after_what_is_held(tmp_path: Path) -> None:
+    """Seen beside load: a reader between the two words called the file damaged."""
+    with ProbeFile(
+        tmp_path / "worker", WORKERS, 0.1, os.getuid(), Task("memory", size=5000)
+    ) as file:
+        written = Written(file)
+        for number in range(WORKERS):
+            written.word(SEEN, 0, written.base(number))
+        written.own(HELD, 4096)
+        written.own(MOST, 0)
+        tallies = [one.tally for one in file.read()]
+    assert (4096, 4096) in [(one.bytes_held, one.bytes_held_most) for one in tallies]

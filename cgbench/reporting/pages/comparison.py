@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from cgbench.judging.comparison import FEWEST
+from cgbench.judging.comparison import FEWEST, MARGIN
+from cgbench.judging.contrast import CLIP
 from cgbench.records.comparison import SIGNS, Comparison, Difference, Finding, Judgement
 from cgbench.reporting.plots.forest import forest
 from cgbench.reporting.plots.plot import Plot
@@ -200,14 +201,18 @@ def method(found: Comparison) -> tuple[str, ...]:
         if found.paired
         else ("the trials are dealt to the two sides", "Welch t")
     )
+    # Two sessions differ by themselves; pairs do not.
+    clearly = "" if found.paired else f" by {MARGIN:g} of half its interval"
     sentences = [
         f"p is how often the largest {statistic} of all "
         f"{count(len(found.findings), 'metric')} reaches the one that was seen when {dealt} at "
         f"random (a maxT permutation test, so it is corrected for their number); a change counts "
-        f"if it is at least the smallest that matters and p is at most {found.alpha:.2g}.",
-        f"The change is the ratio of the sides' geometric means, which the columns show, with a "
-        f"{100 * found.level:.0f} % bootstrap interval over trials, widened because they are few "
-        f"(Hesterberg); unchanged takes a whole interval too small to matter.",
+        f"if p is at most {found.alpha:.2g} and it exceeds the smallest that matters{clearly}. A "
+        "gate also wants fresh trials to show a regression again.",
+        f"The change is the ratio of the sides' geometric means, which the columns show; trials "
+        f"far from the middle of both sides are pulled in to {CLIP:g} times the usual distance "
+        f"first. It has a {100 * found.level:.0f} % bootstrap interval over trials, widened "
+        f"because they are few (Hesterberg); unchanged takes a whole interval too small to matter.",
     ]
     if any(one.change_pct is not None and _partly_zero(one) for one in found.findings):
         sentences.append("Where a trial shows 0, the metric's resolution is added before dividing.")
