@@ -20,6 +20,7 @@ from cgbench.spec.options import OPTIONS
 if TYPE_CHECKING:
     from cgbench.commands.run import Finished
     from cgbench.commands.verify import Verified
+    from cgbench.judging.standing import Standing
     from cgbench.records.run_directory import RunDirectory
 
 
@@ -240,8 +241,17 @@ def verify(
     good = not (found.failing or found.undecided or lacks)
     if not give_json(table.to_json, json_file) and not (quiet and good):
         _show_table(verified, only)
+    elif quiet:
+        _say_needless(found)
     if not good:
         exits.end(exits.FAILED if found.failing else exits.ERROR if lacks else exits.UNDECIDED)
+
+
+def _say_needless(found: Standing) -> None:
+    from cgbench.reporting.words import standing
+
+    for line in standing.needless(found):
+        complain(line)
 
 
 def _show_table(verified: Verified, only: Rows | None) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.errors import CgbenchError
-from cgbench.host import cpu_time, description, preconditions
+from cgbench.host import cpu_time, description, lock, preconditions
 from cgbench.host.scratch import leftovers as scratch
 from cgbench.judging import checks
 from cgbench.measuring.idle import containers
@@ -120,7 +120,15 @@ def _docker(engine: Engine, described: Host) -> list[Finding]:
             Finding("image", "bad", f"{tag} is missing", "Build it: cgbench image build.")
         )
     leftovers = engine.leftovers()
-    if leftovers:
+    holder = lock.holder()
+    if holder is not None:
+        findings.append(
+            Finding(
+                "another cgbench", "note", f"process {holder} is measuring on this host",
+                "Wait for it, as --wait 10m does; what is said of noise is beside its load.",
+            )
+        )  # fmt: skip
+    elif leftovers:
         findings.append(
             Finding(
                 "leftovers", "note", f"{count(len(leftovers), 'container')} of an earlier run",

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cgbench.errors import PreconditionError
-from cgbench.host import own_folder
+from cgbench.host import own_folder, procfs
 from cgbench.host.preconditions import SCRATCH
 from cgbench.units import NS_PER_S, format_duration
 
@@ -52,6 +52,21 @@ def exclusively(
         yield
     finally:
         os.close(descriptor)
+
+
+def holder(lock: Path = LOCK, proc: Path = procfs.PROC) -> int | None:
+    """Return the process that holds the host now, None if none does; the lock is not touched."""
+    try:
+        inode = lock.stat().st_ino
+        lines = procfs.lines(proc / "locks")
+    except OSError:
+        return None
+    for line in lines:
+        # Number: type, strictness, access, process, device and inode, range: see proc(5).
+        words = line.split()
+        if len(words) >= 6 and words[1] == "FLOCK" and words[5].endswith(f":{inode}"):
+            return int(words[4]) if words[4].isdecimal() else None
+    return None
 
 
 def _take(descriptor: int, wait_s: float, waiting: Callable[[str], None]) -> None:

@@ -95,10 +95,15 @@ def _encodable(document: object) -> bool:
 
 
 def first_complaint(error: ValidationError) -> str:
-    """Return what a model finds wrong first, behind the key."""
-    first = error.errors(include_url=False, include_input=False)[0]
+    """Return what a model finds wrong first, behind the key.
+
+    A key that it does not know is most often another one misspelt, and that one is then missing.
+    """
+    found = error.errors(include_url=False, include_input=False)
+    first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
     key = ".".join(map(str, first["loc"]))
     said, _, _advice = first["msg"].removeprefix("Value error, ").partition("\n")
+    said = "there is no such key" if first["type"] == "extra_forbidden" else said
     return f"{key}: {said}" if key else said
 
 

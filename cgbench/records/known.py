@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from cgbench.errors import OptionError, StoreError
 from cgbench.records.files import first_complaint
@@ -29,6 +29,13 @@ class Known(Model):
     verdict: Outcome
     reason: Annotated[str, Field(min_length=1, max_length=1000)]
     until: date
+
+    @field_validator("verdict")
+    @classmethod
+    def _fails(cls, verdict: Outcome) -> Outcome:
+        if verdict in (Outcome.EFFECTIVE, Outcome.UNSUPPORTED):
+            raise ValueError(f"{verdict.value} counts for nothing, and needs no entry")
+        return verdict
 
 
 class _Document(Model):

@@ -46,6 +46,16 @@ def test_a_cgbench_that_measures_is_waited_for_as_long_as_asked(tmp_path: Path) 
         assert len(told) == 2
 
 
+def test_who_holds_the_host_is_known_without_touching_the_lock(tmp_path: Path) -> None:
+    """Met by a new user: doctor took another's containers for those of a dead one."""
+    path = tmp_path / "lock"
+    assert lock.holder(path) is None
+    with lock.exclusively(path):
+        assert lock.holder(path) == os.getpid()
+    assert lock.holder(path) is None
+    assert lock.holder(path, tmp_path) is None
+
+
 def test_the_lock_is_free_again_when_its_holder_died(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     program = (

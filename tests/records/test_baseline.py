@@ -52,7 +52,7 @@ def test_an_absent_baseline_is_named_with_those_there_are(tmp_path: Path) -> Non
     [
         (lambda text: text[:40], "not JSON"),
         (lambda text: text.replace('"schema_version": 2', '"schema_version": 9'), "version 9"),
-        (lambda text: text.replace('"run"', '"ran"', 1), "run: Field required"),
+        (lambda text: text.replace('"run"', '"ran"', 1), "ran: there is no such key"),
         (lambda text: text.replace("[0.5, 0.5, 0.5]", "[0.5, NaN, 0.5]"), "NaN is not a number"),
         (lambda text: text.replace("[0.5, 0.5, 0.5]", "[0.5, 1e999, 0.5]"), "finite number"),
         (lambda text: text.replace("[0.5, 0.5, 0.5]", "[0.5]"), "1 values for 3 repetitions"),

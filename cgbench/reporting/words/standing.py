@@ -27,10 +27,17 @@ def lines(found: Standing) -> Iterator[str]:
             f"--{known.option}: {known.verdict.value} was known until {known.until.isoformat()}, "
             f"which is over: {known.reason}"
         )
+    yield from needless(found)
+
+
+def needless(found: Standing) -> Iterator[str]:
+    """Yield what is accepted of an option that has another verdict now."""
+    bad = (*found.failing, *found.undecided)
     for known in found.unneeded:
+        what = "change the entry, or mend it" if known.option in bad else "remove the entry"
         yield (
             f"--{known.option}: {known.verdict.value} is known, and it has another verdict now: "
-            "remove the entry"
+            f"{what}"
         )
 
 
