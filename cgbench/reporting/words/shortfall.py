@@ -37,8 +37,10 @@ def sentence(one: Shortfall, point: Point, *, several: bool, ways: bool = False)
     who = f"{f' by {one.key.via}' * ways}{f' in {one.key.role}' * several}"
     parts = [f"{_cpus(cpus)} {words}" for words, cpus in _told(one.takers, one.lacking)]
     heat = f" Heat slowed a core {count(one.slowed, 'time')}." if one.slowed else ""
+    mean = f" in the mean of {one.trials} trials" * (one.trials > 1)
     return (
-        f"At {point.place}{who} {_cpus(one.lacking)} of {_cpus(one.expected)} CPUs were lacking: "
+        f"At {point.place}{who} {_cpus(one.lacking)} of {_cpus(one.expected)} CPUs were lacking"
+        f"{mean}: "
         f"{', '.join(parts)}.{heat}"
     )
 

@@ -30,22 +30,24 @@ def test_each_taker_has_its_number_and_a_process_its_name(point: object) -> None
         point, Taker(OTHERS, 0.38, "stress", 4711), Taker(STEAL, 0.1), Taker(CGBENCH, 0.02)
     )
     assert words == (
-        "At 150 % of a CPU 0.50 of 1.5 CPUs were lacking: 0.38 went to `stress` (process 4711), "
+        "At 150 % of a CPU 0.50 of 1.5 CPUs were lacking in the mean of 6 trials: "
+        "0.38 went to `stress` (process 4711), "
         "0.10 went to the hypervisor, 0.020 went to cgbench."
     )
 
 
 def test_what_is_small_is_added_up(point: object) -> None:
     words = said(point, Taker(OTHERS, 0.48), Taker(CGBENCH, 0.005), Taker(DAEMON, 0.015))
-    assert words.endswith("lacking: 0.48 went to other processes, 0.015 went to Docker's daemons.")
+    assert words.endswith("trials: 0.48 went to other processes, 0.015 went to Docker's daemons.")
     words = said(point, Taker(OTHERS, 0.482), Taker(CGBENCH, 0.009), Taker(DAEMON, 0.009))
-    assert words.endswith("lacking: 0.48 went to other processes, 0.018 elsewhere.")
+    assert words.endswith("trials: 0.48 went to other processes, 0.018 elsewhere.")
 
 
 def test_what_nobody_used_is_said_of_the_limit_and_heat_takes_no_time(point: object) -> None:
     words = said(point, Taker(LIMIT, 0.5), slowed=1, several=True)
     assert words == (
-        "At 150 % of a CPU in worker 0.50 of 1.5 CPUs were lacking: 0.50 that nobody else used: "
+        "At 150 % of a CPU in worker 0.50 of 1.5 CPUs were lacking in the mean of 6 trials: "
+        "0.50 that nobody else used: "
         "the limit itself gave less. Heat slowed a core 1 time."
     )
 
@@ -54,5 +56,5 @@ def test_what_other_phases_had_too_much_is_taken_off_and_blames_no_limit(point: 
     """Met by a new user: "-0.0037 that nobody else used: the limit itself gave less"."""
     words = said(point, Taker(OTHERS, 0.52), Taker(LIMIT, -0.02))
     assert words.endswith(
-        "lacking: 0.52 went to other processes, 0.020 less that other phases had too much."
+        "trials: 0.52 went to other processes, 0.020 less that other phases had too much."
     )

@@ -7,7 +7,7 @@ from datetime import date
 from cgbench.judging.standing import Changed, standing
 from cgbench.records.known import Known
 from cgbench.records.verdict import Outcome
-from cgbench.reporting.words.standing import changed, excuses, lines
+from cgbench.reporting.words.standing import changed, excuses, lines, needless
 from tests.made.truth_tables import table
 
 
@@ -44,3 +44,14 @@ def test_each_kind_has_its_line() -> None:
         fourth: "as in the earlier table",
         second: "known until 2027-01-01: nobody sets it",
     }
+
+
+def test_an_entry_of_an_option_that_fails_otherwise_is_not_to_be_removed() -> None:
+    now = table(Outcome.WRONG, Outcome.EFFECTIVE)
+    known = [
+        Known(option=row.verdict.option, verdict=Outcome.IGNORED, reason="old", until=date(2027, 1, 1))
+        for row in now.rows
+    ]  # fmt: skip
+    first, second = needless(standing(now, known, date(2026, 1, 1)))
+    assert first.endswith("it has another verdict now: change the entry, or mend it")
+    assert second.endswith("it has another verdict now: remove the entry")
