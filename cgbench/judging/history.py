@@ -44,7 +44,7 @@ def read(results: Path, wanted: Wanted) -> History:
     directories = run_directory.runs(results)
     if not directories:
         raise HistoryError(f"no runs under {results}", "Measure some: cgbench run EXPERIMENT.")
-    gathered, left_out = _gathered(directories)
+    gathered, left_out = _gathered(directories, wanted.experiment)
     chosen = _narrowed(gathered, wanted, results, left_out)
     longest = max(len(entries) for entries in chosen.values())
     if longest < FEWEST:
@@ -67,10 +67,13 @@ def _check_metric(metric: str) -> None:
         raise HistoryError(f"no metric is called {metric}", nearest(metric))
 
 
-def _gathered(directories: Sequence[RunDirectory]) -> tuple[Gathered, list[LeftOut]]:
+def _gathered(
+    directories: Sequence[RunDirectory], experiment: str | None
+) -> tuple[Gathered, list[LeftOut]]:
     """Return every run's entries by series and metric.
 
-    A run that cannot be read is named; those of `verify`, `gate` and `ab` are counted.
+    A run that cannot be read is named; those of `verify`, `gate` and `ab` are counted. Of these,
+    runs of other experiments than the one that was named are passed over.
     """
     found: Gathered = {}
     left_out: list[LeftOut] = []
@@ -80,23 +83,30 @@ def _gathered(directories: Sequence[RunDirectory]) -> tuple[Gathered, list[LeftO
             run = load(directory)
             record = run.record
             if not record.for_itself:
-                others[record.purpose or ""] += 1
+                if experiment in (None, record.experiment.name):
+                    others[_command(record)] += 1
                 continue
             entries = run.summary
             _begun(record)
         except (StoreError, ValueError) as error:
             # One damaged run must not hide all others: its error is shown beside the figures.
-            left_out.append(LeftOut(directory.path.name, str(error).splitlines()[0]))
+            if experiment in (None, directory.path.parent.name):
+                left_out.append(LeftOut(directory.path.name, str(error).splitlines()[0]))
             continue
         ran_under = _conditions(record)
         for one in entries:
             place = (_key(record, one), one.metric)
             found.setdefault(place, []).append(_entry(record, one, ran_under))
     left_out += [
-        LeftOut(count(number, "run"), f"measured by {purpose}, for another question")
-        for purpose, number in sorted(others.items())
+        LeftOut(count(number, "run"), f"measured by {command}, for another question")
+        for command, number in sorted(others.items())
     ]
     return found, left_out
+
+
+def _command(record: RunRecord) -> str:
+    """Return the command that measured a run; both sides of `ab` are its."""
+    return (record.purpose or "run").rpartition(" of ")[2]
 
 
 def _key(record: RunRecord, one: SummaryEntry) -> SeriesKey:

@@ -149,6 +149,21 @@ def test_a_damaged_run_is_left_out_by_name(
     assert reason in only.reason
 
 
+def test_what_another_experiment_left_out_is_nothing_to_the_one_that_was_named(
+    tmp_path: Path,
+) -> None:
+    """Met by a new user: a damaged run of another experiment stood below the figures."""
+    kept = keep(tmp_path, steady(0.5, 8))
+    other = tmp_path / "another" / "20260101T000000Z-0001"
+    other.mkdir(parents=True)
+    (other / "run.json").write_text("{")
+    whole = history.read(tmp_path, Wanted("cpus_used"))
+    assert [one.run for one in whole.left_out] == [other.name]
+    named = history.read(tmp_path, Wanted("cpus_used", kept[0].run().experiment.name))
+    assert named.left_out == ()
+    assert named.trends == whole.trends
+
+
 def test_what_was_measured_for_another_question_is_counted_and_left_out(tmp_path: Path) -> None:
     """Met by a new user: runs of the gate were counted, one of them measured beside a hog."""
     keep(tmp_path, steady(0.5, 12))
@@ -159,7 +174,7 @@ def test_what_was_measured_for_another_question_is_counted_and_left_out(tmp_path
     (trend,) = found.trends
     assert len(trend.entries) == 9
     assert [(one.run, one.reason) for one in found.left_out] == [
-        ("1 run", "measured by A of ab, for another question"),
+        ("1 run", "measured by ab, for another question"),
         ("2 runs", "measured by gate, for another question"),
     ]
 

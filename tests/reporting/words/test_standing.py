@@ -48,10 +48,11 @@ def test_each_kind_has_its_line() -> None:
 
 def test_an_entry_of_an_option_that_fails_otherwise_is_not_to_be_removed() -> None:
     now = table(Outcome.WRONG, Outcome.EFFECTIVE)
+    until = date(2027, 1, 1)
     known = [
-        Known(option=row.verdict.option, verdict=Outcome.IGNORED, reason="old", until=date(2027, 1, 1))
+        Known(option=row.verdict.option, verdict=Outcome.IGNORED, reason="old", until=until)
         for row in now.rows
-    ]  # fmt: skip
+    ]
     first, second = needless(standing(now, known, date(2026, 1, 1)))
     assert first.endswith("it has another verdict now: change the entry, or mend it")
     assert second.endswith("it has another verdict now: remove the entry")
