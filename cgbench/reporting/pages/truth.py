@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from cgbench.records.run import Host
 from cgbench.records.truth import SIGNS, Row, TruthTable
-from cgbench.records.verdict import Outcome, Point, TimeToEffect, Value, Verdict
+from cgbench.records.verdict import (
+    NOT_IN_FORCE,
+    Enforced,
+    Outcome,
+    Point,
+    TimeToEffect,
+    Value,
+    Verdict,
+)
 from cgbench.reporting.pages.interaction_grid import Grid, grid
 from cgbench.reporting.plots.host_times import STAGES, Lane, host_times
 from cgbench.reporting.plots.plot import Plot
@@ -47,7 +55,7 @@ _TONE_WORDS = {
 
 
 MEANINGS = {
-    Outcome.WRONG: "in force with another value or effect than asked",
+    Outcome.WRONG: "another value or effect than asked, or more than asked",
     Outcome.IGNORED: "accepted, but the kernel's value never changed",
     Outcome.DISCARDED: "accepted with a warning that it was dropped",
     Outcome.INEFFECTIVE: "in the kernel's file, but the workload does not change",
@@ -85,13 +93,14 @@ class FileCell:
 
 @dataclass(frozen=True)
 class Cell:
-    """One option on one host."""
+    """One option on one host; `files` are around the value `at`, or else the last accepted one."""
 
     row: Row
     tone: str
     sign: str
     declared: str
     files: tuple[FileCell, ...]
+    at: str | None
     worst: Point | None
     times: TimeToEffect
     surprises: tuple[str, ...]
@@ -292,20 +301,29 @@ def _tone(outcome: Outcome) -> str:
 
 def _cell(row: Row) -> Cell:
     one = row.verdict
+    # What fails has files of its own to show, where a file shows it.
+    odd = next((value for value in one.values if one.fails and _off(value)), None)
+    around = one.enforced if odd is None else odd.files
     return Cell(
         row=row,
         tone="fiction" if row.fails else _tone(one.verdict),
         sign=SIGNS[one.verdict],
         declared=truth_cells.declared(one.declared),
-        files=tuple(_file_cell(one, name) for name in one.enforced),
+        files=tuple(_file_cell(one.option, name, found) for name, found in around.items()),
+        at=None if odd is None else odd.label,
         worst=truth_cells.worst_point(one),
         times=truth_cells.times(one),
         surprises=tuple(truth_cells.surprises(row)),
     )
 
 
-def _file_cell(one: Verdict, name: str) -> FileCell:
-    found = one.enforced[name]
-    before, after, expected = truth_cells.file_change(one.option, found)
+def _off(value: Value) -> bool:
+    """Say whether a value fails, and a file of it is not as it should be."""
+    files = (one for one in value.files.values() if one.expected is not None)
+    return value.verdict in NOT_IN_FORCE and any(one.after != one.expected for one in files)
+
+
+def _file_cell(option: str, name: str, found: Enforced) -> FileCell:
+    before, after, expected = truth_cells.file_change(option, found)
     good = None if found.expected is None else found.after == found.expected
     return FileCell(name, before, after, expected, good)

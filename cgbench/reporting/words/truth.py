@@ -17,8 +17,8 @@ UNDECIDED = (Outcome.INCONCLUSIVE, Outcome.UNSUPPORTED)
 """Verdicts that say nothing about the option."""
 
 _WRONGS = (
-    ((Outcome.WRONG,), "is in force with another value than was asked",
-     "are in force with other values than were asked"),
+    ((Outcome.WRONG,), "does not do what was asked, or more than that",
+     "do not do what was asked, or more than that"),
     ((Outcome.IGNORED, Outcome.DISCARDED), "is accepted and never reaches the kernel",
      "are accepted and never reach the kernel"),
     ((Outcome.INEFFECTIVE,), "is set in the kernel without an effect",

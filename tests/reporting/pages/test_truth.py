@@ -66,7 +66,7 @@ def written(tmp_path: Path, *tables: TruthTable) -> str:
         (
             (EFFECTIVE, Outcome.WRONG),
             "1 of 2 options of `docker update` is not what it says on this host: "
-            "`--cpu-quota` is in force with another value than was asked.",
+            "`--cpu-quota` does not do what was asked, or more than that.",
         ),
         (
             (EFFECTIVE, Outcome.PARTIAL),
@@ -130,6 +130,28 @@ def test_each_value_that_departs_has_its_reason_on_the_page() -> None:
     departing = {line.option: line.cells[0].departing for line in one.lines if line.cells[0]}
     assert departing["cpus"] == ()
     assert [value.label for value in departing["cpu-quota"]] == ["64m"]
+
+
+def test_what_fails_shows_the_files_of_the_value_that_failed() -> None:
+    """Met by a new user: a `wrong` row showed the last value, which held, with ticks alone."""
+    files = {
+        "memory.max": Enforced(before="5", after="5", expected="max"),
+    }  # fmt: skip
+    one = verdict("memory", Outcome.WRONG)
+    (value,) = one.values
+    odd = value.model_copy(update={"requested": "-1", "files": files})
+    failing = one.model_copy(update={"values": (value, odd)})
+    made = table(Outcome.WRONG).model_copy(
+        update={"rows": (row("memory", Outcome.WRONG).model_copy(update={"verdict": failing}),)}
+    )
+    (line,) = truth_page([made]).lines
+    (cell,) = line.cells
+    assert cell is not None
+    assert cell.at == "-1"
+    assert [(each.file, each.after, each.good) for each in cell.files] == [
+        ("memory.max", "5 B", False)
+    ]
+    assert truth_page([table(Outcome.WRONG)]).lines[0].cells[0].at is None  # type: ignore[union-attr]
 
 
 def test_what_a_workload_felt_is_in_each_cell_and_the_disturbed_in_words(tmp_path: Path) -> None:
