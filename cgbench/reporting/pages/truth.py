@@ -55,7 +55,7 @@ _TONE_WORDS = {
 
 
 MEANINGS = {
-    Outcome.WRONG: "another value or effect than asked, or more than asked",
+    Outcome.WRONG: "another value or effect than asked, or more",
     Outcome.IGNORED: "accepted, but the kernel's value never changed",
     Outcome.DISCARDED: "accepted with a warning that it was dropped",
     Outcome.INEFFECTIVE: "in the kernel's file, but the workload does not change",
