@@ -85,7 +85,9 @@ def _reach(known: Sequence[Finding]) -> float:
     """Return how far the axis goes to either side, in percent."""
     farthest = max(abs(end) for one in known for end in _ends(one))
     smallest = min(one.effect_pct for one in known)
-    widest = max(_FARTHEST_PCT, 10 * smallest)
+    # What lies farther than is shown must not seem to lie among what is too small to matter.
+    among = [one.effect_pct for one in known if abs(_change(one)) > one.effect_pct]
+    widest = max(_FARTHEST_PCT, 10 * smallest, 1.3 * max(among, default=0.0))
     # Up to twice that range all changes can still be distinguished, so none is cut off.
     return 1.12 * max(1.5 * smallest, farthest if farthest <= 2 * widest else widest)
 

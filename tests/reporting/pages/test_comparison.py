@@ -258,6 +258,17 @@ def test_a_change_far_off_stands_at_the_edge_with_its_size(mixed: Comparison) ->
     assert "Arrows at the edge" in plot.reading
 
 
+def test_what_lies_beyond_the_edge_does_not_seem_too_small_to_matter(mixed: Comparison) -> None:
+    """Met by a new user: a regression of 168 % stood within a green band that was wider still."""
+    far = mixed.findings[1].model_copy(
+        update={"change_pct": 400.0, "low_pct": 380.0, "high_pct": 420.0, "effect_pct": 60.0}
+    )
+    plot = forest([("far", far), ("near", mixed.findings[1])])
+    assert plot is not None
+    (place,) = [x for trace in plot.data for x in trace["x"] if x == max(trace["x"]) and x > 60]
+    assert place > 60
+
+
 def test_without_a_ratio_there_is_no_forest(mixed: Comparison) -> None:
     found = without_ratio(mixed)
     assert forest([("it", found.findings[0])]) is None
