@@ -223,9 +223,12 @@ def explain(experiment: Experiment, cpus: int) -> str:
     ]
     lines += [
         "",
-        f"  {count(len(plans), 'trial')}{of}, {format_duration(hold)} of hold times; each walks:",
+        f"  {count(len(plans), 'trial')}{of}, {format_duration(hold)} of hold times; "
+        f"{'each walks' if len(walks) == 1 else 'a trial walks one of'}:",
     ]
-    for walk in sorted(walks):
+    for number, walk in enumerate(sorted(walks), 1):
+        if len(walks) > 1:
+            lines.append(f"  life {number}:")
         for step in walks[walk]:
             verb = {"update": "docker update", "run": "docker run", "cgroupfs": "write"}[step.via]
             lines.append(
