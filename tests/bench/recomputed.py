@@ -327,10 +327,16 @@ def figures(trial: Trial, phase: dict[str, Any], role: str, settings: dict[str, 
 
 
 def recomputed(run: Path) -> dict[tuple[Key, str], float]:
-    """Return every figure of a run anew: the median over trials of each trial's median."""
+    """Return every figure of a run anew: the median over trials of each trial's median.
+
+    A value that several containers had is of each in its own phases; of one that only others had,
+    in those of the first of them.
+    """
     experiment = json.loads((run / "run.json").read_text())["experiment"]
     options = {one["role"]: dict(one["options"]) for one in experiment["containers"]}
-    found: dict[tuple[Key, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[tuple[Key, str, str], dict[int, list[float]]]
+    found = defaultdict(lambda: defaultdict(list))
+    owners: dict[Key, str] = {}
     for trial in trials(run):
         settings = {role: dict(one) for role, one in options.items()}
         for phase in trial.record["phases"]:
@@ -341,12 +347,16 @@ def recomputed(run: Path) -> dict[tuple[Key, str], float]:
             for role, own in settings.items():
                 key = (role, phase["option"], change["via"], change["requested"],
                        change["note"] or "")  # fmt: skip
+                if role == phase["role"]:
+                    owners[key] = role
+                owners.setdefault(key, phase["role"])
                 for metric, value in figures(trial, phase, role, own):
                     if value is not None:
-                        found[key, metric][trial.record["number"]].append(value)
+                        found[key, metric, phase["role"]][trial.record["number"]].append(value)
     return {
-        key: median(median(values) for values in by_trial.values())
-        for key, by_trial in found.items()
+        (key, metric): median(median(values) for values in by_trial.values())
+        for (key, metric, owner), by_trial in found.items()
+        if owner == owners[key]
     }
 
 
