@@ -54,7 +54,7 @@ class Cause(Model):
     """
 
     what: What
-    limit: Literal["cpus", "memory", "memory-nodes", "pids", "processes-of-user"] | None
+    limit: Literal["cpus", "memory", "memory-nodes", "pids", "processes-of-user"] | None = None
     level: Level
     path: Foreign | None = None
     at: Label | None = None
