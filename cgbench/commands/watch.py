@@ -36,6 +36,8 @@ _TOLLS: tuple[tuple[str, MarkKind, str], ...] = (
     ("refused_forks", "refused", "forks refused"),
 )
 _RETRY_S = 1.0
+# A rate over less than this part of the time between looks is mostly chance.
+_LEAST_OF_PERIOD = 0.5
 # What Docker's answers, /proc and all else need.
 _SPARE_FILES = 256
 
@@ -43,6 +45,7 @@ _SPARE_FILES = 256
 class Watch:
     """Looks at containers, again whenever `look` is called; used as a context manager.
 
+    It is called every `every_s` seconds; looks much closer together than that give no rates.
     `connect` makes the engine, also a new one after its daemon went away. Entering it raises
     EngineError where no daemon answers, or a name is no container's.
     """
@@ -53,8 +56,10 @@ class Watch:
         connect: Callable[[], Engine],
         place: Place | None = None,
         wall: Callable[[], float] = time.time,
+        every_s: float = 0.0,
     ) -> None:
         self._wanted, self._connect, self._wall = wanted, connect, wall
+        self._least_s = _LEAST_OF_PERIOD * every_s
         self._place = place or Place()
         self._engine: Engine | None = None
         self._feed: EventFeed | None = None
@@ -99,7 +104,7 @@ class Watch:
             marks += self._of_group(path, texts)
         marks += self._found
         self._found = []
-        readings = [watched.reading(one) for one in self._seen.values()]
+        readings = [watched.reading(one, self._least_s) for one in self._seen.values()]
         readings += [
             Reading(id=one.container_id, name=one.name, state=one.state)
             for one in self._other.values()
@@ -237,11 +242,12 @@ class Watch:
             group = self._opened({path: Path(path) for path in (*limits, *counters)})
             # Looked at before it is judged: what changes from here on is seen as a change.
             group.look()
+            t_ns = time.monotonic_ns()
             (audited,) = audit.audited([listed], engine, self._place)
         except (CgroupError, EngineError):
             return False
         one = watched.Seen(listed, group, limits, counters, above, audited)
-        watched.count(one, time.monotonic_ns(), group.texts)
+        watched.count(one, t_ns, group.texts)
         self._seen[listed.container_id] = one
         del self._other[listed.container_id]
         self._found += [self._finding(one, limit) for limit in audited.limits
@@ -275,13 +281,13 @@ class Watch:
             one.group.close()
 
     def _look_at(self, one: watched.Seen, above: Mapping[str, Texts], marks: list[Mark]) -> None:
-        found = one.group.look()
+        found, t_ns = one.group.look(), time.monotonic_ns()
         if found is None:
             # Docker tells of its end, perhaps a little later.
             self._drop(one.listed.container_id)
             self._other[one.listed.container_id] = replace(one.listed, state="ended")
             return
-        watched.count(one, time.monotonic_ns(), {path: after for path, (_, after) in found.items()})
+        watched.count(one, t_ns, {path: after for path, (_, after) in found.items()})
         for name, kind, words in _TOLLS:
             if more := watched.grown(one, name):
                 marks.append(self._explained(one.listed, kind, f"{more} {words}: "))

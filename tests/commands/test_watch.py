@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from cgbench.commands import happenings
+from cgbench.commands import audit, happenings
 from cgbench.commands import watch as watching
 from cgbench.commands.audit import Place
 from cgbench.commands.chosen import Wanted
@@ -17,7 +17,7 @@ from cgbench.commands.watch import Watch
 from cgbench.engine.engine import Engine
 from cgbench.errors import EngineError
 from cgbench.host import systemd
-from cgbench.records.audit import Found
+from cgbench.records.audit import Audited, Found
 from tests.made.containers import MIB, PID, Daemon, Host
 
 
@@ -37,11 +37,12 @@ def daemon(host: Host) -> Daemon:
     return Daemon(web={"PidsLimit": 50, "Memory": 64 * MIB, "NanoCpus": 500_000_000})
 
 
-def watched(host: Host, daemon: Daemon, *names: str) -> Watch:
+def watched(host: Host, daemon: Daemon, *names: str, every_s: float = 0.0) -> Watch:
     def connect() -> Engine:
         return cast(Engine, daemon)
 
-    return Watch(Wanted(names), connect, Place(host.root / "proc", host.root))
+    place = Place(host.root / "proc", host.root)
+    return Watch(Wanted(names), connect, place, every_s=every_s)
 
 
 @pytest.fixture
@@ -71,6 +72,41 @@ def test_use_is_what_grew_between_two_looks(watch: Watch, host: Host) -> None:
     assert 0 < one.cpus < 1.1
     (still,) = watch.look().readings
     assert still.cpus == 0, "what did not change used nothing"
+
+
+def used(host: Host, ms: int) -> None:
+    host.path(PID, "cpu.stat").write_text(
+        f"usage_usec {5_000_000 + 1000 * ms}\nnr_periods 110\nnr_throttled 30\nthrottled_usec 5000"
+    )
+
+
+def test_looks_much_closer_than_agreed_give_no_rate(host: Host, daemon: Daemon) -> None:
+    with watched(host, daemon, every_s=0.4) as watch:
+        used(host, 50)
+        (one,) = watch.look().readings
+        assert (one.cpus, one.throttled_pct) == (None, None)
+        time.sleep(0.25)
+        (one,) = watch.look().readings
+        assert one.cpus == 0
+
+
+def test_a_rate_is_over_the_time_between_both_readings_of_the_counter(
+    host: Host, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the first one and the first look a container is judged, which takes its time."""
+    judged = audit.audited
+
+    def slowly(*arguments: Any) -> list[Audited]:
+        found = judged(*arguments)
+        time.sleep(0.2)
+        return found
+
+    monkeypatch.setattr(audit, "audited", slowly)
+    with watched(host, daemon) as watch:
+        used(host, 100)
+        (one,) = watch.look().readings
+    assert one.cpus is not None
+    assert 0 < one.cpus <= 0.5
 
 
 def test_a_foreign_writer_is_told_with_what_is_declared(watch: Watch, host: Host) -> None:

@@ -369,7 +369,7 @@ def test_how_a_memory_limit_acts_is_as_declared(
     memory: Settings, held: str | None, expected: str, found: Found | None, says: str
 ) -> None:
     limit = file("memory.max", "67108864", "67108864") if memory else file("memory.max", "max")
-    files = {"memory": (limit, file("memory.oom_control", held, expected))}
+    files: Any = {"memory": (limit, file("memory.oom_control", held, expected))}
     one = only("memory", seen(memory, files, group(OWN), group(TOP)))
     assert one.finding is (found or (Found.IN_FORCE if memory else Found.UNLIMITED))
     assert says in one.reason
