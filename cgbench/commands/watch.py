@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cgbench.commands import audit, watched
 from cgbench.commands.audit import Place
-from cgbench.commands.chosen import Wanted, chosen
+from cgbench.commands.chosen import Wanted, chosen, labelled
 from cgbench.commands.happenings import Happenings
 from cgbench.commands.why import Sources, why
 from cgbench.engine.engine import Engine, Listed
@@ -78,7 +78,7 @@ class Watch:
         self._mounted = cgroups.mount_points(self._place.proc)
         try:
             self._reach()
-            # A name that is nobody's is told now, and waited for later.
+            # A name or label that is nobody's is told now, and waited for later.
             assert self._engine is not None
             chosen(self._wanted, self._engine)
         except BaseException:
@@ -129,7 +129,7 @@ class Watch:
     def _chosen(self, engine: Engine) -> list[Listed]:
         """Return the containers that are wanted and there."""
         if not self._wanted.names:
-            return chosen(self._wanted, engine)
+            return labelled(self._wanted, engine.listed())
         every, names = engine.listed(stopped=True), self._wanted.names
         called = {one.name for one in every}
         # A name of letters up to f may begin another one's identity.

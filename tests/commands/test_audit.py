@@ -152,6 +152,45 @@ def test_names_identities_labels_and_projects_choose(host: Host) -> None:
     assert names(Wanted()) == ["web", "db", "old"]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "message", "advice"),
+    [
+        (Wanted(labels=["teer=front"]), "no running container has the label teer=front",
+         "Did you mean tier=front?"),
+        (Wanted(labels=["teer"]), "has the label teer", "Did you mean tier?"),
+        (Wanted(labels=["nope=1"]), "has the label nope=1",
+         "There are the labels com.docker.compose.project=shop, tier=back, tier=front."),
+        (Wanted(project="shpo"), "no running container is of the compose project shpo",
+         "Did you mean shop?"),
+        (Wanted(labels=["tier=back"], project="shop"),
+         "has the label tier=back and is of the compose project shop", "shop"),
+        (Wanted(labels=["tier=old"]), "tier=old", "1 container of that kind does not run."),
+        (Wanted(project="nope\x1b[31m", stopped=True),
+         "no container is of the compose project nope\\x1b[31m", "There are the projects shop."),
+    ],
+)  # fmt: skip
+def test_a_label_or_project_of_no_container_is_refused(
+    wanted: Wanted, message: str, advice: str
+) -> None:
+    daemon = Daemon(web={}, db={}, old={})
+    daemon.labels = {
+        "web": {"com.docker.compose.project": "shop", "tier": "front"}, "db": {"tier": "back"},
+        "old": {"tier": "old"},
+    }  # fmt: skip
+    daemon.states["old"] = "exited"
+    with pytest.raises(EngineError) as error:
+        chosen(wanted, cast(Engine, daemon))
+    assert message in error.value.message
+    assert advice in (error.value.advice or "")
+
+
+def test_a_host_without_containers_is_no_error() -> None:
+    assert chosen(Wanted(), cast(Engine, Daemon())) == []
+    with pytest.raises(EngineError) as error:
+        chosen(Wanted(project="shop"), cast(Engine, Daemon()))
+    assert error.value.advice == "No running container has any."
+
+
 def test_a_service_is_compared_with_its_compose_file(host: Host) -> None:
     daemon = Daemon(shop_web_1={"PidsLimit": 50}, other={"PidsLimit": 50})
     daemon.labels["shop_web_1"] = {"com.docker.compose.service": "web"}

@@ -245,6 +245,26 @@ def test_a_name_that_nobody_has_is_told_at_once(host: Host, daemon: Daemon) -> N
         pass
 
 
+def test_a_label_that_nobody_has_is_told_at_once_and_its_containers_may_come_and_go(
+    host: Host, daemon: Daemon
+) -> None:
+    def labelled(label: str) -> Watch:
+        return Watch(Wanted(labels=[label]), lambda: cast(Engine, daemon),
+                     Place(host.root / "proc", host.root))  # fmt: skip
+
+    daemon.labels["web"] = {"tier": "front"}
+    with (
+        pytest.raises(EngineError, match="no running container has the label tear"),
+        labelled("tear"),
+    ):
+        pass
+    with labelled("tier") as watch:
+        daemon.states["web"] = "exited"
+        daemon.feed.broken = "the stream broke"
+        watch.look()
+        assert watch.look().readings == (), "none is left, and the daemon is there again"
+
+
 def test_a_name_is_not_taken_for_the_beginning_of_anothers_identity(
     host: Host, daemon: Daemon
 ) -> None:
