@@ -9,8 +9,6 @@ import typer
 
 from cgbench.cli import exits, options
 from cgbench.cli.terminal import give_json, say
-from cgbench.foreign import printable
-from cgbench.wording import count
 
 Names = Annotated[
     list[str] | None,
@@ -49,6 +47,7 @@ def audit(
     from cgbench.commands.chosen import Wanted
     from cgbench.engine.engine import Engine
     from cgbench.judging import expectations
+    from cgbench.reporting.words import audit as words
     from cgbench.spec import compose_file
 
     expected = () if expect is None else expectations.parse(expect)
@@ -59,15 +58,13 @@ def audit(
         found = auditing.audit(wanted, engine, options.seconds(over), composed=composed)
     finally:
         engine.close()
-    bad, missed = found.findings, list(expectations.missed(expected, found))
-    auditing.write(found, missed, junit, markdown, output)
-    if not give_json(found.to_json, json_file, indent=2) and (bad or missed or not quiet):
+    found = found.model_copy(update={"missed": tuple(expectations.missed(expected, found))})
+    bad = bool(found.findings or found.missed)
+    auditing.write(found, junit, markdown, output)
+    if not give_json(found.to_json, json_file, indent=2) and (bad or not quiet):
         audit_table.show(found)
-        say(
-            f"{count(len(found.containers), 'container')}, {count(len(bad), 'finding')}; "
-            f"{found.seconds:.1f} s"
-        )
-        for name, why in missed:
-            say(f"{printable(name)}: {printable(why)}")
-    if bad or missed:
+        for one in found.missed:
+            say(f"{one.container}: {one.reason}")
+        say(f"{words.summary(found)}; {found.seconds:.1f} s")
+    if bad:
         exits.end(exits.FAILED)

@@ -131,7 +131,6 @@ def audited(
 
 def write(
     found: Audit,
-    missed: Sequence[tuple[str, str]],
     junit: Path | None,
     markdown: Path | None,
     page: Path | None = None,
@@ -141,15 +140,15 @@ def write(
     if junit is not None:
         from cgbench.reporting import junit as as_junit
 
-        writing.write_file(junit, as_junit.of_audit(found, missed))
+        writing.write_file(junit, as_junit.of_audit(found))
     if markdown is not None:
         from cgbench.reporting import markdown as as_markdown
 
-        writing.write_file(markdown, as_markdown.of_audit(found, missed))
+        writing.write_file(markdown, as_markdown.of_audit(found))
     if page is not None:
         from cgbench.reporting.render import write_audit
 
-        write_audit(found, missed, page)
+        write_audit(found, page)
 
 
 @dataclass(frozen=True)

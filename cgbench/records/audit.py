@@ -88,14 +88,31 @@ class Audited(Model):
         return next((one for one in Found if one in found), Found.UNLIMITED)
 
 
+class Missed(Model):
+    """What somebody expects of a limit, and a container does not keep: as `memory<=512m`.
+
+    `effective` is null where nothing limits it, or the container was not read: `reason` says which.
+    """
+
+    container: Label
+    limit: LimitName
+    expected: Label
+    effective: Amount | None
+    reason: Foreign
+
+
 class Audit(Model):
-    """An audit of a host at one moment; containers with findings first."""
+    """An audit of a host at one moment; containers with findings first.
+
+    `missed` is what `--expect` asked for and is not so.
+    """
 
     schema_version: int = AUDIT.written
     hostname: Label
     at: Label
     seconds: float
     containers: tuple[Audited, ...]
+    missed: tuple[Missed, ...] = ()
 
     @property
     def findings(self) -> list[tuple[Audited, Limit]]:

@@ -43,9 +43,9 @@ def of_truth(table: TruthTable, excuses: Mapping[str, str] = MappingProxyType({}
     return _text(suite)
 
 
-def of_audit(audit: Audit, missed: Sequence[tuple[str, str]] = ()) -> str:
+def of_audit(audit: Audit) -> str:
     """Return an audit, a suite for each container: a finding fails, and so does an expectation that
-    is `missed`, given as container and reason. A container that was not read is skipped.
+    is missed. A container that was not read is skipped.
     """
     root = ET.Element("testsuites", name="cgbench audit")
     for container in audit.containers:
@@ -57,8 +57,8 @@ def of_audit(audit: Audit, missed: Sequence[tuple[str, str]] = ()) -> str:
         ]  # fmt: skip
         if container.unread is not None:
             cases = [_Case("read", "skipped", container.unread)]
-        cases += [_Case("expected", "failure", why, kind="missed")
-                  for name, why in missed if name == container.name]  # fmt: skip
+        cases += [_Case("expected", "failure", one.reason, kind="missed")
+                  for one in audit.missed if one.container == container.name]  # fmt: skip
         root.append(_suite(container.name, "cgbench.audit", cases))
     return _text(root)
 

@@ -59,7 +59,6 @@ class AuditPage:
     headline: str
     containers: tuple[ContainerPart, ...]
     findings: tuple[tuple[str, str, LimitLine], ...]
-    missed: tuple[tuple[str, str], ...]
 
     source = "readings"
 
@@ -82,8 +81,8 @@ class AuditPage:
         return {"audit": self.audit.to_json()}
 
 
-def audit_page(audit: Audit, missed: tuple[tuple[str, str], ...] = ()) -> AuditPage:
-    """Gather the page's contents; `missed` are expectations, as container and reason."""
+def audit_page(audit: Audit) -> AuditPage:
+    """Gather the page's contents."""
     parts = tuple(
         _container(f"container-{number}", one) for number, one in enumerate(audit.containers, 1)
     )
@@ -93,14 +92,7 @@ def audit_page(audit: Audit, missed: tuple[tuple[str, str], ...] = ()) -> AuditP
         for line in part.lines
         if line.tone == "bad"
     )
-    read = count(len(parts), "container")
-    found = (
-        f"{count(len(findings), 'limit is', 'limits are')} not what they say"
-        if len(findings) != 1
-        else "1 limit is not what it says"
-    )
-    headline = f"Of {read}, {found}" if findings else f"Of {read}, every limit is what it says"
-    return AuditPage(audit, headline, parts, findings, missed)
+    return AuditPage(audit, words.headline(audit), parts, findings)
 
 
 def _container(anchor: str, one: Audited) -> ContainerPart:

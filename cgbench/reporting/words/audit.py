@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from cgbench.records.audit import Amount, Found, Limit
+from cgbench.records.audit import Amount, Audit, Found, Limit
 from cgbench.units import format_size
-from cgbench.wording import significant
+from cgbench.wording import count, significant
 
 SIGNS = {Found.IN_FORCE: "✓", Found.UNLIMITED: "–"}
 """A sign for what is no finding; `BAD` for all else."""
 BAD = "✗"
+
+
+def summary(audit: Audit) -> str:
+    """Return how many containers were read, and how many limits are not as is said or expected."""
+    every, said = len(audit.containers), [count(len(audit.findings), "finding")]
+    if audit.missed:
+        said.append(f"{count(len(audit.missed), 'expectation')} missed")
+    return ", ".join([f"{count(every, 'container')} audited", *said])
+
+
+def headline(audit: Audit) -> str:
+    """Return the summary as a sentence."""
+    found, missed = len(audit.findings), len(audit.missed)
+    said = "every limit is what it says"
+    if found:
+        what = "they say" if found > 1 else "it says"
+        said = f"{count(found, 'limit is', 'limits are')} not what {what}"
+    if missed:
+        said += f", and {count(missed, 'expectation is', 'expectations are')} missed"
+    return f"Of {count(len(audit.containers), 'container')}, {said}"
 
 
 def finding(found: Found) -> str:
