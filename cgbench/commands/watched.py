@@ -11,7 +11,8 @@ from cgbench.errors import CgroupError
 from cgbench.host import interface_files
 from cgbench.host.cgroups import Cgroup
 from cgbench.host.watched_group import WatchedGroup
-from cgbench.judging.audit import BESIDE, OPTION_OF
+from cgbench.judging.audit import BESIDE
+from cgbench.judging.seen import OPTION_OF
 from cgbench.records.audit import Audited, Limit, LimitName
 from cgbench.records.watch import Reading
 from cgbench.spec.counters import Counter

@@ -42,11 +42,11 @@ class Found(StrEnum):
 
 
 class Bound(Model):
-    """What binds: the container's own group, one above, its processes' affinity, what its user may
-    have on the whole host, or the host.
+    """What binds: the container's own group, one above, one elsewhere that all of its processes are
+    in, their affinity, what their user may have on the whole host, or the host.
     """
 
-    kind: Literal["container", "ancestor", "affinity", "user", "host", "none"]
+    kind: Literal["container", "ancestor", "elsewhere", "affinity", "user", "host", "none"]
     path: Foreign | None = None
 
 

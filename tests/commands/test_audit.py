@@ -13,6 +13,7 @@ from cgbench.commands.audit import Place
 from cgbench.commands.chosen import Wanted, chosen
 from cgbench.engine.engine import Engine
 from cgbench.errors import EngineError
+from cgbench.judging import expectations
 from cgbench.records.audit import Audit, Found, Limit
 from cgbench.spec.option import Settings
 from tests.made.containers import MIB, PID, Daemon, Host, identity
@@ -110,9 +111,20 @@ def test_processes_that_were_moved_out_of_the_group_are_a_finding(host: Host) ->
     host.group(PID, pids_max="50")
     host.path(PID, "cgroup.procs").write_text("")
     host.write(f"proc/{PID}/cgroup", "0::/user.slice/somebody\n")
+    host.write("sys/fs/cgroup/user.slice/somebody/pids.max", "70\n")
+    host.write("sys/fs/cgroup/user.slice/cgroup.procs", "")
     found = host.audited(daemon)
-    assert limit(found, "pids").finding is Found.NO_EFFECT
-    assert "/user.slice/somebody" in limit(found, "pids").reason
+    one = limit(found, "pids")
+    assert one.finding is Found.NO_EFFECT
+    assert "its only process is in the group /user.slice/somebody" in one.reason
+    assert (one.effective, one.bound_by.path) == (70.0, "/user.slice/somebody")
+    (missed,) = expectations.missed(expectations.parse("pids<=50"), found)
+    assert missed.effective == 70.0
+    host.path(PID, "cgroup.procs").write_text(f"{PID + 9}\n")
+    host.write(f"proc/{PID + 9}/cgroup", f"0::/docker/{identity(PID)}\n")
+    one = limit(host.audited(daemon), "pids")
+    assert "1 of 2 processes are in the group" in one.reason, "docker exec started the other one"
+    assert one.effective == 50.0
 
 
 def test_a_container_with_groups_of_its_own_inside_is_judged_by_its_own_group(host: Host) -> None:

@@ -8,13 +8,9 @@ from typing import Any
 
 import pytest
 
-from cgbench.judging.audit import (
-    File,
-    Seen,
-    UserLimit,
-    limits,
-)
+from cgbench.judging.audit import limits
 from cgbench.judging.declaration import declared_by
+from cgbench.judging.seen import File, Moved, Seen, UserLimit
 from cgbench.judging.throttles import Throttles, throttled
 from cgbench.records.audit import Found, Limit, LimitName
 from cgbench.records.confines import Confines, Group
@@ -194,22 +190,51 @@ def test_a_set_alone_makes_no_finding_of_cpu_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("astray", "finding"),
+    ("moved", "finding"),
     [
-        ({"pids": "/elsewhere"}, Found.NO_EFFECT),
-        ({"": "/elsewhere"}, Found.NO_EFFECT),
-        ({"cpu,cpuacct": "/elsewhere"}, Found.IN_FORCE),
+        ({"pids": Moved(1, 2, ("/elsewhere",), 7)}, Found.NO_EFFECT),
+        ({"": Moved(1, 2, ("/elsewhere",), 7)}, Found.NO_EFFECT),
+        ({"cpu,cpuacct": Moved(1, 2, ("/elsewhere",), 7)}, Found.IN_FORCE),
     ],
 )
 def test_a_limit_that_processes_left_has_no_effect_on_them(
-    astray: dict[str, str], finding: Found
+    moved: dict[str, Moved], finding: Found
 ) -> None:
     files: Any = {"pids": (file("pids.max", "50", "50"),)}
     one = seen({"pids-limit": 50}, files, group(OWN, pids_max="50"), group(TOP))
-    moved = replace(one, confines=one.confines.model_copy(update={"astray": astray}))
-    found = only("pids", moved)
+    found = only("pids", replace(one, moved=moved))
     assert found.finding is finding
-    assert ("/elsewhere" in found.reason) == (finding is Found.NO_EFFECT)
+    said = "1 of 2 processes are in the group /elsewhere, where it does not count"
+    assert (said in found.reason) == (finding is Found.NO_EFFECT)
+    assert found.effective == 50.0, "some of its processes are limited"
+
+
+def test_what_limits_nobody_any_more_is_not_effective() -> None:
+    """All processes are elsewhere: what binds there is, and what is not known is not told."""
+    files: Any = {
+        "memory": (file("memory.max", "64", "64"),), "pids": (file("pids.max", "50", "50"),),
+        "cpu-weight": (file("cpu.weight", "20", "20"),),
+    }  # fmt: skip
+    own = group(OWN, memory_max="64", pids_max="50", cpu_max="50000 100000")
+    there = (group("/x", memory_max="128", cpu_max="max 100000"), group(TOP, pids_max="max"))
+    settings: Settings = {"memory": 64, "pids-limit": 50, "cpu-shares": 512}
+    one = seen(settings, files, own, group(TOP), moved={"": Moved(2, 2, ("/x",), 7, there)})
+    memory = only("memory", one)
+    assert (memory.finding, memory.effective) == (Found.NO_EFFECT, 128.0)
+    assert (memory.bound_by.kind, memory.bound_by.path) == ("elsewhere", "/x")
+    assert memory.reason.endswith(
+        "all 2 of its processes are in the group /x, where it does not count"
+    )
+    assert (only("pids", one).effective, only("pids", one).bound_by.kind) == (None, "none")
+    assert (only("cpus", one).effective, only("cpus", one).bound_by.kind) == (4.0, "host")
+    assert only("cpu-weight", one).effective is None
+    several = replace(one, moved={"": Moved(2, 2, ("/x", "/y"), 7)})
+    assert (only("memory", several).effective, only("memory", several).bound_by.kind) == (
+        None, "none",
+    )  # fmt: skip
+    assert "in 2 other groups, where it does not count: /x, /y" in only("memory", several).reason
+    alone = replace(one, moved={"": Moved(1, 1, ("/x",), 7, there)})
+    assert "its only process is in the group /x" in only("memory", alone).reason
 
 
 def test_what_a_user_may_have_on_the_host_can_be_less_than_declared() -> None:
