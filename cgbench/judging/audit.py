@@ -10,16 +10,25 @@ from typing import get_args
 
 from cgbench.judging import throttles
 from cgbench.judging.bound import binding, tighter
-from cgbench.judging.limit_words import amount, cpu_set, elsewhere, joined, on_one_line, says
+from cgbench.judging.limit_words import (
+    amount,
+    cpu_set,
+    declares,
+    elsewhere,
+    joined,
+    on_one_line,
+    says,
+)
 from cgbench.judging.seen import OPTION_OF, File, Seen
-from cgbench.records.audit import NO_LIMIT, Amount, Found, Limit, LimitName
+from cgbench.records.audit import ENDLESS, NO_LIMIT, Amount, Found, Limit, LimitName
 from cgbench.spec.conversions import DEFAULT_PERIOD_US, bandwidth
 from cgbench.spec.option import Settings
 
 _UNLIMITED_TEXTS: Mapping[str, tuple[str, ...]] = {
     "cpu.cfs_quota_us": ("-1",), "memory.max": ("max",), "memory.swap.max": ("max",),
     "memory.high": ("max",),
-    "memory.low": ("0",), "pids.max": ("max",), "cpu.shares": ("1024",), "cpu.weight": ("100",),
+    "memory.low": ("0", "max"), "pids.max": ("max",),
+    "cpu.shares": ("1024",), "cpu.weight": ("100",),
     "blkio.weight": ("500", "1000"), "blkio.bfq.weight": ("100",),
     "io.weight": ("default 100",), "io.bfq.weight": ("default 100",),
 }  # fmt: skip
@@ -87,14 +96,17 @@ def _same(name: LimitName, managed: Amount, declared: Amount | None) -> bool:
     """Say whether two declarations are one: a set of CPUs has several spellings."""
     if name == "cpuset":
         return cpu_set(str(managed)) == cpu_set(str(declared or ""))
-    return managed == declared
+    # Docker keeps some limits that were lifted as -1, and others as none.
+    return managed == declared or (managed == ENDLESS and declared is None)
 
 
 def _declared(name: LimitName, settings: Settings) -> Amount | None:
     """Return what Docker declares, in base units."""
     if name == "cpus":
         quota, period = bandwidth(settings)
-        return None if quota is None else quota / period
+        if quota is None:
+            return ENDLESS if settings.get("cpu-quota") == ENDLESS else None
+        return quota / period
     value = settings.get(OPTION_OF[name])
     if name == "cpuset" or value is None:
         return None if value is None else str(value)
@@ -110,15 +122,15 @@ def _own(
     present = [one for one in files if one.text is not None]
     if (manner := _manner(files)) is not None:
         return manner
-    if declared is None:
+    if declared in (None, ENDLESS):
+        said = declares(name, declared)
         held = [one for one in present if _limits(one, seen)]
         if held and name == "pids" and held[0].text == str(seen.default_tasks):
-            return Found.UNLIMITED, (
-                f"nothing is declared, and {says(held[0])}, which systemd gives every unit"
-            )
+            return Found.UNLIMITED, (f"{said}, and {says(held[0])}, which systemd gives every unit")
         if not held:
-            return Found.UNLIMITED, "nothing is declared and nothing is held"
-        return Found.UNDECLARED, f"nothing is declared, and {joined(says(one) for one in held)}"
+            return Found.UNLIMITED, f"{said} and nothing is held"
+        finding = Found.UNDECLARED if declared is None else Found.DIFFERS
+        return finding, f"{said}, and {joined(says(one) for one in held)}"
     words = f"{amount(name, declared)} is declared"
     if not present:
         return Found.ABSENT, f"{words}, and this kernel has no interface file for it"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from cgbench.judging.limit_words import amount, cpu_set, declares, on_one_line
 from cgbench.judging.seen import METRIC, Seen
-from cgbench.records.audit import NO_LIMIT, Amount, Bound, LimitName
+from cgbench.records.audit import ENDLESS, NO_LIMIT, Amount, Bound, LimitName
 from cgbench.units import format_cpu_list
 
 
@@ -106,11 +106,10 @@ def tighter(
         return f"{declares(name, declared)}, and CPU {effective} can be used: {why}"
     if name not in METRIC or not isinstance(effective, float):
         return None
-    least = float("inf") if declared is None else float(declared)
-    if effective >= least or (bound.kind in ("host", "user") and declared is None):
-        return None
-    if declared is None and bound.kind == "container":
-        # Its own set of CPUs, which has a row of its own.
+    least = float("inf") if declared is None or declared == ENDLESS else float(declared)
+    # Its own set of CPUs has a row of its own.
+    own = least == float("inf") and bound.kind in ("host", "user", "container")
+    if own or effective >= least:
         return None
     said = f"{declares(name, declared)}, and {amount(name, effective)} is the most: "
     if bound.kind == "host":

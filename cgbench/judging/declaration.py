@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cgbench.spec.option import Value
+from cgbench.spec.options import option
 
 
 def declared_by(config: Mapping[str, object]) -> dict[str, Value]:
@@ -19,7 +20,9 @@ def declared_by(config: Mapping[str, object]) -> dict[str, Value]:
         ("memory-reservation", "MemoryReservation"), ("blkio-weight", "BlkioWeight"),
         ("pids-limit", "PidsLimit"),
     ):  # fmt: skip
-        if (value := _number(config, key)) > 0:
+        value = _number(config, key)
+        # What lifts a limit declares that there is none; 0 is what no one wrote anything for.
+        if value > 0 or (value < 0 and value == option(name).lifted):
             found[name] = value
     swappiness = config.get("MemorySwappiness")
     # None or -1 is what the groups above have.

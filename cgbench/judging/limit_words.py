@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from cgbench.errors import UnitError
 from cgbench.judging.seen import File, Moved
-from cgbench.records.audit import Amount, LimitName
+from cgbench.records.audit import ENDLESS, Amount, LimitName
 from cgbench.units import format_size, parse_cpu_list
 from cgbench.wording import count, significant
 
@@ -23,6 +23,8 @@ def amount(name: str, value: Amount) -> str:
     """Return a limit's value with its unit."""
     if isinstance(value, str):
         return f"CPU {value}" if name == "cpuset" else value
+    if value == ENDLESS:
+        return "no limit (-1)"
     if name.startswith("memory"):
         return format_size(value)
     if name == "cpus":

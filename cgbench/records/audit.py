@@ -19,6 +19,10 @@ LimitName = Literal[
 NO_LIMIT = 2**62
 """An unlimited counter of v1 is the largest multiple of a page below 2^63."""
 
+ENDLESS = -1.0
+"""What is declared where somebody declared that there is no limit, and did not just declare none.
+"""
+
 Amount = float | str
 """A limit in base units (CPUs, bytes, tasks), a weight, or a list of CPUs."""
 
@@ -53,7 +57,8 @@ class Bound(Model):
 class Limit(Model):
     """One limit of one container.
 
-    `declared` is Docker's, `managed` a compose file's, None where it declares none. `expected` and
+    `declared` is Docker's, `managed` a compose file's, None where it declares none, and -1 where it
+    declares that there be no limit. `expected` and
     `files` are texts by the path of the interface file, None where a file is absent. `effective`
     is the tightest of the container and all above. `felt` has None where the kernel counts nothing.
     """

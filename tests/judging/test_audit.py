@@ -367,12 +367,14 @@ def test_what_docker_inspect_says_becomes_options() -> None:
         "BlkioWeight": 300, "PidsLimit": None, "Privileged": False,
     }  # fmt: skip
     assert declared_by(config) == {
-        "cpus": "1.5", "cpu-shares": 512, "memory": 2**26, "blkio-weight": 300,
+        "cpus": "1.5", "cpu-shares": 512, "memory": 2**26, "memory-swap": -1, "blkio-weight": 300,
         "cpuset-cpus": "0-1",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("odd", [{}, {"NanoCpus": "many"}, {"Memory": True}, {"PidsLimit": -1}])
+@pytest.mark.parametrize(
+    "odd", [{}, {"NanoCpus": "many"}, {"Memory": True}, {"PidsLimit": 0}, {"Memory": -1}]
+)
 def test_an_odd_answer_declares_nothing(odd: dict[str, object]) -> None:
     assert declared_by(odd) == {}
 
@@ -406,3 +408,46 @@ def test_manners_of_a_limit_are_declared_where_they_are_not_the_usual_ones() -> 
     assert declared_by({"MemorySwappiness": 0, "OomKillDisable": True}) == {
         "memory-swappiness": 0, "oom-kill-disable": 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "kept", "held", "words"),
+    [
+        ("memory-swap", {"MemorySwap": -1}, "memory.memsw.limit_in_bytes", V1_UNLIMITED, None),
+        ("memory-swap", {"MemorySwap": -1}, "memory.memsw.limit_in_bytes", "268435456",
+         "no limit (-1) is declared, and memory.memsw.limit_in_bytes says 268435456"),
+        ("memory-swap", {"MemorySwap": -1}, "memory.memsw.limit_in_bytes", None, None),
+        ("memory-swap", {"MemorySwap": -1}, "memory.swap.max", "max", None),
+        ("memory-swap", {"MemorySwap": -1}, "memory.swap.max", "4096",
+         "no limit (-1) is declared, and memory.swap.max says 4096"),
+        ("pids", {"PidsLimit": -1}, "pids.max", "max", None),
+        ("pids", {"PidsLimit": -1}, "pids.max", "50",
+         "no limit (-1) is declared, and pids.max says 50"),
+        ("cpus", {"CpuQuota": -1}, "cpu.cfs_quota_us", "-1", None),
+        ("cpus", {"CpuQuota": -1}, "cpu.max", "20000 100000",
+         "no limit (-1) is declared, and cpu.max says 20000 100000"),
+        ("memory-reservation", {"MemoryReservation": -1}, "memory.low", "0", None),
+    ],
+)  # fmt: skip
+def test_a_limit_that_was_lifted_and_is_still_held_differs(
+    name: LimitName, config: dict[str, int], kept: str, held: str | None, words: str | None
+) -> None:
+    files: Any = {name: (file(kept, held),)}
+    one = only(name, seen(declared_by(config), files, group(OWN), group(TOP)))
+    assert one.declared == -1
+    assert one.finding is (Found.UNLIMITED if words is None else Found.DIFFERS)
+    assert one.reason == (words or "no limit (-1) is declared and nothing is held")
+
+
+def test_no_limit_is_declared_above_a_tighter_group_too() -> None:
+    files: Any = {"pids": (file("pids.max", "max", "max"),)}
+    groups = (group(OWN, pids_max="max"), group(PARENT, pids_max="7"), group(TOP))
+    one = only("pids", seen(declared_by({"PidsLimit": -1}), files, *groups))
+    assert one.finding is Found.TIGHTER_ABOVE
+    assert one.reason == (
+        "no limit (-1) is declared, and 7 tasks is the most: pids.max of /docker is 7"
+    )
+    same = seen({}, files, group(OWN), group(TOP), managed={"pids-limit": -1})
+    assert only("pids", same).finding is Found.UNLIMITED, (
+        "compose asked for none, and there is none"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cgbench.records.audit import Amount, Audit, Found, Limit
+from cgbench.records.audit import ENDLESS, Amount, Audit, Found, Limit
 from cgbench.units import format_size
 from cgbench.wording import count, significant
 
@@ -40,6 +40,8 @@ def amount(limit: Limit, value: Amount | None) -> str:
     """Return a limit's value, a dash where there is none."""
     if value is None:
         return "–"
+    if value == ENDLESS:
+        return "no limit"
     if isinstance(value, str):
         sized = limit.limit.startswith("memory") and value.isdecimal()
         return format_size(int(value)) if sized else value
