@@ -13,6 +13,7 @@ from cgbench.records.cause import (
     Counts,
     DockerEvent,
     Explained,
+    ForkRefusal,
     OomKill,
     Past,
     Traces,
@@ -370,3 +371,33 @@ def test_what_was_known_at_that_moment_stands_in_for_what_is_not_any_more() -> N
     known = ended(kill())
     assert with_kept(known, marks) == known, "what is sure now needs no memory"
     assert with_kept(forgotten, ()) == forgotten
+
+
+def refused(*at: float, status: int = 2, group: str = OWN) -> Explained:
+    found = tuple(ForkRefusal(at=one, group=group) for one in at)
+    return explain(Traces(past=past(exit_code=status), log_since=0.0, events=(
+        event("die", exitCode=str(status)),
+    ), refusals=found))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("group", "level"), [(OWN, "container"), (f"{OWN}/worker", "inside")]
+)  # fmt: skip
+def test_a_refused_fork_probably_ended_one_that_failed_after_it(group: str, level: str) -> None:
+    found = refused(END - 3, group=group)
+    assert [one.what for one in found.causes] == [What.FORK_REFUSED, What.EXIT]
+    cause = first(found)
+    assert (cause.limit, cause.level, cause.path, cause.sure) == ("pids", level, group, False)
+    assert "3.0 s later it ended with status 2" in cause.reason
+    assert "fork rejected by pids controller in /docker/" in cause.evidence[0]
+    assert "no limit ended it" not in found.causes[1].reason
+    assert found.limited
+
+
+def test_a_refused_fork_of_another_life_or_container_ended_nothing() -> None:
+    for found in (
+        refused(BEGIN - 50), refused(END + 50), refused(END - 1, group=PARENT),
+        refused(END - 1, group="/docker/" + "cd" * 32), refused(END - 1, status=0),
+    ):  # fmt: skip
+        assert [one.what for one in found.causes] == [What.EXIT]
+        assert not found.limited
