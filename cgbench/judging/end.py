@@ -246,6 +246,8 @@ def removed(traces: Traces) -> Iterator[Cause]:
     life = _remembered(traces, float("inf"))
     if life is not None:
         yield from life.causes()
+    elif its := [one for one in traces.kills or () if kills.is_its(one, traces.past.id)]:
+        yield kills.maybe_the_end(its, traces.past.id)
     yield Cause(
         what=What.REMOVED, limit=None, level="none",
         at=kills.when(events[-1].at) if events else None,
@@ -254,6 +256,12 @@ def removed(traces: Traces) -> Iterator[Cause]:
             f"docker events: {kills.when(one.at)} {one.action}" for one in events[-3:]
         ),
     )  # fmt: skip
+
+
+def forgotten(traces: Traces) -> Iterator[str]:
+    """Yield that nobody knows how a container ended that is not there any more, if so."""
+    if _remembered(traces, float("inf")) is None:
+        yield "Docker has forgotten how it ended, and remembers its removal alone"
 
 
 def _signal(event: DockerEvent) -> int:

@@ -345,11 +345,30 @@ def test_one_that_was_removed_is_known_by_its_events() -> None:
     assert [one.what for one in found.causes] == [What.KILLED, What.REMOVED]
 
 
+def test_a_kill_of_one_that_was_removed_is_told_where_docker_remembers_nothing_else() -> None:
+    gone = Past(id=ID, name="web", status="removed")
+    events, others = (event("destroy", END + 1),), kill(group="/docker/" + "cd" * 32)
+    found = explain(Traces(past=gone, kills=(kill(out=PARENT), others), log_since=0.0,
+                           events=events))  # fmt: skip
+    assert [one.what for one in found.causes] == [What.KILLED, What.REMOVED]
+    assert (first(found).level, first(found).sure) == ("ancestor", False)
+    assert "nobody remembers whether it went on" in first(found).reason
+    assert found.limited
+    nothing = explain(Traces(past=gone, kills=(others,), log_since=0.0, events=events))
+    assert [one.what for one in nothing.causes] == [What.REMOVED]
+    assert (nothing.limited, nothing.known) == (False, False)
+    assert "Docker has forgotten how it ended" in nothing.unknown[0]
+    sure = first(ended(kill()))
+    mark = Mark(kind="ended", at="2026-01-01T00:00:00+00:00", id=ID, name="web", cause=sure)
+    assert first(with_kept(nothing, [mark])).what is What.KILLED, "the log of watch knows more"
+
+
 def test_an_end_without_a_status_is_not_taken_for_a_good_one() -> None:
     gone = Past(id=ID, name="web", status="removed")
     events = (event("start", BEGIN), event("die"), event("destroy", END + 1))
     found = explain(Traces(past=gone, log_since=0.0, events=events))
     assert [one.what for one in found.causes] == [What.REMOVED]
+    assert not found.known
     again = (event("start", BEGIN - 100), event("die", BEGIN - 2))
     assert running(counts(tasks=1), events=again).causes == ()
 
