@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cgbench.errors import CgroupError
 from cgbench.host.cgroups import Cgroup
-from cgbench.judging.audit import BESIDE
+from cgbench.judging.audit import BESIDE, MANNERS_OF
 from cgbench.judging.seen import OPTION_OF, File
 from cgbench.judging.throttles import THROTTLES, Throttles, throttled
 from cgbench.records.audit import LimitName
@@ -65,20 +65,29 @@ def files_of(name: LimitName, cgroup: Cgroup, settings: Settings) -> tuple[File,
         text = cgroup.read(one.controller, one.file)
         right = tuple(dict.fromkeys(text for text in expected if text is not None))
         found.append(File(str(path), None if text is None else text.strip(), right))
-    if name == "memory":
-        found += _manners(cgroup, settings)
+    found += _manners(name, cgroup, settings)
     for controller, file, untouched in BESIDE.get(name, ()):
         if (text := cgroup.read(controller, file)) is not None:
             found.append(File(str(cgroup.path(controller, file)), text.strip(), (untouched,)))
     return tuple(found)
 
 
-def _manners(cgroup: Cgroup, settings: Settings) -> Iterator[File]:
-    """Yield how a memory limit acts: only one line of the OOM killer's file is a setting."""
-    swaps = settings.get("memory-swappiness")
-    if swaps is not None:
-        text = cgroup.read("memory", "memory.swappiness")
-        yield File(str(cgroup.path("memory", "memory.swappiness")), text, (str(swaps),))
+def _manners(name: LimitName, cgroup: Cgroup, settings: Settings) -> Iterator[File]:
+    """Yield what is declared beside a limit; where this kernel has no file for it, it is absent."""
+    for one in MANNERS_OF.get(name, ()):
+        manner = option(one)
+        # A kernel that has none would have it by v1's name.
+        for kept in manner.kept_in(cgroup) or (manner.v1,):
+            right = None if kept is None else kept.expected(settings)
+            if kept is not None and right is not None:
+                text = cgroup.read(kept.controller, kept.file)
+                yield File(str(cgroup.path(kept.controller, kept.file)), text, (right,))
+    if name == "memory":
+        yield from _killer(cgroup, settings)
+
+
+def _killer(cgroup: Cgroup, settings: Settings) -> Iterator[File]:
+    """Yield whether anybody is killed for a memory limit: one line of its file is a setting."""
     disabled = "oom-kill-disable" in settings
     text = cgroup.read("memory", "memory.oom_control")
     if text is not None or disabled:

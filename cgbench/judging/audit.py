@@ -23,6 +23,7 @@ from cgbench.judging.seen import OPTION_OF, File, Seen
 from cgbench.records.audit import ENDLESS, NO_LIMIT, Amount, Found, Limit, LimitName
 from cgbench.spec.conversions import DEFAULT_PERIOD_US, bandwidth
 from cgbench.spec.option import Settings
+from cgbench.spec.options import option
 
 _UNLIMITED_TEXTS: Mapping[str, tuple[str, ...]] = {
     "cpu.cfs_quota_us": ("-1",), "memory.max": ("max",), "memory.swap.max": ("max",),
@@ -40,10 +41,20 @@ BESIDE: Mapping[LimitName, tuple[tuple[str, str, str], ...]] = {
 where nobody wrote to it.
 """
 
-MANNERS: Mapping[str, str] = {
-    "memory.swappiness": "--memory-swappiness", "memory.oom_control": "--oom-kill-disable",
+MANNERS_OF: Mapping[LimitName, tuple[str, ...]] = {
+    "cpus": ("cpu-rt-period", "cpu-rt-runtime"), "cpuset": ("cpuset-mems",),
+    "memory": ("memory-swappiness", "kernel-memory"),
 }  # fmt: skip
-"""Files that say how a memory limit acts and not where it is, and what of Docker's sets them."""
+"""What else Docker declares that belongs to a limit and has no row of its own, by the registry."""
+
+_MANNERS: Mapping[str, str] = {
+    "memory.oom_control": "--oom-kill-disable",
+    **{
+        kept.file: option(one).flag
+        for names in MANNERS_OF.values() for one in names
+        for version in (1, 2) for kept in option(one).interfaces(version)
+    },
+}  # fmt: skip
 
 _SYSTEMD_STEP_US = 10_000
 _OF_DEVICES = ("io.max", *(file for file, _key in throttles.THROTTLES.values()))
@@ -152,13 +163,13 @@ def _own(
 def _manner(files: Sequence[File]) -> tuple[Found, str] | None:
     """Say that a limit acts otherwise than is declared, None where it does not."""
     for one in files:
-        if one.name not in MANNERS or _right(one):
+        if one.name not in _MANNERS or _right(one):
             continue
-        option = MANNERS[one.name]
+        flag = _MANNERS[one.name]
         if one.text is None:
-            return Found.ABSENT, f"{option} is declared, and this kernel has no {one.name}"
+            return Found.ABSENT, f"{flag} is declared, and this kernel has no {one.name}"
         return Found.DIFFERS, (
-            f"{says(one)}, and by {option} it should say {on_one_line(one.expected[0])}"
+            f"{says(one)}, and by {flag} it should say {on_one_line(one.expected[0])}"
         )
     return None
 
@@ -177,7 +188,7 @@ def _right(file: File) -> bool:
     if file.name in _OF_DEVICES and file.text is not None:
         # The kernel's order of devices is its own.
         return any(set(file.text.split("\n")) == set(one.split("\n")) for one in file.expected)
-    if file.name != "cpuset.cpus" or file.text is None:
+    if file.name not in ("cpuset.cpus", "cpuset.mems") or file.text is None:
         return False
     # One set has several spellings.
     return any(cpu_set(file.text) == cpu_set(one) for one in file.expected)
@@ -192,7 +203,7 @@ def _limits(file: File, seen: Seen) -> bool:
         own, above = cpu_set(text), seen.confines.groups[1:2]
         handed_down = above[0].effective() if above else None
         return bool(own) and set(own) < set(handed_down[1] if handed_down else seen.cpus)
-    if file.name in ("cpu.cfs_period_us", ""):
+    if file.name in ("cpu.cfs_period_us", *_MANNERS):
         return False
     if file.name in _OF_DEVICES:
         return bool(text)

@@ -18,7 +18,8 @@ def declared_by(config: Mapping[str, object]) -> dict[str, Value]:
         ("cpu-quota", "CpuQuota"), ("cpu-period", "CpuPeriod"), ("cpu-shares", "CpuShares"),
         ("memory", "Memory"), ("memory-swap", "MemorySwap"),
         ("memory-reservation", "MemoryReservation"), ("blkio-weight", "BlkioWeight"),
-        ("pids-limit", "PidsLimit"),
+        ("pids-limit", "PidsLimit"), ("kernel-memory", "KernelMemory"),
+        ("cpu-rt-period", "CpuRealtimePeriod"), ("cpu-rt-runtime", "CpuRealtimeRuntime"),
     ):  # fmt: skip
         value = _number(config, key)
         # What lifts a limit declares that there is none; 0 is what no one wrote anything for.
@@ -30,8 +31,9 @@ def declared_by(config: Mapping[str, object]) -> dict[str, Value]:
         found["memory-swappiness"] = swappiness
     if config.get("OomKillDisable") is True:
         found["oom-kill-disable"] = 1
-    if cpus := config.get("CpusetCpus"):
-        found["cpuset-cpus"] = str(cpus)
+    for name, key in (("cpuset-cpus", "CpusetCpus"), ("cpuset-mems", "CpusetMems")):
+        if chosen := config.get(key):
+            found[name] = str(chosen)
     return found
 
 

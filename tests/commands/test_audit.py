@@ -56,6 +56,32 @@ def test_what_was_tampered_with_comes_first(host: Host) -> None:
     assert (container.name, one.finding) == ("bad", Found.DIFFERS)
 
 
+@pytest.mark.parametrize(
+    ("config", "name", "files", "finding", "says"),
+    [
+        ({"CpusetMems": "0"}, "cpuset", {"cpuset_mems": "0-0"}, Found.UNLIMITED, ""),
+        ({"CpusetMems": "0"}, "cpuset", {"cpuset_mems": "1"}, Found.DIFFERS,
+         "cpuset.mems says 1, and by --cpuset-mems it should say 0"),
+        ({"CpusetMems": "0", "CpusetCpus": "0-3"}, "cpuset",
+         {"cpuset_mems": "0", "cpuset_cpus": "0-3"}, Found.IN_FORCE, "cpuset.mems says 0"),
+        ({"CpuRealtimePeriod": 500_000}, "cpus", {}, Found.ABSENT,
+         "--cpu-rt-period is declared, and this kernel has no cpu.rt_period_us"),
+        ({"KernelMemory": 64 * MIB}, "memory", {}, Found.ABSENT,
+         "--kernel-memory is declared, and this kernel has no memory.kmem.limit_in_bytes"),
+        ({"CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0, "KernelMemory": 0, "CpusetMems": ""},
+         "cpus", {}, Found.UNLIMITED, ""),
+    ],
+)  # fmt: skip
+def test_what_is_declared_beside_a_limit_is_part_of_its_row(
+    host: Host, config: dict[str, object], name: str, files: dict[str, str], finding: Found,
+    says: str,
+) -> None:  # fmt: skip
+    host.group(PID, **files)
+    one = limit(host.audited(Daemon(web=config)), name)
+    assert one.finding is finding
+    assert says in one.reason
+
+
 def test_a_weight_that_no_device_heeds_is_found(host: Host) -> None:
     daemon = Daemon(web={"BlkioWeight": 300})
     host.group(PID, io_weight="default 2930")

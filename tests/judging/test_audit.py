@@ -451,3 +451,14 @@ def test_no_limit_is_declared_above_a_tighter_group_too() -> None:
     assert only("pids", same).finding is Found.UNLIMITED, (
         "compose asked for none, and there is none"
     )
+
+
+@pytest.mark.parametrize(
+    ("held", "finding"), [("67108864", Found.UNLIMITED), (V1_UNLIMITED, Found.DIFFERS)]
+)
+def test_kernel_memory_alone_is_no_undeclared_limit(held: str, finding: Found) -> None:
+    files: Any = {"memory": (
+        file("memory.limit_in_bytes", V1_UNLIMITED),
+        file("memory.kmem.limit_in_bytes", held, "67108864"),
+    )}  # fmt: skip
+    assert only("memory", seen({"kernel-memory": 2**26}, files)).finding is finding
