@@ -42,7 +42,7 @@ def show(audit: Audit) -> None:
             _line(console, f"{container.name}: {container.unread}")
     for container, limit in audit.findings:
         _line(console, f"{container.name}: {limit.limit} {limit.finding.value}: {limit.reason}")
-        for path in limit.files:
+        for path in limit.proven_by:
             _line(console, f"    cat {path}")
         if limit.bound_by.kind == "ancestor":
             _line(console, f"    in the group {limit.bound_by.path} above it")

@@ -250,6 +250,7 @@ def _audited(
         user=_user_limit(processes, place.proc),
         managed=one.managed,
         moved=moved,
+        pid=one.pid,
     )
     return Audited(**head, limits=limits(seen))
 

@@ -321,7 +321,7 @@ class Watch:
         """Return a mark for a limit that is not what it says when it is first looked at."""
         return Mark(
             kind="differs", at=self._now(), id=one.listed.container_id, name=one.listed.name,
-            limit=limit.limit, path=next(iter(limit.files), None), finding=limit.finding,
+            limit=limit.limit, path=next(iter(limit.proven_by), None), finding=limit.finding,
             reason=limit.reason,
         )  # fmt: skip
 

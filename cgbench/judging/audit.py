@@ -19,6 +19,7 @@ from cgbench.judging.limit_words import (
     on_one_line,
     says,
 )
+from cgbench.judging.proof import proof
 from cgbench.judging.seen import OPTION_OF, File, Seen
 from cgbench.records.audit import ENDLESS, NO_LIMIT, Amount, Found, Limit, LimitName
 from cgbench.spec.conversions import DEFAULT_PERIOD_US, bandwidth
@@ -100,6 +101,7 @@ def _limit(name: LimitName, seen: Seen) -> Limit:
         felt=dict(seen.felt.get(name, {})),
         finding=finding,
         reason=reason,
+        proof=proof(name, finding, effective, bound, seen),
     )
 
 

@@ -78,6 +78,7 @@ class Seen:
     host that are online, `memory` its bytes, `default_tasks` what systemd gives every unit.
     `weighs_io` says whether any block device heeds weights, None where that is not known. `moved`
     are processes in other groups, by the controllers of the hierarchy, which has none on v2.
+    `pid` is its first process.
     """
 
     settings: Settings
@@ -92,6 +93,7 @@ class Seen:
     default_tasks: int | None = None
     managed: Settings = field(default_factory=dict)
     moved: Mapping[str, Moved] = field(default_factory=dict)
+    pid: int = 0
 
     def moved_of(self, name: LimitName) -> Moved | None:
         """Return the processes that a limit does not count since they are elsewhere."""

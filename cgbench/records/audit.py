@@ -60,7 +60,8 @@ class Limit(Model):
     `declared` is Docker's, `managed` a compose file's, None where it declares none, and -1 where it
     declares that there be no limit. `expected` and
     `files` are texts by the path of the interface file, None where a file is absent. `effective`
-    is the tightest of the container and all above. `felt` has None where the kernel counts nothing.
+    is the tightest of the container and all above. `proof` is what proves a finding by its path,
+    the text or a part of it, where `files` do not. `felt` has None where the kernel counts nothing.
     """
 
     limit: LimitName
@@ -73,6 +74,12 @@ class Limit(Model):
     felt: Mapping[MetricName, float | None]
     finding: Found
     reason: Foreign
+    proof: Mapping[Foreign, Foreign] = {}
+
+    @property
+    def proven_by(self) -> tuple[str, ...]:
+        """The paths of files that prove the finding."""
+        return tuple(self.proof or self.files)
 
 
 class Audited(Model):

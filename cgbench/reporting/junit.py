@@ -52,7 +52,7 @@ def of_audit(audit: Audit) -> str:
         cases = [
             _Case(limit.limit, None if limit.finding.good else "failure", limit.reason,
                   f"{limit.finding.value}: {limit.reason}", limit.finding.value,
-                  "\n".join(f"cat {path}" for path in limit.files))
+                  "\n".join(f"cat {path}" for path in limit.proven_by))
             for limit in container.limits
         ]  # fmt: skip
         if container.unread is not None:

@@ -462,3 +462,41 @@ def test_kernel_memory_alone_is_no_undeclared_limit(held: str, finding: Found) -
         file("memory.kmem.limit_in_bytes", held, "67108864"),
     )}  # fmt: skip
     assert only("memory", seen({"kernel-memory": 2**26}, files)).finding is finding
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "groups", "more", "proof"),
+    [
+        ("memory", file("memory.max", "100", "100"),
+         (group(OWN, memory_max="100"), group(PARENT, memory_max="50"), group(TOP)), {},
+         {"/sys/fs/cgroup/docker/memory.max": "50"}),
+        ("memory", file("memory.max", "100", "100"),
+         (group(OWN, memory_max="100"), group(PARENT, memory_max="max", memory_high="60"),
+          group(TOP)), {}, {"/sys/fs/cgroup/docker/memory.high": "60"}),
+        ("pids", file("pids.max", "50", "50"),
+         (group(OWN, pids_max="50"), group(PARENT), group(TOP, pids_max="7")), {},
+         {"/sys/fs/cgroup/pids.max": "7"}),
+        ("pids", file("pids.max", "50", "50"), (group(OWN, pids_max="50"), group(TOP)),
+         {"user": UserLimit(1000, 7, 8)}, {"/proc/7/limits": "Max processes 8"}),
+        ("cpuset", file("cpuset.cpus", "0-3", "0-3"),
+         (group(OWN, **{"cpuset_cpus.effective": "0-1"}),
+          group(PARENT, **{"cpuset_cpus.effective": "0-1"}),
+          group(TOP, **{"cpuset_cpus.effective": "0-3"})), {},
+         {"/sys/fs/cgroup/docker/cpuset.cpus.effective": "0-1"}),
+        ("cpuset", file("cpuset.cpus", "0-3", "0-3"),
+         (group(OWN, **{"cpuset_cpus.effective": "0-3"}), group(TOP)),
+         {"affinity": ("1",), "pid": 9}, {"/proc/9/status": "Cpus_allowed_list: 1"}),
+        ("pids", file("pids.max", "50", "50"), (group(OWN, pids_max="50"), group(TOP)),
+         {"moved": {"": Moved(1, 2, ("/x",), 7)}}, {"/proc/7/cgroup": "/x"}),
+        ("pids", file("pids.max", "60", "50"), (group(OWN, pids_max="60"), group(TOP)), {}, {}),
+    ],
+)  # fmt: skip
+def test_the_file_that_proves_a_finding_is_named(
+    name: LimitName, own: File, groups: tuple[Group, ...], more: dict[str, Any],
+    proof: dict[str, str],
+) -> None:  # fmt: skip
+    settings: Settings = {"memory": 100, "pids-limit": 50, "cpuset-cpus": "0-3"}
+    one = only(name, seen(settings, {name: (own,)}, *groups, **more))
+    assert not one.finding.good
+    assert one.proof == proof
+    assert one.proven_by == (tuple(proof) or (own.path,))

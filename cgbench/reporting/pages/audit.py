@@ -24,7 +24,9 @@ class FileLine:
 
 @dataclass(frozen=True)
 class LimitLine:
-    """One limit; `used_pct` is what is used of it, at most 100, None where that is not known."""
+    """One limit; `used_pct` is what is used of it, at most 100, None where that is not known.
+    `proof` are the files that prove a finding.
+    """
 
     name: str
     declared: str
@@ -37,6 +39,7 @@ class LimitLine:
     tone: str
     reason: str
     files: tuple[FileLine, ...]
+    proof: tuple[FileLine, ...]
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,10 @@ def _container(anchor: str, one: Audited) -> ContainerPart:
 
 def _line(limit: Limit) -> LimitLine:
     bound, pct = limit.bound_by, words.used_pct(limit)
+    files = tuple(
+        FileLine(path, "absent" if text is None else text, limit.expected.get(path))
+        for path, text in limit.files.items()
+    )
     return LimitLine(
         name=limit.limit,
         declared=words.amount(limit, limit.declared),
@@ -120,8 +127,6 @@ def _line(limit: Limit) -> LimitLine:
         finding=words.finding(limit.finding),
         tone=_TONES.get(limit.finding, "bad"),
         reason=limit.reason,
-        files=tuple(
-            FileLine(path, "absent" if text is None else text, limit.expected.get(path))
-            for path, text in limit.files.items()
-        ),
+        files=files,
+        proof=tuple(FileLine(path, text, None) for path, text in limit.proof.items()) or files,
     )
