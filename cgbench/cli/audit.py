@@ -36,6 +36,10 @@ def audit(
     junit: options.Junit = None,
     markdown: options.Markdown = None,
     output: options.Output = None,
+    only: Annotated[
+        options.Rows | None,
+        typer.Option("--only", metavar="failing", help="Print only the findings."),
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Show which limits of running containers are in force, which level binds, and who feels it.
@@ -62,7 +66,7 @@ def audit(
     bad = bool(found.findings or found.missed)
     auditing.write(found, junit, markdown, output)
     if not give_json(found.to_json, json_file, indent=2) and (bad or not quiet):
-        audit_table.show(found)
+        audit_table.show(found, failing=quiet or only is not None)
         for one in found.missed:
             say(f"{one.container}: {one.reason}")
         say(f"{words.summary(found)}; {found.seconds:.1f} s")

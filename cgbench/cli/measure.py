@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -125,12 +124,6 @@ def _show(finished: Finished) -> None:
         say(f"\nreport: {finished.page}")
 
 
-class Rows(StrEnum):
-    """Which rows of a table are printed."""
-
-    FAILING = "failing"
-
-
 _DisturbDaemon = Annotated[
     bool, typer.Option("--disturb-daemon", help="Also reload systemd and restart Docker.")
 ]
@@ -152,7 +145,7 @@ _Against = Annotated[
     ),
 ]
 _Only = Annotated[
-    Rows | None,
+    options.Rows | None,
     typer.Option("--only", metavar="failing", help="Print only the options that count."),
 ]
 
@@ -238,7 +231,7 @@ def verify(
         exits.end(exits.FAILED if found.failing else exits.ERROR if lacks else exits.UNDECIDED)
 
 
-def _show_table(verified: Verified, only: Rows | None) -> None:
+def _show_table(verified: Verified, only: options.Rows | None) -> None:
     from cgbench.cli import tables
 
     found = verified.standing

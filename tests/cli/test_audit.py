@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
-from cgbench.cli import app
+from cgbench.cli import app, audit_table
+from cgbench.cli.console import Console
 from cgbench.commands import audit
 from cgbench.engine import engine
 from cgbench.records.audit import Audit, Audited, Bound, Found, Limit
@@ -76,12 +78,52 @@ def test_a_finding_is_shown_with_its_file_and_fails(
     assert "\x1b[31m" not in out
 
 
-def test_no_line_of_the_table_is_wider_than_100_columns(
+_NAME = "a-very-long-name-of-a-container-" * 3
+
+
+def _felt(one: Limit) -> Limit:
+    return one.model_copy(update={"felt": {
+        "cpus_used": 0.5, "throttled_periods_pct": 95.0, "oom_kills": 12.0, "refused_forks": 99.0,
+    }})  # fmt: skip
+
+
+def test_outside_of_a_terminal_no_cell_is_cut_or_wrapped(
     found: list[Audited], cgbench: Callable[..., Ended]
 ) -> None:
-    found.append(container("a-very-long-name-of-a-container-" * 3, limit("cpus", Found.IN_FORCE)))
+    found.append(container(_NAME, _felt(limit("memory-reservation", Found.TIGHTER_ABOVE))))
     _status, out, _ = cgbench("audit")
-    assert max(len(line) for line in out.splitlines()) <= 100
+    (line,) = [line for line in out.splitlines() if line.startswith(f"{_NAME} ")]
+    assert "0.50 CPUs, throttled 95 %, 12 killed, 99 refused  ✗ tighter above" in line
+
+
+@pytest.mark.parametrize("width", [100, 130, 200])
+def test_a_terminals_width_is_used_and_no_finding_or_name_is_broken(width: int) -> None:
+    console = Console(highlight=False, width=width, force_terminal=True, color_system=None,
+                      file=StringIO())  # fmt: skip
+    audit_table.show(Audit(hostname="h", at="2026-01-01", seconds=0.2, containers=(
+        container("role-a-throttled", _felt(limit("memory-swap", Found.TIGHTER_ABOVE))),
+    )), console=console)  # fmt: skip
+    assert isinstance(console.file, StringIO)
+    table = console.file.getvalue().split("role-a-throttled: memory-swap")[0]
+    assert "role-a-throttled  memory-swap" in table
+    assert "✗ tighter above" in table
+    assert max(len(line) for line in table.splitlines()) <= width
+    assert (len(table.splitlines()) == 2) == (width >= 130), "it is as wide as the terminal is"
+
+
+def test_only_the_findings_are_printed_where_nothing_else_is_asked_for(
+    found: list[Audited], cgbench: Callable[..., Ended]
+) -> None:
+    found += [
+        container("web", limit("memory", Found.IN_FORCE), limit("cpus", Found.DIFFERS)),
+        container("db", limit("pids", Found.IN_FORCE)), container("old", unread="it ended"),
+    ]  # fmt: skip
+    for flags in (["--only", "failing"], ["--quiet"]):
+        status, out, _ = cgbench("audit", *flags)
+        assert status == 1
+        assert "✗ differs" in out
+        assert "cat /sys/fs/cgroup/cpus.max" in out
+        assert not [word for word in ("✓", "db", "it ended", "memory") if word in out]
 
 
 def test_what_is_in_force_or_was_not_read_passes(
