@@ -88,7 +88,9 @@ def audit(
     at = datetime.now(UTC).isoformat(timespec="seconds")
     found = audited(chosen(wanted, engine), engine, place, for_s, sleep, composed)
     order = list(Found)
-    found.sort(key=lambda one: (one.unread is None, order.index(one.worst), one.name))
+    found.sort(key=lambda one: (
+        one.worst.good, one.unread is None, order.index(one.worst), one.name,
+    ))  # fmt: skip
     return Audit(
         hostname=description.hostname(),
         at=at,

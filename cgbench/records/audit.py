@@ -114,7 +114,7 @@ class Missed(Model):
 
 
 class Audit(Model):
-    """An audit of a host at one moment; containers with findings first.
+    """An audit of a host at one moment; containers with findings first, then those not read.
 
     `missed` is what `--expect` asked for and is not so.
     """
@@ -125,6 +125,11 @@ class Audit(Model):
     seconds: float
     containers: tuple[Audited, ...]
     missed: tuple[Missed, ...] = ()
+
+    @property
+    def unread(self) -> int:
+        """How many containers were not read."""
+        return sum(one.unread is not None for one in self.containers)
 
     @property
     def findings(self) -> list[tuple[Audited, Limit]]:

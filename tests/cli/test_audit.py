@@ -74,7 +74,7 @@ def test_a_finding_is_shown_with_its_file_and_fails(
     assert "web\\x1b[31m: cpus tighter above: of cpus" in out
     assert "    cat /sys/fs/cgroup/cpus.max" in out
     assert "    in the group /parent above it" in out
-    assert "1 container audited, 1 finding; 0.2 s" in out
+    assert "1 container read, 1 finding; 0.2 s" in out
     assert "\x1b[31m" not in out
 
 
@@ -133,6 +133,7 @@ def test_what_is_in_force_or_was_not_read_passes(
     status, out, _ = cgbench("audit")
     assert status == 0
     assert "db: it ended" in out
+    assert "1 of 2 containers read, 0 findings; 0.2 s" in out
     assert cgbench("audit", "--quiet") == (0, "", "")
 
 
@@ -144,7 +145,7 @@ def test_an_expectation_that_is_missed_fails(
     status, out, _ = cgbench("audit", "--expect", "cpus<=0.1", "--quiet")
     assert status == 1
     assert "web: cpus<=0.1 is expected, and 0.5 is the most" in out
-    assert "1 container audited, 0 findings, 1 expectation missed; 0.2 s" in out
+    assert "1 container read, 0 findings, 1 expectation missed; 0.2 s" in out
     status, out, _ = cgbench("audit", "--expect", "cpus<=0.1", "--json", "-")
     assert (status, json.loads(out)["missed"]) == (1, [{
         "container": "web", "limit": "cpus", "expected": "cpus<=0.1", "effective": 0.5,

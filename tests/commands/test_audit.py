@@ -47,11 +47,12 @@ def test_a_container_is_read_from_inspect_to_what_it_feels(host: Host) -> None:
 
 
 def test_what_was_tampered_with_comes_first(host: Host) -> None:
-    daemon = Daemon(good={"PidsLimit": 50}, bad={"PidsLimit": 50})
+    daemon = Daemon(good={"PidsLimit": 50}, bad={"PidsLimit": 50}, gone=None)
     host.group(PID, pids_max="50")
     host.group(PID + 1, pids_max="5000")
     found = host.audited(daemon)
-    assert [one.name for one in found.containers] == ["bad", "good"]
+    assert [one.name for one in found.containers] == ["bad", "gone", "good"]
+    assert found.unread == 1
     ((container, one),) = found.findings
     assert (container.name, one.finding) == ("bad", Found.DIFFERS)
 

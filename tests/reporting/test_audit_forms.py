@@ -52,7 +52,7 @@ def test_a_finding_fails_with_the_file_that_proves_it() -> None:
 
 def test_markdown_has_findings_and_what_was_missed_or_not_read() -> None:
     text = markdown.of_audit(WITH_MISSED)
-    assert text.startswith("### 3 containers audited, 1 finding, 1 expectation missed\n")
+    assert text.startswith("### 2 of 3 containers read, 1 finding, 1 expectation missed\n")
     assert "| `bad` | pids | differs | " in text
     assert "- `good`: cpus" in text
     assert "- `gone` was not read: it ended" in text
@@ -62,7 +62,7 @@ def test_markdown_has_findings_and_what_was_missed_or_not_read() -> None:
 
 def test_an_audit_without_findings_has_no_table() -> None:
     assert markdown.of_audit(audit(container("good", limit(Found.IN_FORCE)))) == (
-        "### 1 container audited, 0 findings\n\n"
+        "### 1 container read, 0 findings\n\n"
     )
 
 
@@ -70,7 +70,7 @@ def test_a_page_has_findings_first_every_file_for_cat_and_no_library(tmp_path: P
     page = render.write_audit(WITH_MISSED, tmp_path / "a.html")
     text = page.read_text()
     assert text.index("Findings") < text.index('id="container-1"')
-    assert "Of 3 containers, 1 limit is not what it says, and 1 expectation is missed" in text
+    assert "Of 2 containers (1 more was not read), 1 limit is not what it says, and 1" in text
     assert text.count("cat /sys/fs/cgroup/pids.max") == 3, "the finding, and each container's row"
     assert "cpus&lt;=1 is expected" in text
     assert "Not read: it ended" in text

@@ -16,7 +16,8 @@ def summary(audit: Audit) -> str:
     every, said = len(audit.containers), [count(len(audit.findings), "finding")]
     if audit.missed:
         said.append(f"{count(len(audit.missed), 'expectation')} missed")
-    return ", ".join([f"{count(every, 'container')} audited", *said])
+    read = f"{every - audit.unread} of " if audit.unread else ""
+    return ", ".join([f"{read}{count(every, 'container')} read", *said])
 
 
 def headline(audit: Audit) -> str:
@@ -28,7 +29,8 @@ def headline(audit: Audit) -> str:
         said = f"{count(found, 'limit is', 'limits are')} not what {what}"
     if missed:
         said += f", and {count(missed, 'expectation is', 'expectations are')} missed"
-    return f"Of {count(len(audit.containers), 'container')}, {said}"
+    unread = f" ({count(audit.unread, 'more was', 'more were')} not read)" if audit.unread else ""
+    return f"Of {count(len(audit.containers) - audit.unread, 'container')}{unread}, {said}"
 
 
 def finding(found: Found) -> str:
