@@ -7,16 +7,17 @@ containers cost little. Nothing is changed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cgbench.commands import audit, watched
+from cgbench.commands import audit, tolls, watched
 from cgbench.commands.audit import Place
 from cgbench.commands.chosen import Wanted, chosen, labelled
 from cgbench.commands.happenings import Happenings
+from cgbench.commands.tolls import Tolls
 from cgbench.commands.why import Sources, why
 from cgbench.engine.engine import Engine, Listed
 from cgbench.engine.event_feed import EventFeed
@@ -24,17 +25,12 @@ from cgbench.errors import CgroupError, EngineError
 from cgbench.host import cgroups, confines, container_group
 from cgbench.host.watched_group import Texts, WatchedGroup, may_open
 from cgbench.records.audit import Limit, LimitName
-from cgbench.records.cause import DockerEvent
+from cgbench.records.cause import DockerEvent, What
 from cgbench.records.watch import Look, Mark, MarkKind, Reading
 
 TIMEOUT_S = 5.0
 """How long one answer of the daemon may take here."""
 
-# What is told when a counter of it grows.
-_TOLLS: tuple[tuple[str, MarkKind, str], ...] = (
-    ("oom_kills", "killed", "killed"),
-    ("refused_forks", "refused", "forks refused"),
-)
 _RETRY_S = 1.0
 # A rate over less than this part of the time between looks is mostly chance.
 _LEAST_OF_PERIOD = 0.5
@@ -67,6 +63,7 @@ class Watch:
         self._other: dict[str, Listed] = {}
         self._groups: dict[str, WatchedGroup] = {}
         self._happened = Happenings(wall)
+        self._tolls = Tolls()
         self._found: list[Mark] = []
         self._away_since: float | None = None
         self._tried_at = 0.0
@@ -109,6 +106,8 @@ class Watch:
             Reading(id=one.container_id, name=one.name, state=one.state)
             for one in self._other.values()
         ]
+        # Some were made while it was looked for the causes of others.
+        marks.sort(key=lambda one: one.at)
         return Look(at=self._now(), readings=tuple(readings), marks=tuple(marks))
 
     # The daemon
@@ -200,10 +199,21 @@ class Watch:
         listed = seen.listed if seen is not None else self._other[event.container_id]
         self._drop(event.container_id)
         self._other[event.container_id] = replace(listed, state="exited")
+        for toll in tolls.EVERY:
+            said = self._tolls.rest(
+                event.container_id, toll, self._wall(), self._now()[11:19]
+            )  # fmt: skip
+            if said is not None:
+                marks.append(self._of(listed, toll.kind, said))
         marks.append(self._explained(listed, "ended"))
 
-    def _explained(self, listed: Listed, kind: MarkKind, words: str = "") -> Mark:
-        """Return a mark that says why a container ended, or lost a process: now all is known."""
+    def _explained(
+        self, listed: Listed, kind: MarkKind, words: str = "", whats: Collection[What] = tuple(What)
+    ) -> Mark:
+        """Return a mark that says why a container ended, or lost a process: now all is known.
+
+        Only a cause of `whats` has to do with it.
+        """
         mark = self._of(listed, kind, f"{words}Docker does not answer")
         if self._engine is None:
             return mark
@@ -212,7 +222,7 @@ class Watch:
             found = why(listed.container_id, self._engine, 0.0, sources)
         except (CgroupError, EngineError) as error:
             return mark.model_copy(update={"reason": f"{words}{error.message}"})
-        cause = found.causes[0] if found.causes else None
+        cause = next((one for one in found.causes if one.what in whats), None)
         said = "nothing is known of why" if cause is None else cause.reason
         return mark.model_copy(update={"reason": f"{words}{said}", "cause": cause})
 
@@ -288,9 +298,10 @@ class Watch:
             self._other[one.listed.container_id] = replace(one.listed, state="ended")
             return
         watched.count(one, t_ns, {path: after for path, (_, after) in found.items()})
-        for name, kind, words in _TOLLS:
-            if more := watched.grown(one, name):
-                marks.append(self._explained(one.listed, kind, f"{more} {words}: "))
+        for toll in tolls.EVERY:
+            said = self._tolls.take(one, toll, self._wall(), self._now()[11:19])
+            if said is not None:
+                marks.append(self._explained(one.listed, toll.kind, f"{said}: ", toll.explained_by))
         changed = {path: texts for path, texts in found.items() if path in one.limits}
         if not changed and not any(path in above for path in one.above):
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from cgbench.commands import audit, happenings
+from cgbench.commands import audit, happenings, tolls
 from cgbench.commands import watch as watching
 from cgbench.commands.audit import Place
 from cgbench.commands.chosen import Wanted
@@ -18,6 +19,8 @@ from cgbench.engine.engine import Engine
 from cgbench.errors import EngineError
 from cgbench.host import systemd
 from cgbench.records.audit import Audited, Found
+from cgbench.records.cause import Cause, Explained, What
+from cgbench.records.watch import Mark
 from tests.made.containers import MIB, PID, Daemon, Host
 
 
@@ -185,6 +188,65 @@ def test_kills_and_refused_forks_are_explained_at_once(
     assert mark.reason.startswith("2 ")
     assert mark.reason.endswith("nobody knows")
     assert len(asked) == 1
+
+
+def test_what_happens_every_second_is_told_once_a_minute_with_how_often(
+    host: Host, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def why(*_: object) -> object:
+        raise EngineError("nobody knows")
+
+    monkeypatch.setattr(watching, "why", why)
+    now = [1_000_000.0]
+    place = Place(host.root / "proc", host.root)
+    with Watch((Wanted()), lambda: cast(Engine, daemon), place, lambda: now[0]) as watch:
+        marks: list[Mark] = []
+        for second in range(131):
+            now[0] += 1
+            host.path(PID, "pids.events").write_text(f"max {7 + 2 * second}\n")
+            marks += watch.look().marks
+        assert [one.reason for one in marks] == [
+            "2 forks refused: nobody knows",
+            "120 forks refused since 13:46:42: nobody knows",
+            "120 forks refused since 13:47:42: nobody knows",
+        ]
+        daemon.states["web"] = "exited"
+        daemon.happens("die", "web", time.time(), exitCode="3")
+        marks = list(watch.look().marks)
+    assert [(one.kind, one.reason) for one in marks] == [
+        ("refused", "18 forks refused since 13:48:42"), ("ended", "nobody knows"),
+    ]  # fmt: skip
+
+
+def test_a_refused_fork_is_explained_by_nothing_else(
+    watch: Watch, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused = Cause(what=What.FROZEN, level="none", reason="it is paused")
+    refused = Cause(what=What.FORK_REFUSED, limit="pids", level="container", reason="50 of 50")
+    for number, (causes, said) in enumerate(
+        (((paused, refused), "50 of 50"), ((paused,), "nothing is known of why")), 1
+    ):
+        found = Explained(id="a", name="web", state="paused", causes=causes)
+        monkeypatch.setattr(watching, "why", lambda *_, found=found: found)
+        monkeypatch.setattr(tolls, "AGAIN_S", 0.0)
+        host.path(PID, "pids.events").write_text(f"max {7 + number}\n")
+        (mark,) = watch.look().marks
+        assert mark.reason.endswith(f": {said}")
+
+
+def test_marks_of_one_look_are_in_order_of_time(
+    host: Host, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are stamped while causes are looked for; here, each one before the last."""
+    now = itertools.count(2000, -1)
+    with watched(host, daemon) as watch:
+        watch.look()
+        monkeypatch.setattr(watch, "_wall", lambda: next(now))
+        host.path(PID, "pids.max").write_text("40\n")
+        host.path(PID, "memory.max").write_text("4096\n")
+        marks = watch.look().marks
+    assert len(marks) == 2
+    assert [one.at for one in marks] == sorted(one.at for one in marks)
 
 
 def test_who_ends_and_comes_is_told(
