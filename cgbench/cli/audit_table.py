@@ -10,7 +10,7 @@ from rich.text import Text
 
 from cgbench.cli.console import Console
 from cgbench.foreign import printable
-from cgbench.records.audit import Audit, Audited, Found, Limit
+from cgbench.records.audit import Audit, Audited, Limit
 from cgbench.reporting.words import audit as words
 
 _HEADINGS = ("container", "limit", "declared", "effective", "bound by", "felt", "finding")
@@ -64,10 +64,7 @@ def _rows(audit: Audit) -> Iterator[tuple[str, ...]]:
         if container.unread is not None:
             yield printable(container.name), "", "", "", "", "", "not read"
             continue
-        shown = sorted(
-            (one for one in container.limits if one.finding is not Found.UNLIMITED),
-            key=lambda one: list(Found).index(one.finding),
-        )
+        shown = words.shown(container)
         if not shown:
             yield printable(container.name), "–", "–", "–", "–", "–", "unlimited"
         for at, limit in enumerate(shown):

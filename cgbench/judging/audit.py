@@ -90,6 +90,11 @@ def _limit(name: LimitName, seen: Seen) -> Limit:
         )
     if finding.good and (less := tighter(name, declared, effective, bound, seen)) is not None:
         finding, reason = Found.TIGHTER_ABOVE, less
+    if finding is Found.UNLIMITED and bound.kind == "user" and seen.user is not None:
+        reason = (
+            f"{declares(name, declared)} for it; RLIMIT_NPROC of user {seen.user.uid} allows "
+            f"{seen.user.tasks:g}"
+        )
     return Limit(
         limit=name,
         declared=declared,

@@ -172,3 +172,16 @@ def test_json_and_files_have_all_of_it(
     assert (document["findings"], document["containers"][0]["name"]) == (1, "web")
     assert 'type="differs"' in junit.read_text()
     assert "| `web` | cpus | differs |" in markdown.read_text()
+
+
+def test_what_a_user_may_have_is_shown_where_nothing_else_limits_it(
+    found: list[Audited], cgbench: Callable[..., Ended]
+) -> None:
+    free = limit("pids", Found.UNLIMITED, 200.0).model_copy(update={"declared": None})
+    found += [
+        container("web", free.model_copy(update={"bound_by": Bound(kind="user")})),
+        container("db", free.model_copy(update={"bound_by": Bound(kind="none")})),
+    ]  # fmt: skip
+    _, out, _ = cgbench("audit")
+    rows = {line.split()[0]: line.split()[1:5] for line in out.splitlines()[1:3]}
+    assert rows == {"web": ["pids", "–", "200", "user"], "db": ["–", "–", "–", "–"]}

@@ -248,6 +248,7 @@ def test_what_a_user_may_have_on_the_host_can_be_less_than_declared() -> None:
     undeclared: Any = {"pids": (file("pids.max", "max"),)}
     free = only("pids", seen({}, undeclared, group(OWN, pids_max="max"), group(TOP), user=user))
     assert free.finding is Found.UNLIMITED, "the host's own limit is nobody's declaration"
+    assert free.reason == "nothing is declared for it; RLIMIT_NPROC of user 1000 allows 8"
     plenty = UserLimit(uid=1000, pid=7, tasks=1000)
     assert only("pids", seen({"pids-limit": 50}, files, *groups, user=plenty)).finding is (
         Found.IN_FORCE

@@ -99,13 +99,8 @@ def audit_page(audit: Audit) -> AuditPage:
 
 
 def _container(anchor: str, one: Audited) -> ContainerPart:
-    order = list(Found)
-    shown = sorted(
-        (limit for limit in one.limits if limit.finding is not Found.UNLIMITED),
-        key=lambda limit: order.index(limit.finding),
-    )
     facts = [one.image, one.state, one.id[:12], *([one.manager] if one.manager else [])]
-    lines = tuple(_line(limit) for limit in shown)
+    lines = tuple(_line(limit) for limit in words.shown(one))
     tone = "bad" if any(line.tone == "bad" for line in lines) else "good" if lines else "quiet"
     return ContainerPart(anchor, one.name, ", ".join(facts), one.unread, tone, lines)
 

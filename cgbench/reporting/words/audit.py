@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cgbench.records.audit import ENDLESS, Amount, Audit, Found, Limit
+from cgbench.records.audit import ENDLESS, Amount, Audit, Audited, Found, Limit
 from cgbench.units import format_size
 from cgbench.wording import count, significant
 
@@ -31,6 +31,21 @@ def headline(audit: Audit) -> str:
         said += f", and {count(missed, 'expectation is', 'expectations are')} missed"
     unread = f" ({count(audit.unread, 'more was', 'more were')} not read)" if audit.unread else ""
     return f"Of {count(len(audit.containers) - audit.unread, 'container')}{unread}, {said}"
+
+
+def shown(container: Audited) -> list[Limit]:
+    """Return the limits of a container that are declared or held, or that its user has; the worst
+    first.
+    """
+    order = list(Found)
+    return sorted(
+        (
+            limit
+            for limit in container.limits
+            if limit.finding is not Found.UNLIMITED or limit.bound_by.kind == "user"
+        ),
+        key=lambda limit: order.index(limit.finding),
+    )
 
 
 def finding(found: Found) -> str:
