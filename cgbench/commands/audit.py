@@ -135,11 +135,11 @@ def write(
     if junit is not None:
         from cgbench.reporting import junit as as_junit
 
-        writing.write_file(junit, as_junit.of_audit(found))
+        writing.write_named(junit, as_junit.of_audit(found))
     if markdown is not None:
         from cgbench.reporting import markdown as as_markdown
 
-        writing.write_file(markdown, as_markdown.of_audit(found))
+        writing.write_named(markdown, as_markdown.of_audit(found))
     if page is not None:
         from cgbench.reporting.render import write_audit
 

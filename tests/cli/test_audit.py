@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -185,3 +186,32 @@ def test_what_a_user_may_have_is_shown_where_nothing_else_limits_it(
     _, out, _ = cgbench("audit")
     rows = {line.split()[0]: line.split()[1:5] for line in out.splitlines()[1:3]}
     assert rows == {"web": ["pids", "–", "200", "user"], "db": ["–", "–", "–", "–"]}
+
+
+def test_one_form_can_be_printed_and_makes_no_file(
+    found: list[Audited], tmp_path: Path, cgbench: Callable[..., Ended],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    found.append(container("web", limit("cpus", Found.DIFFERS)))
+    status, out, _ = cgbench("audit", "--junit", "-")
+    assert (status, ET.fromstring(out).tag) == (1, "testsuites")
+    status, out, _ = cgbench("audit", "--markdown", "-")
+    assert status == 1
+    assert out.startswith("### 1 container read, 1 finding\n")
+    assert "✗" not in out
+    assert list(tmp_path.iterdir()) == []
+    status, _, said = cgbench("audit", "--markdown", "-", "--json", "-")
+    assert status == 2
+    assert "only one of --json, --junit and --markdown can be printed" in said
+
+
+def test_a_form_in_a_folder_that_is_not_there_is_an_error_that_names_it(
+    found: list[Audited], tmp_path: Path, cgbench: Callable[..., Ended]
+) -> None:
+    found.append(container("web", limit("cpus", Found.IN_FORCE)))
+    for form in ("--junit", "--markdown"):
+        status, _, said = cgbench("audit", form, tmp_path / "absent" / "x")
+        assert status == 2
+        assert f"there is no folder {tmp_path}/absent" in said
+    assert list(tmp_path.iterdir()) == []
