@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cgbench.records.audit import Audit, Audited, Bound, Found, Limit, Missed
 from cgbench.reporting import junit, markdown, render
+from cgbench.reporting.words import audit as audit_words
 
 MISSED = Missed(
     container="good", limit="cpus", expected="cpus<=1", effective=None,
@@ -93,3 +94,10 @@ def test_a_page_does_not_say_that_all_is_well_over_an_expectation_that_is_missed
     good = audit(container("good", limit(Found.IN_FORCE))).model_copy(update={"missed": (MISSED,)})
     text = render.write_audit(good, tmp_path / "a.html").read_text()
     assert "every limit is what it says, and 1 expectation is missed" in text
+
+
+def test_what_is_felt_is_not_rounded_to_all_or_nothing() -> None:
+    cpus = limit(Found.IN_FORCE).model_copy(
+        update={"limit": "cpus", "felt": {"throttled_periods_pct": 99.52}}
+    )
+    assert audit_words.felt(cpus) == "throttled >99 %"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cgbench.records.audit import ENDLESS, Amount, Audit, Audited, Found, Limit
 from cgbench.units import format_size
-from cgbench.wording import count, significant
+from cgbench.wording import count, significant, whole_percent
 
 SIGNS = {Found.IN_FORCE: "✓", Found.UNLIMITED: "–"}
 """A sign for what is no finding; `BAD` for all else."""
@@ -73,9 +73,9 @@ def felt(limit: Limit) -> str:
     if (used := seen.get("cpus_used")) is not None:
         parts.append(f"{used:.2f} CPUs")
     if (pct := seen.get("throttled_periods_pct")) is not None:
-        parts.append(f"throttled {pct:.0f} %")
+        parts.append(f"throttled {whole_percent(pct)}")
     if (pct := used_pct(limit)) is not None and limit.limit == "memory":
-        parts.append(f"{pct:.0f} % used")
+        parts.append(f"{whole_percent(pct)} used")
     if kills := seen.get("oom_kills"):
         parts.append(f"{kills:.0f} killed")
     if refused := seen.get("refused_forks"):
