@@ -77,9 +77,9 @@ def _manners(name: LimitName, cgroup: Cgroup, settings: Settings) -> Iterator[Fi
     for one in MANNERS_OF.get(name, ()):
         manner = option(one)
         # A kernel that has none would have it by v1's name.
-        for kept in manner.kept_in(cgroup) or (manner.v1,):
-            right = None if kept is None else kept.expected(settings)
-            if kept is not None and right is not None:
+        for kept in manner.kept_in(cgroup) or manner.interfaces(1):
+            right = kept.expected(settings)
+            if right is not None:
                 text = cgroup.read(kept.controller, kept.file)
                 yield File(str(cgroup.path(kept.controller, kept.file)), text, (right,))
     if name == "memory":
