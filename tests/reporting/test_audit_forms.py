@@ -101,3 +101,9 @@ def test_what_is_felt_is_not_rounded_to_all_or_nothing() -> None:
         update={"limit": "cpus", "felt": {"throttled_periods_pct": 99.52}}
     )
     assert audit_words.felt(cpus) == "throttled >99 %"
+
+
+def test_a_page_of_containers_that_were_not_read_does_not_say_that_all_is_well() -> None:
+    assert audit_words.headline(audit(container("gone", unread="it ended"))) == (
+        "Of 0 containers (1 more was not read), nothing is known of any limit"
+    )

@@ -23,7 +23,8 @@ def summary(audit: Audit) -> str:
 def headline(audit: Audit) -> str:
     """Return the summary as a sentence."""
     found, missed = len(audit.findings), len(audit.missed)
-    said = "every limit is what it says"
+    none_read = audit.unread and audit.unread == len(audit.containers)
+    said = "nothing is known of any limit" if none_read else "every limit is what it says"
     if found:
         what = "they say" if found > 1 else "it says"
         said = f"{count(found, 'limit is', 'limits are')} not what {what}"
