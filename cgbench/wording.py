@@ -18,6 +18,15 @@ def percent_bound(value: float) -> str:
     return f"{max(0.1, math.ceil(round(size * 10, 6)) / 10):.1f} %"
 
 
+def whole_percent(value: float) -> str:
+    """Return a share in whole percent; 0 and 100 are said of nothing and of all alone."""
+    if 0 < value < 1:
+        return "<1 %"
+    if 99 < value < 100:
+        return ">99 %"
+    return f"{value:.0f} %"
+
+
 def signed_percent(value: float) -> str:
     """Return a percentage with its sign, whole from 10 on: `+0.31 %`, `−34 %`."""
     text = f"{abs(value):.0f}" if abs(value) >= 9.95 else f"{abs(value):.2f}"

@@ -20,6 +20,7 @@ from cgbench.wording import (
     signed,
     signed_percent,
     significant,
+    whole_percent,
 )
 
 
@@ -105,3 +106,12 @@ def test_only_the_first_letter_is_raised() -> None:
 def test_a_band_that_reaches_farther_one_way_says_both() -> None:
     assert around("2 %", "2 %") == "±2 %"
     assert around("512 KiB", "256 KiB") == f"{MINUS}512 KiB +256 KiB"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0 %"), (0.2, "<1 %"), (1, "1 %"), (50.4, "50 %"), (98.6, "99 %"), (99.52, ">99 %"),
+     (99.0001, ">99 %"), (100, "100 %"), (104.2, "104 %")],
+)  # fmt: skip
+def test_a_share_is_all_or_nothing_only_where_it_is(value: float, text: str) -> None:
+    assert whole_percent(value) == text

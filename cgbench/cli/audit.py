@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cgbench.cli import exits, options
-from cgbench.cli.terminal import give_json, say
-from cgbench.foreign import printable
-from cgbench.wording import count
+from cgbench.cli.terminal import PRINTED, give_json, say
+from cgbench.errors import OptionError
+
+if TYPE_CHECKING:
+    from cgbench.records.audit import Audit
 
 Names = Annotated[
     list[str] | None,
     typer.Argument(metavar="[CONTAINER]...", help="Names or identities; without: all that run."),
+]
+
+_Junit = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Also write JUnit XML; - prints it.")
+]
+_Markdown = Annotated[
+    Path | None,
+    typer.Option("--markdown", metavar="FILE", help="Also write Markdown; - prints it."),
 ]
 
 
@@ -35,22 +45,26 @@ def audit(
         typer.Option("--compose", metavar="FILE", help="Also compare with what it declares."),
     ] = None,
     json_file: options.JsonFile = None,
-    junit: options.Junit = None,
-    markdown: options.Markdown = None,
+    junit: _Junit = None,
+    markdown: _Markdown = None,
     output: options.Output = None,
+    only: Annotated[
+        options.Rows | None,
+        typer.Option("--only", metavar="failing", help="Print only the findings."),
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Show which limits of running containers are in force, which level binds, and who feels it.
 
     Nothing is started or changed. Exit status 1 if a limit is not what it says.
     """
-    from cgbench.cli import audit_table
     from cgbench.commands import audit as auditing
     from cgbench.commands.chosen import Wanted
     from cgbench.engine.engine import Engine
     from cgbench.judging import expectations
     from cgbench.spec import compose_file
 
+    _require_one_printed(json_file, junit, markdown)
     expected = () if expect is None else expectations.parse(expect)
     composed = {} if compose is None else compose_file.read(compose)
     wanted = Wanted(containers or (), label or (), project, stopped=all_)
@@ -59,15 +73,46 @@ def audit(
         found = auditing.audit(wanted, engine, options.seconds(over), composed=composed)
     finally:
         engine.close()
-    bad, missed = found.findings, list(expectations.missed(expected, found))
-    auditing.write(found, missed, junit, markdown, output)
-    if not give_json(found.to_json, json_file, indent=2) and (bad or missed or not quiet):
-        audit_table.show(found)
-        say(
-            f"{count(len(found.containers), 'container')}, {count(len(bad), 'finding')}; "
-            f"{found.seconds:.1f} s"
-        )
-        for name, why in missed:
-            say(f"{printable(name)}: {printable(why)}")
-    if bad or missed:
+    found = found.model_copy(update={"missed": tuple(expectations.missed(expected, found))})
+    bad = bool(found.findings or found.missed)
+    auditing.write(found, _file(junit), _file(markdown), output)
+    printed = give_json(found.to_json, json_file, indent=2) or _printed(found, junit, markdown)
+    if not printed and (bad or not quiet):
+        _show(found, failing=quiet or only is not None)
+    if bad:
         exits.end(exits.FAILED)
+
+
+def _require_one_printed(*files: Path | None) -> None:
+    """Raise OptionError where several forms would be printed, one into the other."""
+    if sum(one == PRINTED for one in files) > 1:
+        raise OptionError("only one of --json, --junit and --markdown can be printed",
+                          "Name files for the others.")  # fmt: skip
+
+
+def _file(named: Path | None) -> Path | None:
+    return None if named == PRINTED else named
+
+
+def _show(found: Audit, *, failing: bool) -> None:
+    from cgbench.cli import audit_table
+    from cgbench.reporting.words import audit as words
+
+    audit_table.show(found, failing=failing)
+    for one in found.missed:
+        say(f"{one.container}: {one.reason}")
+    say(f"{words.summary(found)}; {found.seconds:.1f} s")
+
+
+def _printed(found: Audit, junit: Path | None, markdown: Path | None) -> bool:
+    """Print the form that was asked for on standard output, and say whether there was one."""
+    # Here and not above: most audits need neither.
+    if junit == PRINTED:
+        from cgbench.reporting import junit as as_junit
+
+        say(as_junit.of_audit(found))
+    elif markdown == PRINTED:
+        from cgbench.reporting import markdown as as_markdown
+
+        say(as_markdown.of_audit(found).rstrip("\n"))
+    return PRINTED in (junit, markdown)

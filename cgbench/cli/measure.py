@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -127,12 +126,6 @@ def _show(finished: Finished) -> None:
         say(f"\nreport: {finished.page}")
 
 
-class Rows(StrEnum):
-    """Which rows of a table are printed."""
-
-    FAILING = "failing"
-
-
 _VerdictsOnly = Annotated[
     bool,
     typer.Option("--quick", help="Measure verdicts only: no bounds, births, survival, states."),
@@ -161,7 +154,7 @@ _Against = Annotated[
     ),
 ]
 _Only = Annotated[
-    Rows | None,
+    options.Rows | None,
     typer.Option("--only", metavar="failing", help="Print only the options that count."),
 ]
 
@@ -254,7 +247,7 @@ def _say_needless(found: Standing) -> None:
         complain(line)
 
 
-def _show_table(verified: Verified, only: Rows | None) -> None:
+def _show_table(verified: Verified, only: options.Rows | None) -> None:
     from cgbench.cli import tables
 
     found = verified.standing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,12 @@ def _known_keys(names: list[str] | None) -> list[str] | None:
 
         agreement.require_known(names)
     return names
+
+
+class Rows(StrEnum):
+    """Which rows of a table are printed."""
+
+    FAILING = "failing"
 
 
 Results = Annotated[

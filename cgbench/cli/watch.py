@@ -70,13 +70,13 @@ def watch(
         _replayed(replay, trial, _pace(every), json_file)
         return
     wanted = Wanted(containers or (), label or (), project)
-    until = None if over is None else time.monotonic() + options.seconds(over)
+    over_s = None if over is None else options.seconds(over)
     changed = False
     with ExitStack() as stack:
         show = _Shown(stack, log, log_size, json_file)
         # That is how a watch ends.
         with suppress(Interrupted):
-            for number, look in enumerate(_looks(wanted, _pace(every), until, show)):
+            for number, look in enumerate(_looks(wanted, _pace(every), over_s, show)):
                 if not number and not show.live:
                     complain(f"watching {count(len(look.readings), 'container')}, every {every}")
                 show.take(look)
@@ -121,17 +121,21 @@ def _kept(path: Path) -> Iterator[Mark]:
     return bounded_log.read(path)
 
 
-def _looks(wanted: Wanted, every_s: float, until: float | None, show: _Shown) -> Iterator[Look]:
-    """Yield a look at every deadline that is ahead."""
+def _looks(wanted: Wanted, every_s: float, over_s: float | None, show: _Shown) -> Iterator[Look]:
+    """Yield a look at every deadline that is ahead, the first at once.
+
+    The time runs from there: before it, Docker may take a while to answer.
+    """
     from cgbench.commands.watch import TIMEOUT_S, Watch
     from cgbench.engine.engine import Engine
 
-    with Watch(wanted, lambda: Engine(timeout_s=TIMEOUT_S)) as watched:
+    with Watch(wanted, lambda: Engine(timeout_s=TIMEOUT_S), every_s=every_s) as watched:
         begin, number = time.monotonic(), 0
-        while until is None or time.monotonic() < until:
+        while over_s is None or number * every_s <= over_s:
+            show.wait(begin + number * every_s)
             yield watched.look()
             number = max(number + 1, int((time.monotonic() - begin) / every_s))
-            show.wait(begin + number * every_s)
+        show.wait(begin + over_s)
 
 
 class _Shown:

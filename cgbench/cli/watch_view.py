@@ -22,6 +22,7 @@ from cgbench.foreign import printable
 from cgbench.records.audit import NO_LIMIT
 from cgbench.records.watch import Look, Mark, Reading
 from cgbench.units import format_size
+from cgbench.wording import whole_percent
 
 _MARKS = 6
 _HEADINGS = ("container", "CPUs", "of", "throttled", "memory", "of", "tasks", "of", "kills")
@@ -137,7 +138,7 @@ def _row(one: Reading, sign: str) -> tuple[str, ...]:
         printable(f"{one.name}{sign}"),
         _of(one.cpus, ".2f"),
         _of(one.cpus_limit, ".3g"),
-        "–" if one.throttled_pct is None else f"{one.throttled_pct:.0f} %",
+        "–" if one.throttled_pct is None else whole_percent(one.throttled_pct),
         "–" if one.memory_bytes is None else format_size(one.memory_bytes),
         "–" if one.memory_limit is None else format_size(one.memory_limit),
         _of(one.tasks, "d"),

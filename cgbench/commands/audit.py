@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import functools
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
+from cgbench.commands import limit_files
 from cgbench.commands.chosen import PROJECT, SERVICE, Wanted, chosen
 from cgbench.engine.engine import Engine, Listed
 from cgbench.errors import CgroupError, EngineError
@@ -25,23 +25,15 @@ from cgbench.host import (
     procfs,
     systemd,
 )
-from cgbench.host.cgroups import Cgroup
 from cgbench.host.container_group import ContainerGroup
-from cgbench.judging.audit import (
-    BESIDE,
-    OPTION_OF,
-    File,
-    Seen,
-    UserLimit,
-    limits,
-)
+from cgbench.judging.audit import limits
 from cgbench.judging.declaration import declared_by
-from cgbench.judging.throttles import THROTTLES, Throttles, throttled
+from cgbench.judging.seen import OPTION_OF, Moved, Seen, UserLimit
+from cgbench.judging.throttles import Throttles
 from cgbench.records import writing
 from cgbench.records.audit import Audit, Audited, Found, LimitName
-from cgbench.records.confines import cpu_list
+from cgbench.records.confines import Group, cpu_list
 from cgbench.spec.option import Settings
-from cgbench.spec.options import option
 from cgbench.units import NS_PER_S, NS_PER_US
 
 _MANAGERS = (
@@ -72,6 +64,7 @@ class _Read:
     throttles: Throttles = field(default_factory=dict)
     managed: Settings = field(default_factory=dict)
     group: ContainerGroup | None = None
+    pid: int = 0
     before: Mapping[str, int] = field(default_factory=dict)
     t_ns: int = 0
     unread: str | None = None
@@ -95,7 +88,9 @@ def audit(
     at = datetime.now(UTC).isoformat(timespec="seconds")
     found = audited(chosen(wanted, engine), engine, place, for_s, sleep, composed)
     order = list(Found)
-    found.sort(key=lambda one: (one.unread is None, order.index(one.worst), one.name))
+    found.sort(key=lambda one: (
+        one.worst.good, one.unread is None, order.index(one.worst), one.name,
+    ))  # fmt: skip
     return Audit(
         hostname=description.hostname(),
         at=at,
@@ -131,7 +126,6 @@ def audited(
 
 def write(
     found: Audit,
-    missed: Sequence[tuple[str, str]],
     junit: Path | None,
     markdown: Path | None,
     page: Path | None = None,
@@ -141,15 +135,15 @@ def write(
     if junit is not None:
         from cgbench.reporting import junit as as_junit
 
-        writing.write_file(junit, as_junit.of_audit(found, missed))
+        writing.write_named(junit, as_junit.of_audit(found))
     if markdown is not None:
         from cgbench.reporting import markdown as as_markdown
 
-        writing.write_file(markdown, as_markdown.of_audit(found, missed))
+        writing.write_named(markdown, as_markdown.of_audit(found))
     if page is not None:
         from cgbench.reporting.render import write_audit
 
-        write_audit(found, missed, page)
+        write_audit(found, page)
 
 
 @dataclass(frozen=True)
@@ -198,7 +192,8 @@ def _looked_at(
             found.unread = "it was removed while it was read"
             return found
         found.settings = declared_by(inspected.host_config)
-        found.throttles = _throttles(inspected.host_config, place.root)
+        found.throttles = limit_files.device_rates(inspected.host_config, place.root)
+        found.pid = inspected.pid
         if inspected.pid <= 0:
             found.unread = f"it is {listed.state}: the kernel holds nothing of it"
             return found
@@ -235,9 +230,9 @@ def _audited(
         # Processes first: where none is left, the group went with them, and so do its files.
         processes = group.processes()
         held = confines.read(group.cgroup, place.proc, place.root, processes=processes, above=above)
-        held = held.model_copy(update={"astray": dict(group.astray)})
-        files = {name: _files(name, group.cgroup, one.settings) for name in OPTION_OF}
-        files["device-throttle"] = _throttle_files(group.cgroup, one.throttles)
+        files = {name: limit_files.files_of(name, group.cgroup, one.settings) for name in OPTION_OF}
+        moved = _moved(one, group, place, above)
+        files["device-throttle"] = limit_files.throttle_files(group.cgroup, one.throttles)
         now, t_ns = counts.counts(group.cgroup), time.monotonic_ns()
     except CgroupError as error:
         return Audited(**head, unread=error.message)
@@ -256,8 +251,32 @@ def _audited(
         throttles=one.throttles,
         user=_user_limit(processes, place.proc),
         managed=one.managed,
+        moved=moved,
+        pid=one.pid,
     )
     return Audited(**head, limits=limits(seen))
+
+
+def _moved(
+    one: _Read, group: ContainerGroup, place: Place, above: confines.Above
+) -> dict[str, Moved]:
+    """Return which processes are in other groups, and what confines them there."""
+    found = {}
+    for controllers, strays in container_group.strays(
+        group, one.pid, one.listed.container_id
+    ).items():
+        paths, pid = tuple(dict.fromkeys(strays.paths.values())), min(strays.paths)
+        groups: tuple[Group, ...] = ()
+        if not strays.inside and len(paths) == 1:
+            # One that has ended is nowhere, and what binds there is not known.
+            with suppress(CgroupError):
+                there = cgroups.find(pid, place.proc, place.root).of(controllers)
+                groups = confines.read(
+                    there, place.proc, place.root, processes=(), above=above
+                ).groups
+        number = len(strays.paths)
+        found[controllers] = Moved(number, number + strays.inside, paths, pid, groups)
+    return found
 
 
 def _user_limit(processes: Sequence[int], proc: Path) -> UserLimit | None:
@@ -272,79 +291,6 @@ def _user_limit(processes: Sequence[int], proc: Path) -> UserLimit | None:
 
 def _manager(labels: Mapping[str, str]) -> str | None:
     return next((words.format(labels[key]) for key, words in _MANAGERS if key in labels), None)
-
-
-def _throttles(config: Mapping[str, object], root: Path) -> dict[str, dict[str, int]]:
-    """Return which devices are to be throttled, by their numbers; one that is gone has none."""
-    found: dict[str, dict[str, int]] = {}
-    for key in THROTTLES:
-        entries = config.get(key)
-        for entry in entries if isinstance(entries, list) else ():
-            path, rate = entry.get("Path"), entry.get("Rate")
-            if isinstance(path, str) and isinstance(rate, int) and rate > 0:
-                with suppress(OSError):
-                    number = (root / path.lstrip("/")).stat().st_rdev
-                    device = f"{os.major(number)}:{os.minor(number)}"
-                    found.setdefault(key, {})[device] = rate
-    return found
-
-
-def _throttle_files(cgroup: Cgroup, throttles: Throttles) -> tuple[File, ...]:
-    """Read the files that throttle devices: those of this kernel, and where it has none, `io.max`
-    where one is wanted.
-    """
-    try:
-        texts = {
-            name: cgroup.read("io", name)
-            for name in ("io.max", *(file for file, _key in THROTTLES.values()))
-        }
-    except CgroupError:
-        return ()
-    found = []
-    for name, text in texts.items():
-        wanted = throttled(name, throttles)
-        absent = name == "io.max" and wanted and not any(one is not None for one in texts.values())
-        if text is not None or absent:
-            found.append(File(str(cgroup.path("io", name)), text, (wanted,) if wanted else ()))
-    return tuple(found)
-
-
-def _files(name: LimitName, cgroup: Cgroup, settings: Settings) -> tuple[File, ...]:
-    """Read the interface files of one limit; none where the kernel has no such controller."""
-    try:
-        kept = option(OPTION_OF[name]).kept_in(cgroup)
-    except CgroupError:
-        return ()
-    found = []
-    for one in kept:
-        expected = (one.expected(settings), one.otherwise(settings) if one.otherwise else None)
-        path = cgroup.path(one.controller, one.file)
-        text = cgroup.read(one.controller, one.file)
-        right = tuple(dict.fromkeys(text for text in expected if text is not None))
-        found.append(File(str(path), None if text is None else text.strip(), right))
-    if name == "memory":
-        found += _manners(cgroup, settings)
-    for controller, file, untouched in BESIDE.get(name, ()):
-        if (text := cgroup.read(controller, file)) is not None:
-            found.append(File(str(cgroup.path(controller, file)), text.strip(), (untouched,)))
-    return tuple(found)
-
-
-def _manners(cgroup: Cgroup, settings: Settings) -> Iterator[File]:
-    """Yield how a memory limit acts: only one line of the OOM killer's file is a setting."""
-    swaps = settings.get("memory-swappiness")
-    if swaps is not None:
-        text = cgroup.read("memory", "memory.swappiness")
-        yield File(str(cgroup.path("memory", "memory.swappiness")), text, (str(swaps),))
-    disabled = "oom-kill-disable" in settings
-    text = cgroup.read("memory", "memory.oom_control")
-    if text is not None or disabled:
-        lines = [one for one in (text or "").split("\n") if one.startswith("oom_kill_disable ")]
-        yield File(
-            str(cgroup.path("memory", "memory.oom_control")),
-            lines[0] if lines else None,
-            (f"oom_kill_disable {int(disabled)}",),
-        )
 
 
 def _felt(

@@ -11,9 +11,9 @@ import numpy as np
 
 from cgbench.errors import StoreError
 from cgbench.judging import container_data
-from cgbench.judging.audit import OPTION_OF
 from cgbench.judging.container_data import ContainerData, Floats
 from cgbench.judging.run import load
+from cgbench.judging.seen import OPTION_OF
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import FileChange, Phase, TrialRecord
 from cgbench.records.versions import DAMAGED

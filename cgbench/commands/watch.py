@@ -7,16 +7,17 @@ containers cost little. Nothing is changed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cgbench.commands import audit, watched
+from cgbench.commands import audit, tolls, watched
 from cgbench.commands.audit import Place
-from cgbench.commands.chosen import Wanted, chosen
+from cgbench.commands.chosen import Wanted, chosen, labelled
 from cgbench.commands.happenings import Happenings
+from cgbench.commands.tolls import Tolls
 from cgbench.commands.why import Sources, why
 from cgbench.engine.engine import Engine, Listed
 from cgbench.engine.event_feed import EventFeed
@@ -24,18 +25,15 @@ from cgbench.errors import CgroupError, EngineError
 from cgbench.host import cgroups, confines, container_group
 from cgbench.host.watched_group import Texts, WatchedGroup, may_open
 from cgbench.records.audit import Limit, LimitName
-from cgbench.records.cause import DockerEvent
+from cgbench.records.cause import DockerEvent, What
 from cgbench.records.watch import Look, Mark, MarkKind, Reading
 
 TIMEOUT_S = 5.0
 """How long one answer of the daemon may take here."""
 
-# What is told when a counter of it grows.
-_TOLLS: tuple[tuple[str, MarkKind, str], ...] = (
-    ("oom_kills", "killed", "killed"),
-    ("refused_forks", "refused", "forks refused"),
-)
 _RETRY_S = 1.0
+# A rate over less than this part of the time between looks is mostly chance.
+_LEAST_OF_PERIOD = 0.5
 # What Docker's answers, /proc and all else need.
 _SPARE_FILES = 256
 
@@ -43,6 +41,7 @@ _SPARE_FILES = 256
 class Watch:
     """Looks at containers, again whenever `look` is called; used as a context manager.
 
+    It is called every `every_s` seconds; looks much closer together than that give no rates.
     `connect` makes the engine, also a new one after its daemon went away. Entering it raises
     EngineError where no daemon answers, or a name is no container's.
     """
@@ -53,8 +52,10 @@ class Watch:
         connect: Callable[[], Engine],
         place: Place | None = None,
         wall: Callable[[], float] = time.time,
+        every_s: float = 0.0,
     ) -> None:
         self._wanted, self._connect, self._wall = wanted, connect, wall
+        self._least_s = _LEAST_OF_PERIOD * every_s
         self._place = place or Place()
         self._engine: Engine | None = None
         self._feed: EventFeed | None = None
@@ -62,6 +63,7 @@ class Watch:
         self._other: dict[str, Listed] = {}
         self._groups: dict[str, WatchedGroup] = {}
         self._happened = Happenings(wall)
+        self._tolls = Tolls()
         self._found: list[Mark] = []
         self._away_since: float | None = None
         self._tried_at = 0.0
@@ -73,7 +75,7 @@ class Watch:
         self._mounted = cgroups.mount_points(self._place.proc)
         try:
             self._reach()
-            # A name that is nobody's is told now, and waited for later.
+            # A name or label that is nobody's is told now, and waited for later.
             assert self._engine is not None
             chosen(self._wanted, self._engine)
         except BaseException:
@@ -99,11 +101,13 @@ class Watch:
             marks += self._of_group(path, texts)
         marks += self._found
         self._found = []
-        readings = [watched.reading(one) for one in self._seen.values()]
+        readings = [watched.reading(one, self._least_s) for one in self._seen.values()]
         readings += [
             Reading(id=one.container_id, name=one.name, state=one.state)
             for one in self._other.values()
         ]
+        # Some were made while it was looked for the causes of others.
+        marks.sort(key=lambda one: one.at)
         return Look(at=self._now(), readings=tuple(readings), marks=tuple(marks))
 
     # The daemon
@@ -124,7 +128,7 @@ class Watch:
     def _chosen(self, engine: Engine) -> list[Listed]:
         """Return the containers that are wanted and there."""
         if not self._wanted.names:
-            return chosen(self._wanted, engine)
+            return labelled(self._wanted, engine.listed())
         every, names = engine.listed(stopped=True), self._wanted.names
         called = {one.name for one in every}
         # A name of letters up to f may begin another one's identity.
@@ -195,10 +199,21 @@ class Watch:
         listed = seen.listed if seen is not None else self._other[event.container_id]
         self._drop(event.container_id)
         self._other[event.container_id] = replace(listed, state="exited")
+        for toll in tolls.EVERY:
+            said = self._tolls.rest(
+                event.container_id, toll, self._wall(), self._now()[11:19]
+            )  # fmt: skip
+            if said is not None:
+                marks.append(self._of(listed, toll.kind, said))
         marks.append(self._explained(listed, "ended"))
 
-    def _explained(self, listed: Listed, kind: MarkKind, words: str = "") -> Mark:
-        """Return a mark that says why a container ended, or lost a process: now all is known."""
+    def _explained(
+        self, listed: Listed, kind: MarkKind, words: str = "", whats: Collection[What] = tuple(What)
+    ) -> Mark:
+        """Return a mark that says why a container ended, or lost a process: now all is known.
+
+        Only a cause of `whats` has to do with it.
+        """
         mark = self._of(listed, kind, f"{words}Docker does not answer")
         if self._engine is None:
             return mark
@@ -207,7 +222,7 @@ class Watch:
             found = why(listed.container_id, self._engine, 0.0, sources)
         except (CgroupError, EngineError) as error:
             return mark.model_copy(update={"reason": f"{words}{error.message}"})
-        cause = found.causes[0] if found.causes else None
+        cause = next((one for one in found.causes if one.what in whats), None)
         said = "nothing is known of why" if cause is None else cause.reason
         return mark.model_copy(update={"reason": f"{words}{said}", "cause": cause})
 
@@ -237,11 +252,12 @@ class Watch:
             group = self._opened({path: Path(path) for path in (*limits, *counters)})
             # Looked at before it is judged: what changes from here on is seen as a change.
             group.look()
+            t_ns = time.monotonic_ns()
             (audited,) = audit.audited([listed], engine, self._place)
         except (CgroupError, EngineError):
             return False
         one = watched.Seen(listed, group, limits, counters, above, audited)
-        watched.count(one, time.monotonic_ns(), group.texts)
+        watched.count(one, t_ns, group.texts)
         self._seen[listed.container_id] = one
         del self._other[listed.container_id]
         self._found += [self._finding(one, limit) for limit in audited.limits
@@ -275,16 +291,17 @@ class Watch:
             one.group.close()
 
     def _look_at(self, one: watched.Seen, above: Mapping[str, Texts], marks: list[Mark]) -> None:
-        found = one.group.look()
+        found, t_ns = one.group.look(), time.monotonic_ns()
         if found is None:
             # Docker tells of its end, perhaps a little later.
             self._drop(one.listed.container_id)
             self._other[one.listed.container_id] = replace(one.listed, state="ended")
             return
-        watched.count(one, time.monotonic_ns(), {path: after for path, (_, after) in found.items()})
-        for name, kind, words in _TOLLS:
-            if more := watched.grown(one, name):
-                marks.append(self._explained(one.listed, kind, f"{more} {words}: "))
+        watched.count(one, t_ns, {path: after for path, (_, after) in found.items()})
+        for toll in tolls.EVERY:
+            said = self._tolls.take(one, toll, self._wall(), self._now()[11:19])
+            if said is not None:
+                marks.append(self._explained(one.listed, toll.kind, f"{said}: ", toll.explained_by))
         changed = {path: texts for path, texts in found.items() if path in one.limits}
         if not changed and not any(path in above for path in one.above):
             return
@@ -315,7 +332,7 @@ class Watch:
         """Return a mark for a limit that is not what it says when it is first looked at."""
         return Mark(
             kind="differs", at=self._now(), id=one.listed.container_id, name=one.listed.name,
-            limit=limit.limit, path=next(iter(limit.files), None), finding=limit.finding,
+            limit=limit.limit, path=next(iter(limit.proven_by), None), finding=limit.finding,
             reason=limit.reason,
         )  # fmt: skip
 

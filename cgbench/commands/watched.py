@@ -11,7 +11,8 @@ from cgbench.errors import CgroupError
 from cgbench.host import interface_files
 from cgbench.host.cgroups import Cgroup
 from cgbench.host.watched_group import WatchedGroup
-from cgbench.judging.audit import BESIDE, OPTION_OF
+from cgbench.judging.audit import BESIDE
+from cgbench.judging.seen import OPTION_OF
 from cgbench.records.audit import Audited, Limit, LimitName
 from cgbench.records.watch import Reading
 from cgbench.spec.counters import Counter
@@ -77,11 +78,15 @@ def count(one: Seen, t_ns: int, texts: Mapping[str, bytes]) -> None:
                     one.values[counter.name] = found * counter.scale
 
 
-def reading(one: Seen) -> Reading:
-    """Return what a container used since the look before, and may use."""
+def reading(one: Seen, least_s: float = 0.0) -> Reading:
+    """Return what a container used since the look before, and may use.
+
+    Looks less than `least_s` seconds apart give no rates.
+    """
     values, seconds = one.values, (one.t_ns - one.t_before_ns) / NS_PER_S
     used, periods, stood = (
-        grown(one, name) for name in ("usage_ns", "periods", "throttled_periods")
+        grown(one, name) if seconds >= least_s else None
+        for name in ("usage_ns", "periods", "throttled_periods")
     )
     most = {limit.limit: limit.effective for limit in one.audited.limits}
     return Reading(

@@ -67,9 +67,9 @@ def _explained(
     past, events = _remembered(name, engine, now)
     log = kernel_log.read(sources.log, sources.log_begin)
     kills: tuple[OomKill, ...] | None = None if log is None else log.kills
-    since = None if log is None else log.since
+    since, refusals = (None, ()) if log is None else (log.since, log.refusals)
     if past.pid <= 0:
-        dead = Traces(past=past, kills=kills, log_since=since, events=events)
+        dead = Traces(past=past, kills=kills, log_since=since, events=events, refusals=refusals)
         return explain(dead), past.finished or 0.0
     before: tuple[Counts, ...] = ()
     groups: tuple[Counts, ...] = ()
@@ -92,7 +92,7 @@ def _explained(
         past, events = again, engine.chronicle.happened(past.id, past.started or 0.0, time.time())
     traces = Traces(
         past=past, kills=kills, log_since=since, events=events, groups=groups,
-        before=before, seconds=round(time.monotonic() - begin, 1), users=users,
+        before=before, seconds=round(time.monotonic() - begin, 1), users=users, refusals=refusals,
     )  # fmt: skip
     return explain(traces), past.finished or past.started or 0.0
 

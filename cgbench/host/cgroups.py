@@ -40,6 +40,14 @@ class Cgroup:
     directories: Mapping[str, Path]
     unified: Path | None
 
+    def of(self, controllers: str) -> Cgroup:
+        """Return it in one hierarchy alone, by its controllers; v2 has none."""
+        if not controllers:
+            return Cgroup({}, self.unified)
+        names = controllers.split(",")
+        return Cgroup({one: self.directories[one] for one in names if one in self.directories},
+                      None)  # fmt: skip
+
     def version(self, controller: str) -> int:
         """Return the cgroup version that `controller` lives on. Raises CgroupError if absent."""
         if controller in self.directories:

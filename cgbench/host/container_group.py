@@ -7,6 +7,7 @@ then in one of those, and what Docker limits lies above.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -51,6 +52,36 @@ class ContainerGroup:
         return tuple(found)
 
 
+@dataclass(frozen=True)
+class Strays:
+    """Processes that are outside of their container's group in one hierarchy, each with the group
+    that it is in; `inside` is how many are in the container's own.
+    """
+
+    paths: Mapping[int, str]
+    inside: int
+
+
+def strays(group: ContainerGroup, first: int, container_id: str) -> dict[str, Strays]:
+    """Return who is astray, by the controllers of the hierarchy, which has none on v2.
+
+    `first` is the container's first process; what `docker exec` started does not descend from it.
+    """
+    if not group.astray:
+        return {}
+    outside: dict[str, dict[int, str]] = {}
+    inside: Counter[str] = Counter()
+    for pid in {*procfs.family(first, group.proc), *group.processes()}:
+        # A process that has ended is in no group.
+        with suppress(CgroupError):
+            for controllers, path in cgroups.home(pid, group.proc).items():
+                if own_group(path, container_id) is None:
+                    outside.setdefault(controllers, {})[pid] = path
+                else:
+                    inside[controllers] += 1
+    return {key: Strays(paths, inside[key]) for key, paths in outside.items()}
+
+
 def find(
     pid: int,
     container_id: str,
@@ -87,7 +118,8 @@ def find(
             unified = there.pop("", None)
             if "blkio" in there:
                 there["io"] = there["blkio"]
-            return ContainerGroup(Cgroup(there, unified), _astray(pid, container_id, proc))
+            astray = _astray(pid, container_id, proc)
+            return ContainerGroup(Cgroup(there, unified), astray, proc=proc)
     if not _is_its(pid, container_id, proc):
         return None
     # Seen with systemd: it removes a scope that all processes have left.

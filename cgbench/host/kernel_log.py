@@ -1,6 +1,8 @@
-"""The kernel's log, as /dev/kmsg gives it: which processes were killed for want of memory.
+"""The kernel's log, as /dev/kmsg gives it: which processes were killed for want of memory, and
+where forks were refused.
 
-Formats: Documentation/ABI/testing/dev-kmsg, and dump_oom_summary in mm/oom_kill.c.
+Formats: Documentation/ABI/testing/dev-kmsg, dump_oom_summary in mm/oom_kill.c, and
+kernel/cgroup/pids.c.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cgbench.records.cause import OomKill
+from cgbench.records.cause import ForkRefusal, OomKill
 
 KMSG = Path("/dev/kmsg")
 # A record is no longer than this (PRINTK_MESSAGE_MAX).
@@ -27,15 +29,20 @@ _KILL = re.compile(
 )
 # Stands behind it, and alone where another message came between the parts of the first one.
 _KILLED = re.compile(r"^(?:Memory cgroup out|Out) of memory.*?: Killed process ([0-9]+) \((.*)\) ")
+# The kernel writes it once for each group.
+_REFUSED = re.compile(r"^cgroup: fork rejected by pids controller in (/.*)$")
 _ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
 
 
 @dataclass(frozen=True)
 class KernelLog:
-    """What is left of the log: kills, the oldest first, and from when on it goes (UNIX time)."""
+    """What is left of the log: kills, and the first fork of each group that was refused, the oldest
+    first; and from when on it goes (UNIX time).
+    """
 
     kills: tuple[OomKill, ...]
     since: float | None
+    refusals: tuple[ForkRefusal, ...] = ()
 
 
 def read(path: Path = KMSG, begin: float | None = None) -> KernelLog | None:
@@ -50,6 +57,7 @@ def read(path: Path = KMSG, begin: float | None = None) -> KernelLog | None:
     except OSError:
         return None
     kills: list[OomKill] = []
+    refusals: list[ForkRefusal] = []
     since = None
     for line in content.decode(errors="replace").split("\n"):
         found = _RECORD.match(line)
@@ -60,7 +68,9 @@ def read(path: Path = KMSG, begin: float | None = None) -> KernelLog | None:
         kill = parse(found[2], at)
         if kill is not None and not (kill.group is None and _told(kill, kills)):
             kills.append(kill)
-    return KernelLog(tuple(kills), since)
+        if (refused := _REFUSED.match(found[2])) is not None:
+            refusals.append(ForkRefusal(at=at, group=_plain(refused[1])))
+    return KernelLog(tuple(kills), since, tuple(refusals))
 
 
 def _told(kill: OomKill, kills: Sequence[OomKill]) -> bool:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from cgbench.judging import end, hindrance
 from cgbench.judging.kills import NEAR_S
-from cgbench.records.cause import Cause, Explained, Traces
+from cgbench.records.cause import Cause, Explained, Traces, What
 from cgbench.records.watch import Mark
 
 _ENDED = ("exited", "dead", "restarting")
@@ -35,6 +35,7 @@ def explain(traces: Traces) -> Explained:
             causes += before.causes()
     elif past.status == "removed":
         causes += end.removed(traces)
+        unknown += end.forgotten(traces)
     return Explained(
         id=past.id, name=past.name, state=past.status, causes=tuple(causes),
         unknown=tuple(dict.fromkeys(unknown)),
@@ -52,7 +53,8 @@ def with_kept(found: Explained, marks: Sequence[Mark], since: float = 0.0) -> Ex
         for one in marks
         if one.id == found.id and one.cause is not None and _at(one) >= since - NEAR_S
     ]
-    if not kept or (found.causes and found.causes[0].sure):
+    decisive = found.causes[0] if found.causes else None
+    if not kept or (decisive is not None and decisive.sure and decisive.what is not What.REMOVED):
         return found
     mark = kept[-1]
     assert mark.cause is not None

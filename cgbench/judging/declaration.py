@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cgbench.spec.option import Value
+from cgbench.spec.options import option
 
 
 def declared_by(config: Mapping[str, object]) -> dict[str, Value]:
@@ -17,9 +18,12 @@ def declared_by(config: Mapping[str, object]) -> dict[str, Value]:
         ("cpu-quota", "CpuQuota"), ("cpu-period", "CpuPeriod"), ("cpu-shares", "CpuShares"),
         ("memory", "Memory"), ("memory-swap", "MemorySwap"),
         ("memory-reservation", "MemoryReservation"), ("blkio-weight", "BlkioWeight"),
-        ("pids-limit", "PidsLimit"),
+        ("pids-limit", "PidsLimit"), ("kernel-memory", "KernelMemory"),
+        ("cpu-rt-period", "CpuRealtimePeriod"), ("cpu-rt-runtime", "CpuRealtimeRuntime"),
     ):  # fmt: skip
-        if (value := _number(config, key)) > 0:
+        value = _number(config, key)
+        # What lifts a limit declares that there is none; 0 is what no one wrote anything for.
+        if value > 0 or (value < 0 and value == option(name).lifted):
             found[name] = value
     swappiness = config.get("MemorySwappiness")
     # None or -1 is what the groups above have.
@@ -27,8 +31,9 @@ def declared_by(config: Mapping[str, object]) -> dict[str, Value]:
         found["memory-swappiness"] = swappiness
     if config.get("OomKillDisable") is True:
         found["oom-kill-disable"] = 1
-    if cpus := config.get("CpusetCpus"):
-        found["cpuset-cpus"] = str(cpus)
+    for name, key in (("cpuset-cpus", "CpusetCpus"), ("cpuset-mems", "CpusetMems")):
+        if chosen := config.get(key):
+            found[name] = str(chosen)
     return found
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cgbench.errors import UnitError
-from cgbench.judging import kills
-from cgbench.records.cause import Cause, DockerEvent, OomKill, Past, Traces, What
+from cgbench.judging import kills, refusals
+from cgbench.records.cause import Cause, DockerEvent, ForkRefusal, OomKill, Past, Traces, What
 from cgbench.units import NS_PER_S, parse_duration
 from cgbench.wording import count
 
@@ -34,7 +34,8 @@ def never(past: Past) -> Cause:
 class End:
     """One life that is over, and what is known of its end.
 
-    `anybodys` says that the log has a kill of that moment which does not say whose.
+    `anybodys` says that the log has a kill of that moment which does not say whose. `refused` are
+    forks.
     """
 
     past: Past
@@ -43,6 +44,7 @@ class End:
     log_reaches: bool
     events_reach: bool
     anybodys: bool = False
+    refused: Sequence[ForkRefusal] = ()
 
     @classmethod
     def of(cls, past: Past, traces: Traces) -> End:
@@ -57,7 +59,9 @@ class End:
         anybodys = any(
             one.group is None and abs(end - one.at) < kills.NEAR_S for one in traces.kills or ()
         )
-        return cls(past, killed, events, reaches and traces.kills is not None, died, anybodys)
+        reaches = reaches and traces.kills is not None
+        refused = refusals.of_life(traces, begin, end)
+        return cls(past, killed, events, reaches, died, anybodys, refused)
 
     @property
     def _ended(self) -> float:
@@ -79,7 +83,9 @@ class End:
         if past.exit_code == _BY_SIGNAL + signal.SIGKILL and self._docker_saw_oom():
             return [self._killed_somewhere(), *children]
         deadline = self._deadline()
-        return [deadline if deadline is not None else self._by_itself(), *children]
+        if deadline is not None:
+            return [deadline, *children]
+        return [*self._refused_fork(), self._by_itself(), *children]
 
     def unknown(self) -> Iterator[str]:
         """Yield what is not known any more of this life."""
@@ -168,8 +174,16 @@ class End:
             evidence=(f"docker inspect: Path and Args {' '.join(words[:6])}", self._status()),
         )  # fmt: skip
 
+    def _refused_fork(self) -> Iterator[Cause]:
+        """Yield the latest fork that was refused to one that failed of its own."""
+        if self.refused and self.past.exit_code:
+            yield refusals.before_end(
+                self.refused[-1], self.past.id, self._ended, self.past.exit_code
+            )
+
     def _by_itself(self) -> Cause:
         past, at = self.past, kills.when(self._ended)
+        no_limit = "" if self.refused and past.exit_code else "; no limit ended it"
         nobody = (
             "the kernel's log covers that moment and names no kill of it"
             if self.log_reaches and not self.anybodys
@@ -180,7 +194,7 @@ class End:
             return Cause(
                 what=What.SIGNAL, limit=None, level="none", at=at,
                 reason=f"it ended with status {past.exit_code}: a {name} that did not come through "
-                "Docker, or its program's own word; no limit ended it",
+                f"Docker, or its program's own word{no_limit}",
                 evidence=(self._status(), nobody),
                 # What ended it may be what nobody remembers.
                 sure=self.log_reaches and self.events_reach and not self.anybodys,
@@ -192,7 +206,7 @@ class End:
         )
         return Cause(
             what=What.EXIT, limit=None, level="none", at=at,
-            reason=f"it ended by itself with status {past.exit_code}; no limit ended it{again}",
+            reason=f"it ended by itself with status {past.exit_code}{no_limit}{again}",
             evidence=(self._status(), nobody),
         )  # fmt: skip
 
@@ -232,6 +246,8 @@ def removed(traces: Traces) -> Iterator[Cause]:
     life = _remembered(traces, float("inf"))
     if life is not None:
         yield from life.causes()
+    elif its := [one for one in traces.kills or () if kills.is_its(one, traces.past.id)]:
+        yield kills.maybe_the_end(its, traces.past.id)
     yield Cause(
         what=What.REMOVED, limit=None, level="none",
         at=kills.when(events[-1].at) if events else None,
@@ -240,6 +256,12 @@ def removed(traces: Traces) -> Iterator[Cause]:
             f"docker events: {kills.when(one.at)} {one.action}" for one in events[-3:]
         ),
     )  # fmt: skip
+
+
+def forgotten(traces: Traces) -> Iterator[str]:
+    """Yield that nobody knows how a container ended that is not there any more, if so."""
+    if _remembered(traces, float("inf")) is None:
+        yield "Docker has forgotten how it ended, and remembers its removal alone"
 
 
 def _signal(event: DockerEvent) -> int:

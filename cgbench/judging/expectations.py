@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from cgbench.errors import OptionError, UnitError
-from cgbench.records.audit import Audit, Limit, LimitName
+from cgbench.records.audit import Audit, Limit, LimitName, Missed
 from cgbench.units import format_size, parse_size
 
 _EXAMPLE = "For example: --expect 'cpus<=1 memory<=512m pids<=100'."
@@ -25,7 +25,7 @@ _TEXTS = ("cpuset", "cpu-weight", "io-weight", "memory-reservation", "device-thr
 class Expected:
     """One limit that is expected to be at most, at least or just so much, in base units."""
 
-    limit: str
+    limit: LimitName
     how: str
     value: float
     text: str
@@ -44,7 +44,9 @@ class Expected:
 def parse(text: str) -> tuple[Expected, ...]:
     """Return what a text expects. Raises OptionError, which names the word, where it is none."""
     found = []
-    known = [name for name in get_args(LimitName) if name not in _TEXTS]
+    known: Mapping[str, LimitName] = {
+        name: name for name in get_args(LimitName) if name not in _TEXTS
+    }
     for word in text.split():
         match = _FORM.fullmatch(word)
         if match is None:
@@ -56,21 +58,21 @@ def parse(text: str) -> tuple[Expected, ...]:
             size = float(parse_size(value)) if name.startswith("memory") else float(value)
         except (UnitError, ValueError):
             raise OptionError(f"--expect: {value!r} in {word!r} is no number", _EXAMPLE) from None
-        found.append(Expected(name, how, size, word))
+        found.append(Expected(known[name], how, size, word))
     if not found:
         raise OptionError("--expect: nothing is expected", _EXAMPLE)
     return tuple(found)
 
 
-def missed(expected: Sequence[Expected], audit: Audit) -> Iterator[tuple[str, str]]:
-    """Yield the name of each container that misses an expectation, and how.
-
-    One that could not be read misses all.
-    """
+def missed(expected: Sequence[Expected], audit: Audit) -> Iterator[Missed]:
+    """Yield each expectation that a container misses. One that could not be read misses all."""
     for container in audit.containers:
-        if expected and container.unread is not None:
-            yield container.name, f"it was not read: {container.unread}"
         for one in expected:
+            if container.unread is not None:
+                said = f"{one.text} is expected, and it was not read: {container.unread}"
+                yield Missed(container=container.name, limit=one.limit, expected=one.text,
+                             effective=None, reason=said)  # fmt: skip
             for limit in container.limits:
                 if limit.limit == one.limit and (why := one.missed(limit)) is not None:
-                    yield container.name, why
+                    yield Missed(container=container.name, limit=one.limit, expected=one.text,
+                                 effective=limit.effective, reason=why)  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cgbench.judging import kills
 from cgbench.records.cause import Cause, Level, Traces, UserTasks, What
 from cgbench.units import format_size
-from cgbench.wording import count
+from cgbench.wording import count, whole_percent
 
 # Less of it than this is a burst that hardly anybody feels.
 _LEAST_THROTTLED_PCT = 1.0
@@ -48,7 +48,7 @@ def _throttled(traces: Traces) -> Iterator[Cause]:
             what=What.THROTTLED, limit="cpus", level="ancestor" if at else "container",
             path=group.path,
             reason=f"its quota{'' if at == 0 else ' above it'} was used up in {stood} of {periods} "
-            f"periods {when} ({100 * stood / periods:.0f} %)",
+            f"periods {when} ({whole_percent(100 * stood / periods)})",
             evidence=(kills.counted(group, "periods", "throttled_periods", "throttled_ns"),),
         )  # fmt: skip
 

@@ -80,6 +80,18 @@ def child(kills: Sequence[OomKill], container_id: str) -> Cause:
     )  # fmt: skip
 
 
+def maybe_the_end(kills: Sequence[OomKill], container_id: str) -> Cause:
+    """Return the last of some kills, where nobody remembers whether the container went on."""
+    level, limit, path, words = whose(kills[-1], container_id)
+    return Cause(
+        what=What.KILLED, limit=limit, level=level, path=path, at=when(kills[-1].at),
+        reason=f"{words}: the kernel killed {task(kills[-1])} of it, and nobody remembers whether "
+        "it went on",
+        evidence=tuple(line(one) for one in kills[-3:]),
+        sure=False,
+    )  # fmt: skip
+
+
 def child_by_counters(groups: Sequence[Counts]) -> Cause:
     """Return that processes were killed, where only counters say so; a level that is sure is one
     that has counted it.

@@ -19,6 +19,10 @@ LimitName = Literal[
 NO_LIMIT = 2**62
 """An unlimited counter of v1 is the largest multiple of a page below 2^63."""
 
+ENDLESS = -1.0
+"""What is declared where somebody declared that there is no limit, and did not just declare none.
+"""
+
 Amount = float | str
 """A limit in base units (CPUs, bytes, tasks), a weight, or a list of CPUs."""
 
@@ -42,20 +46,22 @@ class Found(StrEnum):
 
 
 class Bound(Model):
-    """What binds: the container's own group, one above, its processes' affinity, what its user may
-    have on the whole host, or the host.
+    """What binds: the container's own group, one above, one elsewhere that all of its processes are
+    in, their affinity, what their user may have on the whole host, or the host.
     """
 
-    kind: Literal["container", "ancestor", "affinity", "user", "host", "none"]
+    kind: Literal["container", "ancestor", "elsewhere", "affinity", "user", "host", "none"]
     path: Foreign | None = None
 
 
 class Limit(Model):
     """One limit of one container.
 
-    `declared` is Docker's, `managed` a compose file's, None where it declares none. `expected` and
+    `declared` is Docker's, `managed` a compose file's, None where it declares none, and -1 where it
+    declares that there be no limit. `expected` and
     `files` are texts by the path of the interface file, None where a file is absent. `effective`
-    is the tightest of the container and all above. `felt` has None where the kernel counts nothing.
+    is the tightest of the container and all above. `proof` is what proves a finding by its path,
+    the text or a part of it, where `files` do not. `felt` has None where the kernel counts nothing.
     """
 
     limit: LimitName
@@ -68,6 +74,12 @@ class Limit(Model):
     felt: Mapping[MetricName, float | None]
     finding: Found
     reason: Foreign
+    proof: Mapping[Foreign, Foreign] = {}
+
+    @property
+    def proven_by(self) -> tuple[str, ...]:
+        """The paths of files that prove the finding."""
+        return tuple(self.proof or self.files)
 
 
 class Audited(Model):
@@ -88,14 +100,36 @@ class Audited(Model):
         return next((one for one in Found if one in found), Found.UNLIMITED)
 
 
+class Missed(Model):
+    """What somebody expects of a limit, and a container does not keep: as `memory<=512m`.
+
+    `effective` is null where nothing limits it, or the container was not read: `reason` says which.
+    """
+
+    container: Label
+    limit: LimitName
+    expected: Label
+    effective: Amount | None
+    reason: Foreign
+
+
 class Audit(Model):
-    """An audit of a host at one moment; containers with findings first."""
+    """An audit of a host at one moment; containers with findings first, then those not read.
+
+    `missed` is what `--expect` asked for and is not so.
+    """
 
     schema_version: int = AUDIT.written
     hostname: Label
     at: Label
     seconds: float
     containers: tuple[Audited, ...]
+    missed: tuple[Missed, ...] = ()
+
+    @property
+    def unread(self) -> int:
+        """How many containers were not read."""
+        return sum(one.unread is not None for one in self.containers)
 
     @property
     def findings(self) -> list[tuple[Audited, Limit]]:

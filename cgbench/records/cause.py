@@ -54,7 +54,7 @@ class Cause(Model):
     """
 
     what: What
-    limit: Literal["cpus", "memory", "memory-nodes", "pids", "processes-of-user"] | None
+    limit: Literal["cpus", "memory", "memory-nodes", "pids", "processes-of-user"] | None = None
     level: Level
     path: Foreign | None = None
     at: Label | None = None
@@ -80,8 +80,13 @@ class Explained(Model):
 
     @property
     def known(self) -> bool:
-        """Whether anything is known for sure, or there is nothing to explain."""
-        return not self.unknown or any(one.sure for one in self.causes)
+        """Whether anything is known for sure, or there is nothing to explain.
+
+        That it was removed is no reason for its end.
+        """
+        return not self.unknown or any(
+            one.sure and one.what is not What.REMOVED for one in self.causes
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -101,6 +106,16 @@ class OomKill(Model):
     group: Foreign | None
     task: Foreign
     pid: int
+
+
+class ForkRefusal(Model):
+    """The first fork in a group that a limit of tasks refused, as the kernel's log has it.
+
+    `at` is in seconds of UNIX time. The limit is that of `group`, or of one above it.
+    """
+
+    at: float
+    group: Foreign
 
 
 class DockerEvent(Model):
@@ -161,11 +176,13 @@ class Traces(Model):
     """Everything that was read of one container.
 
     `kills` and `events` are None where they could not be read; `log_since` is the oldest record of
-    the kernel's log. `before` is an earlier look at the same groups, `seconds` apart.
+    the kernel's log, which also has the `refusals`. `before` is an earlier look at the same groups,
+    `seconds` apart.
     """
 
     past: Past
     kills: tuple[OomKill, ...] | None = ()
+    refusals: tuple[ForkRefusal, ...] = ()
     log_since: float | None = None
     events: tuple[DockerEvent, ...] | None = ()
     groups: tuple[Counts, ...] = ()

@@ -32,6 +32,18 @@ def write_file(path: Path, text: str) -> Path:
     return path
 
 
+def write_named(path: Path, text: str) -> Path:
+    """Write a file whole that somebody named, in a folder that is there, and return its path.
+
+    Raises StoreError when it cannot be written, or there is no such folder: that is mostly a slip.
+    """
+    if not path.parent.is_dir():
+        raise StoreError(f"cannot write {path}: there is no folder {path.parent}", "Make it first.")
+    with whole(path, "Choose another place.") as file:
+        file.write(text.encode())
+    return path
+
+
 def append_file(path: Path, text: str) -> None:
     """Append to a file that others write to as well. Raises StoreError when it cannot be."""
     with appending(path) as descriptor:

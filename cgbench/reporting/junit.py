@@ -43,22 +43,22 @@ def of_truth(table: TruthTable, excuses: Mapping[str, str] = MappingProxyType({}
     return _text(suite)
 
 
-def of_audit(audit: Audit, missed: Sequence[tuple[str, str]] = ()) -> str:
+def of_audit(audit: Audit) -> str:
     """Return an audit, a suite for each container: a finding fails, and so does an expectation that
-    is `missed`, given as container and reason. A container that was not read is skipped.
+    is missed. A container that was not read is skipped.
     """
     root = ET.Element("testsuites", name="cgbench audit")
     for container in audit.containers:
         cases = [
             _Case(limit.limit, None if limit.finding.good else "failure", limit.reason,
                   f"{limit.finding.value}: {limit.reason}", limit.finding.value,
-                  "\n".join(f"cat {path}" for path in limit.files))
+                  "\n".join(f"cat {path}" for path in limit.proven_by))
             for limit in container.limits
         ]  # fmt: skip
         if container.unread is not None:
             cases = [_Case("read", "skipped", container.unread)]
-        cases += [_Case("expected", "failure", why, kind="missed")
-                  for name, why in missed if name == container.name]  # fmt: skip
+        cases += [_Case("expected", "failure", one.reason, kind="missed")
+                  for one in audit.missed if one.container == container.name]  # fmt: skip
         root.append(_suite(container.name, "cgbench.audit", cases))
     return _text(root)
 

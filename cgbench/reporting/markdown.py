@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from cgbench.foreign import markdown, markdown_code
 from cgbench.records.audit import Audit
 from cgbench.records.comparison import SIGNS, Comparison, Finding
+from cgbench.reporting.words import audit as audit_words
 from cgbench.reporting.words.comparison import (
     advice,
     change,
@@ -16,7 +17,6 @@ from cgbench.reporting.words.comparison import (
     remarks,
     where,
 )
-from cgbench.wording import count
 
 _ROWS = 40
 
@@ -26,11 +26,10 @@ def of_comparisons(many: Sequence[Comparison]) -> str:
     return "\n".join(line for found in many for line in _lines(found))
 
 
-def of_audit(audit: Audit, missed: Sequence[tuple[str, str]] = ()) -> str:
-    """Return an audit as Markdown: its findings, and what is `missed` of container and reason."""
+def of_audit(audit: Audit) -> str:
+    """Return an audit as Markdown: its findings, what was expected and missed, and not read."""
     found = audit.findings
-    read = count(len(audit.containers), "container")
-    lines = [f"### {read} audited, {count(len(found), 'finding')}", ""]
+    lines = [f"### {audit_words.summary(audit)}", ""]
     if found:
         lines += ["| container | limit | finding | why |", "|---|---|---|---|"]
         lines += [
@@ -40,7 +39,7 @@ def of_audit(audit: Audit, missed: Sequence[tuple[str, str]] = ()) -> str:
         ]
     if len(found) > _ROWS:
         lines.append(f"\n{len(found) - _ROWS} more.")
-    lines += [f"- {markdown_code(name)}: {markdown(why)}" for name, why in missed]
+    lines += [f"- {markdown_code(one.container)}: {markdown(one.reason)}" for one in audit.missed]
     lines += [
         f"- {markdown_code(one.name)} was not read: {markdown(one.unread)}"
         for one in audit.containers

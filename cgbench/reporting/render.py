@@ -91,12 +91,12 @@ def write_history(history: History, output: Path) -> Path:
     return _written(history_page(history), "history", output, narrower)
 
 
-def write_audit(audit: Audit, missed: Sequence[tuple[str, str]], output: Path) -> Path:
-    """Write the page of an audit, and of expectations that were `missed`; return its path.
+def write_audit(audit: Audit, output: Path) -> Path:
+    """Write the page of an audit; return its path.
 
     Raises StoreError when it cannot be written, or when so many containers do not fit on one page.
     """
-    page = audit_page(audit, tuple(missed))
+    page = audit_page(audit)
     return _written(page, "audit", output, "Audit fewer at once: name them, or give --project.")
 
 

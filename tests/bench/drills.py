@@ -176,8 +176,6 @@ def drills(version: int, left: Found, *, whole_host: bool = False) -> list[Drill
         "memory-reservation": ("memory-reservation", {"MemoryReservation": 32 * MIB}),
         "pids-limit": ("pids", {"PidsLimit": 50}),
     }
-    # Where their group is gone, nothing of the container's own limits them any more.
-    stays = left is Found.NO_EFFECT
     found = [
         Drill(f"{name} tampered", config, limit, _DIFFERS, "container",
               written(name, _texts(version, name)))
@@ -203,7 +201,7 @@ def drills(version: int, left: Found, *, whole_host: bool = False) -> list[Drill
         Drill("a burst past Docker", {"NanoCpus": 500_000_000}, "cpus", _DIFFERS, "container",
               past("cpu", ("cpu.cfs_burst_us", "cpu.max.burst")[version - 1], "20000")),
         *(
-            Drill(f"{what} that left", config, limit, left, "container" if stays else nobody,
+            Drill(f"{what} that left", config, limit, left, nobody,
                   leaves=limit.removesuffix("s") if limit == "cpus" else limit)
             for what, config, limit, nobody in (
                 ("tasks", {"PidsLimit": 50}, "pids", "none"),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
-from cgbench.cli import app
+from cgbench.cli import app, audit_table
+from cgbench.cli.console import Console
 from cgbench.commands import audit
 from cgbench.engine import engine
 from cgbench.records.audit import Audit, Audited, Bound, Found, Limit
@@ -72,16 +75,56 @@ def test_a_finding_is_shown_with_its_file_and_fails(
     assert "web\\x1b[31m: cpus tighter above: of cpus" in out
     assert "    cat /sys/fs/cgroup/cpus.max" in out
     assert "    in the group /parent above it" in out
-    assert "1 container, 1 finding; 0.2 s" in out
+    assert "1 container read, 1 finding; 0.2 s" in out
     assert "\x1b[31m" not in out
 
 
-def test_no_line_of_the_table_is_wider_than_100_columns(
+_NAME = "a-very-long-name-of-a-container-" * 3
+
+
+def _felt(one: Limit) -> Limit:
+    return one.model_copy(update={"felt": {
+        "cpus_used": 0.5, "throttled_periods_pct": 95.0, "oom_kills": 12.0, "refused_forks": 99.0,
+    }})  # fmt: skip
+
+
+def test_outside_of_a_terminal_no_cell_is_cut_or_wrapped(
     found: list[Audited], cgbench: Callable[..., Ended]
 ) -> None:
-    found.append(container("a-very-long-name-of-a-container-" * 3, limit("cpus", Found.IN_FORCE)))
+    found.append(container(_NAME, _felt(limit("memory-reservation", Found.TIGHTER_ABOVE))))
     _status, out, _ = cgbench("audit")
-    assert max(len(line) for line in out.splitlines()) <= 100
+    (line,) = [line for line in out.splitlines() if line.startswith(f"{_NAME} ")]
+    assert "0.50 CPUs, throttled 95 %, 12 killed, 99 refused  ✗ tighter above" in line
+
+
+@pytest.mark.parametrize("width", [100, 130, 200])
+def test_a_terminals_width_is_used_and_no_finding_or_name_is_broken(width: int) -> None:
+    console = Console(highlight=False, width=width, force_terminal=True, color_system=None,
+                      file=StringIO())  # fmt: skip
+    audit_table.show(Audit(hostname="h", at="2026-01-01", seconds=0.2, containers=(
+        container("role-a-throttled", _felt(limit("memory-swap", Found.TIGHTER_ABOVE))),
+    )), console=console)  # fmt: skip
+    assert isinstance(console.file, StringIO)
+    table = console.file.getvalue().split("role-a-throttled: memory-swap")[0]
+    assert "role-a-throttled  memory-swap" in table
+    assert "✗ tighter above" in table
+    assert max(len(line) for line in table.splitlines()) <= width
+    assert (len(table.splitlines()) == 2) == (width >= 130), "it is as wide as the terminal is"
+
+
+def test_only_the_findings_are_printed_where_nothing_else_is_asked_for(
+    found: list[Audited], cgbench: Callable[..., Ended]
+) -> None:
+    found += [
+        container("web", limit("memory", Found.IN_FORCE), limit("cpus", Found.DIFFERS)),
+        container("db", limit("pids", Found.IN_FORCE)), container("old", unread="it ended"),
+    ]  # fmt: skip
+    for flags in (["--only", "failing"], ["--quiet"]):
+        status, out, _ = cgbench("audit", *flags)
+        assert status == 1
+        assert "✗ differs" in out
+        assert "cat /sys/fs/cgroup/cpus.max" in out
+        assert not [word for word in ("✓", "db", "it ended", "memory") if word in out]
 
 
 def test_what_is_in_force_or_was_not_read_passes(
@@ -91,6 +134,7 @@ def test_what_is_in_force_or_was_not_read_passes(
     status, out, _ = cgbench("audit")
     assert status == 0
     assert "db: it ended" in out
+    assert "1 of 2 containers read, 0 findings; 0.2 s" in out
     assert cgbench("audit", "--quiet") == (0, "", "")
 
 
@@ -102,6 +146,12 @@ def test_an_expectation_that_is_missed_fails(
     status, out, _ = cgbench("audit", "--expect", "cpus<=0.1", "--quiet")
     assert status == 1
     assert "web: cpus<=0.1 is expected, and 0.5 is the most" in out
+    assert "1 container read, 0 findings, 1 expectation missed; 0.2 s" in out
+    status, out, _ = cgbench("audit", "--expect", "cpus<=0.1", "--json", "-")
+    assert (status, json.loads(out)["missed"]) == (1, [{
+        "container": "web", "limit": "cpus", "expected": "cpus<=0.1", "effective": 0.5,
+        "reason": "cpus<=0.1 is expected, and 0.5 is the most",
+    }])  # fmt: skip
 
 
 def test_an_expectation_that_is_unclear_is_refused_before_anything_is_read(
@@ -123,3 +173,45 @@ def test_json_and_files_have_all_of_it(
     assert (document["findings"], document["containers"][0]["name"]) == (1, "web")
     assert 'type="differs"' in junit.read_text()
     assert "| `web` | cpus | differs |" in markdown.read_text()
+
+
+def test_what_a_user_may_have_is_shown_where_nothing_else_limits_it(
+    found: list[Audited], cgbench: Callable[..., Ended]
+) -> None:
+    free = limit("pids", Found.UNLIMITED, 200.0).model_copy(update={"declared": None})
+    found += [
+        container("web", free.model_copy(update={"bound_by": Bound(kind="user")})),
+        container("db", free.model_copy(update={"bound_by": Bound(kind="none")})),
+    ]  # fmt: skip
+    _, out, _ = cgbench("audit")
+    rows = {line.split()[0]: line.split()[1:5] for line in out.splitlines()[1:3]}
+    assert rows == {"web": ["pids", "–", "200", "user"], "db": ["–", "–", "–", "–"]}
+
+
+def test_one_form_can_be_printed_and_makes_no_file(
+    found: list[Audited], tmp_path: Path, cgbench: Callable[..., Ended],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    found.append(container("web", limit("cpus", Found.DIFFERS)))
+    status, out, _ = cgbench("audit", "--junit", "-")
+    assert (status, ET.fromstring(out).tag) == (1, "testsuites")
+    status, out, _ = cgbench("audit", "--markdown", "-")
+    assert status == 1
+    assert out.startswith("### 1 container read, 1 finding\n")
+    assert "✗" not in out
+    assert list(tmp_path.iterdir()) == []
+    status, _, said = cgbench("audit", "--markdown", "-", "--json", "-")
+    assert status == 2
+    assert "only one of --json, --junit and --markdown can be printed" in said
+
+
+def test_a_form_in_a_folder_that_is_not_there_is_an_error_that_names_it(
+    found: list[Audited], tmp_path: Path, cgbench: Callable[..., Ended]
+) -> None:
+    found.append(container("web", limit("cpus", Found.IN_FORCE)))
+    for form in ("--junit", "--markdown"):
+        status, _, said = cgbench("audit", form, tmp_path / "absent" / "x")
+        assert status == 2
+        assert f"there is no folder {tmp_path}/absent" in said
+    assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from cgbench.cli import exits, measure
+from cgbench.cli import exits, measure, options
 from cgbench.cli.terminal import PRINTED
 from cgbench.commands import run as runs
 from cgbench.commands import session
@@ -153,7 +153,7 @@ def test_against_an_earlier_table_only_what_got_worse_counts(
     def ended(against: str | None) -> int:
         return status_of(functools.partial(
             measure.verify, [], results=tmp_path, no_report=True, against=against,
-            only=measure.Rows.FAILING,
+            only=options.Rows.FAILING,
         ))  # fmt: skip
 
     for outcomes, status in (

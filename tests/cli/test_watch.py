@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,9 +45,11 @@ class Looks:
 
     def __init__(self, *looks: Look) -> None:
         self.left = list(looks)
+        self.late_s = 0.0
         self.closed = False
 
-    def __call__(self, *_: object) -> Looks:
+    def __call__(self, *_: object, **_named: object) -> Looks:
+        time.sleep(self.late_s)
         return self
 
     def __enter__(self) -> Looks:
@@ -122,6 +125,18 @@ def test_it_ends_after_a_time(looks: Callable[..., Looks], cgbench: Callable[...
     looks(*(look(number) for number in range(60)))
     status, _, _ = cgbench("--every", "100ms", "--for", "300ms")
     assert status == 0
+
+
+def test_the_time_runs_from_the_first_look_and_its_end_is_looked_at(
+    looks: Callable[..., Looks], cgbench: Callable[..., Ended]
+) -> None:
+    made = looks(*(look(number) for number in range(60)))
+    made.late_s = 0.3
+    status, said, _ = cgbench("--every", "200ms", "--for", "200ms", "--json", "-")
+    assert (status, len(said.splitlines())) == (0, 2)
+    made = looks(look(1), look(2))
+    status, said, _ = cgbench("--every", "200ms", "--for", "100ms", "--json", "-")
+    assert (status, len(said.splitlines())) == (0, 1)
 
 
 def test_too_often_is_refused(cgbench: Callable[..., Ended]) -> None:

@@ -13,6 +13,7 @@ from cgbench.commands.audit import Place
 from cgbench.commands.chosen import Wanted, chosen
 from cgbench.engine.engine import Engine
 from cgbench.errors import EngineError
+from cgbench.judging import expectations
 from cgbench.records.audit import Audit, Found, Limit
 from cgbench.spec.option import Settings
 from tests.made.containers import MIB, PID, Daemon, Host, identity
@@ -46,13 +47,40 @@ def test_a_container_is_read_from_inspect_to_what_it_feels(host: Host) -> None:
 
 
 def test_what_was_tampered_with_comes_first(host: Host) -> None:
-    daemon = Daemon(good={"PidsLimit": 50}, bad={"PidsLimit": 50})
+    daemon = Daemon(good={"PidsLimit": 50}, bad={"PidsLimit": 50}, gone=None)
     host.group(PID, pids_max="50")
     host.group(PID + 1, pids_max="5000")
     found = host.audited(daemon)
-    assert [one.name for one in found.containers] == ["bad", "good"]
+    assert [one.name for one in found.containers] == ["bad", "gone", "good"]
+    assert found.unread == 1
     ((container, one),) = found.findings
     assert (container.name, one.finding) == ("bad", Found.DIFFERS)
+
+
+@pytest.mark.parametrize(
+    ("config", "name", "files", "finding", "says"),
+    [
+        ({"CpusetMems": "0"}, "cpuset", {"cpuset_mems": "0-0"}, Found.UNLIMITED, ""),
+        ({"CpusetMems": "0"}, "cpuset", {"cpuset_mems": "1"}, Found.DIFFERS,
+         "cpuset.mems says 1, and by --cpuset-mems it should say 0"),
+        ({"CpusetMems": "0", "CpusetCpus": "0-3"}, "cpuset",
+         {"cpuset_mems": "0", "cpuset_cpus": "0-3"}, Found.IN_FORCE, "cpuset.mems says 0"),
+        ({"CpuRealtimePeriod": 500_000}, "cpus", {}, Found.ABSENT,
+         "--cpu-rt-period is declared, and this kernel has no cpu.rt_period_us"),
+        ({"KernelMemory": 64 * MIB}, "memory", {}, Found.ABSENT,
+         "--kernel-memory is declared, and this kernel has no memory.kmem.limit_in_bytes"),
+        ({"CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0, "KernelMemory": 0, "CpusetMems": ""},
+         "cpus", {}, Found.UNLIMITED, ""),
+    ],
+)  # fmt: skip
+def test_what_is_declared_beside_a_limit_is_part_of_its_row(
+    host: Host, config: dict[str, object], name: str, files: dict[str, str], finding: Found,
+    says: str,
+) -> None:  # fmt: skip
+    host.group(PID, **files)
+    one = limit(host.audited(Daemon(web=config)), name)
+    assert one.finding is finding
+    assert says in one.reason
 
 
 def test_a_weight_that_no_device_heeds_is_found(host: Host) -> None:
@@ -110,9 +138,20 @@ def test_processes_that_were_moved_out_of_the_group_are_a_finding(host: Host) ->
     host.group(PID, pids_max="50")
     host.path(PID, "cgroup.procs").write_text("")
     host.write(f"proc/{PID}/cgroup", "0::/user.slice/somebody\n")
+    host.write("sys/fs/cgroup/user.slice/somebody/pids.max", "70\n")
+    host.write("sys/fs/cgroup/user.slice/cgroup.procs", "")
     found = host.audited(daemon)
-    assert limit(found, "pids").finding is Found.NO_EFFECT
-    assert "/user.slice/somebody" in limit(found, "pids").reason
+    one = limit(found, "pids")
+    assert one.finding is Found.NO_EFFECT
+    assert "its only process is in the group /user.slice/somebody" in one.reason
+    assert (one.effective, one.bound_by.path) == (70.0, "/user.slice/somebody")
+    (missed,) = expectations.missed(expectations.parse("pids<=50"), found)
+    assert missed.effective == 70.0
+    host.path(PID, "cgroup.procs").write_text(f"{PID + 9}\n")
+    host.write(f"proc/{PID + 9}/cgroup", f"0::/docker/{identity(PID)}\n")
+    one = limit(host.audited(daemon), "pids")
+    assert "1 of 2 processes are in the group" in one.reason, "docker exec started the other one"
+    assert one.effective == 50.0
 
 
 def test_a_container_with_groups_of_its_own_inside_is_judged_by_its_own_group(host: Host) -> None:
@@ -150,6 +189,45 @@ def test_names_identities_labels_and_projects_choose(host: Host) -> None:
     assert names(Wanted(labels=["tier=back"])) == ["db"]
     assert names(Wanted(project="shop")) == ["web"]
     assert names(Wanted()) == ["web", "db", "old"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message", "advice"),
+    [
+        (Wanted(labels=["teer=front"]), "no running container has the label teer=front",
+         "Did you mean tier=front?"),
+        (Wanted(labels=["teer"]), "has the label teer", "Did you mean tier?"),
+        (Wanted(labels=["nope=1"]), "has the label nope=1",
+         "There are the labels com.docker.compose.project=shop, tier=back, tier=front."),
+        (Wanted(project="shpo"), "no running container is of the compose project shpo",
+         "Did you mean shop?"),
+        (Wanted(labels=["tier=back"], project="shop"),
+         "has the label tier=back and is of the compose project shop", "shop"),
+        (Wanted(labels=["tier=old"]), "tier=old", "1 container of that kind does not run."),
+        (Wanted(project="nope\x1b[31m", stopped=True),
+         "no container is of the compose project nope\\x1b[31m", "There are the projects shop."),
+    ],
+)  # fmt: skip
+def test_a_label_or_project_of_no_container_is_refused(
+    wanted: Wanted, message: str, advice: str
+) -> None:
+    daemon = Daemon(web={}, db={}, old={})
+    daemon.labels = {
+        "web": {"com.docker.compose.project": "shop", "tier": "front"}, "db": {"tier": "back"},
+        "old": {"tier": "old"},
+    }  # fmt: skip
+    daemon.states["old"] = "exited"
+    with pytest.raises(EngineError) as error:
+        chosen(wanted, cast(Engine, daemon))
+    assert message in error.value.message
+    assert advice in (error.value.advice or "")
+
+
+def test_a_host_without_containers_is_no_error() -> None:
+    assert chosen(Wanted(), cast(Engine, Daemon())) == []
+    with pytest.raises(EngineError) as error:
+        chosen(Wanted(project="shop"), cast(Engine, Daemon()))
+    assert error.value.advice == "No running container has any."
 
 
 def test_a_service_is_compared_with_its_compose_file(host: Host) -> None:

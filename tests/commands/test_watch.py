@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from cgbench.commands import happenings
+from cgbench.commands import audit, happenings, tolls
 from cgbench.commands import watch as watching
 from cgbench.commands.audit import Place
 from cgbench.commands.chosen import Wanted
@@ -17,7 +18,9 @@ from cgbench.commands.watch import Watch
 from cgbench.engine.engine import Engine
 from cgbench.errors import EngineError
 from cgbench.host import systemd
-from cgbench.records.audit import Found
+from cgbench.records.audit import Audited, Found
+from cgbench.records.cause import Cause, Explained, What
+from cgbench.records.watch import Mark
 from tests.made.containers import MIB, PID, Daemon, Host
 
 
@@ -37,11 +40,12 @@ def daemon(host: Host) -> Daemon:
     return Daemon(web={"PidsLimit": 50, "Memory": 64 * MIB, "NanoCpus": 500_000_000})
 
 
-def watched(host: Host, daemon: Daemon, *names: str) -> Watch:
+def watched(host: Host, daemon: Daemon, *names: str, every_s: float = 0.0) -> Watch:
     def connect() -> Engine:
         return cast(Engine, daemon)
 
-    return Watch(Wanted(names), connect, Place(host.root / "proc", host.root))
+    place = Place(host.root / "proc", host.root)
+    return Watch(Wanted(names), connect, place, every_s=every_s)
 
 
 @pytest.fixture
@@ -71,6 +75,41 @@ def test_use_is_what_grew_between_two_looks(watch: Watch, host: Host) -> None:
     assert 0 < one.cpus < 1.1
     (still,) = watch.look().readings
     assert still.cpus == 0, "what did not change used nothing"
+
+
+def used(host: Host, ms: int) -> None:
+    host.path(PID, "cpu.stat").write_text(
+        f"usage_usec {5_000_000 + 1000 * ms}\nnr_periods 110\nnr_throttled 30\nthrottled_usec 5000"
+    )
+
+
+def test_looks_much_closer_than_agreed_give_no_rate(host: Host, daemon: Daemon) -> None:
+    with watched(host, daemon, every_s=0.4) as watch:
+        used(host, 50)
+        (one,) = watch.look().readings
+        assert (one.cpus, one.throttled_pct) == (None, None)
+        time.sleep(0.25)
+        (one,) = watch.look().readings
+        assert one.cpus == 0
+
+
+def test_a_rate_is_over_the_time_between_both_readings_of_the_counter(
+    host: Host, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the first one and the first look a container is judged, which takes its time."""
+    judged = audit.audited
+
+    def slowly(*arguments: Any) -> list[Audited]:
+        found = judged(*arguments)
+        time.sleep(0.2)
+        return found
+
+    monkeypatch.setattr(audit, "audited", slowly)
+    with watched(host, daemon) as watch:
+        used(host, 100)
+        (one,) = watch.look().readings
+    assert one.cpus is not None
+    assert 0 < one.cpus <= 0.5
 
 
 def test_a_foreign_writer_is_told_with_what_is_declared(watch: Watch, host: Host) -> None:
@@ -151,6 +190,65 @@ def test_kills_and_refused_forks_are_explained_at_once(
     assert len(asked) == 1
 
 
+def test_what_happens_every_second_is_told_once_a_minute_with_how_often(
+    host: Host, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def why(*_: object) -> object:
+        raise EngineError("nobody knows")
+
+    monkeypatch.setattr(watching, "why", why)
+    now = [1_000_000.0]
+    place = Place(host.root / "proc", host.root)
+    with Watch((Wanted()), lambda: cast(Engine, daemon), place, lambda: now[0]) as watch:
+        marks: list[Mark] = []
+        for second in range(131):
+            now[0] += 1
+            host.path(PID, "pids.events").write_text(f"max {7 + 2 * second}\n")
+            marks += watch.look().marks
+        assert [one.reason for one in marks] == [
+            "2 forks refused: nobody knows",
+            "120 forks refused since 13:46:42: nobody knows",
+            "120 forks refused since 13:47:42: nobody knows",
+        ]
+        daemon.states["web"] = "exited"
+        daemon.happens("die", "web", time.time(), exitCode="3")
+        marks = list(watch.look().marks)
+    assert [(one.kind, one.reason) for one in marks] == [
+        ("refused", "18 forks refused since 13:48:42"), ("ended", "nobody knows"),
+    ]  # fmt: skip
+
+
+def test_a_refused_fork_is_explained_by_nothing_else(
+    watch: Watch, host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused = Cause(what=What.FROZEN, level="none", reason="it is paused")
+    refused = Cause(what=What.FORK_REFUSED, limit="pids", level="container", reason="50 of 50")
+    for number, (causes, said) in enumerate(
+        (((paused, refused), "50 of 50"), ((paused,), "nothing is known of why")), 1
+    ):
+        found = Explained(id="a", name="web", state="paused", causes=causes)
+        monkeypatch.setattr(watching, "why", lambda *_, found=found: found)
+        monkeypatch.setattr(tolls, "AGAIN_S", 0.0)
+        host.path(PID, "pids.events").write_text(f"max {7 + number}\n")
+        (mark,) = watch.look().marks
+        assert mark.reason.endswith(f": {said}")
+
+
+def test_marks_of_one_look_are_in_order_of_time(
+    host: Host, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are stamped while causes are looked for; here, each one before the last."""
+    now = itertools.count(2000, -1)
+    with watched(host, daemon) as watch:
+        watch.look()
+        monkeypatch.setattr(watch, "_wall", lambda: next(now))
+        host.path(PID, "pids.max").write_text("40\n")
+        host.path(PID, "memory.max").write_text("4096\n")
+        marks = watch.look().marks
+    assert len(marks) == 2
+    assert [one.at for one in marks] == sorted(one.at for one in marks)
+
+
 def test_who_ends_and_comes_is_told(
     watch: Watch, host: Host, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +305,26 @@ def test_a_name_that_nobody_has_is_told_at_once(host: Host, daemon: Daemon) -> N
         watched(host, daemon, "web", "wob"),
     ):
         pass
+
+
+def test_a_label_that_nobody_has_is_told_at_once_and_its_containers_may_come_and_go(
+    host: Host, daemon: Daemon
+) -> None:
+    def labelled(label: str) -> Watch:
+        return Watch(Wanted(labels=[label]), lambda: cast(Engine, daemon),
+                     Place(host.root / "proc", host.root))  # fmt: skip
+
+    daemon.labels["web"] = {"tier": "front"}
+    with (
+        pytest.raises(EngineError, match="no running container has the label tear"),
+        labelled("tear"),
+    ):
+        pass
+    with labelled("tier") as watch:
+        daemon.states["web"] = "exited"
+        daemon.feed.broken = "the stream broke"
+        watch.look()
+        assert watch.look().readings == (), "none is left, and the daemon is there again"
 
 
 def test_a_name_is_not_taken_for_the_beginning_of_anothers_identity(

@@ -88,3 +88,12 @@ def test_records_carry_the_time_of_the_wall(tmp_path: Path) -> None:
 
 def test_a_log_that_may_not_be_read_is_none(tmp_path: Path) -> None:
     assert kernel_log.read(tmp_path / "absent") is None
+
+
+def test_a_fork_that_was_refused_is_told_with_its_group(tmp_path: Path) -> None:
+    said = "cgroup: fork rejected by pids controller in "
+    found = log(tmp_path, "boot", f"{said}{OWN}", f"my {said}/a", f"{said}/with\\x20blank", said)
+    assert [(one.at, one.group) for one in found.refusals] == [
+        (1002.0, OWN), (1004.0, "/with blank"),
+    ]  # fmt: skip
+    assert found.kills == ()

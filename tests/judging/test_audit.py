@@ -8,13 +8,9 @@ from typing import Any
 
 import pytest
 
-from cgbench.judging.audit import (
-    File,
-    Seen,
-    UserLimit,
-    limits,
-)
+from cgbench.judging.audit import limits
 from cgbench.judging.declaration import declared_by
+from cgbench.judging.seen import File, Moved, Seen, UserLimit
 from cgbench.judging.throttles import Throttles, throttled
 from cgbench.records.audit import Found, Limit, LimitName
 from cgbench.records.confines import Confines, Group
@@ -194,22 +190,51 @@ def test_a_set_alone_makes_no_finding_of_cpu_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("astray", "finding"),
+    ("moved", "finding"),
     [
-        ({"pids": "/elsewhere"}, Found.NO_EFFECT),
-        ({"": "/elsewhere"}, Found.NO_EFFECT),
-        ({"cpu,cpuacct": "/elsewhere"}, Found.IN_FORCE),
+        ({"pids": Moved(1, 2, ("/elsewhere",), 7)}, Found.NO_EFFECT),
+        ({"": Moved(1, 2, ("/elsewhere",), 7)}, Found.NO_EFFECT),
+        ({"cpu,cpuacct": Moved(1, 2, ("/elsewhere",), 7)}, Found.IN_FORCE),
     ],
 )
 def test_a_limit_that_processes_left_has_no_effect_on_them(
-    astray: dict[str, str], finding: Found
+    moved: dict[str, Moved], finding: Found
 ) -> None:
     files: Any = {"pids": (file("pids.max", "50", "50"),)}
     one = seen({"pids-limit": 50}, files, group(OWN, pids_max="50"), group(TOP))
-    moved = replace(one, confines=one.confines.model_copy(update={"astray": astray}))
-    found = only("pids", moved)
+    found = only("pids", replace(one, moved=moved))
     assert found.finding is finding
-    assert ("/elsewhere" in found.reason) == (finding is Found.NO_EFFECT)
+    said = "1 of 2 processes are in the group /elsewhere, where it does not count"
+    assert (said in found.reason) == (finding is Found.NO_EFFECT)
+    assert found.effective == 50.0, "some of its processes are limited"
+
+
+def test_what_limits_nobody_any_more_is_not_effective() -> None:
+    """All processes are elsewhere: what binds there is, and what is not known is not told."""
+    files: Any = {
+        "memory": (file("memory.max", "64", "64"),), "pids": (file("pids.max", "50", "50"),),
+        "cpu-weight": (file("cpu.weight", "20", "20"),),
+    }  # fmt: skip
+    own = group(OWN, memory_max="64", pids_max="50", cpu_max="50000 100000")
+    there = (group("/x", memory_max="128", cpu_max="max 100000"), group(TOP, pids_max="max"))
+    settings: Settings = {"memory": 64, "pids-limit": 50, "cpu-shares": 512}
+    one = seen(settings, files, own, group(TOP), moved={"": Moved(2, 2, ("/x",), 7, there)})
+    memory = only("memory", one)
+    assert (memory.finding, memory.effective) == (Found.NO_EFFECT, 128.0)
+    assert (memory.bound_by.kind, memory.bound_by.path) == ("elsewhere", "/x")
+    assert memory.reason.endswith(
+        "all 2 of its processes are in the group /x, where it does not count"
+    )
+    assert (only("pids", one).effective, only("pids", one).bound_by.kind) == (None, "none")
+    assert (only("cpus", one).effective, only("cpus", one).bound_by.kind) == (4.0, "host")
+    assert only("cpu-weight", one).effective is None
+    several = replace(one, moved={"": Moved(2, 2, ("/x", "/y"), 7)})
+    assert (only("memory", several).effective, only("memory", several).bound_by.kind) == (
+        None, "none",
+    )  # fmt: skip
+    assert "in 2 other groups, where it does not count: /x, /y" in only("memory", several).reason
+    alone = replace(one, moved={"": Moved(1, 1, ("/x",), 7, there)})
+    assert "its only process is in the group /x" in only("memory", alone).reason
 
 
 def test_what_a_user_may_have_on_the_host_can_be_less_than_declared() -> None:
@@ -223,6 +248,7 @@ def test_what_a_user_may_have_on_the_host_can_be_less_than_declared() -> None:
     undeclared: Any = {"pids": (file("pids.max", "max"),)}
     free = only("pids", seen({}, undeclared, group(OWN, pids_max="max"), group(TOP), user=user))
     assert free.finding is Found.UNLIMITED, "the host's own limit is nobody's declaration"
+    assert free.reason == "nothing is declared for it; RLIMIT_NPROC of user 1000 allows 8"
     plenty = UserLimit(uid=1000, pid=7, tasks=1000)
     assert only("pids", seen({"pids-limit": 50}, files, *groups, user=plenty)).finding is (
         Found.IN_FORCE
@@ -342,12 +368,14 @@ def test_what_docker_inspect_says_becomes_options() -> None:
         "BlkioWeight": 300, "PidsLimit": None, "Privileged": False,
     }  # fmt: skip
     assert declared_by(config) == {
-        "cpus": "1.5", "cpu-shares": 512, "memory": 2**26, "blkio-weight": 300,
+        "cpus": "1.5", "cpu-shares": 512, "memory": 2**26, "memory-swap": -1, "blkio-weight": 300,
         "cpuset-cpus": "0-1",
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("odd", [{}, {"NanoCpus": "many"}, {"Memory": True}, {"PidsLimit": -1}])
+@pytest.mark.parametrize(
+    "odd", [{}, {"NanoCpus": "many"}, {"Memory": True}, {"PidsLimit": 0}, {"Memory": -1}]
+)
 def test_an_odd_answer_declares_nothing(odd: dict[str, object]) -> None:
     assert declared_by(odd) == {}
 
@@ -383,3 +411,95 @@ def test_manners_of_a_limit_are_declared_where_they_are_not_the_usual_ones() -> 
     assert declared_by({"MemorySwappiness": 0, "OomKillDisable": True}) == {
         "memory-swappiness": 0, "oom-kill-disable": 1,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "kept", "held", "words"),
+    [
+        ("memory-swap", {"MemorySwap": -1}, "memory.memsw.limit_in_bytes", V1_UNLIMITED, None),
+        ("memory-swap", {"MemorySwap": -1}, "memory.memsw.limit_in_bytes", "268435456",
+         "no limit (-1) is declared, and memory.memsw.limit_in_bytes says 268435456"),
+        ("memory-swap", {"MemorySwap": -1}, "memory.memsw.limit_in_bytes", None, None),
+        ("memory-swap", {"MemorySwap": -1}, "memory.swap.max", "max", None),
+        ("memory-swap", {"MemorySwap": -1}, "memory.swap.max", "4096",
+         "no limit (-1) is declared, and memory.swap.max says 4096"),
+        ("pids", {"PidsLimit": -1}, "pids.max", "max", None),
+        ("pids", {"PidsLimit": -1}, "pids.max", "50",
+         "no limit (-1) is declared, and pids.max says 50"),
+        ("cpus", {"CpuQuota": -1}, "cpu.cfs_quota_us", "-1", None),
+        ("cpus", {"CpuQuota": -1}, "cpu.max", "20000 100000",
+         "no limit (-1) is declared, and cpu.max says 20000 100000"),
+        ("memory-reservation", {"MemoryReservation": -1}, "memory.low", "0", None),
+    ],
+)  # fmt: skip
+def test_a_limit_that_was_lifted_and_is_still_held_differs(
+    name: LimitName, config: dict[str, int], kept: str, held: str | None, words: str | None
+) -> None:
+    files: Any = {name: (file(kept, held),)}
+    one = only(name, seen(declared_by(config), files, group(OWN), group(TOP)))
+    assert one.declared == -1
+    assert one.finding is (Found.UNLIMITED if words is None else Found.DIFFERS)
+    assert one.reason == (words or "no limit (-1) is declared and nothing is held")
+
+
+def test_no_limit_is_declared_above_a_tighter_group_too() -> None:
+    files: Any = {"pids": (file("pids.max", "max", "max"),)}
+    groups = (group(OWN, pids_max="max"), group(PARENT, pids_max="7"), group(TOP))
+    one = only("pids", seen(declared_by({"PidsLimit": -1}), files, *groups))
+    assert one.finding is Found.TIGHTER_ABOVE
+    assert one.reason == (
+        "no limit (-1) is declared, and 7 tasks is the most: pids.max of /docker is 7"
+    )
+    same = seen({}, files, group(OWN), group(TOP), managed={"pids-limit": -1})
+    assert only("pids", same).finding is Found.UNLIMITED, (
+        "compose asked for none, and there is none"
+    )
+
+
+@pytest.mark.parametrize(
+    ("held", "finding"), [("67108864", Found.UNLIMITED), (V1_UNLIMITED, Found.DIFFERS)]
+)
+def test_kernel_memory_alone_is_no_undeclared_limit(held: str, finding: Found) -> None:
+    files: Any = {"memory": (
+        file("memory.limit_in_bytes", V1_UNLIMITED),
+        file("memory.kmem.limit_in_bytes", held, "67108864"),
+    )}  # fmt: skip
+    assert only("memory", seen({"kernel-memory": 2**26}, files)).finding is finding
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "groups", "more", "proof"),
+    [
+        ("memory", file("memory.max", "100", "100"),
+         (group(OWN, memory_max="100"), group(PARENT, memory_max="50"), group(TOP)), {},
+         {"/sys/fs/cgroup/docker/memory.max": "50"}),
+        ("memory", file("memory.max", "100", "100"),
+         (group(OWN, memory_max="100"), group(PARENT, memory_max="max", memory_high="60"),
+          group(TOP)), {}, {"/sys/fs/cgroup/docker/memory.high": "60"}),
+        ("pids", file("pids.max", "50", "50"),
+         (group(OWN, pids_max="50"), group(PARENT), group(TOP, pids_max="7")), {},
+         {"/sys/fs/cgroup/pids.max": "7"}),
+        ("pids", file("pids.max", "50", "50"), (group(OWN, pids_max="50"), group(TOP)),
+         {"user": UserLimit(1000, 7, 8)}, {"/proc/7/limits": "Max processes 8"}),
+        ("cpuset", file("cpuset.cpus", "0-3", "0-3"),
+         (group(OWN, **{"cpuset_cpus.effective": "0-1"}),
+          group(PARENT, **{"cpuset_cpus.effective": "0-1"}),
+          group(TOP, **{"cpuset_cpus.effective": "0-3"})), {},
+         {"/sys/fs/cgroup/docker/cpuset.cpus.effective": "0-1"}),
+        ("cpuset", file("cpuset.cpus", "0-3", "0-3"),
+         (group(OWN, **{"cpuset_cpus.effective": "0-3"}), group(TOP)),
+         {"affinity": ("1",), "pid": 9}, {"/proc/9/status": "Cpus_allowed_list: 1"}),
+        ("pids", file("pids.max", "50", "50"), (group(OWN, pids_max="50"), group(TOP)),
+         {"moved": {"": Moved(1, 2, ("/x",), 7)}}, {"/proc/7/cgroup": "/x"}),
+        ("pids", file("pids.max", "60", "50"), (group(OWN, pids_max="60"), group(TOP)), {}, {}),
+    ],
+)  # fmt: skip
+def test_the_file_that_proves_a_finding_is_named(
+    name: LimitName, own: File, groups: tuple[Group, ...], more: dict[str, Any],
+    proof: dict[str, str],
+) -> None:  # fmt: skip
+    settings: Settings = {"memory": 100, "pids-limit": 50, "cpuset-cpus": "0-3"}
+    one = only(name, seen(settings, {name: (own,)}, *groups, **more))
+    assert not one.finding.good
+    assert one.proof == proof
+    assert one.proven_by == (tuple(proof) or (own.path,))

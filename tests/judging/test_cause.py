@@ -13,6 +13,7 @@ from cgbench.records.cause import (
     Counts,
     DockerEvent,
     Explained,
+    ForkRefusal,
     OomKill,
     Past,
     Traces,
@@ -344,11 +345,30 @@ def test_one_that_was_removed_is_known_by_its_events() -> None:
     assert [one.what for one in found.causes] == [What.KILLED, What.REMOVED]
 
 
+def test_a_kill_of_one_that_was_removed_is_told_where_docker_remembers_nothing_else() -> None:
+    gone = Past(id=ID, name="web", status="removed")
+    events, others = (event("destroy", END + 1),), kill(group="/docker/" + "cd" * 32)
+    found = explain(Traces(past=gone, kills=(kill(out=PARENT), others), log_since=0.0,
+                           events=events))  # fmt: skip
+    assert [one.what for one in found.causes] == [What.KILLED, What.REMOVED]
+    assert (first(found).level, first(found).sure) == ("ancestor", False)
+    assert "nobody remembers whether it went on" in first(found).reason
+    assert found.limited
+    nothing = explain(Traces(past=gone, kills=(others,), log_since=0.0, events=events))
+    assert [one.what for one in nothing.causes] == [What.REMOVED]
+    assert (nothing.limited, nothing.known) == (False, False)
+    assert "Docker has forgotten how it ended" in nothing.unknown[0]
+    sure = first(ended(kill()))
+    mark = Mark(kind="ended", at="2026-01-01T00:00:00+00:00", id=ID, name="web", cause=sure)
+    assert first(with_kept(nothing, [mark])).what is What.KILLED, "the log of watch knows more"
+
+
 def test_an_end_without_a_status_is_not_taken_for_a_good_one() -> None:
     gone = Past(id=ID, name="web", status="removed")
     events = (event("start", BEGIN), event("die"), event("destroy", END + 1))
     found = explain(Traces(past=gone, log_since=0.0, events=events))
     assert [one.what for one in found.causes] == [What.REMOVED]
+    assert not found.known
     again = (event("start", BEGIN - 100), event("die", BEGIN - 2))
     assert running(counts(tasks=1), events=again).causes == ()
 
@@ -370,3 +390,33 @@ def test_what_was_known_at_that_moment_stands_in_for_what_is_not_any_more() -> N
     known = ended(kill())
     assert with_kept(known, marks) == known, "what is sure now needs no memory"
     assert with_kept(forgotten, ()) == forgotten
+
+
+def refused(*at: float, status: int = 2, group: str = OWN) -> Explained:
+    found = tuple(ForkRefusal(at=one, group=group) for one in at)
+    return explain(Traces(past=past(exit_code=status), log_since=0.0, events=(
+        event("die", exitCode=str(status)),
+    ), refusals=found))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("group", "level"), [(OWN, "container"), (f"{OWN}/worker", "inside")]
+)  # fmt: skip
+def test_a_refused_fork_probably_ended_one_that_failed_after_it(group: str, level: str) -> None:
+    found = refused(END - 3, group=group)
+    assert [one.what for one in found.causes] == [What.FORK_REFUSED, What.EXIT]
+    cause = first(found)
+    assert (cause.limit, cause.level, cause.path, cause.sure) == ("pids", level, group, False)
+    assert "3.0 s later it ended with status 2" in cause.reason
+    assert "fork rejected by pids controller in /docker/" in cause.evidence[0]
+    assert "no limit ended it" not in found.causes[1].reason
+    assert found.limited
+
+
+def test_a_refused_fork_of_another_life_or_container_ended_nothing() -> None:
+    for found in (
+        refused(BEGIN - 50), refused(END + 50), refused(END - 1, group=PARENT),
+        refused(END - 1, group="/docker/" + "cd" * 32), refused(END - 1, status=0),
+    ):  # fmt: skip
+        assert [one.what for one in found.causes] == [What.EXIT]
+        assert not found.limited

@@ -22,7 +22,7 @@ def container(**effective: float | None) -> Audit:
 
 
 def said(text: str, **effective: float | None) -> list[str]:
-    return [why for _name, why in missed(parse(text), container(**effective))]
+    return [one.reason for one in missed(parse(text), container(**effective))]
 
 
 def test_what_is_within_what_is_expected_misses_nothing() -> None:
@@ -46,7 +46,11 @@ def test_a_container_that_was_not_read_misses_all() -> None:
     audit = container(cpus=1.0)
     unread = audit.containers[0].model_copy(update={"unread": "it ended", "limits": ()})
     audit = audit.model_copy(update={"containers": (unread,)})
-    assert list(missed(parse("cpus<=1"), audit)) == [("web", "it was not read: it ended")]
+    assert [one.model_dump() for one in missed(parse("cpus<=1 pids<=9"), audit)] == [
+        {"container": "web", "limit": limit, "expected": text, "effective": None,
+         "reason": f"{text} is expected, and it was not read: it ended"}
+        for limit, text in (("cpus", "cpus<=1"), ("pids", "pids<=9"))
+    ]  # fmt: skip
     assert list(missed((), audit)) == [], "nothing was expected of it"
 
 

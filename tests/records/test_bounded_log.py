@@ -8,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cgbench.errors import StoreError
 from cgbench.records import bounded_log
 from cgbench.records.bounded_log import BoundedLog
+from cgbench.records.cause import Cause, What
 from cgbench.records.watch import Mark
 
 
@@ -97,3 +100,22 @@ def test_a_file_of_something_else_is_refused_by_its_line(tmp_path: Path, text: s
         list(bounded_log.read(log))
     with pytest.raises(StoreError, match="cannot read"):
         list(bounded_log.read(tmp_path / "absent"))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(marks=st.lists(st.from_type(Mark), max_size=3))
+def test_every_mark_is_read_as_it_was_written(tmp_path: Path, marks: list[Mark]) -> None:
+    path = tmp_path / "log"
+    path.unlink(missing_ok=True)
+    log = BoundedLog(path)
+    for one in marks:
+        log.add(one)
+    assert list(bounded_log.read(path)) == marks
+
+
+@pytest.mark.parametrize("what", What)
+def test_a_cause_without_a_limit_is_read_back(tmp_path: Path, what: What) -> None:
+    cause = Cause(what=what, limit=None, level="none", reason="somebody asked Docker to stop it")
+    ended = mark(0).model_copy(update={"kind": "ended", "cause": cause})
+    BoundedLog(tmp_path / "log").add(ended)
+    assert list(bounded_log.read(tmp_path / "log")) == [ended]

@@ -5,9 +5,14 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-from cgbench.records.audit import Audit, Audited, Bound, Found, Limit
+from cgbench.records.audit import Audit, Audited, Bound, Found, Limit, Missed
 from cgbench.reporting import junit, markdown, render
+from cgbench.reporting.words import audit as audit_words
 
+MISSED = Missed(
+    container="good", limit="cpus", expected="cpus<=1", effective=None,
+    reason="cpus<=1 is expected, and nothing limits it",
+)  # fmt: skip
 HOSTILE = "<b>|x|\x1b[31m"
 
 
@@ -32,10 +37,11 @@ FOUND = audit(
     container("bad", limit(Found.DIFFERS, HOSTILE)), container("good", limit(Found.IN_FORCE)),
     container("gone", unread="it ended"),
 )  # fmt: skip
+WITH_MISSED = FOUND.model_copy(update={"missed": (MISSED,)})
 
 
 def test_a_finding_fails_with_the_file_that_proves_it() -> None:
-    root = ET.fromstring(junit.of_audit(FOUND, [("good", "cpus<=1 is expected")]))
+    root = ET.fromstring(junit.of_audit(WITH_MISSED))
     suites = {one.get("name"): one for one in root}
     assert [suites[name].get("failures") for name in ("bad", "good", "gone")] == ["1", "1", "0"]
     failure = suites["bad"].find("testcase/failure")
@@ -46,8 +52,8 @@ def test_a_finding_fails_with_the_file_that_proves_it() -> None:
 
 
 def test_markdown_has_findings_and_what_was_missed_or_not_read() -> None:
-    text = markdown.of_audit(FOUND, [("good", "cpus<=1 is expected")])
-    assert text.startswith("### 3 containers audited, 1 finding\n")
+    text = markdown.of_audit(WITH_MISSED)
+    assert text.startswith("### 2 of 3 containers read, 1 finding, 1 expectation missed\n")
     assert "| `bad` | pids | differs | " in text
     assert "- `good`: cpus" in text
     assert "- `gone` was not read: it ended" in text
@@ -57,15 +63,15 @@ def test_markdown_has_findings_and_what_was_missed_or_not_read() -> None:
 
 def test_an_audit_without_findings_has_no_table() -> None:
     assert markdown.of_audit(audit(container("good", limit(Found.IN_FORCE)))) == (
-        "### 1 container audited, 0 findings\n\n"
+        "### 1 container read, 0 findings\n\n"
     )
 
 
 def test_a_page_has_findings_first_every_file_for_cat_and_no_library(tmp_path: Path) -> None:
-    page = render.write_audit(FOUND, [("good", "cpus<=1 is expected")], tmp_path / "a.html")
+    page = render.write_audit(WITH_MISSED, tmp_path / "a.html")
     text = page.read_text()
     assert text.index("Findings") < text.index('id="container-1"')
-    assert "Of 3 containers, 1 limit is not what it says" in text
+    assert "Of 2 containers (1 more was not read), 1 limit is not what it says, and 1" in text
     assert text.count("cat /sys/fs/cgroup/pids.max") == 3, "the finding, and each container's row"
     assert "cpus&lt;=1 is expected" in text
     assert "Not read: it ended" in text
@@ -76,7 +82,28 @@ def test_a_page_has_findings_first_every_file_for_cat_and_no_library(tmp_path: P
 
 def test_a_page_without_findings_says_so(tmp_path: Path) -> None:
     good = audit(container("good", limit(Found.IN_FORCE)), container("free"))
-    text = render.write_audit(good, (), tmp_path / "a.html").read_text()
+    text = render.write_audit(good, tmp_path / "a.html").read_text()
     assert "Of 2 containers, every limit is what it says" in text
     assert "Findings" not in text
     assert "nothing limits it" in text
+
+
+def test_a_page_does_not_say_that_all_is_well_over_an_expectation_that_is_missed(
+    tmp_path: Path,
+) -> None:
+    good = audit(container("good", limit(Found.IN_FORCE))).model_copy(update={"missed": (MISSED,)})
+    text = render.write_audit(good, tmp_path / "a.html").read_text()
+    assert "every limit is what it says, and 1 expectation is missed" in text
+
+
+def test_what_is_felt_is_not_rounded_to_all_or_nothing() -> None:
+    cpus = limit(Found.IN_FORCE).model_copy(
+        update={"limit": "cpus", "felt": {"throttled_periods_pct": 99.52}}
+    )
+    assert audit_words.felt(cpus) == "throttled >99 %"
+
+
+def test_a_page_of_containers_that_were_not_read_does_not_say_that_all_is_well() -> None:
+    assert audit_words.headline(audit(container("gone", unread="it ended"))) == (
+        "Of 0 containers (1 more was not read), nothing is known of any limit"
+    )

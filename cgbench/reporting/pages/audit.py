@@ -24,7 +24,9 @@ class FileLine:
 
 @dataclass(frozen=True)
 class LimitLine:
-    """One limit; `used_pct` is what is used of it, at most 100, None where that is not known."""
+    """One limit; `used_pct` is what is used of it, at most 100, None where that is not known.
+    `proof` are the files that prove a finding.
+    """
 
     name: str
     declared: str
@@ -37,6 +39,7 @@ class LimitLine:
     tone: str
     reason: str
     files: tuple[FileLine, ...]
+    proof: tuple[FileLine, ...]
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,6 @@ class AuditPage:
     headline: str
     containers: tuple[ContainerPart, ...]
     findings: tuple[tuple[str, str, LimitLine], ...]
-    missed: tuple[tuple[str, str], ...]
 
     source = "readings"
 
@@ -82,8 +84,8 @@ class AuditPage:
         return {"audit": self.audit.to_json()}
 
 
-def audit_page(audit: Audit, missed: tuple[tuple[str, str], ...] = ()) -> AuditPage:
-    """Gather the page's contents; `missed` are expectations, as container and reason."""
+def audit_page(audit: Audit) -> AuditPage:
+    """Gather the page's contents."""
     parts = tuple(
         _container(f"container-{number}", one) for number, one in enumerate(audit.containers, 1)
     )
@@ -93,30 +95,22 @@ def audit_page(audit: Audit, missed: tuple[tuple[str, str], ...] = ()) -> AuditP
         for line in part.lines
         if line.tone == "bad"
     )
-    read = count(len(parts), "container")
-    found = (
-        f"{count(len(findings), 'limit is', 'limits are')} not what they say"
-        if len(findings) != 1
-        else "1 limit is not what it says"
-    )
-    headline = f"Of {read}, {found}" if findings else f"Of {read}, every limit is what it says"
-    return AuditPage(audit, headline, parts, findings, missed)
+    return AuditPage(audit, words.headline(audit), parts, findings)
 
 
 def _container(anchor: str, one: Audited) -> ContainerPart:
-    order = list(Found)
-    shown = sorted(
-        (limit for limit in one.limits if limit.finding is not Found.UNLIMITED),
-        key=lambda limit: order.index(limit.finding),
-    )
     facts = [one.image, one.state, one.id[:12], *([one.manager] if one.manager else [])]
-    lines = tuple(_line(limit) for limit in shown)
+    lines = tuple(_line(limit) for limit in words.shown(one))
     tone = "bad" if any(line.tone == "bad" for line in lines) else "good" if lines else "quiet"
     return ContainerPart(anchor, one.name, ", ".join(facts), one.unread, tone, lines)
 
 
 def _line(limit: Limit) -> LimitLine:
     bound, pct = limit.bound_by, words.used_pct(limit)
+    files = tuple(
+        FileLine(path, "absent" if text is None else text, limit.expected.get(path))
+        for path, text in limit.files.items()
+    )
     return LimitLine(
         name=limit.limit,
         declared=words.amount(limit, limit.declared),
@@ -128,8 +122,6 @@ def _line(limit: Limit) -> LimitLine:
         finding=words.finding(limit.finding),
         tone=_TONES.get(limit.finding, "bad"),
         reason=limit.reason,
-        files=tuple(
-            FileLine(path, "absent" if text is None else text, limit.expected.get(path))
-            for path, text in limit.files.items()
-        ),
+        files=files,
+        proof=tuple(FileLine(path, text, None) for path, text in limit.proof.items()) or files,
     )

@@ -2,13 +2,51 @@
 
 from __future__ import annotations
 
-from cgbench.records.audit import Amount, Found, Limit
+from cgbench.records.audit import ENDLESS, Amount, Audit, Audited, Found, Limit
 from cgbench.units import format_size
-from cgbench.wording import significant
+from cgbench.wording import count, significant, whole_percent
 
 SIGNS = {Found.IN_FORCE: "✓", Found.UNLIMITED: "–"}
 """A sign for what is no finding; `BAD` for all else."""
 BAD = "✗"
+
+
+def summary(audit: Audit) -> str:
+    """Return how many containers were read, and how many limits are not as is said or expected."""
+    every, said = len(audit.containers), [count(len(audit.findings), "finding")]
+    if audit.missed:
+        said.append(f"{count(len(audit.missed), 'expectation')} missed")
+    read = f"{every - audit.unread} of " if audit.unread else ""
+    return ", ".join([f"{read}{count(every, 'container')} read", *said])
+
+
+def headline(audit: Audit) -> str:
+    """Return the summary as a sentence."""
+    found, missed = len(audit.findings), len(audit.missed)
+    none_read = audit.unread and audit.unread == len(audit.containers)
+    said = "nothing is known of any limit" if none_read else "every limit is what it says"
+    if found:
+        what = "they say" if found > 1 else "it says"
+        said = f"{count(found, 'limit is', 'limits are')} not what {what}"
+    if missed:
+        said += f", and {count(missed, 'expectation is', 'expectations are')} missed"
+    unread = f" ({count(audit.unread, 'more was', 'more were')} not read)" if audit.unread else ""
+    return f"Of {count(len(audit.containers) - audit.unread, 'container')}{unread}, {said}"
+
+
+def shown(container: Audited) -> list[Limit]:
+    """Return the limits of a container that are declared or held, or that its user has; the worst
+    first.
+    """
+    order = list(Found)
+    return sorted(
+        (
+            limit
+            for limit in container.limits
+            if limit.finding is not Found.UNLIMITED or limit.bound_by.kind == "user"
+        ),
+        key=lambda limit: order.index(limit.finding),
+    )
 
 
 def finding(found: Found) -> str:
@@ -20,6 +58,8 @@ def amount(limit: Limit, value: Amount | None) -> str:
     """Return a limit's value, a dash where there is none."""
     if value is None:
         return "–"
+    if value == ENDLESS:
+        return "no limit"
     if isinstance(value, str):
         sized = limit.limit.startswith("memory") and value.isdecimal()
         return format_size(int(value)) if sized else value
@@ -34,9 +74,9 @@ def felt(limit: Limit) -> str:
     if (used := seen.get("cpus_used")) is not None:
         parts.append(f"{used:.2f} CPUs")
     if (pct := seen.get("throttled_periods_pct")) is not None:
-        parts.append(f"throttled {pct:.0f} %")
+        parts.append(f"throttled {whole_percent(pct)}")
     if (pct := used_pct(limit)) is not None and limit.limit == "memory":
-        parts.append(f"{pct:.0f} % used")
+        parts.append(f"{whole_percent(pct)} used")
     if kills := seen.get("oom_kills"):
         parts.append(f"{kills:.0f} killed")
     if refused := seen.get("refused_forks"):
