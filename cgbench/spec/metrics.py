@@ -20,7 +20,6 @@ Shows = Literal["exact", "floor", "ceiling", "none"]
 grows up to and may not have reached, or nothing: no expectation exists.
 """
 
-
 PER_PERIOD = "ms_per_period"
 """The key by which version 0.1 stated a tick's overrun, once per period."""
 
@@ -44,14 +43,10 @@ class Band(Model):
         float, Field(ge=0, le=100), says("A part of the expected value, in percent.", 2.0)
     ] = 0.0
     ticks_per_worker: Annotated[
-        float,
-        Field(ge=0),
-        says(
-            "CPU time in timer ticks, for each worker that can run at once, and for the whole "
-            "steady window.",
-            1.0,
-        ),
-    ] = 0.0
+        float, Field(ge=0),
+        says("CPU time in timer ticks, for each worker that can run at once, and for the whole "
+             "steady window.", 1.0),
+    ] = 0.0  # fmt: skip
     pages_per_cpu: Annotated[
         Whole, Field(ge=0), says("What a memory counter may lag behind.", 64)
     ] = 0
@@ -279,8 +274,7 @@ _ALL = (
     ),
     Metric(
         "docker_stats_off_pct", "%", "docker stats against the counter",
-        "How far `docker stats` was off the usage counter over the same seconds: the median of a "
-        "phase.",
+        "How far `docker stats` was off the usage counter over the same seconds, at the median.",
         "either", 1.0,
     ),
     Metric(
