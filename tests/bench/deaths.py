@@ -110,7 +110,12 @@ def deaths(version: int, *, whole_host: bool = False) -> list[Death]:
     child = (*shell, f'python3 -c "{_HOG}"; sleep 100')
     sleep = ("timeout", "120", "sleep", "100")
     v1 = version == 1
-    low = {"memory.limit_in_bytes" if v1 else "memory.max": str(32 * MIB)}
+    # Without swap, where what is beyond the limit would go.
+    low = (
+        {"memory.limit_in_bytes": str(32 * MIB), "memory.memsw.limit_in_bytes": str(32 * MIB)}
+        if v1
+        else {"memory.max": str(32 * MIB), "memory.swap.max": "0"}
+    )
     quota = {"cpu.cfs_quota_us": "20000"} if v1 else {"cpu.max": "20000 100000"}
     return [
         Death("own memory", python(_HOG), What.KILLED, "memory", "container", memory),
@@ -157,7 +162,8 @@ def deaths(version: int, *, whole_host: bool = False) -> list[Death]:
               status="running"),
         Death("memory, and it was removed", python(_HOG), What.KILLED, "memory", "container",
               memory, done=docker("rm"), status="removed"),
-        *([Death("the memory of the host", python(_EVERYTHING), What.KILLED, "memory", "host")]
+        *([Death("the memory of the host", python(_EVERYTHING), What.KILLED, "memory", "host",
+                 ("-m", "64g", "--memory-swap", "64g"))]
           if whole_host else ()),
     ]  # fmt: skip
 

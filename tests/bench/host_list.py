@@ -244,7 +244,10 @@ def _property(file: str, text: str) -> str:
     if file == "cpu.max":
         quota, period = text.split()
         return f"CPUQuota={100 * int(quota) / int(period):g}%"
-    names = {"memory.max": "MemoryMax", "pids.max": "TasksMax", "cpuset.cpus": "AllowedCPUs"}
+    names = {
+        "memory.max": "MemoryMax", "memory.swap.max": "MemorySwapMax", "pids.max": "TasksMax",
+        "cpuset.cpus": "AllowedCPUs",
+    }  # fmt: skip
     return f"{names[file]}={text}"
 
 
