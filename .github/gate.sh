@@ -30,6 +30,8 @@ handed_on+=,CGBENCH_WAIT,CGBENCH_EFFECT,CGBENCH_TRIALS,CGBENCH_ALLOW,CGBENCH_QUI
 handed_on+=,GITHUB_ACTIONS,GITHUB_OUTPUT,GITHUB_STEP_SUMMARY,DOCKER_HOST,DOCKER_CONTEXT,DOCKER_CONFIG
 # Programs of the system first: what root runs is not for the caller's PATH to choose.
 system_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+# `cgbench` reads it by itself, whatever it measures.
+export CGBENCH_WAIT="${CGBENCH_WAIT:-0s}"
 read -ra experiments <<<"${CGBENCH_EXPERIMENTS:-}"
 read -ra allowed <<<"${CGBENCH_ALLOW:-}"
 
