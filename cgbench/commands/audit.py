@@ -249,7 +249,7 @@ def _audited(
         default_tasks=host.default_tasks,
         felt=_felt(one, now, seconds),
         throttles=one.throttles,
-        user=_user_limit(processes, place.proc),
+        user=_user_limit(processes, place.proc, usual="pids-limit" in one.settings),
         managed=one.managed,
         moved=moved,
         pid=one.pid,
@@ -279,12 +279,19 @@ def _moved(
     return found
 
 
-def _user_limit(processes: Sequence[int], proc: Path) -> UserLimit | None:
-    """Return the lowest RLIMIT_NPROC of some processes that the kernel heeds."""
+def _user_limit(processes: Sequence[int], proc: Path, *, usual: bool) -> UserLimit | None:
+    """Return the lowest RLIMIT_NPROC of some processes that the kernel heeds.
+
+    Without `usual`, not one as high as what the host's first process has and hands down.
+    """
+    first = None if usual else procfs.credentials(1, proc)
+    most = None if first is None else first.most_tasks
     found = []
     for pid in processes:
         seen = procfs.credentials(pid, proc)
-        if seen is not None and seen.most_tasks is not None and not seen.exempt:
+        if seen is None or seen.most_tasks is None or seen.exempt:
+            continue
+        if most is None or seen.most_tasks < most:
             found.append(UserLimit(seen.uid, pid, seen.most_tasks))
     return min(found, key=lambda one: one.tasks, default=None)
 

@@ -263,3 +263,19 @@ def test_a_name_that_fits_none_or_many_is_refused(name: str, message: str, advic
         chosen(Wanted([name]), cast(Engine, Daemon(web={}, db={})))
     assert message in error.value.message
     assert advice in (error.value.advice or "")
+
+
+@pytest.mark.parametrize(
+    ("most", "usual", "told"), [(96365, False, None), (96365, True, 96365), (200, False, 200)]
+)
+def test_a_limit_of_a_user_that_every_process_has_is_told_only_beside_a_declared_one(
+    most: int, usual: bool, told: int | None, tmp_path: Path
+) -> None:
+    """Each container of a user who is not root had a row that says nothing of it."""
+    for pid, uid, limit in ((1, 0, 96365), (7, 1000, most)):
+        folder = tmp_path / str(pid)
+        folder.mkdir()
+        (folder / "status").write_text(f"Uid:\t{uid}\nThreads:\t1\nCapEff:\t0000000000000000\n")
+        (folder / "limits").write_text(f"Max processes   {limit}   {limit}   processes\n")
+    found = audit._user_limit([7], tmp_path, usual=usual)
+    assert (None if found is None else found.tasks) == told
