@@ -37,9 +37,9 @@ def set_(
     trials, series = len(kept.baseline.repetitions), len(kept.baseline.series)
     say(f"baseline: {kept.path} ({trials} trials, {series} series)")
     for doubt in kept.doubts:
-        complain(
-            f"warning: {doubt.rstrip('.')}. A gate takes that for the usual state of this host."
-        )
+        complain(f"warning: {doubt.rstrip('.')}")
+    if kept.doubts:
+        complain("A gate compares with it all the same: measure it anew on a quiet host.")
 
 
 def list_all(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from cgbench.commands.session import Session
+from cgbench.errors import StoreError
 from cgbench.host import preconditions
 from cgbench.judging import checks, sides
 from cgbench.judging.run import load
@@ -164,16 +165,24 @@ def open_candidate(
 @contextmanager
 def ended(*some: Candidate) -> Iterator[None]:
     """Let runs say in the end that they are finished, or else that they were interrupted."""
-    status: Status = "interrupted"
     try:
         yield
-        status = "finished"
-    finally:
-        for one in some:
-            update: dict[str, object] = {"status": status}
-            if not one.repetition:
-                update["trials_planned"] = 0
-            one.directory.write_run(one.directory.run().model_copy(update=update))
+    except BaseException as error:
+        try:
+            _end(some, "interrupted")
+        except StoreError as full:
+            # It must not take the place of what went wrong first.
+            error.add_note(full.message)
+        raise
+    _end(some, "finished")
+
+
+def _end(some: Sequence[Candidate], status: Status) -> None:
+    for one in some:
+        update: dict[str, object] = {"status": status}
+        if not one.repetition:
+            update["trials_planned"] = 0
+        one.directory.write_run(one.directory.run().model_copy(update=update))
 
 
 def calmness(side: Baseline) -> Noise:

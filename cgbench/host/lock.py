@@ -30,13 +30,15 @@ _LOOK_EVERY_S = 0.5
 
 @contextmanager
 def exclusively(
-    lock: Path = LOCK, wait_s: float = 0.0, waiting: Callable[[str], None] = lambda _line: None
+    lock: Path = LOCK,
+    wait_s: float | None = None,
+    waiting: Callable[[str], None] = lambda _line: None,
 ) -> Iterator[None]:
     """Hold the host for one measuring cgbench.
 
     The lock is the kernel's and vanishes with its holder, however it dies. One that holds it is
-    waited for up to `wait_s`, and `waiting` is told so once. Raises PreconditionError if it holds
-    it longer, or where this one may not.
+    waited for up to `wait_s`, and `waiting` is told so once; None where nobody can ask for that.
+    Raises PreconditionError if it holds it longer, or where this one may not.
     """
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -69,8 +71,9 @@ def holder(lock: Path = LOCK, proc: Path = procfs.PROC) -> int | None:
     return None
 
 
-def _take(descriptor: int, wait_s: float, waiting: Callable[[str], None]) -> None:
-    end, told = time.monotonic() + wait_s, False
+def _take(descriptor: int, wait_s: float | None, waiting: Callable[[str], None]) -> None:
+    patience_s, told = wait_s or 0.0, False
+    end = time.monotonic() + patience_s
     while True:
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -78,14 +81,15 @@ def _take(descriptor: int, wait_s: float, waiting: Callable[[str], None]) -> Non
             holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip()
             busy = f"another cgbench (process {holder or 'unknown'}) is measuring on this host"
             if time.monotonic() >= end:
-                longer = "longer" if wait_s else "--wait 10m does so"
+                how = "" if wait_s is None else ", as a longer --wait does" * bool(wait_s) or (
+                    ", as --wait 10m does"
+                )  # fmt: skip
                 raise PreconditionError(
                     busy,
-                    f"Wait until it has finished ({longer}): two runs at once would disturb each "
-                    "other.",
+                    f"Wait until it has finished{how}: two runs at once would disturb each other.",
                 ) from None
         if not told:
-            waiting(f"{busy}: waiting for up to {format_duration(int(wait_s * NS_PER_S))}")
+            waiting(f"{busy}: waiting for up to {format_duration(int(patience_s * NS_PER_S))}")
             told = True
         time.sleep(min(_LOOK_EVERY_S, max(0.0, end - time.monotonic())))
 
