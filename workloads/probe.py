@@ -14,6 +14,7 @@ that holds nothing else. The layout:
                10 kind (index in KINDS)  11 size in bytes  12 count  13 pace in ns
                14 until when to work (CLOCK_MONOTONIC ns; 0 is for ever): the host writes a later
                time again and again, so that the work ends soon after its host side has died
+               15 spread: 1 if each worker of spin keeps to one CPU, one to each as far as they go
     then, for each worker:
       one page  0 state (0 absent, 1 running, 2 finished)  1 process id  2 stalls seen
                3 units done  4 longest unit in ns, stalls apart  5 times it was started
@@ -58,11 +59,11 @@ if TYPE_CHECKING:
 
 PAGE = 4096
 MAGIC = 0x6367_6265_6E63_6831
-LAYOUT = 3
+LAYOUT = 4
 KINDS = ("spin", "wake", "memory", "cache", "fork", "end")
 RUNNING, FINISHED = 1, 2
 WORKERS, BUCKETS, STALLS, BUCKET_NS, THRESHOLD_NS, ITERATIONS, T0, STOP = range(2, 10)
-KIND, SIZE, COUNT, PACE_NS, UNTIL = range(10, 15)
+KIND, SIZE, COUNT, PACE_NS, UNTIL, SPREAD = range(10, 16)
 STATE, PID, STALLS_SEEN, UNITS, LONGEST_UNIT, STARTS = range(6)
 HELD, HELD_MOST, CHILDREN, REFUSALS, LAST_ERRNO, SKIPPED = range(6, 12)
 
@@ -70,6 +71,8 @@ HELD, HELD_MOST, CHILDREN, REFUSALS, LAST_ERRNO, SKIPPED = range(6, 12)
 # page of it has to be cleared first.
 BATCH = 16 * PAGE
 CHUNK = 64 * PAGE
+# How often a worker looks whether its CPU is still its own, in ns: two calls of some 1 µs.
+LOOK_EVERY = 20_000_000
 SYNC_EVERY = 8 * 2**20
 
 
@@ -81,9 +84,15 @@ class Worker:
     """One worker's part of the file: where it counts, notes stalls and tells of itself."""
 
     def __init__(
-        self, header: memoryview, words: memoryview, buckets: memoryview, stalls: memoryview
+        self,
+        number: int,
+        header: memoryview,
+        words: memoryview,
+        buckets: memoryview,
+        stalls: memoryview,
     ) -> None:
-        self.header, self.words, self.buckets, self.stalls = header, words, buckets, stalls
+        self.number, self.header, self.words = number, header, words
+        self.buckets, self.stalls = buckets, stalls
 
     def stall(self, begin: int, length: int) -> None:
         """Note a stall, as long as there is room."""
@@ -109,6 +118,19 @@ class Worker:
         self.words[UNITS] += units
         return not (self.header[STOP] or 0 < self.header[UNTIL] < now)
 
+    def keep_to_own_cpu(self) -> None:
+        """Ask for the CPU that is this worker's among those that the container is offered.
+
+        The first process never asks for any, so that its own are all that there are.
+        """
+        try:
+            offered = sorted(os.sched_getaffinity(os.getppid()))
+            own = {offered[self.number % len(offered)]}
+            if os.sched_getaffinity(0) != own:
+                os.sched_setaffinity(0, own)
+        except OSError:
+            pass  # The set was changed meanwhile; the next look finds the new one.
+
     def after(self, deadline: int, now: int) -> int:
         """Return the first deadline after `now`; those in between are skipped and counted."""
         pace = self.header[PACE_NS]
@@ -124,6 +146,7 @@ def spin(worker: Worker) -> None:
     bucket_ns, threshold, start = header[BUCKET_NS], header[THRESHOLD_NS], header[T0]
     last_bucket, capacity = len(buckets), len(stalls) // 2
     seen, total, longest = words[STALLS_SEEN], words[UNITS], words[LONGEST_UNIT]
+    look = 0 if header[SPREAD] else 2**63
     done = 0
     last = clock()
     bucket = min((last - start) // bucket_ns, last_bucket - 1)
@@ -150,6 +173,9 @@ def spin(worker: Worker) -> None:
             words[UNITS], words[LONGEST_UNIT] = total, longest
             done = 1
             bucket = current
+            if now >= look:
+                worker.keep_to_own_cpu()
+                look = now + LOOK_EVERY
             if current >= last_bucket or header[STOP] or 0 < header[UNTIL] < now:
                 break
 
@@ -320,6 +346,7 @@ def worker_at(memory: memoryview, number: int) -> Worker:
     first_bucket = base + PAGE
     first_stall = first_bucket + align(4 * header[BUCKETS])
     return Worker(
+        number,
         header,
         memory[base:first_bucket].cast("q"),
         memory[first_bucket : first_bucket + 4 * header[BUCKETS]].cast("I"),

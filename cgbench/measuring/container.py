@@ -184,7 +184,7 @@ def _command(
     )
     if workload.probe is None:
         return followed(path, PROBE_PATH, argv), None
-    task = Task(workload.probe, spec.size, spec.count, spec.pace)
+    task = Task(workload.probe, spec.size, spec.count, spec.pace, workload.spread)
     file = ProbeFile(path, spec.workers, birth.deadline_s, CONTAINER_USER, task)
     return argv, stack.enter_context(file)
 

@@ -27,15 +27,16 @@ from cgbench.units import NS_PER_MS, NS_PER_S, format_duration
 # Part of the layout, and not the size of this kernel's pages.
 PAGE = 4096
 MAGIC = 0x6367_6265_6E63_6831
-LAYOUT = 3
+LAYOUT = 4
 KINDS: tuple[ProbeKind, ...] = get_args(ProbeKind)
 BUCKET_NS = 1_000_000
 THRESHOLD_NS = 200_000
 # A unit must stay well under the threshold, also on a CPU twenty times slower than today's.
 ITERATIONS_PER_UNIT = 200
 STALLS_PER_SECOND = 4000
-_HEADER = struct.Struct("<14q")
-_T0, _STOP = 8, 9
+_HEADER = struct.Struct("<16q")
+# The words that are written after the file was made.
+_T0, _STOP, _UNTIL = 8, 9, 14
 _WORDS = struct.Struct("<12q")
 _ABSENT = 0
 
@@ -44,7 +45,8 @@ _ABSENT = 0
 class Task:
     """What every worker of one probe is to do; workloads/probe.py says what each kind makes of it.
 
-    `size` is in bytes; a `pace_ns` of None is the kind's own. Raises ProbeError for a task that
+    `size` is in bytes; a `pace_ns` of None is the kind's own. With `spread`, each worker of spin
+    keeps to one CPU. Raises ProbeError for a task that
     cannot be done.
     """
 
@@ -52,6 +54,7 @@ class Task:
     size: int = 0
     count: int = 0
     pace_ns: int | None = None
+    spread: bool = False
 
     def __post_init__(self) -> None:
         if self.size < 0 or self.count < 0 or self.pace < 0:
@@ -163,6 +166,8 @@ class ProbeFile:
             self.task.size,
             self.task.count,
             self.task.pace,
+            0,
+            int(self.task.spread),
         )
         self._descriptor = self._make(PAGE + workers * self._stride, owner)
 
@@ -220,7 +225,7 @@ class ProbeFile:
         """Return what each worker wrote so far. Raises ProbeSilent if one never began."""
         header = _HEADER.unpack(self._bytes(0, _HEADER.size))
         for index, (found, written) in enumerate(zip(header, self._header, strict=True)):
-            if index not in (_T0, _STOP) and found != written:
+            if index not in (_T0, _STOP, _UNTIL) and found != written:
                 raise self._refused(f"word {index} of its header is {found}, not {written}")
         return tuple(self._read(number, header[_T0]) for number in range(self._workers))
 

@@ -80,7 +80,12 @@ class Confines(Model):
     def alike(self, other: Confines) -> bool:
         """Say whether both confine alike, whatever the limits of the group itself are."""
         mine, others = (
-            (set(one.affinity), one.groups[1:], [group.effective() for group in one.groups[:1]])
+            (
+                # Processes may share out among themselves what they may use.
+                one._allowed() or set(one.affinity),
+                one.groups[1:],
+                [group.effective() for group in one.groups[:1]],
+            )
             for one in (self, other)
         )
         same = (self.isolated, self.offline, self.astray) == (

@@ -78,9 +78,9 @@ def test_both_sides_round_up_to_the_same_pages(size: int) -> None:
 
 
 def test_the_host_writes_every_word_where_the_probe_looks_for_it(tmp_path: Path) -> None:
-    task = Task("fork", size=2**33, count=7, pace_ns=5 * MS)
+    task = Task("fork", size=2**33, count=7, pace_ns=5 * MS, spread=True)
     with ProbeFile(tmp_path / "probe", 3, 2.5, os.getuid(), task) as file:
-        header = struct.unpack_from("<14q", file.path.read_bytes())
+        header = struct.unpack_from("<16q", file.path.read_bytes())
     assert header[0] == inside.MAGIC
     assert header[1] == inside.LAYOUT
     assert header[inside.WORKERS] == 3
@@ -93,6 +93,7 @@ def test_the_host_writes_every_word_where_the_probe_looks_for_it(tmp_path: Path)
     assert inside.KINDS[header[inside.KIND]] == "fork"
     assert header[inside.SIZE] == 2**33
     assert (header[inside.COUNT], header[inside.PACE_NS]) == (7, 5 * MS)
+    assert (header[inside.UNTIL], header[inside.SPREAD]) == (0, 1)
 
 
 def test_without_a_task_the_probe_spins_and_each_kind_has_a_pace_of_its_own(
@@ -106,7 +107,7 @@ def test_without_a_task_the_probe_spins_and_each_kind_has_a_pace_of_its_own(
 def test_there_is_room_for_every_wake_up(tmp_path: Path) -> None:
     task = Task("wake", pace_ns=100_000)
     with ProbeFile(tmp_path / "probe", 1, 10, os.getuid(), task) as file:
-        header = struct.unpack_from("<14q", file.path.read_bytes())
+        header = struct.unpack_from("<16q", file.path.read_bytes())
     assert header[inside.STALLS] >= 100_000
 
 
