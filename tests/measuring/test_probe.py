@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from operator import sub
 from pathlib import Path
@@ -208,7 +209,7 @@ def spin(times: Sequence[int], buckets: int, stalls: int, *, stop_from: int | No
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(time, "monotonic_ns", clock)
-        inside.work(inside.Worker(header, worker, counts, kept), inside.spin)
+        inside.work(inside.Worker(0, header, worker, counts, kept), inside.spin)
     pairs = list(kept)
     return Spun(
         list(counts),
@@ -264,6 +265,7 @@ class Sandbox:
         header[inside.BUCKET_NS], header[inside.THRESHOLD_NS] = 1000, 300
         header[inside.PACE_NS], header[inside.COUNT] = pace, count
         self.worker = inside.Worker(
+            0,
             header,
             memoryview(bytearray(PAGE)).cast("q"),
             memoryview(bytearray(4 * buckets)).cast("I"),
@@ -448,6 +450,25 @@ def test_a_worker_that_is_held_up_shows_one_stall_of_that_length(tmp_path: Path)
         if abs(begin - held_ns) < 45 * MS:
             return
     pytest.fail(f"in {ATTEMPTS} of {ATTEMPTS} it stalled, by far, at another time")
+
+
+@pytest.mark.parametrize("spread", [True, False])
+def test_workers_keep_to_a_cpu_each_of_those_that_the_first_process_is_offered(
+    tmp_path: Path, spread: bool
+) -> None:
+    every = os.sched_getaffinity(0)
+    with probing(tmp_path, 3, task=Task(spread=spread)) as one:
+
+        def shared_out(offered: set[int]) -> bool:
+            # Not spread, a worker keeps what it was born with, whatever its parent gets.
+            cpus = sorted(offered)
+            wanted = [{cpus[number % len(cpus)]} if spread else every for number in range(3)]
+            return [os.sched_getaffinity(pid) for pid in one.pids()] == wanted
+
+        for offered in (every, {min(every)}, every):
+            os.sched_setaffinity(one.process.pid, offered)
+            wait_until(partial(shared_out, offered))
+        assert os.sched_getaffinity(one.process.pid) == every
 
 
 def test_a_probe_ends_by_itself_when_its_buckets_are_full(tmp_path: Path) -> None:

@@ -135,6 +135,7 @@ def test_confines_are_alike_whatever_the_limits_of_the_group_itself() -> None:
     one = with_own("1000")
     assert one.alike(with_own("2000"))
     assert one.alike(one.model_copy(update={"affinity": ("1", "0")}))
+    assert one.alike(one.model_copy(update={"affinity": ("0-1", "0", "1")}))
     assert not one.alike(with_own("1000", above="5000"))
     for changed in ({"affinity": ("0",)}, {"astray": {"cpu": "/x"}}, {"offline": "1"}):
         assert not one.alike(one.model_copy(update=changed))
