@@ -9,7 +9,7 @@ ARGS ?=
 
 # `lint` and `test` in one call share the set-up; apt and pip want it one at a time.
 .NOTPARALLEL:
-.PHONY: help setup run test test-beside lint bench bench-gate bench-verdicts chaos faults fuzz bench-house docs rooms lab lab-stop test-v2 constraints audit-deps clean
+.PHONY: help setup run test test-beside lint bench bench-gate bench-verdicts chaos faults fuzz bench-house docs rooms lab lab-list lab-stop atlas test-v2 constraints audit-deps clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,9 +79,17 @@ constraints: ## Lock every Python package anew, by version and hash, into .ci/lo
 audit-deps: ## Ask whether a locked package has a known vulnerability
 	@.ci/audit $(ARGS)
 
-lab: ## Boot a machine with cgroup v2, systemd and Docker 26 (needs root); 4 minutes at first
+lab: ## Boot a machine with cgroup v2 (needs root), 4 minutes at first: HOST=bookworm
 	@.ci/setup lab
-	$(BIN)/python -m tests.lab.machine start
+	$(BIN)/python -m tests.lab.machine start $(HOST)
+
+lab-list: ## Name the machines that it can boot
+	@.ci/setup test
+	$(BIN)/python -m tests.lab.machine list
+
+atlas: ## Measure what each limit does on many hosts: ROWS="trixie here" ARGS=--quick
+	@.ci/setup lab
+	$(BIN)/python -m tests.lab.atlas $(ROWS) $(ARGS)
 
 lab-stop: ## End that machine
 	$(BIN)/python -m tests.lab.machine stop

@@ -1,7 +1,7 @@
 """The lab's machine: QEMU booted from an untouched disk, reached over the loopback interface.
 
-`python3 -m tests.lab.machine start|stop|status|ssh COMMAND`. Every boot writes to an overlay of its
-own, which `stop` removes. With $LAB_CLOCK=instructions the guest's clock counts what it executed.
+`python3 -m tests.lab.machine start [HOST]|list|stop|status|ssh COMMAND`. Every boot writes to an
+overlay of its own, which `stop` removes. With $LAB_CLOCK=instructions the guest's clock counts what it executed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.lab import host as hosts
+from tests.lab.host import DEFAULT, LabError, LabHost
+
 HERE = Path(__file__).parent
 
 BOOT_TIMEOUT_S = 170.0
@@ -27,18 +30,16 @@ BOOT_TIMEOUT_S = 170.0
 
 _BUILD_TIMEOUT_S = 900.0
 _LOAD_TIMEOUT_S = 300.0
+_SETUP_TIMEOUT_S = 120.0
 _COUNTED_TIMES = 5
 """How many times as long both may take where the clock counts instructions."""
 
 _KEPT_LINES = 25
+_BOOT = ("root=/dev/vda", "rw", "console=ttyS0", "mitigations=off", "panic=-1")
 _DISKS = ("scratch.img", "swap.img", "carried.img")
 _SCRATCH_BYTES = 4 * 2**30
 _SCRATCH_BYTES_PER_S = 8_000_000
 _SWAP_BYTES = 2 * 2**30
-
-
-class LabError(Exception):
-    """The lab cannot do it; the message says why and what to do."""
 
 
 def cache() -> Path:
@@ -53,25 +54,25 @@ def build_inputs() -> list[Path]:
                   if path.is_file())  # fmt: skip
 
 
-def digest() -> str:
-    """Return the name of the disk that the build inputs give."""
-    total = hashlib.sha256(os.environ.get("LAB_MIRROR", "").encode())
+def digest(suite: str) -> str:
+    """Return the name of the disk that the build inputs give for a suite of Debian."""
+    total = hashlib.sha256(f"{suite}\0{os.environ.get('LAB_MIRROR', '')}".encode())
     for path in build_inputs():
         total.update(f"{path.relative_to(HERE)}\0".encode() + path.read_bytes())
     return total.hexdigest()[:16]
 
 
-def built() -> Path:
-    """Return the directory of the disk, which is made now unless it is there.
+def built(suite: str) -> Path:
+    """Return the directory of a suite's disk, which is made now unless it is there.
 
     Raises LabError when it cannot be made.
     """
-    folder = cache() / digest()
+    folder = cache() / digest(suite)
     if (folder / "disk.img").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        subprocess.run([HERE / "build_disk", folder], check=True, timeout=_BUILD_TIMEOUT_S)
+        subprocess.run([HERE / "build_disk", folder, suite], check=True, timeout=_BUILD_TIMEOUT_S)
     except (OSError, subprocess.SubprocessError) as error:
         raise LabError(f"the disk could not be made: {error}") from None
     return folder
@@ -94,6 +95,7 @@ class Machine:
 
     disk: Path
     state: Path
+    host: LabHost
 
     @property
     def console(self) -> Path:
@@ -169,6 +171,10 @@ class Machine:
                 raise LabError(f"QEMU did not start: {errors.read_text().strip()}") from None
         try:
             self._await(began + times * BOOT_TIMEOUT_S)
+            for command in self.host.commands:
+                self.read(command, times * _SETUP_TIMEOUT_S)
+            if self.host.is_changed:
+                self._await(time.monotonic() + times * BOOT_TIMEOUT_S)
             self.read("docker load --quiet --input /carried/image.tar", times * _LOAD_TIMEOUT_S)
         except LabError:
             self.stop(keep_logs=True)
@@ -215,6 +221,7 @@ class Machine:
         with carried.open("wb") as file:
             file.truncate(2 * used + 256 * 2**20)
         _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1", "-d", cargo, carried)
+        (self.state / "host").write_text(self.host.name)
         (self.state / "disk").write_text(str(self.disk))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -245,7 +252,7 @@ class Machine:
             "-m", "3072", "-display", "none", "-serial", f"file:{self.console}",
             "-monitor", f"unix:{self.state / 'monitor'},server,nowait",
             "-kernel", self.disk / "vmlinuz", "-initrd", self.disk / "initrd.img",
-            "-append", "root=/dev/vda rw console=ttyS0 mitigations=off panic=-1",
+            "-append", " ".join((*_BOOT, *self.host.boot)),
             "-no-reboot", "-device", "virtio-rng-pci",
             # restrict: the guest reaches nothing at all, and is reached at one port of loopback.
             "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self._port()}-:22",
@@ -299,22 +306,41 @@ class Machine:
                 *(word for option in options for word in ("-o", option))]  # fmt: skip
 
 
-def machine(disk: Path | None = None) -> Machine:
-    """Return this user's one machine; `disk` defaults to the one it was booted from."""
+def machine() -> Machine:
+    """Return this user's one machine, as it was booted; the default host where none was."""
     state = cache() / "running"
-    if disk is None:
-        booted = state / "disk"
-        disk = Path(booted.read_text()) if booted.exists() else cache() / digest()
-    return Machine(disk, state)
+    named, disk = state / "host", state / "disk"
+    host = hosts.load(named.read_text() if named.exists() else DEFAULT)
+    return Machine(
+        Path(disk.read_text()) if disk.exists() else cache() / digest(host.suite), state, host
+    )
 
 
-def packed() -> Path:
+def booted(name: str = DEFAULT) -> Machine:
+    """Boot the host called `name`, with its disk built and what it needs packed before."""
+    host = hosts.load(name)
+    running = machine().pid()
+    if running is not None:
+        raise LabError(f"a lab runs already (process {running}); make lab-stop ends it")
+    # What cannot be had is said before a disk is built.
+    cargo = packed(host)
+    found = Machine(built(host.suite), cache() / "running", host)
+    found.start(cargo)
+    return found
+
+
+def packed(host: LabHost) -> Path:
     """Return the directory of what the guest is to get, brought up to date now."""
-    cargo = cache() / "cargo"
+    cargo = cache() / f"cargo-{host.python}"
+    pinned = cargo / "pinned"
     try:
-        subprocess.run([HERE / "pack", cargo], check=True, timeout=_BUILD_TIMEOUT_S)
+        subprocess.run([HERE / "pack", cargo, host.python], check=True, timeout=_BUILD_TIMEOUT_S)
+        shutil.rmtree(pinned, ignore_errors=True)
+        for pin in host.pins:
+            command = [HERE / "fetch_packages", pinned, pin.suite, pin.wanted]
+            subprocess.run(command, check=True, timeout=_BUILD_TIMEOUT_S)
     except (OSError, subprocess.SubprocessError) as error:
-        raise LabError(f"what the guest needs could not be packed: {error}") from None
+        raise LabError(f"what {host.name} needs could not be packed: {error}") from None
     return cargo
 
 
@@ -336,9 +362,12 @@ def _ended(descriptor: int, wait_s: float) -> bool:
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line asks for and return the exit status."""
     match list(arguments):
-        case ["start"]:
-            machine(built()).start(packed())
+        case ["start", *names] if len(names) < 2:
+            booted(*names)
             print("the lab is up; try: python3 -m tests.lab.machine ssh cgbench doctor")
+        case ["list"]:
+            for name in hosts.names():
+                print(f"{name:18} {hosts.load(name).title}")
         case ["stop"]:
             print("the lab has ended" if machine().stop() else "no lab was running")
         case ["status"]:

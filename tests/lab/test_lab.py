@@ -20,7 +20,7 @@ from cgbench.records import results, run_directory, truth
 from cgbench.records.verdict import Outcome
 from cgbench.reporting.render import write_truth
 from cgbench.spec.options import OPTIONS
-from tests.lab.machine import Machine, built, machine, packed
+from tests.lab.machine import Machine, booted
 
 # The build of the disk, the boot and all measuring, with room for a slow machine.
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500)]
@@ -84,13 +84,11 @@ class Reading:
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Machine]:
     """The machine, ended whatever happens; one that runs already is somebody else's."""
-    folder = built()
-    booted = machine(folder)
-    booted.start(packed())
+    machine = booted()
     try:
-        yield booted
+        yield machine
     finally:
-        booted.stop()
+        machine.stop()
 
 
 @pytest.fixture(scope="module")

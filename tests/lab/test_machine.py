@@ -7,22 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab import host as hosts
 from tests.lab import machine as lab
-from tests.lab.machine import LabError, Machine
+from tests.lab.host import DEFAULT, LabError
+from tests.lab.machine import Machine
 
 
 @pytest.fixture
 def stopped(tmp_path: Path) -> Machine:
     (tmp_path / "state").mkdir()
-    return Machine(tmp_path / "disk", tmp_path / "state")
+    return Machine(tmp_path / "disk", tmp_path / "state", hosts.load(DEFAULT))
 
 
 def test_the_disk_is_named_after_what_it_is_built_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LAB_MIRROR", raising=False)
-    name = lab.digest()
-    assert lab.digest() == name
+    name = lab.digest("trixie")
+    assert lab.digest("trixie") == name
+    assert lab.digest("bookworm") != name
     monkeypatch.setenv("LAB_MIRROR", "http://mirror.invalid/debian")
-    assert lab.digest() != name
+    assert lab.digest("trixie") != name
     assert "build_disk" in {path.name for path in lab.build_inputs()}
 
 
@@ -106,6 +109,34 @@ def test_a_boot_that_fails_says_how_far_it_came(
         assert line in str(caught.value)
 
 
+def test_a_host_is_booted_with_its_own_parameters(stopped: Machine) -> None:
+    (stopped.state / "port").write_text("1")
+    old = Machine(stopped.disk, stopped.state, hosts.load("bookworm-v1"))
+    command = [str(word) for word in old._qemu()]
+    said = command[command.index("-append") + 1].split()
+    assert said[0] == "root=/dev/vda"
+    assert said[-1] == "systemd.unified_cgroup_hierarchy=0"
+
+
+def test_the_machine_that_was_booted_is_known_by_its_host(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert lab.machine().host.name == DEFAULT
+    running = lab.cache() / "running"
+    running.mkdir(parents=True)
+    (running / "host").write_text("bookworm")
+    (running / "disk").write_text("/disk")
+    assert (lab.machine().host.name, lab.machine().disk) == ("bookworm", Path("/disk"))
+
+
+def test_the_hosts_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lab.main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == hosts.names()
+    assert lines[0].startswith("trixie ")
+
+
 def test_the_command_line_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert lab.main(["dance"]) == 2
-    assert "start|stop|status" in capsys.readouterr().err
+    assert "start [HOST]|list|stop|status" in capsys.readouterr().err

@@ -1,0 +1,95 @@
+"""A host of the lab as data: hosts/NAME.toml says what is booted, and what is changed in it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from cgbench.spec.fields import Label, Name, Title
+from cgbench.spec.model import Model
+
+FOLDER = Path(__file__).parent / "hosts"
+DEFAULT = "trixie"
+
+
+class LabError(Exception):
+    """The lab cannot do it; the message says why and what to do."""
+
+
+class Pin(Model):
+    """A package of another suite than the host's own; the newest there without a `version`."""
+
+    suite: Name
+    package: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")]
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+~:-]*$")] | None = None
+
+    @property
+    def wanted(self) -> str:
+        """The package as apt-get takes it."""
+        return self.package if self.version is None else f"{self.package}={self.version}"
+
+
+class LabHost(Model):
+    """One host: hosts of one `suite` share a disk, and what else they say is done at each boot.
+
+    `boot` are further parameters of the kernel, `daemon` is Docker's daemon.json, and `pins` are
+    packages that are put into the guest before its daemon is started anew. `python` is the version
+    of the guest's own.
+    """
+
+    name: Name
+    title: Title
+    suite: Name
+    python: Annotated[str, Field(pattern=r"^3\.\d{2}$")]
+    boot: tuple[Label, ...] = ()
+    daemon: Mapping[str, Any] = {}
+    pins: tuple[Pin, ...] = ()
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether its daemon has to start anew after the boot."""
+        return bool(self.daemon or self.pins)
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """What is done in the guest once Docker answers, as root."""
+        found = []
+        if self.pins:
+            found.append("dpkg --install --force-confold /carried/pinned/*.deb")
+        if self.daemon:
+            text = json.dumps(dict(self.daemon))
+            found.append(f"mkdir -p /etc/docker && echo '{text}' >/etc/docker/daemon.json")
+        if self.is_changed:
+            found.append("systemctl restart docker")
+        return tuple(found)
+
+
+def names(folder: Path = FOLDER) -> list[str]:
+    """Return the names of all hosts, the default one first."""
+    return sorted((path.stem for path in folder.glob("*.toml")), key=lambda one: one != DEFAULT)
+
+
+def load(name: str, folder: Path = FOLDER) -> LabHost:
+    """Return the host called `name`. Raises LabError where there is none, or its file is odd."""
+    path = folder / f"{name}.toml"
+    known = names(folder)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        advice = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+        raise LabError(f"no host of the lab is called {name}: {advice}")
+    try:
+        found = tomllib.loads(path.read_text())
+        host = LabHost.model_validate({"name": name, **found})
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        said = re.sub(r"\s+", " ", str(error))
+        raise LabError(f"{path}: {said}") from None
+    if "'" in json.dumps(dict(host.daemon)):
+        raise LabError(f"{path}: daemon: no ' can be written into daemon.json")
+    return host
