@@ -1,7 +1,8 @@
 """The lab's machine: QEMU booted from an untouched disk, reached over the loopback interface.
 
 `python3 -m tests.lab.machine start [HOST]|list|stop|status|ssh COMMAND`. Every boot writes to an
-overlay of its own, which `stop` removes. With $LAB_CLOCK=instructions the guest's clock counts what it executed.
+overlay of its own, which `stop` removes. With $LAB_CLOCK=instructions the guest's clock counts what
+it executed.
 """
 
 from __future__ import annotations
