@@ -265,7 +265,7 @@ def host_facts(host: Host) -> str:
     swap = f"{format_size(host.swap_bytes)} swap" if host.swap_bytes else "no swap"
     return (
         f"cgroup {host.cgroup} with the {host.cgroup_driver} driver, kernel "
-        f"{host.kernel}, Docker {host.docker}, runc {host.runc}, {host.os}, {host.cpus} × "
+        f"{host.kernel}, {host.engine_words}, {host.runtime_words}, {host.os}, {host.cpus} × "
         f"{host.cpu_model}, {format_size(host.memory_bytes)} and {swap}"
     )
 
