@@ -82,7 +82,6 @@ def _within(point: Point) -> set[bool | None]:
 
 def _of_values(one: Verdict) -> Iterator[str]:
     """Yield the values whose verdict the files and figures beside them exclude."""
-    by_file = not any(value.verdict is Outcome.INCONCLUSIVE for value in one.values)
     for value in one.values:
         what = f"{value.label} of {value.role} is {value.verdict}"
         if value.verdict is Outcome.REJECTED and not one.declared.refused:
@@ -98,10 +97,6 @@ def _of_values(one: Verdict) -> Iterator[str]:
         for point in _points(one, value)[:1]:
             if point.within is False:
                 yield f"{what}, and {point.metric} lies outside its band"
-    if one.verdict is Outcome.EFFECTIVE and by_file:
-        for value in one.values:
-            if value.verdict is not Outcome.EFFECTIVE:
-                yield f"it is effective, and {value.label} of {value.role} is {value.verdict}"
 
 
 def _of_counts(one: Verdict) -> Iterator[str]:
@@ -135,8 +130,11 @@ def _listed(counted: Counter[Outcome | None] | Counter[Outcome]) -> str:
 def _of_decision(row: Row, table: TruthTable) -> Iterator[str]:
     """Yield that a verdict is none to which today's rules can come from its values."""
     one = row.verdict
-    # Without values, or without a figure where a reason rests on one, there is nothing to judge.
-    if not one.values or all("never measured" in value.reason for value in one.values):
+    if not one.values:
+        # A table of an older cgbench has none; where nothing was tried, there is none to have.
+        tried = one.declared.accepted or one.declared.refused or one.experienced
+        if not tried and one.verdict not in (Outcome.UNSUPPORTED, Outcome.INCONCLUSIVE):
+            yield f"it is {one.verdict}, and nothing was tried"
         return
     possible = {final for base in _bases(one) for final in [_final(row, base, table)]}
     if one.verdict not in possible:
