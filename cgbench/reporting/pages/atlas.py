@@ -18,6 +18,7 @@ from cgbench.reporting.pages.truth import MEANINGS, WORST_FIRST, Term, host_fact
 from cgbench.reporting.plots.plot import Plot
 from cgbench.reporting.words import atlas as words
 from cgbench.reporting.words import truth_cells
+from cgbench.spec.metrics import METRICS
 from cgbench.spec.options import OPTIONS
 from cgbench.wording import count
 
@@ -82,6 +83,8 @@ class Change:
     difference: Difference
     before: Term
     after: Term
+    why_before: str
+    why_after: str
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,7 @@ class AtlasPage:
             "signs": {outcome.value: sign for outcome, sign in SIGNS.items()},
             "tones": {outcome.value: tone(outcome) for outcome in Outcome},
             "fails": [outcome.value for outcome in NOT_IN_FORCE],
+            "metrics": {name: one.label for name, one in METRICS.items()},
         }}  # fmt: skip
 
 
@@ -175,7 +179,8 @@ def atlas_page(
     left_out: Sequence[tuple[str, str]] = (),
     other_rules: Sequence[str] = (),
 ) -> AtlasPage:
-    """Gather the page's contents; the reader's own hosts come first."""
+    """Gather the page's contents; the reader's own hosts come first, then the older kernels."""
+    rows = sorted(rows, key=lambda row: _place(row.key))
     own = [_own(table, number) for number, table in enumerate(beside, 1)]
     columns = (*own, *(_column(row, other_rules) for row in rows))
     tables = [*beside, *(row.table for row in rows)]
@@ -195,6 +200,12 @@ def atlas_page(
             for column, table in zip(columns, tables, strict=True)
         },
     )
+
+
+def _place(key: HostKey) -> tuple[object, ...]:
+    """Return what sorts hosts, so that neighbours stand near one another."""
+    release = [int(number) for number in re.findall(r"\d+", key.kernel)]
+    return release, *(key.words(part.name) for part in PARTS[1:])
 
 
 def _by_option(lines: Sequence[Line]) -> dict[str, list[Outcome]]:
@@ -291,7 +302,15 @@ def _instead(row: Row) -> str:
 def _pair(one: Neighbours) -> Pair:
     what = words.changed(one)
     changes = tuple(
-        Change(one, what, each, _term(each.before.verdict), _term(each.after.verdict))
+        Change(
+            one,
+            what,
+            each,
+            _term(each.before.verdict),
+            _term(each.after.verdict),
+            _shared(each.before.reason),
+            _shared(each.after.reason),
+        )
         for each in one.differences
     )
     return Pair(one, what, words.outcome(one), changes)
@@ -323,7 +342,10 @@ def cell_document(row: Row, table: TruthTable) -> dict[str, Any]:
             for point in one.experienced
         ],
         "enforced": {
-            name: {key: _shared(text) for key, text in file.model_dump(mode="json").items()}
+            name: {
+                key: None if text is None else _shared(text)
+                for key, text in file.model_dump(mode="json").items()
+            }
             for name, file in one.enforced.items()
         },
     }  # fmt: skip
@@ -347,6 +369,6 @@ def _rounded(value: object) -> object:
     return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
 
 
-def _shared(text: str | None) -> str | None:
+def _shared(text: str) -> str:
     """Return a text with a word for the container that it speaks of."""
-    return None if text is None else _CONTAINER.sub("CONTAINER", text)
+    return _CONTAINER.sub("CONTAINER", text)

@@ -6,6 +6,7 @@
   const dialog = document.getElementById("cell");
   const complaint = document.getElementById("complaint");
   filters.hidden = drop.hidden = false;
+  document.getElementById("choose").open = innerWidth > 900;
 
   // What is shown comes from files: it becomes text, and never markup.
   function element(name, attributes = {}, ...inside) {
@@ -74,22 +75,22 @@
       `${amount(point.value, point.unit)} of ${amount(point.expected, point.unit)}`,
       point.tolerance === undefined ? "" : ` ±${amount(point.tolerance, point.unit)}`,
       point.within === undefined || point.within === null ? "" : point.within ? " ✓" : " ✗ outside",
-      element("br"), element("span", { class: "aside" }, point.metric.replaceAll("_", " "))));
+      element("br"), element("span", { class: "aside" }, atlas.metrics[point.metric] || point.metric.replaceAll("_", " "))));
   }
   function values(one) {
     const rows = (one.values || []).flatMap((value) => {
       const odd = value.verdict !== "effective";
       return [
         element("tr", {}, element("th", { scope: "row" }, label(value), element("br"), element("span", { class: "aside" }, value.role)),
-          element("td", {}, badge(value.verdict, atlas.tones[value.verdict])),
-          element("td", {}, felt(one, value)), element("td", {}, fileTexts(value.files || {}))),
+          element("td", { "data-label": "Verdict" }, badge(value.verdict, atlas.tones[value.verdict])),
+          element("td", { "data-label": "Experienced" }, felt(one, value)), element("td", { "data-label": "Files" }, fileTexts(value.files || {}))),
         odd ? element("tr", { class: "why" }, element("td", { colspan: "4" }, value.reason)) : null,
       ].filter(Boolean);
     });
     if (!rows.length) return [];
     const head = ["Value", "Verdict", "Experienced", "Files"].map((text) => element("th", { scope: "col" }, text));
     return [element("h4", {}, "Values"), element("div", { class: "scroll" },
-      element("table", {}, element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows)))];
+      element("table", { class: "tried" }, element("thead", {}, element("tr", {}, head)), element("tbody", {}, rows)))];
   }
   function files(one) {
     const paths = Object.entries(one.enforced || {}).filter(([, file]) => file.path);
@@ -116,7 +117,7 @@
     if (!one) return;
     const close = element("button", { class: "close", type: "button", "aria-label": "Close" }, "✕");
     close.addEventListener("click", () => dialog.close());
-    dialog.replaceChildren(close,
+    dialog.replaceChildren(...[close,
       element("h3", { id: "cell-title" }, element("code", {}, `--${option}`), ` on ${host} `, badge(one.verdict, one.tone)),
       element("p", {}, ...prose(one.reason)),
       one.advice ? element("p", { class: "advice" }, "→ ", ...prose(one.advice)) : null,
@@ -127,7 +128,8 @@
       ...(one.undone_by || []).map((text) => element("p", {}, "Undone by ", ...prose(text))),
       ...values(one), ...files(one), ...times(one),
       column.packages.length ? element("details", {}, element("summary", {}, `${column.packages.length} packages`), element("pre", {}, column.packages.join("\n"))) : null,
-      element("p", { class: "back" }, element("a", { href: `#option-${option}` }, `--${option} on all hosts`)));
+      element("p", { class: "back" }, element("a", { href: `#option-${option}` }, `--${option} on all hosts`)),
+    ].filter(Boolean));
     if (!dialog.open) dialog.showModal();
     dialog.scrollTop = 0;
     toAddress(cell);
