@@ -131,7 +131,7 @@ def gathered(directory: Path) -> Atlas:
 
 
 def hosts(names: Sequence[str], results: Path) -> list[TruthTable]:
-    """Read the truth tables that are shown beside the rows. Raises StoreError on any that is none."""
+    """Read the truth tables that are shown beside the rows. Raises StoreError where one is none."""
     return [truth.read(_table(name, results)) for name in names]
 
 

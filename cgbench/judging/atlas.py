@@ -63,10 +63,11 @@ def neighbours(rows: Sequence[AtlasRow]) -> tuple[Neighbours, ...]:
     return tuple(sorted(found, key=lambda one: order.index(one.part)))
 
 
-def _age(words: str) -> tuple[str, list[int]]:
-    """Return what sorts the versions of one program by their numbers."""
+def _age(words: str) -> tuple[bool, str, list[int], str]:
+    """Return what sorts the values of a part: versions by number, and what is usual first."""
     name, _, version = words.rpartition(" ")
-    return name, [int(number) for number in re.findall(r"\d+", version)]
+    numbers = [int(number) for number in re.findall(r"\d+", version)]
+    return words not in ("none", "real"), name, numbers, words
 
 
 def _compared(before: AtlasRow, after: AtlasRow, part: str) -> Neighbours:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cgbench.foreign import printable
 from cgbench.judging.atlas import Difference, Neighbours, neighbours
 from cgbench.judging.verdict import advice_on
 from cgbench.records.atlas import AtlasRow
@@ -156,11 +157,11 @@ class AtlasPage:
         """Return what a cell shows when it is opened, and what a reader's own table needs."""
         return {"atlas": {
             "columns": {
-                one.name: {
+                one.name: _visible({
                     "title": one.title, "line": one.key.line, "facts": one.facts,
                     "measured": one.measured, "remark": one.remark,
                     "packages": [f"{name} {version}" for name, version in one.packages.items()],
-                }
+                })
                 for one in self.columns
             },
             "cells": self.cells,
@@ -205,7 +206,7 @@ def atlas_page(
 def _place(key: HostKey) -> tuple[object, ...]:
     """Return what sorts hosts, so that neighbours stand near one another."""
     release = [int(number) for number in re.findall(r"\d+", key.kernel)]
-    return release, *(key.words(part.name) for part in PARTS[1:])
+    return key.emulated, release, *(key.words(part.name) for part in PARTS[1:])
 
 
 def _by_option(lines: Sequence[Line]) -> dict[str, list[Outcome]]:
@@ -323,13 +324,14 @@ def _term(outcome: Outcome) -> Term:
 def cell_document(row: Row, table: TruthTable) -> dict[str, Any]:
     """Return what a cell shows when it is opened: keys of a truth table, and no more than that.
 
-    Times of an emulated CPU are left out, and so is which container it was.
+    Times of an emulated CPU are left out, and so is which container it was. A script shows the
+    texts: what a reader would not see of them is made visible here.
     """
     one = row.verdict
     found: dict[str, Any] = {
         "verdict": one.verdict.value,
         "tone": tone_of(row),
-        "reason": _shared(one.reason),
+        "reason": one.reason,
         "advice": one.advice,
         "declared": one.declared.model_dump(mode="json"),
         "control": one.control,
@@ -342,27 +344,30 @@ def cell_document(row: Row, table: TruthTable) -> dict[str, Any]:
             for point in one.experienced
         ],
         "enforced": {
-            name: {
-                key: None if text is None else _shared(text)
-                for key, text in file.model_dump(mode="json").items()
-            }
-            for name, file in one.enforced.items()
+            name: file.model_dump(mode="json") for name, file in one.enforced.items()
         },
     }  # fmt: skip
     if not table.host.emulated:
         times = truth_cells.times(one).model_dump(mode="json")
         found["time_to_effect_ms"] = {key: _rounded(value) for key, value in times.items()}
-    return {key: value for key, value in found.items() if value not in (None, [], {})}
+    return {key: _visible(value) for key, value in found.items() if value not in (None, [], {})}
 
 
 def _value(value: Value) -> dict[str, Any]:
     document = value.model_dump(mode="json")
-    document["reason"] = _shared(value.reason)
     document["files"] = {
         name: {key: text for key, text in file.items() if key != "path"}
         for name, file in document["files"].items()
     }
     return document
+
+
+def _visible(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(_shared(value))
+    if isinstance(value, Mapping):
+        return {_visible(key): _visible(one) for key, one in value.items()}
+    return [_visible(one) for one in value] if isinstance(value, list) else value
 
 
 def _rounded(value: object) -> object:

@@ -73,7 +73,7 @@
       (point.note ?? null) === (value.note ?? null) && point.role === value.role);
     return points.map((point) => element("div", {},
       `${amount(point.value, point.unit)} of ${amount(point.expected, point.unit)}`,
-      point.tolerance === undefined ? "" : ` ±${amount(point.tolerance, point.unit)}`,
+      (point.tolerance ?? null) === null ? "" : ` ±${amount(point.tolerance, point.unit)}`,
       point.within === undefined || point.within === null ? "" : point.within ? " ✓" : " ✗ outside",
       element("br"), element("span", { class: "aside" }, atlas.metrics[point.metric] || point.metric.replaceAll("_", " "))));
   }
@@ -168,7 +168,12 @@
 
   // A table of the reader's own: read here, and kept nowhere.
   const CONTAINER = /[0-9a-f]{64}/g;
-  const anonymous = (one) => JSON.parse(JSON.stringify(one).replace(CONTAINER, "CONTAINER"));
+  // What would steer the reader's eye instead of being seen becomes an escape.
+  const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+  const seen = (text) => text.replace(CONTAINER, "CONTAINER").replace(UNSEEN, (one) =>
+    (one === "\n" || one === "\t" ? one : `\\u{${one.codePointAt(0).toString(16)}}`));
+  const visible = (table) => JSON.parse(JSON.stringify(table), (_key, value) =>
+    (typeof value === "string" ? seen(value) : value));
   function belied(one) {
     return (one.states || []).some((found) => {
       const last = found.steps && found.steps.length ? found.steps.at(-1).held : found.after;
@@ -181,13 +186,13 @@
     });
   }
   function own(text) {
-    const table = JSON.parse(text);
+    const table = visible(JSON.parse(text));
     if (!table || !table.host || !Array.isArray(table.options)) throw new Error("no truth table of cgbench verify");
     const emulated = String(table.host.cpu_model).includes("TCG");
     const cells = {};
     for (const found of table.options) {
       if (!atlas.signs[found.verdict] || !/^[a-z][a-z0-9-]*$/.test(found.option)) throw new Error(`an unknown verdict of ${found.option}`);
-      const one = anonymous(found);
+      const one = { ...found };
       const fails = atlas.fails.includes(one.verdict) || one.refused_yet_changed || belied(found);
       one.tone = fails ? "fiction" : atlas.tones[one.verdict];
       if (emulated) delete one.time_to_effect_ms;

@@ -20,12 +20,15 @@ def headline(by_option: Mapping[str, Sequence[Outcome]], hosts: int) -> str:
     good = [name for name in alike if set(by_option[name]) == {Outcome.EFFECTIVE}]
     if hosts == 1:
         return f"{count(total, 'option')} of `docker update`, as one host was measured."
-    words = (
-        f"{total - len(alike)} of {count(total, 'option')} of `docker update` depend on the host"
-    )
+    depend = f"depend{'s' if total - len(alike) == 1 else ''} on the host"
+    words = f"{total - len(alike)} of {count(total, 'option')} of `docker update` {depend}"
     if good:
-        does = "does what it says" if len(good) == 1 else "do what they say"
-        words += f"; {flags(good)} {does} on all {hosts} that were measured"
+        does = (
+            "does what it says wherever it was measured"
+            if len(good) == 1
+            else "do what they say wherever they were measured"
+        )
+        words += f"; {flags(good)} {does}"
     return f"{words}."
 
 
