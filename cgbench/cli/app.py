@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from cgbench import __version__
-from cgbench.cli import audit, baseline, compare, exits, host, measure, results, watch, why
+from cgbench.cli import atlas, audit, baseline, compare, exits, host, measure, results, watch, why
 from cgbench.cli.terminal import complain, say, use_any_encoding
 from cgbench.host import interrupts
 
@@ -55,6 +55,7 @@ app.command("verify", context_settings={"ignore_unknown_options": True})(
 app.command("audit")(exits.guarded(audit.audit))
 app.command("watch")(exits.guarded(watch.watch))
 app.command("why")(exits.guarded(why.why))
+app.command("atlas")(exits.guarded(atlas.atlas))
 app.command("compare")(exits.guarded(compare.compare))
 app.command("gate")(exits.guarded(compare.gate))
 app.command("ab")(exits.guarded(compare.ab))

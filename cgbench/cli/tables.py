@@ -249,8 +249,8 @@ def print_baseline(kept: Baseline) -> None:
 
 def _described(host: Host) -> str:
     return (
-        f"{host.hostname}: kernel {host.kernel}, cgroup {host.cgroup}, Docker {host.docker}, "
-        f"runc {host.runc}"
+        f"{host.hostname}: kernel {host.kernel}, cgroup {host.cgroup}, {host.engine_words}, "
+        f"{host.runtime_words}"
     )
 
 

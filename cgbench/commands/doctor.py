@@ -101,7 +101,7 @@ def _docker(engine: Engine, described: Host) -> list[Finding]:
     findings = [
         Finding(
             "Docker", "ok",
-            f"Engine {described.docker} (API {described.docker_api}), runc {described.runc}, "
+            f"{described.engine_words} (API {described.docker_api}), {described.runtime_words}, "
             f"{described.cgroup_driver} driver, {described.storage_driver}",
         ),
         Finding(

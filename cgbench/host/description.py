@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from cgbench import __version__
-from cgbench.host import cgroups, procfs
+from cgbench.host import cgroups, io_control, procfs, systemd
 from cgbench.records.run import Host
 from cgbench.units import format_cpu_list
 
@@ -38,7 +38,11 @@ def describe(docker: Mapping[str, str]) -> Host:
         cgroup_driver=docker["cgroup_driver"],
         docker=docker["version"],
         docker_api=docker["api"],
+        engine=docker.get("engine"),
         runc=docker["runc"],
+        runtime=docker.get("runtime"),
+        systemd=systemd.version(),
+        io_control=io_control.found(),
         storage_driver=docker["storage_driver"],
         timer_hz=timer_hz(),
         clock=_clock_source(),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from cgbench.errors import CgroupError, PreconditionError, UnitError
-from cgbench.host import cgroups
+from cgbench.host import cgroups, io_control
 from cgbench.host.description import cpus
 from cgbench.spec.experiment import Precondition
 from cgbench.units import format_size, parse_cpu_list
@@ -45,9 +45,9 @@ def _has_swap_accounting() -> bool:
 
 
 def _has_bfq() -> bool:
-    schedulers = Path("/sys/block").glob("*/queue/scheduler")
-    if any("bfq" in path.read_text() for path in schedulers):
+    if io_control.has_bfq():
         return True
+    # Asked for by name, the kernel loads it.
     modules = Path("/lib/modules") / platform.release()
     return any(modules.rglob("bfq.ko*"))
 

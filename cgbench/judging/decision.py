@@ -37,11 +37,12 @@ def decide(values: Sequence[Judged], unmet: Sequence[str]) -> tuple[Outcome, str
     """Return the verdict and its reason; `unmet` are preconditions that a workload would need."""
     if not any(one.tried.phases for one in values):
         return Outcome.INCONCLUSIVE, "no trial reached this option"
-    outcome, detail = _decided(values, unmet)
+    outcome, detail = decided(values, unmet)
     return outcome, f"{_counted(values)}: {detail}"
 
 
-def _decided(values: Sequence[Judged], unmet: Sequence[str]) -> tuple[Outcome, str]:
+def decided(values: Sequence[Judged], unmet: Sequence[str]) -> tuple[Outcome, str]:
+    """Return the verdict on values of which at least one was tried, and what decided on it."""
     alike = _alike(values)
     if alike is not None:
         return alike.outcome, alike.reason

@@ -80,8 +80,11 @@ HOST_KEYS = (
     Key("cpus", "CPUs", lambda one: one.host.cpus),
     Key("cgroup", "cgroup", lambda one: one.host.cgroup, identity=True),
     Key("cgroup_driver", "cgroup driver", lambda one: one.host.cgroup_driver),
+    Key("engine", "engine", lambda one: one.host.engine),
     Key("docker", "Docker", lambda one: one.host.docker, identity=True),
+    Key("runtime", "runtime", lambda one: one.host.runtime),
     Key("runc", "runc", lambda one: one.host.runc),
+    Key("systemd", "systemd", lambda one: one.host.systemd),
 )
 """What trials must share to be pooled into one run: the host, and all that runs them."""
 

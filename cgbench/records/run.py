@@ -24,6 +24,10 @@ class Host(Model):
     `cpu_list` are the numbers of its `cpus`, as a cpuset lists them; None in an older run.
     `image_base` is the digest of the image's lowest layer there, and `image_packages` says which
     packages it has; None where that was not recorded.
+
+    `docker` is the version of the `engine`, which is Docker or speaks its API, and `runc` that of
+    the `runtime`. `systemd` is its number, `none` where the host runs without it. `io_control` is
+    what can share out I/O: `bfq`, `io.cost`, both or `none`. All four are None in an older run.
     """
 
     hostname: Label
@@ -47,6 +51,20 @@ class Host(Model):
     cgbench: Label
     image_base: str | None = None
     image_packages: str | None = None
+    engine: Label | None = None
+    runtime: Label | None = None
+    systemd: Label | None = None
+    io_control: Label | None = None
+
+    @property
+    def engine_words(self) -> str:
+        """Its engine with its version; an older run has no name of it, and was Docker's."""
+        return f"{(self.engine or 'docker').capitalize()} {self.docker}"
+
+    @property
+    def runtime_words(self) -> str:
+        """What starts its containers, with its version."""
+        return f"{self.runtime or 'runc'} {self.runc}"
 
     @property
     def cpu_numbers(self) -> tuple[int, ...]:

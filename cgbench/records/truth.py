@@ -34,11 +34,20 @@ SIGNS = {
 }  # fmt: skip
 """A sign for each verdict, which distinguishes it without colour."""
 
+ADVICE = "Give a file that `cgbench verify` wrote."
+"""What to do where a file is no truth table."""
+
 
 def read(path: Path) -> TruthTable:
     """Read a truth table. Raises StoreError when the file is none, or too new."""
-    advice = "Give a file that `cgbench verify` wrote."
-    document = read_versioned(path, TRUTH, advice)
+    return parsed(read_versioned(path, TRUTH, ADVICE), path)
+
+
+def parsed(document: Mapping[str, Any], path: Path) -> TruthTable:
+    """Return the truth table that a document of today's version is.
+
+    Raises StoreError, which names `path`, when it is none.
+    """
     try:
         table = TruthTable.from_json(document)
     except ValidationError as error:

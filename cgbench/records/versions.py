@@ -59,3 +59,6 @@ AUDIT = Versions(1)
 
 CAUSE = Versions(1)
 """What `cgbench why --json` writes."""
+
+ATLAS = Versions(1)
+"""A row of the atlas; the truth table in it has a version of its own."""

@@ -13,11 +13,13 @@ from cgbench import __version__
 from cgbench.errors import StoreError
 from cgbench.judging.run import Run
 from cgbench.judging.trend import History
+from cgbench.records.atlas import AtlasRow
 from cgbench.records.audit import Audit
 from cgbench.records.comparison import Comparison
 from cgbench.records.truth import TruthTable
 from cgbench.records.writing import whole
 from cgbench.reporting.markup import environment
+from cgbench.reporting.pages.atlas import atlas_page
 from cgbench.reporting.pages.audit import audit_page
 from cgbench.reporting.pages.comparison import comparison_page
 from cgbench.reporting.pages.history import history_page
@@ -98,6 +100,23 @@ def write_audit(audit: Audit, output: Path) -> Path:
     """
     page = audit_page(audit)
     return _written(page, "audit", output, "Audit fewer at once: name them, or give --project.")
+
+
+def write_atlas(
+    rows: Sequence[AtlasRow],
+    beside: Sequence[TruthTable],
+    output: Path,
+    *,
+    left_out: Sequence[tuple[str, str]] = (),
+    other_rules: Sequence[str] = (),
+) -> Path:
+    """Write the page of an atlas, with truth tables of the reader's hosts; return its path.
+
+    `left_out` are files with what is wrong with them, `other_rules` rows that were judged by other
+    rules. Raises StoreError when it cannot be written, or when so many rows do not fit on one page.
+    """
+    page = atlas_page(rows, beside, left_out=left_out, other_rules=other_rules)
+    return _written(page, "atlas", output, "Show fewer rows: name a directory with --rows.")
 
 
 def _written(page: Page, template: str, output: Path, advice: str) -> Path:

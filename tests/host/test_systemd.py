@@ -53,3 +53,27 @@ def test_what_is_not_said_is_not_known(line: str, says: Callable[[str], None]) -
 def test_without_systemd_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "find", lambda _: None)
     assert systemd.default_tasks() is None
+
+
+@pytest.mark.parametrize("told", ["257.9-1~deb13u1", "257", "257 (257.9-1~deb13u1)"])
+def test_the_version_is_the_number_of_what_runs(
+    told: str, says: Callable[[str], None], tmp_path: Path
+) -> None:
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    says(f'[ "$2" = --property=Version ] && echo "{told}"')
+    assert systemd.version(tmp_path) == "257"
+
+
+def test_a_host_without_systemd_says_so_although_its_programs_are_there(
+    says: Callable[[str], None], tmp_path: Path
+) -> None:
+    says("echo 252")
+    assert systemd.version(tmp_path) == "none"
+
+
+def test_a_systemd_that_does_not_answer_has_no_version(
+    says: Callable[[str], None], tmp_path: Path
+) -> None:
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    says("exit 1")
+    assert systemd.version(tmp_path) is None

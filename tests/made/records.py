@@ -26,7 +26,8 @@ HOST = Host(
     hostname="made-up", kernel="6.1.0", os="Debian GNU/Linux 12", cpu_model="Model <1> & co",
     cpus=2, memory_bytes=8 * 2**30, swap_bytes=0, cgroup="v1", cgroup_driver="cgroupfs",
     docker="20.10.24", docker_api="1.41", runc="1.1.5", storage_driver="overlay2", timer_hz=250,
-    clock="tsc", python="3.11.7", cgbench="0.1.0",
+    clock="tsc", python="3.11.7", cgbench="0.1.0", engine="docker", runtime="runc",
+    systemd="252", io_control="bfq",
 )  # fmt: skip
 """The host of every made-up run; `host()` returns one that differs from it."""
 

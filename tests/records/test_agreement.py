@@ -24,7 +24,8 @@ from tests.made import records
 from tests.made.records import HOST
 
 OTHER = {"hostname": "other", "kernel": "6.18.0", "cpu_model": "y", "cpus": 64, "cgroup": "v2",
-         "cgroup_driver": "systemd", "docker": "29.0", "runc": "1.9", "cgbench": "9.9"}  # fmt: skip
+         "cgroup_driver": "systemd", "docker": "29.0", "runc": "1.9", "cgbench": "9.9",
+         "engine": "podman", "runtime": "crun", "systemd": "257"}  # fmt: skip
 
 
 def test_names_of_keys_are_unique_and_none_is_forgotten_by_a_use() -> None:
@@ -93,3 +94,16 @@ def test_a_host_is_another_by_name_kernel_cgroup_or_docker_and_not_by_memory() -
     for name in ("hostname", "kernel", "cgroup", "docker"):
         assert identity(HOST.model_copy(update={name: OTHER[name]})) != identity(HOST)
     assert identity(HOST.model_copy(update={"memory_bytes": 1})) == identity(HOST)
+
+
+def test_a_host_of_an_older_run_is_comparable_although_it_lacks_the_newer_keys() -> None:
+    old = records.run()
+    lacking = dict.fromkeys(("engine", "runtime", "systemd", "io_control"))
+    old = old.model_copy(update={"host": old.host.model_copy(update=lacking)})
+    assert differing(conditions(old), conditions(records.run()), KEYS) == []
+
+
+def test_what_shares_out_io_is_no_key_since_measuring_itself_may_load_it() -> None:
+    one = records.run()
+    other = one.model_copy(update={"host": one.host.model_copy(update={"io_control": "none"})})
+    assert differing(conditions(one), conditions(other), KEYS) == []

@@ -214,7 +214,7 @@ def truth_page(tables: Sequence[TruthTable], named: Sequence[str] | None = None)
             (tone, words, tones.count(tone)) for tone, words in _TONE_WORDS.items() if tone in tones
         ),
         legend=tuple(
-            Term(outcome.value, SIGNS[outcome], _tone(outcome), MEANINGS[outcome])
+            Term(outcome.value, SIGNS[outcome], tone(outcome), MEANINGS[outcome])
             for outcome in WORST_FIRST
             if any(row.verdict.verdict is outcome for table in tables for row in table.rows)
         ),
@@ -265,7 +265,7 @@ def host_facts(host: Host) -> str:
     swap = f"{format_size(host.swap_bytes)} swap" if host.swap_bytes else "no swap"
     return (
         f"cgroup {host.cgroup} with the {host.cgroup_driver} driver, kernel "
-        f"{host.kernel}, Docker {host.docker}, runc {host.runc}, {host.os}, {host.cpus} × "
+        f"{host.kernel}, {host.engine_words}, {host.runtime_words}, {host.os}, {host.cpus} × "
         f"{host.cpu_model}, {format_size(host.memory_bytes)} and {swap}"
     )
 
@@ -295,7 +295,13 @@ def _rank(line: Line) -> int:
     )  # fmt: skip
 
 
-def _tone(outcome: Outcome) -> str:
+def tone_of(row: Row) -> str:
+    """Return the tone in which a row is shown: that of its verdict, unless it fails otherwise."""
+    return "fiction" if row.fails else tone(row.verdict.verdict)
+
+
+def tone(outcome: Outcome) -> str:
+    """Return the tone in which a verdict is shown."""
     return _TONES.get(outcome, "fiction")
 
 
@@ -306,7 +312,7 @@ def _cell(row: Row) -> Cell:
     around = one.enforced if odd is None else odd.files
     return Cell(
         row=row,
-        tone="fiction" if row.fails else _tone(one.verdict),
+        tone=tone_of(row),
         sign=SIGNS[one.verdict],
         declared=truth_cells.declared(one.declared),
         files=tuple(_file_cell(one.option, name, found) for name, found in around.items()),

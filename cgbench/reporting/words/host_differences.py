@@ -17,8 +17,8 @@ from cgbench.units import format_size
 _FACTS: tuple[tuple[str, Callable[[Host], str]], ...] = (
     ("cgroup", lambda host: f"{host.cgroup}, {host.cgroup_driver} driver"),
     ("Kernel", lambda host: host.kernel),
-    ("Docker", lambda host: host.docker),
-    ("runc", lambda host: host.runc),
+    ("Engine", lambda host: host.engine_words),
+    ("Runtime", lambda host: host.runtime_words),
     ("System", lambda host: host.os),
     ("CPUs", lambda host: f"{host.cpus} × {host.cpu_model}"),
     ("Memory", lambda host: format_size(host.memory_bytes)),

@@ -57,8 +57,8 @@ def host_facts(record: RunRecord) -> Facts:
         ("Kernel", host.kernel + (f", {host.timer_hz} Hz" if host.timer_hz else "")),
         ("System", host.os),
         ("cgroup", f"{host.cgroup}, {host.cgroup_driver} driver"),
-        ("Docker", f"{host.docker}, API {host.docker_api}"),
-        ("runc, storage", f"{host.runc}, {host.storage_driver}"),
+        ("Engine", f"{host.engine_words}, API {host.docker_api}"),
+        ("Runtime, storage", f"{host.runtime_words}, {host.storage_driver}"),
     ]
 
 

@@ -1,0 +1,111 @@
+"""What changes from one host of the atlas to the next: computed from its rows, never written."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cgbench.judging.contradiction import Contradiction, contradictions
+from cgbench.records import rules
+from cgbench.records.atlas import AtlasRow
+from cgbench.records.host_key import PARTS
+from cgbench.records.truth import Row
+from cgbench.records.verdict import Outcome
+from cgbench.spec.options import OPTIONS
+
+
+@dataclass(frozen=True)
+class Side:
+    """One option on one of two neighbours; `fails` says that Docker says what is not so."""
+
+    verdict: Outcome
+    fails: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An option whose verdict is another one on a neighbour."""
+
+    option: str
+    before: Side
+    after: Side
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Two rows whose hosts differ in one `part` of their keys alone, the older one `before`.
+
+    `compared` are the options that both have, `differences` those of them that come out otherwise.
+    """
+
+    before: AtlasRow
+    after: AtlasRow
+    part: str
+    compared: tuple[str, ...]
+    differences: tuple[Difference, ...]
+
+
+def neighbours(rows: Sequence[AtlasRow]) -> tuple[Neighbours, ...]:
+    """Return every pair of neighbours, in the order of the parts of their keys.
+
+    What was not recorded may be anything: a row that lacks a part is nobody's neighbour.
+    """
+    found = []
+    for pair in itertools.combinations(rows, 2):
+        differing = pair[0].key.differing(pair[1].key)
+        if len(differing) == 1 and getattr(pair[1].key, differing[0]) is not None:
+            before, after = sorted(pair, key=lambda row: _age(row.key.words(differing[0])))
+            found.append(_compared(before, after, differing[0]))
+    order = [part.name for part in PARTS]
+    return tuple(sorted(found, key=lambda one: order.index(one.part)))
+
+
+def _age(words: str) -> tuple[bool, str, list[int], str]:
+    """Return what sorts the values of a part: versions by number, and what is usual first."""
+    name, _, version = words.rpartition(" ")
+    numbers = [int(number) for number in re.findall(r"\d+", version)]
+    return words not in ("none", "real"), name, numbers, words
+
+
+def _compared(before: AtlasRow, after: AtlasRow, part: str) -> Neighbours:
+    here, there = (_by_option(row) for row in (before, after))
+    both = tuple(name for name in OPTIONS if name in here and name in there)
+    differences = []
+    for name in both:
+        one, other = _side(here[name]), _side(there[name])
+        if (one.verdict, one.fails) != (other.verdict, other.fails):
+            differences.append(Difference(name, one, other))
+    return Neighbours(before, after, part, both, tuple(differences))
+
+
+def _by_option(row: AtlasRow) -> dict[str, Row]:
+    return {one.verdict.option: one for one in row.table.rows}
+
+
+def _side(row: Row) -> Side:
+    return Side(row.verdict.verdict, row.fails, row.verdict.reason)
+
+
+@dataclass(frozen=True)
+class Following:
+    """Whether a row's verdicts follow from its values by today's rules.
+
+    `other_rules` are those that it was made by, where they are not today's.
+    """
+
+    contradictions: tuple[Contradiction, ...]
+    other_rules: str | None
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing in the row contradicts today's rules."""
+        return not self.contradictions
+
+
+def follows(row: AtlasRow) -> Following:
+    """Look whether the verdicts of a row follow, as far as a truth table alone shows it."""
+    same = row.rules == rules.digest()
+    return Following(contradictions(row.table), None if same else row.rules)

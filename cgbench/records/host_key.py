@@ -1,0 +1,100 @@
+"""By what the hosts of an atlas are told apart: what may change what a limit does."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from cgbench.records.run import Host
+from cgbench.spec.model import Model
+
+_RELEASE = re.compile(r"\d+\.\d+")
+# Debian's and Ubuntu's marks behind a version: of the packaging, not of the program.
+_PACKAGING = re.compile(r"[+~-].*")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a host key, as a field of `HostKey`, and what a reader calls it."""
+
+    name: str
+    words: str
+
+
+PARTS = (
+    Part("kernel", "kernel"),
+    Part("layout", "cgroup"),
+    Part("driver", "cgroup driver"),
+    Part("engine", "engine"),
+    Part("runtime", "runtime"),
+    Part("systemd", "systemd"),
+    Part("io_control", "I/O control"),
+    Part("emulated", "CPU"),
+)
+"""Every part, in the order in which a page shows them."""
+
+
+class HostKey(Model):
+    """The facts about a host that verdicts may depend on; None is what was not recorded.
+
+    CPUs and memory are none of them: limits count in both. Emulated CPUs are, since they are slow.
+    """
+
+    kernel: str
+    layout: str
+    driver: str
+    engine: str | None
+    runtime: str | None
+    systemd: str | None
+    io_control: str | None
+    emulated: bool
+
+    def words(self, part: str) -> str:
+        """Return a part as a reader is shown it; what was not recorded is empty."""
+        value = getattr(self, part)
+        if part == "emulated":
+            return "emulated" if value else "real"
+        return "" if value is None else str(value)
+
+    @property
+    def line(self) -> str:
+        """The whole key in one line."""
+        prefixed = {"kernel": "kernel ", "layout": "cgroup ", "systemd": "systemd ",
+                    "io_control": "I/O control "}  # fmt: skip
+        known = [(part.name, self.words(part.name)) for part in PARTS]
+        texts = [
+            f"{prefixed.get(name, '')}{words}{' driver' * (name == 'driver')}"
+            f"{' CPU' * (name == 'emulated')}"
+            for name, words in known
+            if words
+        ]
+        return ", ".join(texts)
+
+    def differing(self, other: HostKey) -> tuple[str, ...]:
+        """Return the parts in which two keys are not known to be the same."""
+        return tuple(
+            part.name
+            for part in PARTS
+            if getattr(self, part.name) is None
+            or getattr(self, part.name) != getattr(other, part.name)
+        )
+
+
+def host_key(host: Host) -> HostKey:
+    """Return the key of a host."""
+    release = _RELEASE.match(host.kernel)
+    return HostKey(
+        kernel=host.kernel if release is None else release[0],
+        layout=host.cgroup,
+        driver=host.cgroup_driver,
+        engine=_named(host.engine, host.docker),
+        runtime=_named(host.runtime, host.runc),
+        systemd=host.systemd,
+        io_control=host.io_control,
+        emulated=host.emulated,
+    )
+
+
+def _named(name: str | None, version: str) -> str | None:
+    """Return a program with its version; None where its name was not recorded."""
+    return None if name is None else f"{name} {_PACKAGING.sub('', version)}"

@@ -1,0 +1,57 @@
+"""What the page of the atlas says: what all hosts do alike, and what changes between neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from cgbench.judging.atlas import Neighbours
+from cgbench.records.host_key import PARTS
+from cgbench.records.verdict import Outcome
+from cgbench.reporting.words.truth_cells import flags, listed
+from cgbench.wording import count
+
+_WORDS = {part.name: part.words for part in PARTS}
+
+
+def headline(by_option: Mapping[str, Sequence[Outcome]], hosts: int) -> str:
+    """Return how many options have one verdict on all hosts, and how many are good everywhere."""
+    total = len(by_option)
+    alike = [name for name, found in by_option.items() if len(set(found)) == 1]
+    good = [name for name in alike if set(by_option[name]) == {Outcome.EFFECTIVE}]
+    if hosts == 1:
+        return f"{count(total, 'option')} of `docker update`, as one host was measured."
+    depend = f"depend{'s' if total - len(alike) == 1 else ''} on the host"
+    words = f"{total - len(alike)} of {count(total, 'option')} of `docker update` {depend}"
+    if good:
+        does = (
+            "does what it says wherever it was measured"
+            if len(good) == 1
+            else "do what they say wherever they were measured"
+        )
+        words += f"; {flags(good)} {does}"
+    return f"{words}."
+
+
+def changed(one: Neighbours) -> str:
+    """Return from what to what two neighbours differ, as a heading."""
+    before, after = (row.key.words(one.part) for row in (one.before, one.after))
+    part = _WORDS[one.part]
+    # Programs are named with their versions; of other parts the name says what they are.
+    prefix = "" if one.part in ("engine", "runtime") else f"{part} "
+    return f"{prefix}{before} → {after}"
+
+
+def outcome(one: Neighbours) -> str:
+    """Return how much of what both were measured for comes out otherwise."""
+    total, number = len(one.compared), len(one.differences)
+    if not number:
+        return f"All {count(total, 'verdict')} are the same."
+    verb = "differs" if number == 1 else "differ"
+    return f"{number} of {count(total, 'verdict')} {verb}."
+
+
+def everywhere(hosts: Sequence[str], total: int) -> str:
+    """Return on which hosts something is so."""
+    if len(hosts) == total and total > 1:
+        return f"on all {total} hosts"
+    return f"on {listed(list(hosts))}"

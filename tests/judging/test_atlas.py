@@ -1,0 +1,71 @@
+"""Neighbours differ in one thing, and what changes between them is computed from their rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cgbench.judging.atlas import follows, neighbours
+from cgbench.records.atlas import AtlasRow
+from cgbench.records.verdict import Outcome
+from tests.made import atlas_rows
+
+GOOD = {"cpus": Outcome.EFFECTIVE, "cpu-quota": Outcome.EFFECTIVE}
+
+
+def row(name: str, verdicts: dict[str, Outcome] | None = None, **host: Any) -> AtlasRow:
+    return atlas_rows.row(name, verdicts or GOOD, **host)
+
+
+def test_two_hosts_that_differ_in_one_thing_are_neighbours_the_older_first() -> None:
+    newer, older = row("a", runc="1.10.2"), row("b", runc="1.9.5")
+    (pair,) = neighbours([newer, older])
+    assert (pair.before.name, pair.after.name, pair.part) == ("b", "a", "runtime")
+    assert pair.compared == ("cpus", "cpu-quota")
+    assert pair.differences == ()
+
+
+def test_hosts_that_differ_in_nothing_or_in_two_things_are_none() -> None:
+    assert neighbours([row("a"), row("b")]) == ()
+    assert neighbours([row("a"), row("b", runc="1.4", cgroup="v2")]) == ()
+
+
+def test_what_was_not_recorded_may_be_anything_and_has_no_neighbours() -> None:
+    assert neighbours([row("a"), row("b", systemd=None)]) == ()
+    assert neighbours([row("a", systemd=None), row("b", systemd=None)]) == ()
+    assert neighbours([row("a", systemd=None), row("b", systemd=None, runc="1.4")]) == ()
+
+
+def test_an_option_that_comes_out_otherwise_is_told_with_both_reasons() -> None:
+    other = GOOD | {"cpu-quota": Outcome.IGNORED}
+    (pair,) = neighbours([row("a"), row("b", other, cgroup="v2")])
+    (found,) = pair.differences
+    assert found.option == "cpu-quota"
+    assert (found.before.verdict, found.after.verdict) == (Outcome.EFFECTIVE, Outcome.IGNORED)
+    assert "cpus_used was 0.5" in found.before.reason
+    assert "nothing changed" in found.after.reason
+
+
+def test_an_option_that_only_one_of_them_has_is_not_compared() -> None:
+    (pair,) = neighbours([row("a"), row("b", {"cpus": Outcome.EFFECTIVE}, kernel="6.12")])
+    assert pair.compared == ("cpus",)
+
+
+def test_pairs_come_in_the_order_of_the_key() -> None:
+    rows = [row("a"), row("b", io_control="none"), row("c", kernel="6.18"), row("d", cgroup="v2")]
+    assert [pair.part for pair in neighbours(rows)] == ["kernel", "layout", "io_control"]
+
+
+def test_a_row_of_todays_rules_follows_and_one_of_others_is_called_so() -> None:
+    assert follows(row("a")).good
+    assert follows(row("a")).other_rules is None
+    other = row("a").model_copy(update={"rules": "0123"})
+    assert follows(other).good
+    assert follows(other).other_rules == "0123"
+
+
+def test_a_row_that_contradicts_itself_does_not_follow() -> None:
+    one = row("a")
+    verdict = one.table.rows[0].verdict.model_copy(update={"verdict": Outcome.WRONG})
+    wrong = one.table.rows[0].model_copy(update={"verdict": verdict})
+    table = one.table.model_copy(update={"rows": (wrong,)})
+    assert not follows(one.model_copy(update={"table": table})).good
