@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cgbench.cli import options
+from cgbench.cli import forms, options
 from cgbench.cli.terminal import give_json, say, say_json
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def report(
     """
     from cgbench.commands import report as reporting
 
+    forms.require(page=output)
     say(f"report: {reporting.report(names, output, results)}")
 
 
@@ -108,6 +109,7 @@ def history(
     from cgbench.commands import history as tracing
     from cgbench.judging.history import Wanted
 
+    forms.require(json_file, page=output)
     found = tracing.history(Wanted(metric, name, role, requested), results, output)
     if give_json(found.to_json, json_file):
         return

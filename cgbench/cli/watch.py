@@ -154,7 +154,7 @@ class _Shown:
         self._line = watch_view.line
         self._table = None
         if json_file is not None and json_file != PRINTED:
-            writing.write_file(json_file, "")
+            writing.write_named(json_file, "")
         if json_file != PRINTED and sys.stdout.isatty():
             self._table = stack.enter_context(watch_view.table())
         self._append = writing.append_file
