@@ -25,11 +25,21 @@ from cgbench.records.idle_findings import Felt, Meeting
 from cgbench.records.run import Host, PointKey
 from cgbench.records.truth import SIGNS, TruthTable
 from cgbench.reporting.words import comparison, run_facts, shortfall, standing, states, ways
-from cgbench.reporting.words.history import change_words, headline, parted, rules, title
+from cgbench.reporting.words.history import (
+    change_words,
+    doubts,
+    headline,
+    level,
+    parted,
+    rules,
+    title,
+)
 from cgbench.reporting.words.truth import effects
 from cgbench.reporting.words.truth_cells import astray
 from cgbench.spec.judged import judged_metric
 from cgbench.wording import quantity, signed
+
+_MOST_DOUBTS = 6
 
 
 def print_truth(table: TruthTable, only: Collection[str] | None = None) -> None:
@@ -84,17 +94,27 @@ def print_history(history: History) -> None:
             table.add_column(heading, justify="left" if heading == "role" else "right")
         for trend in trends:
             _add_row(
-                table, trend.key.container, trend.key.value, str(len(trend.entries)),
-                _quantity(trend.entries[0].value, trend.unit),
-                _quantity(trend.entries[-1].value, trend.unit),
+                table, trend.key.container, trend.key.value, _runs(trend),
+                *(level(one, _quantity(one.value, trend.unit))
+                  for one in (trend.entries[0], trend.entries[-1])),
                 "too few" if trend.too_short else str(len(trend.changes) or "–"),
             )  # fmt: skip
         console.print(table)
         for trend in trends:
             _print_changes(console, trend)
     _wrapped(console, f"\n{rules()}")
+    doubtful = doubts(history)
+    for line in doubtful[:_MOST_DOUBTS]:
+        _wrapped(console, f"doubtful run {line}")
+    if len(doubtful) > _MOST_DOUBTS:
+        _wrapped(console, f"{len(doubtful) - _MOST_DOUBTS} more runs are doubtful: see the page")
     for one in history.left_out:
         _wrapped(console, f"left out {one.run}: {one.reason}")
+
+
+def _runs(trend: Trend) -> str:
+    doubtful = sum(one.doubt is not None for one in trend.entries)
+    return f"{len(trend.entries)}" + (f", {doubtful} ?" if doubtful else "")
 
 
 def _print_changes(console: Console, trend: Trend) -> None:

@@ -84,11 +84,7 @@ def gate(experiment: Experiment, terms: Terms, session: Session) -> Comparison:
         candidate.directory.write_run(record.model_copy(update=lasted))
     if apart is not None or found.overall is Judgement.UNCHANGED:
         return found
-    beside = [
-        one.reason
-        for one in checks.examine(load(candidate.directory))
-        if one.name in checks.DISTURBANCES
-    ]
+    beside = checks.disturbances(load(candidate.directory))
     return found.model_copy(update={"notes": (*found.notes, *beside)})
 
 
