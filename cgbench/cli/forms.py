@@ -59,3 +59,14 @@ def give(text: Callable[[], str], named: Path | None) -> bool:
         return False
     say(text().removesuffix("\n"))
     return True
+
+
+def give_or_write(text: Callable[[], str], named: Path | None) -> bool:
+    """Print a form, or write it to the file that was named; say whether it was printed."""
+    if named is None or named == PRINTED:
+        return give(text, named)
+    # Here and not above: most commands write no file.
+    from cgbench.records import writing
+
+    writing.write_named(named, text())
+    return False

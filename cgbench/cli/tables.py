@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from statistics import median
 
 from rich.table import Table
 from rich.text import Text
@@ -12,7 +11,6 @@ from cgbench.cli.console import Console
 from cgbench.foreign import printable
 from cgbench.judging.checks import examine
 from cgbench.judging.estimates import points
-from cgbench.judging.intervals import relative_spread_pct
 from cgbench.judging.run import Run
 from cgbench.judging.standing import Standing
 from cgbench.judging.summary import Entry
@@ -24,7 +22,15 @@ from cgbench.records.comparison import Comparison, Judgement
 from cgbench.records.idle_findings import Felt, Meeting
 from cgbench.records.run import Host, PointKey
 from cgbench.records.truth import SIGNS, TruthTable
-from cgbench.reporting.words import comparison, run_facts, shortfall, standing, states, ways
+from cgbench.reporting.words import (
+    baseline,
+    comparison,
+    run_facts,
+    shortfall,
+    standing,
+    states,
+    ways,
+)
 from cgbench.reporting.words.history import (
     change_words,
     doubts,
@@ -250,20 +256,14 @@ def _findings_table(found: Comparison) -> Table:
 def print_baseline(kept: Baseline) -> None:
     """Print where a baseline comes from, and the median and spread of each of its series."""
     console = Console(highlight=False, width=80)
-    host = kept.host
-    trials = f"{len(kept.repetitions)} trials"
-    _line(console, f"{kept.name}: {kept.experiment}, run {kept.run}, {trials}")
-    _line(console, _described(host))
+    _line(console, baseline.title(kept))
+    _line(console, _described(kept.host))
     table = Table(box=None, pad_edge=False)
     for heading in ("option, container, metric", "median", "spread"):
         table.add_column(heading, no_wrap=heading != "option, container, metric")
-    for one in kept.series:
-        known = [value for value in one.values if value is not None]
-        spread = relative_spread_pct(known)
-        _add_row(
-            table, comparison.where(one),
-            _quantity(median(known), one.unit) if known else "–", _number(spread, "{:.1f} %"),
-        )  # fmt: skip
+    for one in baseline.levels(kept):
+        middle = "–" if one.median is None else _quantity(one.median, one.unit)
+        _add_row(table, one.where, middle, _number(one.spread_pct, "{:.1f} %"))
     console.print(table)
 
 
