@@ -59,7 +59,7 @@ def of_audit(audit: Audit) -> str:
         ]  # fmt: skip
         if container.unread is not None:
             cases = [_Case("read", "skipped", container.unread)]
-        cases += [_Case("expected", "failure", one.reason, kind="missed")
+        cases += [_Case(one.expected, "failure", one.reason, kind="missed")
                   for one in audit.missed if one.container == container.name]  # fmt: skip
         root.append(_suite(container.name, "cgbench.audit", cases))
     return _text(root)
