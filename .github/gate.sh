@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Judge this host against its baselines in a job, whatever runs the job. All wishes are variables:
 #
-#   CGBENCH_EXPERIMENTS   names or files, separated by blanks
+#   CGBENCH_EXPERIMENTS   names or files, separated by blanks, or one a line: a file that is there
+#                         may have blanks in its name
 #   CGBENCH_BASELINE      a name or file; each experiment's own name if empty
 #   CGBENCH_RESULTS       results
 #   CGBENCH_OUTPUT        cgbench-gate: a folder for the page and what else is written, made anew
@@ -32,8 +33,12 @@ handed_on+=,GITHUB_ACTIONS,GITHUB_OUTPUT,GITHUB_STEP_SUMMARY,DOCKER_HOST,DOCKER_
 system_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 # `cgbench` reads it by itself, whatever it measures.
 export CGBENCH_WAIT="${CGBENCH_WAIT:-0s}"
-read -ra experiments <<<"${CGBENCH_EXPERIMENTS:-}"
-read -ra allowed <<<"${CGBENCH_ALLOW:-}"
+experiments=()
+while read -r line; do
+    if [ -f "$line" ]; then several=("$line"); else read -ra several <<<"$line"; fi
+    experiments+=("${several[@]}")
+done <<<"${CGBENCH_EXPERIMENTS:-}"
+read -rd '' -a allowed <<<"${CGBENCH_ALLOW:-}" || true
 
 note() { printf '==> %s\n' "$*" >&2; }
 die() {
@@ -137,7 +142,7 @@ make_output() {
     [ ! -e "$output" ] || [ -d "$output" ] || die "$output is no folder"
     while IFS= read -rd '' entry; do
         case "$(basename "$entry")" in
-        gate.html | gate.md | junit.xml | *.json | .gate.* | .junit.*) entries+=("$entry") ;;
+        gate.html | gate.md | junit.xml | *.json | .gate.* | .junit.* | gate.*.html | gate.*.md | junit.*.xml) entries+=("$entry") ;;
         *) die "$output holds $(basename "$entry"), which no gate wrote: name a new folder" ;;
         esac
     done < <([ ! -d "$output" ] || find "$output" -mindepth 1 -print0)
@@ -180,6 +185,19 @@ begin() {
     "$program" baseline set "$name" --name "$(basename "$2" .json)" --results "$results" ||
         die "no baseline could be made of $name"
     told "No baseline for $name yet: $2 was measured here. Commit it, or keep it in a cache."
+    show_first "$name" "$2"
+}
+
+# Show what a first baseline holds: as a gate would, and with no verdict.
+show_first() {
+    local of=""
+    ((${#experiments[@]} == 1)) || of=".$1"
+    cp --no-dereference "$2" "$output/"
+    "$program" baseline show "$2" --junit "$output/junit$of.xml" --markdown "$output/gate$of.md" \
+        >/dev/null || die "$2 cannot be shown"
+    [ -z "${GITHUB_STEP_SUMMARY:-}" ] || cat "$output/gate$of.md" >>"$GITHUB_STEP_SUMMARY"
+    "$program" report "$1" --results "$results" -o "$output/gate$of.html" >/dev/null ||
+        note "no page could be written of $1"
 }
 
 # --- Wishes ----------------------------------------------------------------------------------
@@ -236,7 +254,6 @@ for one in "${experiments[@]}"; do
         compared+=("$one")
     else
         begin "$one" "$kept"
-        cp --no-dereference "$kept" "$output/"
     fi
 done
 ((${#compared[@]} > 0)) || finish 3

@@ -18,10 +18,13 @@ SCRIPT = Path(__file__).parent.parent / ".github" / "gate.sh"
 # Writes its arguments down; `show` tells a name, `baseline set` makes the file.
 PROGRAM = """#!/bin/sh
 printf '%s\\n' "$*" >>"$CALLS"
+printf '<%s>' "$@" >>"$CALLS.apart"
 case "$1" in
 show) [ "$2" != unknown ] || exit 2; printf '{\\n  "name": "%s",\\n}\\n' "$2" ;;
 run) exit "${RUN_STATUS:-0}" ;;
-baseline) mkdir -p "$7/baselines" && echo '{}' >"$7/baselines/$5.json" ;;
+report) [ -z "${REPORT_FAILS:-}" ] || exit 2; echo page >"$6" ;;
+baseline) if [ "$2" = show ]; then echo '<x/>' >"$5"; echo "### first $3" >"$7"; exit; fi
+    mkdir -p "$7/baselines" && echo '{}' >"$7/baselines/$5.json" ;;
 gate) [ -z "${HOLD:-}" ] || exec sleep 60
     exit "${GATE_STATUS:-0}" ;;
 esac
@@ -103,11 +106,66 @@ def test_without_a_baseline_one_is_measured_kept_and_no_pass(job: Job) -> None:
     done = job.run("quota", GITHUB_STEP_SUMMARY=str(summary))
     assert done.returncode == 3, done.stderr
     assert job.calls("run") == ["run quota --trials 30 --results results"]
-    assert job.calls("baseline") == ["baseline set quota --name quota --results results"]
+    assert job.calls("baseline") == [
+        "baseline set quota --name quota --results results",
+        "baseline show results/baselines/quota.json --junit cgbench-gate/junit.xml "
+        "--markdown cgbench-gate/gate.md",
+    ]
     assert job.calls("gate") == []
-    assert (job.place / "cgbench-gate" / "quota.json").is_file()
+    assert {one.name for one in (job.place / "cgbench-gate").iterdir()} == {
+        "quota.json", "junit.xml", "gate.md", "gate.html"
+    }  # fmt: skip
     assert "No baseline for quota yet" in summary.read_text()
+    assert "### first results/baselines/quota.json" in summary.read_text(), "what there is"
     assert job.run("quota").returncode == 0
+
+
+def test_of_several_first_baselines_each_is_shown_in_files_of_its_own(job: Job) -> None:
+    job.keep("quota")
+    assert job.run("quota period shares", CGBENCH_INCONCLUSIVE="warn").returncode == 0
+    names = {one.name for one in (job.place / "cgbench-gate").iterdir()}
+    assert names == {
+        f"{front}{name}{end}"
+        for front, end in (("", ".json"), ("junit.", ".xml"), ("gate.", ".md"), ("gate.", ".html"))
+        for name in ("period", "shares")
+    }
+    assert job.run("quota").returncode == 0, "the next job removes them"
+
+
+def test_a_page_that_cannot_be_written_takes_no_first_baseline_away(job: Job) -> None:
+    done = job.run("quota", REPORT_FAILS="1")
+    assert done.returncode == 3
+    assert "no page could be written of quota" in done.stderr
+    assert (job.place / "results" / "baselines" / "quota.json").is_file()
+
+
+def test_paths_may_have_blanks(tmp_path: Path) -> None:
+    place = tmp_path / "a work space"
+    place.mkdir()
+    job = Job(place)
+    (place / "my own.toml").write_text("")
+    (place / "my other.toml").write_text("")
+    done = job.run("my own.toml", CGBENCH_RESULTS="my results", CGBENCH_OUTPUT="my gate")
+    assert done.returncode == 3, done.stderr
+    assert (place / "my gate" / "junit.xml").is_file()
+    (place / "calls.apart").unlink()
+    done = job.run(
+        "my own.toml\nquota shares\nmy other.toml\n", CGBENCH_RESULTS="my results",
+        CGBENCH_OUTPUT="my gate", CGBENCH_ALLOW="kernel\nrunc docker",
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    calls = (place / "calls.apart").read_text()
+    for name in ("quota", "shares", "my other.toml"):
+        assert f"<run><{name}><--trials><30><--results><my results>" in calls
+    assert "<gate><my own.toml><--results><my results><--allow><kernel><--allow><runc>" in calls
+    assert "<--junit><my gate/junit.xml>" in calls
+
+
+def test_a_baseline_file_may_have_blanks(job: Job) -> None:
+    (job.place / "my kept.json").write_text("{}")
+    done = job.run("quota", CGBENCH_BASELINE="./my kept.json")
+    assert done.returncode == 0, done.stderr
+    assert "<--baseline><./my kept.json>" in (job.place / "calls.apart").read_text()
 
 
 def test_a_baseline_that_this_host_cannot_measure_is_never_green(job: Job) -> None:

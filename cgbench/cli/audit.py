@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cgbench.cli import exits, options
+from cgbench.cli import exits, forms, options
 from cgbench.cli.terminal import PRINTED, give_json, say
-from cgbench.errors import OptionError
 
 if TYPE_CHECKING:
     from cgbench.records.audit import Audit
@@ -17,14 +16,6 @@ if TYPE_CHECKING:
 Names = Annotated[
     list[str] | None,
     typer.Argument(metavar="[CONTAINER]...", help="Names or identities; without: all that run."),
-]
-
-_Junit = Annotated[
-    Path | None, typer.Option("--junit", metavar="FILE", help="Also write JUnit XML; - prints it.")
-]
-_Markdown = Annotated[
-    Path | None,
-    typer.Option("--markdown", metavar="FILE", help="Also write Markdown; - prints it."),
 ]
 
 
@@ -45,8 +36,8 @@ def audit(
         typer.Option("--compose", metavar="FILE", help="Also compare with what it declares."),
     ] = None,
     json_file: options.JsonFile = None,
-    junit: _Junit = None,
-    markdown: _Markdown = None,
+    junit: options.Junit = None,
+    markdown: options.Markdown = None,
     output: options.Output = None,
     only: Annotated[
         options.Rows | None,
@@ -64,7 +55,7 @@ def audit(
     from cgbench.judging import expectations
     from cgbench.spec import compose_file
 
-    _require_one_printed(json_file, junit, markdown)
+    forms.require(json_file, junit, markdown, output)
     expected = () if expect is None else expectations.parse(expect)
     composed = {} if compose is None else compose_file.read(compose)
     wanted = Wanted(containers or (), label or (), project, stopped=all_)
@@ -75,23 +66,12 @@ def audit(
         engine.close()
     found = found.model_copy(update={"missed": tuple(expectations.missed(expected, found))})
     bad = bool(found.findings or found.missed)
-    auditing.write(found, _file(junit), _file(markdown), output)
+    auditing.write(found, forms.file_of(junit), forms.file_of(markdown), output)
     printed = give_json(found.to_json, json_file, indent=2) or _printed(found, junit, markdown)
     if not printed and (bad or not quiet):
         _show(found, failing=quiet or only is not None)
     if bad:
         exits.end(exits.FAILED)
-
-
-def _require_one_printed(*files: Path | None) -> None:
-    """Raise OptionError where several forms would be printed, one into the other."""
-    if sum(one == PRINTED for one in files) > 1:
-        raise OptionError("only one of --json, --junit and --markdown can be printed",
-                          "Name files for the others.")  # fmt: skip
-
-
-def _file(named: Path | None) -> Path | None:
-    return None if named == PRINTED else named
 
 
 def _show(found: Audit, *, failing: bool) -> None:
@@ -106,13 +86,11 @@ def _show(found: Audit, *, failing: bool) -> None:
 
 def _printed(found: Audit, junit: Path | None, markdown: Path | None) -> bool:
     """Print the form that was asked for on standard output, and say whether there was one."""
+    if PRINTED not in (junit, markdown):
+        return False
     # Here and not above: most audits need neither.
-    if junit == PRINTED:
-        from cgbench.reporting import junit as as_junit
+    from cgbench.reporting import junit as as_junit
+    from cgbench.reporting import markdown as as_markdown
 
-        say(as_junit.of_audit(found))
-    elif markdown == PRINTED:
-        from cgbench.reporting import markdown as as_markdown
-
-        say(as_markdown.of_audit(found).rstrip("\n"))
-    return PRINTED in (junit, markdown)
+    forms.give(lambda: as_junit.of_audit(found), junit)
+    return forms.give(lambda: as_markdown.of_audit(found), markdown) or junit == PRINTED

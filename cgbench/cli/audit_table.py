@@ -14,8 +14,10 @@ from cgbench.records.audit import Audit, Audited, Limit
 from cgbench.reporting.words import audit as words
 
 _HEADINGS = ("container", "limit", "declared", "effective", "bound by", "felt", "finding")
-# What stays on one line however narrow the terminal is.
-_WHOLE = ("limit", "bound by", "finding")
+_COLUMNS = range(len(_HEADINGS))
+# What is made narrower first, and what only after all else.
+_FLEXIBLE = ("felt", "container", "effective", "declared")
+_WHOLE = ("limit", "finding", "bound by")
 # No line of a table that nobody's terminal breaks is longer.
 _ENDLESS = 100_000
 
@@ -45,18 +47,51 @@ def show(audit: Audit, *, failing: bool = False, console: Console | None = None)
 
 
 def _table(rows: Sequence[tuple[str, ...]], width: int) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for at, heading in enumerate(_HEADINGS):
-        longest = max(cell_len(row[at]) for row in (_HEADINGS, *rows))
-        least = longest if heading in _WHOLE else None
-        if heading == "container":
-            least = min(longest, width // 5)
-        table.add_column(
-            heading, no_wrap=heading in _WHOLE, overflow="fold", min_width=least
-        )  # fmt: skip
+    gap, widths = _layout(rows, width)
+    # The gap is each column's own, but for the last.
+    table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False)
+    for heading, room in zip(_HEADINGS, widths, strict=True):
+        table.add_column(heading, overflow="fold", width=room)
+    at = _HEADINGS.index("limit")
     for row in rows:
-        table.add_row(*map(Text, row))
+        cells = list(row)
+        if cell_len(cells[at]) > widths[at]:
+            cells[at] = cells[at].replace("-", "-\n")
+        table.add_row(*map(Text, cells))
     return table
+
+
+def _layout(rows: Sequence[tuple[str, ...]], width: int) -> tuple[int, list[int]]:
+    """Return how far apart columns are, and how wide each is, within `width` where that can be.
+
+    Names of limits and findings are broken only where nothing else helps.
+    """
+    for gap, order in ((2, _FLEXIBLE), (1, _FLEXIBLE), (1, (*_FLEXIBLE, *_WHOLE))):
+        widths = [max(cell_len(row[at]) for row in (_HEADINGS, *rows)) for at in _COLUMNS]
+        lacking = sum(widths) + gap * (len(widths) - 1) - width
+        for heading in order:
+            at = _HEADINGS.index(heading)
+            least = max(_least(heading, row[at], width) for row in (_HEADINGS, *rows))
+            given = max(0, min(lacking, widths[at] - least))
+            widths[at] -= given
+            lacking -= given
+        if lacking <= 0:
+            break
+    return gap, widths
+
+
+def _least(heading: str, cell: str, width: int) -> int:
+    """Return how narrow a column may be for a cell: names of containers are broken anywhere.
+
+    The sign of a finding stays beside its first word.
+    """
+    if heading == "container":
+        return min(cell_len(cell), width // 5)
+    if heading == "finding" and " " in cell:
+        sign, rest = cell.split(" ", 1)
+        return cell_len(sign) + 1 + max(map(cell_len, rest.split()), default=0)
+    parts = cell.replace("-", "- ") if heading == "limit" else cell
+    return max(map(cell_len, parts.split()), default=0)
 
 
 def _rows(audit: Audit) -> Iterator[tuple[str, ...]]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cgbench.cli import options
+from cgbench.cli import forms, options
 from cgbench.cli.terminal import complain, give_json, give_json_text, say
 from cgbench.foreign import one_line
 
@@ -68,12 +68,25 @@ def list_all(
 def show(
     name: Annotated[str, typer.Argument(metavar="N|FILE", show_default=False)],
     json_file: options.JsonFile = None,
+    junit: options.Junit = None,
+    markdown: options.Markdown = None,
     results: options.Results = options.RESULTS,
 ) -> None:
-    """Print what a baseline holds."""
+    """Print what a baseline holds.
+
+    In JUnit XML every series is skipped: nothing was compared with it yet.
+    """
     from cgbench.cli import tables
     from cgbench.commands import baseline as baselines
+    from cgbench.reporting import junit as as_junit
+    from cgbench.reporting import markdown as as_markdown
 
+    forms.require(json_file, junit, markdown)
     found = baselines.find(name, results)
-    if not give_json_text(found.to_text(), json_file):
+    printed = [
+        give_json_text(found.to_text(), json_file),
+        forms.give_or_write(lambda: as_junit.of_baseline(found), junit),
+        forms.give_or_write(lambda: as_markdown.of_baseline(found), markdown),
+    ]
+    if not any(printed):
         tables.print_baseline(found)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cgbench.cli import exits, options
+from cgbench.cli import exits, forms, options
 from cgbench.cli.terminal import PRINTED, complain, give_json, say
 
 if TYPE_CHECKING:
@@ -36,11 +37,12 @@ def compare(
     """
     from cgbench.commands import compare as comparing
 
+    written = _Written(json_file, junit, markdown, output)
     found = comparing.compare(
         before, after, results,
         metrics=metric or (), allow=allow or (), effect=options.share(effect),
     )  # fmt: skip
-    _finish([found], _outputs(junit, markdown, output), json_file)
+    _finish([found], written)
 
 
 def gate(
@@ -74,6 +76,7 @@ def gate(
     from cgbench.commands import gate as gating
     from cgbench.commands import session
 
+    written = _Written(json_file, junit, markdown, output)
     budget_s, share = options.time_given(budget, "--budget"), options.share(effect)
     wanted = gating.wanted(names, against, results, quick=quick)
     with (
@@ -90,7 +93,7 @@ def gate(
             )
             for experiment, kept in wanted
         ]
-    _finish(found, _outputs(junit, markdown, output), json_file, quiet=quiet)
+    _finish(found, written, quiet=quiet)
 
 
 def ab(
@@ -127,6 +130,7 @@ def ab(
     from cgbench.commands import ab as paired
     from cgbench.commands import session
 
+    written = _Written(json_file, junit, markdown, output)
     sides = paired.Sides(
         a, b, restore=restore, metrics=tuple(metric or ()),
         budget_s=options.time_given(budget, "--budget"), effect=options.share(effect),
@@ -140,36 +144,64 @@ def ab(
         ) as here,
     ):
         found = paired.ab(experiment, sides, here)
-    _finish([found], _outputs(junit, markdown, output), json_file, quiet=quiet)
+    _finish([found], written, quiet=quiet)
 
 
-def _outputs(junit: Path | None, markdown: Path | None, page: Path | None) -> Outputs:
-    """Return the files that were named, with the summary of the job that this runs in, if any."""
-    from cgbench.commands.outputs import Outputs
+@dataclass(frozen=True)
+class _Written:
+    """The files that were named; none is made where one of them cannot be written."""
 
-    # GitHub Actions shows this file beside the job.
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    return Outputs(junit, markdown, page, Path(summary) if summary else None)
+    json_file: Path | None
+    junit: Path | None
+    markdown: Path | None
+    page: Path | None
+
+    def __post_init__(self) -> None:
+        forms.require(self.json_file, self.junit, self.markdown, self.page)
+
+    @property
+    def printed(self) -> bool:
+        """Whether a form is printed, so that no text may be."""
+        return PRINTED in (self.json_file, self.junit, self.markdown)
+
+    def outputs(self) -> Outputs:
+        """Return the files, with the summary of the job that this runs in, if any."""
+        from cgbench.commands.outputs import Outputs
+
+        # GitHub Actions shows this file beside the job.
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        return Outputs(
+            forms.file_of(self.junit),
+            forms.file_of(self.markdown),
+            self.page,
+            Path(summary) if summary else None,
+        )
+
+    def give(self, found: Sequence[Comparison]) -> None:
+        """Write every file, and print the form that was asked for."""
+        from cgbench.commands.outputs import write
+        from cgbench.reporting import junit, markdown
+
+        write(found, self.outputs())
+        give_json(lambda: [one.to_json() for one in found], self.json_file)
+        forms.give(lambda: junit.of_comparisons(found), self.junit)
+        forms.give(lambda: markdown.of_comparisons(found), self.markdown)
 
 
-def _finish(
-    found: Sequence[Comparison], outputs: Outputs, json_file: Path | None, *, quiet: bool = False
-) -> None:
+def _finish(found: Sequence[Comparison], written: _Written, *, quiet: bool = False) -> None:
     """Print the comparisons, write every output, and end with the status of the worst."""
     from cgbench.cli import tables
-    from cgbench.commands.outputs import write
     from cgbench.records.comparison import Judgement
 
     overall = {one.overall for one in found}
     undecided = overall & {Judgement.INCONCLUSIVE, Judgement.INCOMPARABLE}
     good = not undecided and Judgement.REGRESSED not in overall
-    silent = json_file == PRINTED or (quiet and good)
+    silent = written.printed or (quiet and good)
     if not silent:
         tables.print_comparisons(found)
-    write(found, outputs)
-    give_json(lambda: [one.to_json() for one in found], json_file)
-    if outputs.page is not None and not silent:
-        say(f"page: {outputs.page}")
+    written.give(found)
+    if written.page is not None and not silent:
+        say(f"page: {written.page}")
     if Judgement.REGRESSED in overall:
         exits.end(exits.FAILED)
     if undecided:

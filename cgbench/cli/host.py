@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cgbench.cli import exits, options
+from cgbench.cli import exits, forms, options
 from cgbench.cli.terminal import complain, give_json, say
 from cgbench.wording import count
 
@@ -18,6 +18,7 @@ def doctor(json_file: options.JsonFile = None) -> None:
     """
     from cgbench.commands.doctor import examine
 
+    forms.require(json_file)
     examination = examine()
     if not give_json(examination.to_json, json_file, indent=2):
         say(examination.to_text())

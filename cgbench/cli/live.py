@@ -20,7 +20,7 @@ from cgbench.measuring.progress import Observer, Silent, Snapshot
 from cgbench.measuring.site import Progress, silent
 from cgbench.records.run import RunRecord
 from cgbench.records.trial import TrialRecord
-from cgbench.spec.schedule import PlannedStep, TrialPlan
+from cgbench.spec.schedule import PACE, PlannedStep, TrialPlan
 from cgbench.units import NS_PER_S, format_duration, format_size
 from cgbench.wording import count
 
@@ -75,7 +75,7 @@ class _Clock:
         if self._held:
             pace = (time.monotonic() - self._begin - into_trial_s) / (self._held / NS_PER_S)
         else:
-            pace = 1.1
+            pace = PACE
         seconds = max(0.0, self._hold_left / NS_PER_S * pace - into_trial_s)
         return format_duration(seconds * NS_PER_S)
 

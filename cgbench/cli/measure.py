@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cgbench.cli import exits, options
+from cgbench.cli import exits, forms, options
 from cgbench.cli.terminal import PRINTED, complain, give_json, give_json_text, say
 from cgbench.errors import CgbenchError, OptionError
 from cgbench.host.interrupts import Interrupted
@@ -52,6 +52,7 @@ def run(
     form = _Form(json_file, quiet=quiet, page=not no_report)
     if bool(names) == bool(resume):
         raise typer.BadParameter("give either experiments or --resume RUN")
+    forms.require(json_file)
     from cgbench.cli import live
     from cgbench.commands import run as runs
     from cgbench.commands import session
@@ -209,6 +210,7 @@ def verify(
         raise typer.BadParameter("--no-report writes no page, so --output names nothing")
     if stop_containers and not disturb_daemon:
         raise typer.BadParameter("only --disturb-daemon stops containers: give both, or neither")
+    forms.require(json_file, junit, page=output)
     from cgbench.cli import live
     from cgbench.commands import session
     from cgbench.commands import verify as verification
@@ -227,17 +229,27 @@ def verify(
         )  # fmt: skip
         if interactions:
             table = verification.with_interactions(table, here)
-    forms = verification.Forms(junit, output, page=not no_report)
-    verified = verification.keep(table, results, forms, terms)
+    places = verification.Forms(forms.file_of(junit), output, page=not no_report)
+    verified = verification.keep(table, results, places, terms)
     found = verified.standing
     lacks = bool(table.unmeasured)
     good = not (found.failing or found.undecided or lacks)
-    if not give_json(table.to_json, json_file) and not (quiet and good):
+    printed = _printed(verified, junit)
+    if not (give_json(table.to_json, json_file) or printed) and not (quiet and good):
         _show_table(verified, only)
     elif quiet:
         _say_needless(found)
     if not good:
         exits.end(exits.FAILED if found.failing else exits.ERROR if lacks else exits.UNDECIDED)
+
+
+def _printed(verified: Verified, junit: Path | None) -> bool:
+    """Print JUnit XML where that was asked for, and say whether it was."""
+    if junit != PRINTED:
+        return False
+    from cgbench.commands import verify as verification
+
+    return forms.give(lambda: verification.junit_of(verified.table, verified.standing), junit)
 
 
 def _say_needless(found: Standing) -> None:

@@ -71,10 +71,11 @@ Budget = Annotated[
     str, typer.Option("--budget", metavar="TIME", help="Longest time to measure, as 5m or 90s.")
 ]
 Junit = Annotated[
-    Path | None, typer.Option("--junit", metavar="FILE", help="Also write JUnit XML.")
+    Path | None, typer.Option("--junit", metavar="FILE", help="Also write JUnit XML; - prints it.")
 ]
 Markdown = Annotated[
-    Path | None, typer.Option("--markdown", metavar="FILE", help="Also write Markdown.")
+    Path | None,
+    typer.Option("--markdown", metavar="FILE", help="Also write Markdown; - prints it."),
 ]
 JsonFile = Annotated[
     Path | None,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cgbench.cli import options
+from cgbench.cli import forms, options
 from cgbench.cli.terminal import give_json, say, say_json
+from cgbench.units import NS_PER_S, format_duration
 
 if TYPE_CHECKING:
     from cgbench.commands.listing import Listing
@@ -28,9 +29,11 @@ def list_all(
 def _print_listing(found: Listing, results: Path) -> None:
     from cgbench.commands.listing import Damaged
 
-    say("Experiments (`cgbench show NAME` explains one):")
+    say("Experiments, and how long each takes about (`cgbench show NAME` explains one):")
+    say(f"  {'name':<27} {'full':>11} {'--quick':>11}")
     for one in found.experiments:
-        say(f"  {one.name:<24} {one.title}")
+        named = one.experiment
+        say(f"  {named.name:<27} {_time(one.full_s):>11} {_time(one.quick_s):>11}  {named.title}")
     say(f"\nRuns under {results}:" if found.runs else f"\nNo runs under {results} yet.")
     for run in found.runs:
         if isinstance(run, Damaged):
@@ -44,6 +47,10 @@ def _print_listing(found: Listing, results: Path) -> None:
         )
     for path in found.truth_tables:
         say(f"  {path.parent.name}  truth table")
+
+
+def _time(seconds: float | None) -> str:
+    return "–" if seconds is None else format_duration(seconds * NS_PER_S)
 
 
 def show(
@@ -83,6 +90,7 @@ def report(
     """
     from cgbench.commands import report as reporting
 
+    forms.require(page=output)
     say(f"report: {reporting.report(names, output, results)}")
 
 
@@ -108,6 +116,7 @@ def history(
     from cgbench.commands import history as tracing
     from cgbench.judging.history import Wanted
 
+    forms.require(json_file, page=output)
     found = tracing.history(Wanted(metric, name, role, requested), results, output)
     if give_json(found.to_json, json_file):
         return

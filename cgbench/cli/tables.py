@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from statistics import median
 
 from rich.table import Table
 from rich.text import Text
@@ -12,7 +11,6 @@ from cgbench.cli.console import Console
 from cgbench.foreign import printable
 from cgbench.judging.checks import examine
 from cgbench.judging.estimates import points
-from cgbench.judging.intervals import relative_spread_pct
 from cgbench.judging.run import Run
 from cgbench.judging.standing import Standing
 from cgbench.judging.summary import Entry
@@ -24,12 +22,30 @@ from cgbench.records.comparison import Comparison, Judgement
 from cgbench.records.idle_findings import Felt, Meeting
 from cgbench.records.run import Host, PointKey
 from cgbench.records.truth import SIGNS, TruthTable
-from cgbench.reporting.words import comparison, run_facts, shortfall, standing, states, ways
-from cgbench.reporting.words.history import change_words, headline, parted, rules, title
+from cgbench.reporting.words import (
+    baseline,
+    comparison,
+    run_facts,
+    shortfall,
+    standing,
+    states,
+    ways,
+)
+from cgbench.reporting.words.history import (
+    change_words,
+    doubts,
+    headline,
+    level,
+    parted,
+    rules,
+    title,
+)
 from cgbench.reporting.words.truth import effects
 from cgbench.reporting.words.truth_cells import astray
 from cgbench.spec.judged import judged_metric
 from cgbench.wording import quantity, signed
+
+_MOST_DOUBTS = 6
 
 
 def print_truth(table: TruthTable, only: Collection[str] | None = None) -> None:
@@ -84,17 +100,27 @@ def print_history(history: History) -> None:
             table.add_column(heading, justify="left" if heading == "role" else "right")
         for trend in trends:
             _add_row(
-                table, trend.key.container, trend.key.value, str(len(trend.entries)),
-                _quantity(trend.entries[0].value, trend.unit),
-                _quantity(trend.entries[-1].value, trend.unit),
+                table, trend.key.container, trend.key.value, _runs(trend),
+                *(level(one, _quantity(one.value, trend.unit))
+                  for one in (trend.entries[0], trend.entries[-1])),
                 "too few" if trend.too_short else str(len(trend.changes) or "–"),
             )  # fmt: skip
         console.print(table)
         for trend in trends:
             _print_changes(console, trend)
     _wrapped(console, f"\n{rules()}")
+    doubtful = doubts(history)
+    for line in doubtful[:_MOST_DOUBTS]:
+        _wrapped(console, f"doubtful run {line}")
+    if len(doubtful) > _MOST_DOUBTS:
+        _wrapped(console, f"{len(doubtful) - _MOST_DOUBTS} more runs are doubtful: see the page")
     for one in history.left_out:
         _wrapped(console, f"left out {one.run}: {one.reason}")
+
+
+def _runs(trend: Trend) -> str:
+    doubtful = sum(one.doubt is not None for one in trend.entries)
+    return f"{len(trend.entries)}" + (f", {doubtful} ?" if doubtful else "")
 
 
 def _print_changes(console: Console, trend: Trend) -> None:
@@ -230,20 +256,14 @@ def _findings_table(found: Comparison) -> Table:
 def print_baseline(kept: Baseline) -> None:
     """Print where a baseline comes from, and the median and spread of each of its series."""
     console = Console(highlight=False, width=80)
-    host = kept.host
-    trials = f"{len(kept.repetitions)} trials"
-    _line(console, f"{kept.name}: {kept.experiment}, run {kept.run}, {trials}")
-    _line(console, _described(host))
+    _line(console, baseline.title(kept))
+    _line(console, _described(kept.host))
     table = Table(box=None, pad_edge=False)
     for heading in ("option, container, metric", "median", "spread"):
         table.add_column(heading, no_wrap=heading != "option, container, metric")
-    for one in kept.series:
-        known = [value for value in one.values if value is not None]
-        spread = relative_spread_pct(known)
-        _add_row(
-            table, comparison.where(one),
-            _quantity(median(known), one.unit) if known else "–", _number(spread, "{:.1f} %"),
-        )  # fmt: skip
+    for one in baseline.levels(kept):
+        middle = "–" if one.median is None else _quantity(one.median, one.unit)
+        _add_row(table, one.where, middle, _number(one.spread_pct, "{:.1f} %"))
     console.print(table)
 
 

@@ -59,7 +59,7 @@ def give_json_text(text: str, file: Path | None) -> bool:
         # Here and not above: most commands write no file.
         from cgbench.records import writing
 
-        writing.write_file(file, text if text.endswith("\n") else f"{text}\n")
+        writing.write_named(file, text if text.endswith("\n") else f"{text}\n")
     return file == PRINTED
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cgbench.cli import exits, options
+from cgbench.cli import exits, forms, options
 from cgbench.cli.terminal import PRINTED, complain, say, say_json_text
 from cgbench.errors import OptionError
 from cgbench.host.interrupts import Interrupted
@@ -20,7 +20,7 @@ from cgbench.wording import count
 
 if TYPE_CHECKING:
     from cgbench.commands.chosen import Wanted
-    from cgbench.records.watch import Look, Mark
+    from cgbench.records.watch import Look
 
 LEAST_EVERY_S = 0.1
 
@@ -49,15 +49,16 @@ def watch(
         bool, typer.Option("--fail-on-change", help="End with 1 at the first change of a limit.")
     ] = False,
     replay: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            "--replay", metavar="PATH", help="Show what --log kept, or a trial of a run, and end."
+            "--replay", metavar="RUN|FILE", help="Show a trial of a run, or what --log kept."
         ),
     ] = None,
     trial: Annotated[
         int | None, typer.Option("--trial", metavar="NUMBER", help="Which trial of that run.")
     ] = None,
     json_file: options.JsonFile = None,
+    results: options.Results = options.RESULTS,
 ) -> None:
     """Show what running containers use of their limits, and mark where a limit changes.
 
@@ -66,8 +67,15 @@ def watch(
     """
     from cgbench.commands.chosen import Wanted
 
+    forms.require(json_file)
     if replay is not None:
-        _replayed(replay, trial, _pace(every), json_file)
+        from cgbench.commands.replay import run_called
+
+        folder = run_called(replay, results)
+        if folder is None:
+            _print_kept(Path(replay))
+        else:
+            _replayed(folder, trial, _pace(every), json_file)
         return
     wanted = Wanted(containers or (), label or (), project)
     over_s = None if over is None else options.seconds(over)
@@ -87,19 +95,23 @@ def watch(
         exits.end(exits.FAILED)
 
 
-def _replayed(kept: Path, trial: int | None, every_s: float, json_file: Path | None) -> None:
-    """Show a log, or a stored trial as it was measured; a table takes as long as the trial did."""
+def _print_kept(log: Path) -> None:
+    """Print what a watch kept."""
     from cgbench.cli import watch_view
+    from cgbench.records import bounded_log
+
+    for mark in bounded_log.read(log):
+        say(watch_view.line(mark))
+
+
+def _replayed(folder: Path, trial: int | None, every_s: float, json_file: Path | None) -> None:
+    """Show a stored trial as it was measured; a table takes as long as the trial did."""
     from cgbench.commands.replay import looks
 
-    if not kept.is_dir():
-        for mark in _kept(kept):
-            say(watch_view.line(mark))
-        return
     with ExitStack() as stack, suppress(Interrupted):
         show = _Shown(stack, None, "1m", json_file)
         begin = time.monotonic()
-        for number, look in enumerate(looks(kept, trial, every_s), 1):
+        for number, look in enumerate(looks(folder, trial, every_s), 1):
             show.take(look)
             if show.live:
                 show.wait(begin + number * every_s)
@@ -113,12 +125,6 @@ def _pace(every: str) -> float:
     if every_s < LEAST_EVERY_S:
         raise OptionError(f"--every {every}: too often", f"At least {LEAST_EVERY_S * 1000:.0f}ms.")
     return every_s
-
-
-def _kept(path: Path) -> Iterator[Mark]:
-    from cgbench.records import bounded_log
-
-    return bounded_log.read(path)
 
 
 def _looks(wanted: Wanted, every_s: float, over_s: float | None, show: _Shown) -> Iterator[Look]:
@@ -154,7 +160,7 @@ class _Shown:
         self._line = watch_view.line
         self._table = None
         if json_file is not None and json_file != PRINTED:
-            writing.write_file(json_file, "")
+            writing.write_named(json_file, "")
         if json_file != PRINTED and sys.stdout.isatty():
             self._table = stack.enter_context(watch_view.table())
         self._append = writing.append_file

@@ -26,6 +26,8 @@ from cgbench.wording import whole_percent
 
 _MARKS = 6
 _HEADINGS = ("container", "CPUs", "of", "throttled", "memory", "of", "tasks", "of", "kills")
+# What the two files of v1 that make up a number of CPUs hold.
+_TIMES = {"cpu.cfs_quota_us": "quota", "cpu.cfs_period_us": "period"}
 _KEYS: Mapping[str, tuple[str, Callable[[Reading], float | str]]] = {
     "c": ("CPU", lambda one: -(one.cpus or 0.0)),
     "m": ("memory", lambda one: -(one.memory_bytes or 0)),
@@ -40,8 +42,11 @@ def line(mark: Mark) -> str:
     parts = [mark.at[:19].replace("T", " "), mark.name or "host", mark.kind]
     if mark.limit is not None:
         parts.append(mark.limit)
+    file = (mark.path or "").rpartition("/")[2]
+    if file in _TIMES:
+        parts.append(_TIMES[file])
     if mark.before is not None or mark.after is not None:
-        parts.append(f"{_size(mark, mark.before)} → {_size(mark, mark.after)}")
+        parts.append(f"{_value(mark, mark.before)} → {_value(mark, mark.after)}")
     said = " ".join(parts)
     if mark.kind == "changed":
         said += f"; {mark.just_before or 'nothing is known of just before'}"
@@ -52,11 +57,21 @@ def line(mark: Mark) -> str:
     return said if mark.path is None else f"{said} ({mark.path})"
 
 
-def _size(mark: Mark, text: str | None) -> str:
-    """Return what a file said, bytes as a size."""
+def _value(mark: Mark, text: str | None) -> str:
+    """Return what a file said, with its unit where it has one: bytes as a size, times as they are.
+
+    A time is not a number of CPUs, which the limit's name would have it be.
+    """
+    file = (mark.path or "").rpartition("/")[2]
+    if text is not None and file in _TIMES:
+        return "no limit" if text == "-1" else f"{text} µs"
+    if text is not None and file == "cpu.max":
+        quota, _, period = text.partition(" ")
+        of = f"of {period} µs"
+        return f"no limit {of}" if quota == "max" else f"{quota} µs {of}"
     if text is not None and text.isdecimal() and (mark.limit or "").startswith("memory"):
         return "no limit" if int(text) >= NO_LIMIT else format_size(int(text))
-    return str(text)
+    return "–" if text is None else text
 
 
 class LiveTable:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cgbench.cli import exits, options
+from cgbench.cli import exits, forms, options
 from cgbench.cli.console import Console
 from cgbench.cli.terminal import give_json
 from cgbench.foreign import printable
@@ -36,6 +36,7 @@ def why(
     from cgbench.engine.engine import Engine
     from cgbench.records import bounded_log
 
+    forms.require(json_file)
     marks = [] if log is None else list(bounded_log.read(log))
     engine = Engine()
     try:

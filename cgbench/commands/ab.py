@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from cgbench.commands import lack
 from cgbench.commands.candidate import Candidate, ended, open_candidate
 from cgbench.commands.gate import BUDGET_S
+from cgbench.commands.lack import Lack
 from cgbench.commands.session import Session
 from cgbench.errors import BaselineError
 from cgbench.host.scratch.commands import undisturbed
@@ -28,6 +30,7 @@ from cgbench.records.baseline import Noise
 from cgbench.records.comparison import Comparison
 from cgbench.spec import experiment_file
 from cgbench.spec.experiment import Experiment
+from cgbench.wording import count
 
 LOOKS = (10, 14, 20, 28)
 """Pairs after which the comparison is looked at: with fewer no sign test could be sure enough."""
@@ -143,15 +146,21 @@ def _decided(before: Candidate, after: Candidate, sides: Sides, session: Session
     deadline = time.monotonic() + sides.budget_s
     alpha = ALPHA / len(sides.looks)
     found: Comparison | None = None
+    lacks = Lack()
     for look in sides.looks:
         complete = _pairs(before, after, sides, look, deadline)
+        lacks = Lack() if complete else Lack(look - len(_both(before, after)), "for the next look")
         found = _look(before, after, sides, alpha)
         session.progress(f"{len(_both(before, after))} pairs: {found.overall}")
         if found.decided or not complete:
             break
     assert found is not None
     failed = (*before.disturbances, *after.disturbances)
-    return found.model_copy(update={"disturbances": failed})
+    return lack.told(
+        found.model_copy(update={"disturbances": failed}), lacks,
+        count(len(_both(before, after)), "pair"), sides.budget_s,
+        before.longest_s + after.longest_s, exhausted=before.exhausted,
+    )  # fmt: skip
 
 
 def _pairs(before: Candidate, after: Candidate, sides: Sides, target: int, deadline: float) -> bool:

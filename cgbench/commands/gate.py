@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cgbench.commands import lack
 from cgbench.commands.candidate import Candidate, Growing, calmness, ended, open_candidate
+from cgbench.commands.lack import Lack
 from cgbench.commands.session import Session
 from cgbench.errors import BaselineError
 from cgbench.judging import checks, comparison
@@ -20,6 +22,7 @@ from cgbench.records.baseline import Baseline
 from cgbench.records.comparison import Comparison, Finding, Judgement, Key
 from cgbench.spec import experiment_file
 from cgbench.spec.experiment import Experiment
+from cgbench.wording import count
 
 LOOKS = (5, 8, 12, 18, 25)
 """After so many good trials the comparison is looked at; each look has its part of alpha."""
@@ -30,6 +33,9 @@ CONFIRM = 0.05
 FRESH = 4
 """Fresh trials that must show a regression by themselves: so many, or half the look's if more."""
 BUDGET_S = 300.0
+
+_NOT_SHOWN = "but fresh trials did not confirm it"
+_NOT_TRIED = "but too few fresh trials were had to confirm it"
 
 
 @dataclass(frozen=True)
@@ -78,11 +84,7 @@ def gate(experiment: Experiment, terms: Terms, session: Session) -> Comparison:
         candidate.directory.write_run(record.model_copy(update=lasted))
     if apart is not None or found.overall is Judgement.UNCHANGED:
         return found
-    beside = [
-        one.reason
-        for one in checks.examine(load(candidate.directory))
-        if one.name in checks.DISTURBANCES
-    ]
+    beside = checks.disturbances(load(candidate.directory))
     return found.model_copy(update={"notes": (*found.notes, *beside)})
 
 
@@ -94,14 +96,21 @@ def decide(candidate: Growing, terms: Terms, progress: Progress) -> Comparison:
     """
     deadline = time.monotonic() + terms.budget_s
     alpha = SUSPECT / len(terms.looks)
-    found, looked = None, 0
+    found, looked, lacks = None, 0, Lack()
     for look in terms.looks:
         if not _grow(candidate, look, deadline):
+            # What was to be confirmed is what is lacking first.
+            lacks = lacks if lacks.what else Lack(look - len(candidate.good), "for the next look")
             break
         found, looked = _look(candidate, terms, alpha), len(candidate.good)
         _show(progress, looked, found)
+        lacks = Lack()
         if found.of(Judgement.REGRESSED):
-            confirmed = _confirm(candidate, terms, found, deadline, progress)
+            before, needed = max(candidate.good), looked + max(terms.fresh, looked // 2)
+            if not _grow(candidate, needed, deadline):
+                lacks = Lack(needed - len(candidate.good), "to confirm what looks regressed")
+                continue
+            confirmed = _confirm(candidate, terms, found, before, progress)
             if confirmed is not None:
                 return _with_remarks(candidate, confirmed)
         elif found.decided:
@@ -110,7 +119,11 @@ def decide(candidate: Growing, terms: Terms, progress: Progress) -> Comparison:
         raise _unusable(candidate)
     if found is None or len(candidate.good) != looked:
         found = _look(candidate, terms, alpha)
-    return _with_remarks(candidate, _unconfirmed(found))
+    left = lack.told(
+        _unconfirmed(found, lacks), lacks, count(len(candidate.good), "good trial"),
+        terms.budget_s, candidate.longest_s, exhausted=candidate.exhausted,
+    )  # fmt: skip
+    return _with_remarks(candidate, left)
 
 
 def _before_measuring(candidate: Candidate, terms: Terms) -> Comparison | None:
@@ -159,15 +172,12 @@ def _show(progress: Progress, trials: int, found: Comparison) -> None:
 
 
 def _confirm(
-    candidate: Growing, terms: Terms, found: Comparison, deadline: float, progress: Progress
+    candidate: Growing, terms: Terms, found: Comparison, before: int, progress: Progress
 ) -> Comparison | None:
-    """Measure again by fresh trials alone; return the comparison if they show it too."""
+    """Judge what looked regressed by the trials after `before`; return it if they show it too."""
     suspects: set[Key] = {one.key for one in found.of(Judgement.REGRESSED)}
-    before = max(candidate.good)
-    number = max(terms.fresh, len(candidate.good) // 2)
-    if not _grow(candidate, len(candidate.good) + number, deadline):
-        return None
-    fresh = candidate.side([one for one in candidate.good if one > before])
+    later = [one for one in candidate.good if one > before]
+    fresh = candidate.side(later)
     again = comparison.compare(
         terms.baseline, fresh, allow=terms.allow, effect=terms.effect, only=suspects,
         alpha=CONFIRM, margin=0.0,
@@ -177,7 +187,7 @@ def _confirm(
         progress("fresh trials did not show it again")
         return None
     pooled = _look(candidate, terms, found.alpha)
-    return _with(pooled, held, f"and again in {number} fresh trials")
+    return _with(pooled, held, f"and again in {len(later)} fresh trials")
 
 
 def _with(pooled: Comparison, held: set[Key], words: str) -> Comparison:
@@ -185,22 +195,26 @@ def _with(pooled: Comparison, held: set[Key], words: str) -> Comparison:
     findings = [
         one.model_copy(update={"reason": f"{one.reason}, {words}"})
         if one.key in held and one.judgement is Judgement.REGRESSED
-        else _opened(one)
+        else _opened(one, _NOT_SHOWN)
         for one in pooled.findings
     ]
     return pooled.model_copy(update={"findings": tuple(findings)})
 
 
-def _unconfirmed(found: Comparison) -> Comparison:
-    return found.model_copy(update={"findings": tuple(_opened(one) for one in found.findings)})
+def _unconfirmed(found: Comparison, lacks: Lack) -> Comparison:
+    why = _NOT_TRIED if lacks.what else _NOT_SHOWN
+    return found.model_copy(update={"findings": tuple(_opened(one, why) for one in found.findings)})
 
 
-def _opened(one: Finding) -> Finding:
+def _opened(one: Finding, why: str) -> Finding:
     if one.judgement is not Judgement.REGRESSED:
         return one
-    reason = f"{one.reason}, but fresh trials did not confirm it"
     return one.model_copy(
-        update={"judgement": Judgement.INCONCLUSIVE, "reason": reason, "more_trials": FRESH}
+        update={
+            "judgement": Judgement.INCONCLUSIVE,
+            "reason": f"{one.reason}, {why}",
+            "more_trials": FRESH,
+        }
     )
 
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cgbench.errors import CgbenchError
-from cgbench.host import marks
+from cgbench.errors import CgbenchError, ExperimentError
+from cgbench.host import description, marks
 from cgbench.records.results import runs, truth_tables
 from cgbench.records.run import RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec import experiment_file
 from cgbench.spec.experiment import Experiment
+from cgbench.spec.schedule import lasts_ns
+from cgbench.units import NS_PER_S
 
 
 @dataclass(frozen=True)
@@ -38,17 +40,37 @@ class Damaged:
 
 
 @dataclass(frozen=True)
+class Offered:
+    """A built-in experiment, and about how long it takes here, in full and with `--quick`.
+
+    None where this host has too few CPUs for it.
+    """
+
+    experiment: Experiment
+    full_s: float | None
+    quick_s: float | None
+
+
+@dataclass(frozen=True)
 class Listing:
     """Everything that has a name."""
 
-    experiments: tuple[Experiment, ...]
+    experiments: tuple[Offered, ...]
     runs: tuple[Known | Damaged, ...]
     truth_tables: tuple[Path, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data: what `cgbench list --json` gives."""
         return {
-            "experiments": [{"name": one.name, "title": one.title} for one in self.experiments],
+            "experiments": [
+                {
+                    "name": one.experiment.name,
+                    "title": one.experiment.title,
+                    "full_s": one.full_s,
+                    "quick_s": one.quick_s,
+                }
+                for one in self.experiments
+            ],
             "runs": [
                 {
                     "run": one.record.run,
@@ -72,11 +94,25 @@ class Listing:
 
 def listing(results: Path) -> Listing:
     """Look for everything under `results`, runs oldest first."""
+    cpus = description.cpus()
     return Listing(
-        experiments=tuple(experiment_file.load(name) for name in experiment_file.builtin_names()),
+        experiments=tuple(_offered(name, cpus) for name in experiment_file.builtin_names()),
         runs=tuple(_known(directory) for directory in runs(results)),
         truth_tables=tuple(truth_tables(results)),
     )
+
+
+def _offered(name: str, cpus: int) -> Offered:
+    experiment = experiment_file.load(name)
+    return Offered(experiment, _lasts_s(experiment, cpus), _lasts_s(experiment.shortened(), cpus))
+
+
+def _lasts_s(experiment: Experiment, cpus: int) -> float | None:
+    try:
+        return round(lasts_ns(experiment, cpus) / NS_PER_S, 1)
+    except ExperimentError:
+        # It asks for more CPUs than this host has: `show` and `run` say so.
+        return None
 
 
 def _known(directory: RunDirectory) -> Known | Damaged:

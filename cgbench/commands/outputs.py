@@ -24,9 +24,9 @@ class Outputs:
 def write(found: Sequence[Comparison], outputs: Outputs) -> None:
     """Write all forms. Raises StoreError when one of them cannot be written."""
     if outputs.junit is not None:
-        writing.write_file(outputs.junit, junit.of_comparisons(found))
+        writing.write_named(outputs.junit, junit.of_comparisons(found))
     if outputs.markdown is not None:
-        writing.write_file(outputs.markdown, markdown.of_comparisons(found))
+        writing.write_named(outputs.markdown, markdown.of_comparisons(found))
     if outputs.summary is not None:
         writing.append_file(outputs.summary, markdown.of_comparisons(found))
     if outputs.page is not None:

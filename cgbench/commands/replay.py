@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from cgbench.judging import container_data
 from cgbench.judging.container_data import ContainerData, Floats
 from cgbench.judging.run import load
 from cgbench.judging.seen import OPTION_OF
+from cgbench.records.results import find_run
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import FileChange, Phase, TrialRecord
 from cgbench.records.versions import DAMAGED
@@ -42,6 +44,24 @@ class _Watched:
     values: Mapping[str, Floats]
     limits: tuple[tuple[int, Settings], ...]
     ended_ns: int | None
+
+
+def run_called(text: str, results: Path) -> Path | None:
+    """Return the folder of the run that `cgbench show` would show; None where a file is named.
+
+    Raises StoreError where there is neither.
+    """
+    path = Path(text)
+    # A name may be longer than a file may have.
+    with suppress(OSError):
+        if path.is_dir():
+            return path
+        if path.exists():
+            return None
+    try:
+        return find_run(text, results).path
+    except StoreError as error:
+        raise StoreError(f"{error.message}, nor is there such a file", error.advice) from None
 
 
 def looks(folder: Path, number: int | None, every_s: float) -> Iterator[Look]:
@@ -172,8 +192,9 @@ def _marks(trial: TrialRecord) -> Iterator[tuple[int, Mark]]:
                 yield t_ns, _changed(trial, phase, file, t_ns)
         if phase.change.error is not None:
             yield phase.change.t_answer_ns, Mark(
-                kind="differs", at=_at(trial, phase.change.t_answer_ns), id=phase.role,
-                name=phase.role, reason=f"{phase.option} {phase.label} was refused: "
+                kind="refused", at=_at(trial, phase.change.t_answer_ns), id=phase.role,
+                name=phase.role, limit=_LIMIT_OF.get(phase.option),
+                reason=f"{_WAYS[phase.change.via]} --{phase.option} {phase.label}: "
                 f"{phase.change.error}",
             )  # fmt: skip
         if phase.ending is not None:
@@ -190,7 +211,7 @@ def _changed(trial: TrialRecord, phase: Phase, file: FileChange, t_ns: int) -> M
     wrong = None if file.expected in (None, after) else f"{file.expected} was asked for"
     return Mark(
         kind="changed", at=_at(trial, t_ns), id=phase.role, name=phase.role,
-        limit=_LIMIT_OF.get(phase.option), path=file.path,
+        limit=_LIMIT_OF.get(phase.option), path=file.path or file.file,
         before=file.before, after=after,
         just_before=f"{_WAYS[phase.change.via]} --{phase.option} {phase.label}, "
         f"{before_s:.3f} s before",

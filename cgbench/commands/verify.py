@@ -301,7 +301,7 @@ def keep(table: TruthTable, results: Path, forms: Forms, on: Terms) -> Verified:
     text = json.dumps(table.to_json(), indent=1) + "\n"
     kept = writing.write_file(directory / TRUTH, text)
     if forms.junit is not None:
-        writing.write_file(forms.junit, junit.of_truth(table, excuses(found)))
+        writing.write_named(forms.junit, junit_of(table, found))
     if not forms.page:
         return Verified(table, found, kept)
     # Here and not above: drawing needs much that must not weigh on measuring.
@@ -309,6 +309,11 @@ def keep(table: TruthTable, results: Path, forms: Forms, on: Terms) -> Verified:
 
     page = write_truth([table], forms.output or directory / "report.html")
     return Verified(table, found, kept, page)
+
+
+def junit_of(table: TruthTable, found: Standing) -> str:
+    """Return a table as JUnit XML, in which what does not count is skipped."""
+    return junit.of_truth(table, excuses(found))
 
 
 def chosen(names: Sequence[str], *, disturb_daemon: bool) -> list[str]:

@@ -90,6 +90,8 @@ def _limit(name: LimitName, seen: Seen) -> Limit:
         )
     if finding.good and (less := tighter(name, declared, effective, bound, seen)) is not None:
         finding, reason = Found.TIGHTER_ABOVE, less
+    if (manner := _manner(files)) is not None:
+        finding, reason = _both((finding, reason), manner)
     if finding is Found.UNLIMITED and bound.kind == "user" and seen.user is not None:
         reason = (
             f"{declares(name, declared)} for it; RLIMIT_NPROC of user {seen.user.uid} allows "
@@ -138,8 +140,6 @@ def _own(
     name: LimitName, declared: Amount | None, files: Sequence[File], seen: Seen
 ) -> tuple[Found, str]:
     present = [one for one in files if one.text is not None]
-    if (manner := _manner(files)) is not None:
-        return manner
     if declared in (None, ENDLESS):
         said = declares(name, declared)
         held = [one for one in present if _limits(one, seen)]
@@ -152,7 +152,8 @@ def _own(
     words = f"{amount(name, declared)} is declared"
     if not present:
         return Found.ABSENT, f"{words}, and this kernel has no interface file for it"
-    wrong = [one for one in present if not _right(one)]
+    # How a limit acts is told of by itself, and hides no limit that was changed.
+    wrong = [one for one in present if one.name not in _MANNERS and not _right(one)]
     if wrong:
         what = joined(
             f"{says(one)}, not {on_one_line(one.expected[0])}" for one in wrong if one.expected
@@ -169,16 +170,28 @@ def _own(
 
 def _manner(files: Sequence[File]) -> tuple[Found, str] | None:
     """Say that a limit acts otherwise than is declared, None where it does not."""
+    wrong: tuple[Found, str] | None = None
     for one in files:
         if one.name not in _MANNERS or _right(one):
             continue
         flag = _MANNERS[one.name]
         if one.text is None:
-            return Found.ABSENT, f"{flag} is declared, and this kernel has no {one.name}"
-        return Found.DIFFERS, (
-            f"{says(one)}, and by {flag} it should say {on_one_line(one.expected[0])}"
-        )
-    return None
+            found = Found.ABSENT, f"{flag} is declared, and this kernel has no {one.name}"
+        else:
+            found = (
+                Found.DIFFERS,
+                f"{says(one)}, and by {flag} it should say {on_one_line(one.expected[0])}",
+            )
+        wrong = found if wrong is None else _both(wrong, found)
+    return wrong
+
+
+def _both(first: tuple[Found, str], other: tuple[Found, str]) -> tuple[Found, str]:
+    """Return two findings on one limit as one: the worse, with what both say."""
+    if first[0].good:
+        return other
+    order = list(Found)
+    return min(first[0], other[0], key=order.index), f"{first[1]}; {other[1]}"
 
 
 def _beyond(declared: Amount, seen: Seen) -> str:

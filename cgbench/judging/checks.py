@@ -54,6 +54,11 @@ def examine(run: Run) -> list[Check]:
     return sorted(found, key=lambda check: check.severity != "warning")
 
 
+def disturbances(run: Run) -> list[str]:
+    """Return in words how CPU time of a run went elsewhere, where it did."""
+    return [check.reason for check in _neighbours(run) if check.name in DISTURBANCES]
+
+
 def stolen_cpus(account: Harness) -> float:
     """Return how many CPUs the hypervisor took in a trial."""
     return account.steal_cpu_s / account.elapsed_s

@@ -33,12 +33,18 @@ _COUNTED = (
 _VERBS = {"held": ("held", "held"), "without a reading": ("had no reading", "had no reading")}
 
 
-def decide(values: Sequence[Judged], unmet: Sequence[str]) -> tuple[Outcome, str]:
-    """Return the verdict and its reason; `unmet` are preconditions that a workload would need."""
+def decide(
+    values: Sequence[Judged], unmet: Sequence[str], *, births: bool = False
+) -> tuple[Outcome, str]:
+    """Return the verdict and its reason; `unmet` are preconditions that a workload would need.
+
+    With `births`, other containers were started with values of the option: those are not among
+    `values`, and the reason says that it counts none of them.
+    """
     if not any(one.tried.phases for one in values):
         return Outcome.INCONCLUSIVE, "no trial reached this option"
     outcome, detail = decided(values, unmet)
-    return outcome, f"{_counted(values)}: {detail}"
+    return outcome, f"{_counted(values, births=births)}: {detail}"
 
 
 def decided(values: Sequence[Judged], unmet: Sequence[str]) -> tuple[Outcome, str]:
@@ -155,8 +161,9 @@ def _by_files(unmet: Sequence[str]) -> tuple[Outcome, str]:
     )
 
 
-def _counted(values: Sequence[Judged]) -> str:
+def _counted(values: Sequence[Judged], *, births: bool) -> str:
     """Say of how many values the verdict speaks, and what became of them."""
+    noun = "updated values" if births else "values"
     by = Counter(one.became for one in values)
     clauses = []
     for became in _COUNTED:
@@ -164,5 +171,5 @@ def _counted(values: Sequence[Judged]) -> str:
             verbs = _VERBS.get(became, (f"was {became}", f"were {became}"))
             clauses.append((by[became], verbs[by[became] > 1]))
     if len(clauses) == 1:
-        return f"{len(values)} of {len(values)} values {clauses[0][1]}"
-    return f"of {len(values)} values {', '.join(f'{number} {verb}' for number, verb in clauses)}"
+        return f"{len(values)} of {len(values)} {noun} {clauses[0][1]}"
+    return f"of {len(values)} {noun} {', '.join(f'{number} {verb}' for number, verb in clauses)}"

@@ -25,6 +25,9 @@ def declared_by(config: Mapping[str, object]) -> dict[str, Value]:
         # What lifts a limit declares that there is none; 0 is what no one wrote anything for.
         if value > 0 or (value < 0 and value == option(name).lifted):
             found[name] = value
+    # Docker keeps 0 where an update lifted the limit, and null where nobody ever set one.
+    if config.get("PidsLimit") == 0 and config.get("PidsLimit") is not False:
+        found["pids-limit"] = -1
     swappiness = config.get("MemorySwappiness")
     # None or -1 is what the groups above have.
     if isinstance(swappiness, int) and not isinstance(swappiness, bool) and swappiness >= 0:

@@ -76,6 +76,14 @@ class Evidence:
             if metric == self.metric and key in updated
         )
 
+    @property
+    def births(self) -> bool:
+        """Whether containers were started with values of the option that are not judged."""
+        return "run" not in self.ways and any(
+            step.option == self.option and step.via == "run" and not step.prepares
+            for step in steps(self.run.record.experiment, self.run.record.host.cpus)
+        )
+
     def tried(self) -> list[Tried]:
         """Return every value of the schedule on its container, measured or not."""
         record = self.run.record

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from cgbench.errors import HistoryError, StoreError
-from cgbench.judging import change_points
+from cgbench.judging import change_points, checks
 from cgbench.judging.change_points import FEWEST
 from cgbench.judging.run import load
 from cgbench.judging.summary import Entry as SummaryEntry
@@ -93,10 +93,10 @@ def _gathered(
             if experiment in (None, directory.path.parent.name):
                 left_out.append(LeftOut(directory.path.name, str(error).splitlines()[0]))
             continue
-        ran_under = _conditions(record)
+        ran_under, doubt = _conditions(record), "; ".join(checks.disturbances(run)) or None
         for one in entries:
             place = (_key(record, one), one.metric)
-            found.setdefault(place, []).append(_entry(record, one, ran_under))
+            found.setdefault(place, []).append(_entry(record, one, ran_under, doubt))
     left_out += [
         LeftOut(count(number, "run"), f"measured by {command}, for another question")
         for command, number in sorted(others.items())
@@ -130,7 +130,9 @@ def _begun(record: RunRecord) -> datetime:
     return found
 
 
-def _entry(record: RunRecord, one: SummaryEntry, ran_under: Mapping[str, str]) -> Entry:
+def _entry(
+    record: RunRecord, one: SummaryEntry, ran_under: Mapping[str, str], doubt: str | None
+) -> Entry:
     found = one.estimate
     return Entry(
         run=record.run,
@@ -140,6 +142,7 @@ def _entry(record: RunRecord, one: SummaryEntry, ran_under: Mapping[str, str]) -
         high=found.median if found.high is None else found.high,
         trials=found.trials,
         conditions=ran_under,
+        doubt=doubt,
     )
 
 

@@ -24,7 +24,8 @@ def amount(name: str, value: Amount) -> str:
     if isinstance(value, str):
         return f"CPU {value}" if name == "cpuset" else value
     if value == ENDLESS:
-        return "no limit (-1)"
+        # Docker keeps 0 for tasks, whether 0 or -1 lifted the limit.
+        return "no limit" if name == "pids" else "no limit (-1)"
     if name.startswith("memory"):
         return format_size(value)
     if name == "cpus":

@@ -52,7 +52,10 @@ class SeriesKey:
 
 @dataclass(frozen=True)
 class Entry:
-    """One run in a series: the median over its trials, its interval, and its conditions."""
+    """One run in a series: the median over its trials, its interval, and its conditions.
+
+    `doubt` says what disturbed the host meanwhile, None where nothing is known to have.
+    """
 
     run: str
     started: datetime
@@ -61,6 +64,7 @@ class Entry:
     high: float
     trials: int
     conditions: Mapping[str, str]
+    doubt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,11 @@ class Trend:
         """Return for how many runs the new level lasted, up to the next change point."""
         later = [one.index for one in self.changes if one.index > change.index]
         return min(later, default=len(self.entries)) - change.index
+
+    def doubtful_since(self, change: Split) -> int:
+        """Return how many runs of the new level are doubtful."""
+        lasted = self.entries[change.index : change.index + self.since(change)]
+        return sum(one.doubt is not None for one in lasted)
 
     def shifts_at(self, change: Split) -> list[Shift]:
         """Return the shifts at the first run of the new level."""
@@ -127,6 +136,12 @@ class History:
     def changed(self) -> list[Trend]:
         """The trends with a change point."""
         return [trend for trend in self.trends if trend.changes]
+
+    @property
+    def doubtful(self) -> list[Entry]:
+        """One entry of each run that was disturbed, oldest first."""
+        each = {one.run: one for trend in self.trends for one in trend.entries if one.doubt}
+        return sorted(each.values(), key=lambda one: one.started)
 
     def to_json(self) -> dict[str, Any]:
         """Return what `cgbench history --json` gives."""

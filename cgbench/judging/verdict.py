@@ -27,7 +27,7 @@ def judge(run: Run, option: str) -> Verdict:
     experiment = run.record.experiment
     values = [value.judge(one) for one in evidence.tried()]
     unmet = [name for name, met in run.record.preconditions.items() if not met]
-    outcome, reason = decision.decide(values, unmet)
+    outcome, reason = decision.decide(values, unmet, births=evidence.births)
     if outcome is Outcome.INCONCLUSIVE and run.failed:
         reason += f"; trial {run.failed[0].number} failed: {run.failed[0].reason}"
     changed = next((one.yet_changed for one in values if one.yet_changed is not None), None)

@@ -30,6 +30,13 @@ SIGNS = {
 """A sign for each judgement, which distinguishes it without colour."""
 
 
+class Ending(StrEnum):
+    """What ended a measurement that left a metric open."""
+
+    BUDGET = "budget"
+    TRIALS = "trials"
+
+
 class Difference(Model):
     """A key of host or schedule in which the two sides differ."""
 
@@ -91,7 +98,8 @@ class Comparison(Model):
     """Everything one comparison came to.
 
     `alpha` is how often, at most, all metrics together give one false alarm; `level` is the
-    probability with which an interval covers.
+    probability with which an interval covers. `ended_by` says what ended a gate or an A/B
+    comparison before every metric was decided: its budget, or that it measures no more trials.
     """
 
     experiment: str
@@ -104,6 +112,7 @@ class Comparison(Model):
     paired: bool = False
     alpha: float
     level: float
+    ended_by: Ending | None = None
 
     @property
     def overall(self) -> Judgement:

@@ -12,8 +12,8 @@ from cgbench.spec.model import Model
 MarkKind = Literal[
     "changed", "came", "ended", "killed", "refused", "daemon gone", "daemon back", "differs"
 ]
-"""What a mark is of: a limit, a container, a kill for want of memory, a refused fork, the daemon,
-or a limit that was not what it says at the first look.
+"""What a mark is of: a limit, a container, a kill for want of memory, a fork or an update that was
+refused, the daemon, or a limit that was not what it says at the first look.
 """
 
 

@@ -15,6 +15,7 @@ from cgbench.errors import StoreError
 from cgbench.records import output_folder
 
 _ELSEWHERE = "Choose another place with --results."
+_ANOTHER = "Choose another place."
 _NEW = os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 # As open() has it; the umask takes from it.
 _MODE = 0o666
@@ -37,11 +38,24 @@ def write_named(path: Path, text: str) -> Path:
 
     Raises StoreError when it cannot be written, or there is no such folder: that is mostly a slip.
     """
-    if not path.parent.is_dir():
-        raise StoreError(f"cannot write {path}: there is no folder {path.parent}", "Make it first.")
-    with whole(path, "Choose another place.") as file:
+    _require_folder(path)
+    with whole(path, _ANOTHER) as file:
         file.write(text.encode())
     return path
+
+
+def require_writable(path: Path) -> None:
+    """Raise StoreError unless a file that somebody named can be written now; it is left as it is.
+
+    For whoever measures for minutes first. A file of another name is made and removed: permissions
+    alone do not tell of a file system that takes nothing.
+    """
+    _require_folder(path)
+    trial = f".{secrets.token_hex(8)}.partial"
+    with explained(path, _ANOTHER), output_folder.opened(path.parent) as folder:
+        _require_regular(path, folder)
+        os.close(os.open(trial, os.O_WRONLY | os.O_EXCL | _NEW, _MODE, dir_fd=folder))
+        os.unlink(trial, dir_fd=folder)
 
 
 def append_file(path: Path, text: str) -> None:
@@ -105,6 +119,11 @@ def explained(path: Path, advice: str = _ELSEWHERE) -> Iterator[None]:
                 "Free some space; finished trials are kept, go on with --resume.",
             ) from error
         raise StoreError(f"cannot write {path}: {error.strerror or error}", advice) from error
+
+
+def _require_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise StoreError(f"cannot write {path}: there is no folder {path.parent}", "Make it first.")
 
 
 def _require_regular(path: Path, folder: int) -> bool:

@@ -10,12 +10,14 @@ from typing import Literal
 
 from cgbench.foreign import printable
 from cgbench.records.audit import Audit
+from cgbench.records.baseline import Baseline
 from cgbench.records.comparison import Comparison, Finding, Judgement
 from cgbench.records.truth import Row, TruthTable
 from cgbench.records.verdict import Outcome
-from cgbench.reporting.words import states
+from cgbench.reporting.words import baseline, states
 from cgbench.reporting.words.comparison import change, headline, regression, where
 from cgbench.spec.options import OPTIONS
+from cgbench.wording import quantity
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def of_audit(audit: Audit) -> str:
         ]  # fmt: skip
         if container.unread is not None:
             cases = [_Case("read", "skipped", container.unread)]
-        cases += [_Case("expected", "failure", one.reason, kind="missed")
+        cases += [_Case(one.expected, "failure", one.reason, kind="missed")
                   for one in audit.missed if one.container == container.name]  # fmt: skip
         root.append(_suite(container.name, "cgbench.audit", cases))
     return _text(root)
@@ -70,6 +72,20 @@ def of_comparisons(many: Sequence[Comparison]) -> str:
         cases = [_finding(one, found.level) for one in found.findings]
         nothing = _Case("comparable", "skipped", headline(found))
         root.append(_suite(found.experiment, "cgbench.gate", cases or [nothing]))
+    return _text(root)
+
+
+def of_baseline(kept: Baseline) -> str:
+    """Return a baseline, a case for each series: all are skipped, since nothing was compared."""
+    cases = [
+        _Case(
+            one.where, "skipped", baseline.NO_VERDICT,
+            "no value" if one.median is None else f"median {quantity(one.median, one.unit)}",
+        )
+        for one in baseline.levels(kept)
+    ]  # fmt: skip
+    root = ET.Element("testsuites", name="cgbench gate")
+    root.append(_suite(kept.experiment, "cgbench.gate", cases))
     return _text(root)
 
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from cgbench.foreign import markdown, markdown_code
 from cgbench.records.audit import Audit
+from cgbench.records.baseline import Baseline
 from cgbench.records.comparison import SIGNS, Comparison, Finding
 from cgbench.reporting.words import audit as audit_words
+from cgbench.reporting.words import baseline
 from cgbench.reporting.words.comparison import (
     advice,
     change,
@@ -17,6 +19,7 @@ from cgbench.reporting.words.comparison import (
     remarks,
     where,
 )
+from cgbench.wording import capitalised, quantity
 
 _ROWS = 40
 
@@ -45,6 +48,24 @@ def of_audit(audit: Audit) -> str:
         for one in audit.containers
         if one.unread is not None
     ]
+    return "\n".join([*lines, ""])
+
+
+def of_baseline(kept: Baseline) -> str:
+    """Return a baseline as Markdown: what each series holds, and that nothing was compared."""
+    many = list(baseline.levels(kept))
+    rows = [
+        f"| {markdown_code(one.where)} | "
+        f"{'–' if one.median is None else quantity(one.median, one.unit)} | "
+        f"{'–' if one.spread_pct is None else f'{one.spread_pct:.1f} %'} |"
+        for one in many[:_ROWS]
+    ]
+    lines = [
+        f"### {markdown(baseline.title(kept))}", "", f"{capitalised(baseline.NO_VERDICT)}.", "",
+        "| option, container, metric | median | spread |", "|---|---|---|", *rows,
+    ]  # fmt: skip
+    if len(many) > _ROWS:
+        lines.append(f"\n{len(many) - _ROWS} more.")
     return "\n".join([*lines, ""])
 
 

@@ -19,7 +19,7 @@ from cgbench.spec.experiment import Experiment, at
 from cgbench.spec.metrics import PER_PERIOD
 from cgbench.spec.option import written
 from cgbench.spec.options import option
-from cgbench.spec.schedule import planned
+from cgbench.spec.schedule import lasts_ns, planned
 from cgbench.units import format_duration, format_size
 from cgbench.wording import count
 
@@ -235,4 +235,11 @@ def explain(experiment: Experiment, cpus: int) -> str:
                 f"    {verb} {written(step.settings)} ({step.role}), "
                 f"hold {format_duration(step.hold_ns)}"
             )
+    quick = experiment.shortened()
+    lines += [
+        "",
+        f"  It takes about {format_duration(lasts_ns(experiment, cpus))}; with --quick "
+        f"{count(len(planned(quick, cpus, seed=0)), 'trial')}, "
+        f"about {format_duration(lasts_ns(quick, cpus))}.",
+    ]
     return "\n".join(lines)

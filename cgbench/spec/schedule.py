@@ -77,6 +77,19 @@ def planned(experiment: Experiment, cpus: int, seed: int) -> list[TrialPlan]:
     ]
 
 
+PACE = 1.1
+"""How long a run takes, about, as a multiple of its hold times."""
+
+
+def lasts_ns(experiment: Experiment, cpus: int) -> int:
+    """Return about how long a run takes on a host with `cpus` CPUs.
+
+    Raises ExperimentError when a step asks for more CPUs than there are.
+    """
+    once = sum(step.hold_ns for step in steps(experiment, cpus))
+    return round(PACE * once * experiment.trials)
+
+
 def steps(experiment: Experiment, cpus: int) -> list[PlannedStep]:
     """Return every step that each repetition makes on a host with `cpus` CPUs.
 

@@ -112,6 +112,45 @@ def test_a_terminals_width_is_used_and_no_finding_or_name_is_broken(width: int) 
     assert (len(table.splitlines()) == 2) == (width >= 130), "it is as wide as the terminal is"
 
 
+def _in_a_terminal(width: int, *containers: Audited) -> list[str]:
+    console = Console(highlight=False, width=width, force_terminal=True, color_system=None,
+                      file=StringIO())  # fmt: skip
+    audit_table.show(Audit(hostname="h", at="2026-01-01", seconds=0.2, containers=containers),
+                     console=console)  # fmt: skip
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue().split(": ")[0].splitlines()[:-1]
+
+
+@pytest.mark.parametrize("width", [60, 80, 90, 95])
+def test_no_line_of_the_table_is_longer_than_a_narrow_terminal(width: int) -> None:
+    """Met by a new user: below some 95 columns each row was broken by the terminal."""
+    felt = _felt(limit("memory-reservation", Found.TIGHTER_ABOVE, 2**26 + 2**19))
+    table = _in_a_terminal(
+        width, container(_NAME, felt, _felt(limit("cpus", Found.UNDECLARED))),
+        container("web", limit("device-throttle", Found.NO_EFFECT)),
+    )  # fmt: skip
+    assert max(map(len, table)) <= width
+    if width >= 80:
+        words = " ".join(" ".join(table).split())
+        for part in ("throttled", "refused", "✗ undeclared", "✗ tighter", "64.5 MiB", "ancestor"):
+            assert part in words, "no word is broken"
+
+
+def test_in_80_columns_what_is_common_is_on_one_line_but_for_what_is_felt() -> None:
+    table = _in_a_terminal(
+        80, container("web-frontend-1", _felt(limit("cpus", Found.IN_FORCE)),
+                      limit("memory-swap", Found.DIFFERS)),
+    )  # fmt: skip
+    head, other = table[:2]
+    (row,) = [line for line in table if " cpus " in line]
+    assert head.split() == ["container", "limit", "declared", "effective", "bound", "by", "felt",
+                            "finding"]  # fmt: skip
+    assert other.startswith("web-frontend-1 memory-swap ")
+    assert other.rstrip().endswith("✗ differs")
+    assert row.split()[:3] == ["cpus", "1.00", "0.500"]
+    assert row.rstrip().endswith("✓ in force")
+
+
 def test_only_the_findings_are_printed_where_nothing_else_is_asked_for(
     found: list[Audited], cgbench: Callable[..., Ended]
 ) -> None:

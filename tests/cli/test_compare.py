@@ -88,6 +88,51 @@ def test_every_form_is_written(results: Path, tmp_path: Path) -> None:
     assert "<html" in files["html"].read_text()
 
 
+@pytest.mark.parametrize("form", ["--json", "--junit", "--markdown"])
+def test_one_form_is_printed_alone_and_makes_no_file(
+    results: Path, form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "empty"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    done = cgbench("compare", "before", "slower", "--results", results, form, "-", "-o", "x.html")
+    assert done.returncode == 1, done.stderr
+    assert [one.name for one in place.iterdir()] == ["x.html"]
+    begins = {"--json": "[", "--junit": "<?xml", "--markdown": "### "}[form]
+    assert done.stdout.startswith(begins)
+    assert "page:" not in done.stdout
+    if form == "--junit":
+        assert ET.fromstring(done.stdout).find(".//failure") is not None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("compare", "before", "same"),
+        ("gate", "cpu-quota-sweep", "--baseline", "before"),
+        ("ab", "cpu-quota-sweep", "--a", "true", "--b", "true"),
+        ("run", "cpu-quota-sweep"),
+        ("verify", "memory"),
+        ("doctor",),
+        ("why", "nobody"),
+        ("history", "cpus_used"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_named_before_anything_is_measured(
+    results: Path, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    rest = () if command[0] in ("doctor", "why") else ("--results", results)
+    file = tmp_path / "absent" / "x"
+    done = cgbench(*command, *rest, "--json", file)
+    assert done.returncode == 2
+    assert f"there is no folder {tmp_path}/absent" in done.stderr
+    assert not file.parent.exists()
+    if command[0] in ("compare", "gate", "ab"):
+        done = cgbench(*command, *rest, "--junit", "-", "--markdown", "-")
+        assert done.returncode == 2
+        assert "only one of --json, --junit and --markdown can be printed" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("before", "message"),
     [("absent", "no run called absent"), ("damaged", "not JSON"), ("newer", "schema version 9")],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from cgbench.cli.terminal import PRINTED
 from cgbench.commands import run as runs
 from cgbench.commands import session
 from cgbench.commands import verify as verification
-from cgbench.errors import PreconditionError, StoreError
+from cgbench.errors import OptionError, PreconditionError, StoreError
 from cgbench.host.interrupts import Interrupted
 from cgbench.records import truth
 from cgbench.records.run_directory import RunDirectory
@@ -121,6 +122,21 @@ def test_verify_prints_json_and_nothing_else_where_that_is_asked_for(
     assert status_of(lambda: measuring(json_file=PRINTED)) == exits.FAILED
     (kept,) = tmp_path.glob("verify/*/truth.json")
     assert capsys.readouterr().out == kept.read_text()
+
+
+def test_verify_prints_junit_and_nothing_else_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = truth_tables.table(Outcome.WRONG)
+    monkeypatch.setattr(verification, "verify", lambda *_arguments, **_named: table)
+    monkeypatch.chdir(tmp_path)
+    measuring = functools.partial(measure.verify, [], results=tmp_path, no_report=True)
+    assert status_of(lambda: measuring(junit=PRINTED)) == exits.FAILED
+    suite = ET.fromstring(capsys.readouterr().out)
+    assert suite.find(".//failure") is not None
+    assert not Path("-").exists()
+    with pytest.raises(OptionError, match="can be printed"):
+        measuring(junit=PRINTED, json_file=PRINTED)
 
 
 KNOWN = """

@@ -152,8 +152,22 @@ def test_a_run_is_replayed_as_lines_and_as_looks(
     folder = build(tmp_path, MadeUp(trials=1, quotas=(20_000,))).path
     status, printed, _ = cgbench("--replay", folder)
     assert status == 0
-    assert "worker changed cpus -1 → 20000; docker update --cpu-quota 20000" in printed
+    said = "worker changed cpus quota no limit → 20000 µs; docker update --cpu-quota 20000"
+    assert said in printed
     status, printed, _ = cgbench("--replay", folder, "--every", "500ms", "--json", "-")
     found = [Look.model_validate_json(line) for line in printed.splitlines()]
     assert status == 0
     assert found[-1].readings[0].cpus_limit == 0.2
+
+
+def test_a_run_is_replayed_by_what_show_knows_it_by(
+    cgbench: Callable[..., Ended], tmp_path: Path
+) -> None:
+    run = build(tmp_path, MadeUp(trials=1, quotas=(20_000,))).path
+    for name in (run.name, run.name[:-2], run.parent.name):
+        status, printed, said = cgbench("--replay", name, "--results", tmp_path)
+        assert status == 0, said
+        assert "--cpu-quota 20000" in printed
+    status, _, said = cgbench("--replay", "gone", "--results", tmp_path)
+    assert status == 2
+    assert f"no run called gone under {tmp_path}, nor is there such a file" in said

@@ -36,6 +36,23 @@ def test_a_change_says_from_what_to_what_why_and_where() -> None:
     assert told.endswith("50 → 40; docker update")
 
 
+@pytest.mark.parametrize(
+    ("file", "before", "after", "words"),
+    [
+        ("cpu.cfs_quota_us", "-1", "50000", "cpus quota no limit → 50000 µs"),
+        ("cpu.cfs_period_us", "100000", "5000", "cpus period 100000 µs → 5000 µs"),
+        ("cpu.max", "max 100000", "50000 100000",
+         "cpus no limit of 100000 µs → 50000 µs of 100000 µs"),
+        ("cpu.max", "50000 100000", None, "cpus 50000 µs of 100000 µs → –"),
+    ],
+)  # fmt: skip
+def test_a_time_is_shown_as_one_and_not_as_a_number_of_cpus(
+    file: str, before: str, after: str | None, words: str
+) -> None:
+    said = watch_view.line(mark(limit="cpus", path=f"/a/{file}", before=before, after=after))
+    assert f"web changed {words}; nothing is known" in said
+
+
 def test_what_is_of_no_container_is_of_the_host() -> None:
     said = watch_view.line(Mark(kind="daemon gone", at=AT, reason="waiting for it"))
     assert said == "2026-01-02 03:04:05 host daemon gone: waiting for it"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.errors import BaselineError
 from cgbench.records.baseline import Baseline, Noise
-from cgbench.records.comparison import Comparison, Disturbance, Judgement
+from cgbench.records.comparison import Comparison, Disturbance, Ending, Judgement
+from cgbench.reporting.words.comparison import advice
 from cgbench.spec import workload
 from cgbench.spec.experiment import Experiment
 from tests.bench.real_gate import Stingy, short_sweep
@@ -91,13 +93,49 @@ def test_a_spent_budget_is_inconclusive_and_never_a_pass() -> None:
     found, _ = _decide(candidate, budget_s=1)
     assert found.overall is Judgement.INCONCLUSIVE
     assert found.findings[0].more_trials == 2
+    assert found.ended_by is Ending.BUDGET
+    assert found.notes == (
+        "the budget of 1 s ended after 1 good trial; 4 more were needed for the next look, "
+        "which take about 6 min 40 s",
+    )
 
 
 def test_a_regression_that_there_is_no_time_to_confirm_is_inconclusive() -> None:
     candidate = MadeUp(_wobbling(0.475), most=gate.LOOKS[0])
     found, _ = _decide(candidate)
     assert found.overall is Judgement.INCONCLUSIVE
-    assert "did not confirm" in found.findings[0].reason
+    assert "too few fresh trials were had to confirm it" in found.findings[0].reason
+    assert found.ended_by is Ending.TRIALS, "no budget would have been long enough"
+
+
+def test_a_budget_too_short_to_confirm_says_what_was_lacking() -> None:
+    class Slow(MadeUp):
+        def measure(self) -> None:
+            super().measure()
+            # From the first look on each takes longer than what is left of the budget.
+            self.longest_s = 8.0 if len(self.good) < gate.LOOKS[0] else 100.0
+
+    found, _ = _decide(Slow(_wobbling(0.475)), budget_s=60)
+    assert found.overall is Judgement.INCONCLUSIVE
+    assert found.ended_by is Ending.BUDGET
+    assert found.notes == (
+        "the budget of 1 min ended after 5 good trials; 4 more were needed to confirm what looks "
+        "regressed, which take about 6 min 40 s",
+    )
+    assert "did not confirm" not in found.findings[0].reason
+    assert "give it a larger --budget" in str(advice(found))
+
+
+def test_after_the_last_look_no_longer_budget_is_recommended() -> None:
+    drawn = random.Random(0)
+    noisy = [0.5 * (1 + drawn.gauss(0, 0.05)) for _ in range(70)]
+    found, _ = _decide(MadeUp(noisy.__getitem__))
+    assert found.overall is Judgement.INCONCLUSIVE
+    assert found.ended_by is Ending.TRIALS
+    assert found.notes == (
+        "25 good trials were judged, and no more are measured, however long the budget",
+    )
+    assert "--budget" not in str(advice(found))
 
 
 def test_failed_trials_are_repeated_and_told() -> None:

@@ -374,7 +374,7 @@ def test_what_docker_inspect_says_becomes_options() -> None:
 
 
 @pytest.mark.parametrize(
-    "odd", [{}, {"NanoCpus": "many"}, {"Memory": True}, {"PidsLimit": 0}, {"Memory": -1}]
+    "odd", [{}, {"NanoCpus": "many"}, {"Memory": True}, {"PidsLimit": False}, {"Memory": -1}]
 )
 def test_an_odd_answer_declares_nothing(odd: dict[str, object]) -> None:
     assert declared_by(odd) == {}
@@ -405,6 +405,57 @@ def test_how_a_memory_limit_acts_is_as_declared(
     assert says in one.reason
 
 
+@pytest.mark.parametrize(
+    ("kept", "expected", "flag"),
+    [
+        ("memory.oom_control", "oom_kill_disable 1", "--oom-kill-disable"),
+        ("memory.swappiness", "10", "--memory-swappiness"),
+        ("memory.kmem.limit_in_bytes", "33554432", "--kernel-memory"),
+    ],
+)
+def test_a_wrong_manner_hides_no_changed_limit(kept: str, expected: str, flag: str) -> None:
+    """Met by a new user: a limit that somebody had changed, beside a wrong swappiness."""
+    files: dict[LimitName, tuple[File, ...]] = {
+        "memory": (file("memory.limit_in_bytes", "1048576", "67108864"),
+                   file(kept, "0", expected)),
+    }  # fmt: skip
+    one = only("memory", seen({"memory": 2**26}, files, group(OWN), group(TOP)))
+    assert one.finding is Found.DIFFERS
+    assert "memory.limit_in_bytes says 1048576, not 67108864" in one.reason
+    assert f"{kept} says 0, and by {flag} it should say {expected}" in one.reason
+    absent: dict[LimitName, tuple[File, ...]] = {
+        "memory": (file("memory.limit_in_bytes", "1048576", "67108864"),
+                   file(kept, None, expected)),
+    }  # fmt: skip
+    one = only("memory", seen({"memory": 2**26}, absent, group(OWN), group(TOP)))
+    assert one.finding is Found.DIFFERS, "the worse of both"
+    assert f"{flag} is declared, and this kernel has no {kept}" in one.reason
+
+
+def test_of_several_wrong_manners_each_is_told() -> None:
+    files: dict[LimitName, tuple[File, ...]] = {
+        "memory": (file("memory.max", "67108864", "67108864"),
+                   file("memory.swappiness", "60", "0"),
+                   file("memory.oom_control", "oom_kill_disable 0", "oom_kill_disable 1")),
+    }  # fmt: skip
+    one = only("memory", seen({"memory": 2**26}, files, group(OWN), group(TOP)))
+    assert one.finding is Found.DIFFERS
+    assert "by --memory-swappiness" in one.reason
+    assert "by --oom-kill-disable" in one.reason
+
+
+def test_a_wrong_manner_hides_no_other_declaration_of_compose() -> None:
+    files: dict[LimitName, tuple[File, ...]] = {
+        "memory": (file("memory.max", "67108864", "67108864"),
+                   file("memory.swappiness", "60", "0")),
+    }  # fmt: skip
+    one = only("memory", replace(
+        seen({"memory": 2**26}, files, group(OWN), group(TOP)), managed={"memory": 2**27}
+    ))  # fmt: skip
+    assert "the compose file declares 128 MiB" in one.reason
+    assert "by --memory-swappiness" in one.reason
+
+
 def test_manners_of_a_limit_are_declared_where_they_are_not_the_usual_ones() -> None:
     usual = {"MemorySwappiness": None, "OomKillDisable": False}
     assert declared_by(usual) == declared_by({"MemorySwappiness": -1}) == {}
@@ -425,7 +476,10 @@ def test_manners_of_a_limit_are_declared_where_they_are_not_the_usual_ones() -> 
          "no limit (-1) is declared, and memory.swap.max says 4096"),
         ("pids", {"PidsLimit": -1}, "pids.max", "max", None),
         ("pids", {"PidsLimit": -1}, "pids.max", "50",
-         "no limit (-1) is declared, and pids.max says 50"),
+         "no limit is declared, and pids.max says 50"),
+        # What Docker keeps after `docker update --pids-limit 0`, and after -1, too.
+        ("pids", {"PidsLimit": 0}, "pids.max", "max", None),
+        ("pids", {"PidsLimit": 0}, "pids.max", "50", "no limit is declared, and pids.max says 50"),
         ("cpus", {"CpuQuota": -1}, "cpu.cfs_quota_us", "-1", None),
         ("cpus", {"CpuQuota": -1}, "cpu.max", "20000 100000",
          "no limit (-1) is declared, and cpu.max says 20000 100000"),
@@ -439,7 +493,8 @@ def test_a_limit_that_was_lifted_and_is_still_held_differs(
     one = only(name, seen(declared_by(config), files, group(OWN), group(TOP)))
     assert one.declared == -1
     assert one.finding is (Found.UNLIMITED if words is None else Found.DIFFERS)
-    assert one.reason == (words or "no limit (-1) is declared and nothing is held")
+    lifted = "no limit" if name == "pids" else "no limit (-1)"
+    assert one.reason == (words or f"{lifted} is declared and nothing is held")
 
 
 def test_no_limit_is_declared_above_a_tighter_group_too() -> None:
@@ -447,9 +502,7 @@ def test_no_limit_is_declared_above_a_tighter_group_too() -> None:
     groups = (group(OWN, pids_max="max"), group(PARENT, pids_max="7"), group(TOP))
     one = only("pids", seen(declared_by({"PidsLimit": -1}), files, *groups))
     assert one.finding is Found.TIGHTER_ABOVE
-    assert one.reason == (
-        "no limit (-1) is declared, and 7 tasks is the most: pids.max of /docker is 7"
-    )
+    assert one.reason == ("no limit is declared, and 7 tasks is the most: pids.max of /docker is 7")
     same = seen({}, files, group(OWN), group(TOP), managed={"pids-limit": -1})
     assert only("pids", same).finding is Found.UNLIMITED, (
         "compose asked for none, and there is none"

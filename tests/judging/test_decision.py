@@ -82,6 +82,10 @@ def test_the_reason_says_of_how_many_values_the_verdict_speaks() -> None:
     assert reason == "of 3 values 1 held, 2 were refused: why refused"
     _, reason = decide((HELD, DISTURBED, MISSING), ())
     assert reason.startswith("of 3 values 1 held, 1 was disturbed, 1 was never measured: ")
+    _, reason = decide((HELD, REFUSED), (), births=True)
+    assert reason.startswith("of 2 updated values 1 held, 1 was refused: ")
+    _, reason = decide((REFUSED,), (), births=True)
+    assert reason.startswith("1 of 1 updated values was refused: ")
 
 
 def test_a_workload_that_heeds_nothing_is_deaf_and_not_merely_wrong() -> None:

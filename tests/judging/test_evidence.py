@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cgbench.judging import verdict
 from cgbench.judging.estimates import points
 from cgbench.judging.evidence import gather
 from cgbench.judging.run import Run, load
@@ -165,3 +166,19 @@ def test_every_other_refusal_is_the_values_own(
 ) -> None:
     found, _reason = outcome(refused(made_up(tmp_path), error, at_ns=at_ns, code=code))
     assert found is Outcome.REJECTED
+
+
+@pytest.mark.parametrize(("prepares", "counted"), [(False, True), (True, False)])
+def test_values_that_containers_were_started_with_are_said_not_to_be_counted(
+    tmp_path: Path, *, prepares: bool, counted: bool
+) -> None:
+    """Met by a new user: `of 5 values 4 held`, of an experiment that measures a sixth."""
+    made = load(made_up(tmp_path))
+    (step, *_) = made.record.experiment.steps
+    born = step.model_copy(update={"set": {"cpu-quota": 20000}, "via": "run", "prepares": prepares})
+    steps = (*made.record.experiment.steps, born)
+    experiment = made.record.experiment.model_copy(update={"steps": steps})
+    record = made.record.model_copy(update={"experiment": experiment})
+    run = Run(made.directory, record, made.trials)
+    assert gather(run, "cpu-quota").births is counted
+    assert ("2 of 2 updated values" in verdict.judge(run, "cpu-quota").reason) is counted

@@ -262,3 +262,56 @@ def test_the_command_answers_a_bad_metric_in_two_lines(tmp_path: Path) -> None:
     done = cgbench("history", "cpus_usd", "--results", tmp_path)
     assert done.returncode == 2
     assert done.stderr == "cgbench: no metric is called cpus_usd\nDid you mean cpus_used?\n"
+
+
+# Runs that were disturbed
+
+
+DOUBT = "other processes of this host used up to 0.50 CPUs during a trial"
+
+
+@pytest.fixture(scope="module")
+def disturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a slowdown, of which the last three runs had a neighbour."""
+    results = tmp_path_factory.mktemp("disturbed")
+    after = steady(0.45, 12, seed=1)
+    late = [replace(one, others_cpu_s=5.0) for one in after[-3:]]
+    keep(results, [*steady(0.5, 12), *after[:-3], *late])
+    return results
+
+
+def test_a_run_that_was_disturbed_is_doubtful_in_the_figures(disturbed: Path) -> None:
+    found = history.read(disturbed, QUOTA)
+    (trend,) = found.trends
+    assert [one.doubt for one in trend.entries] == [None] * 21 + [DOUBT] * 3
+    assert [one.run for one in found.doubtful] == [one.run for one in trend.entries[-3:]]
+    (series,) = found.to_json()["series"]
+    assert [one["doubt"] for one in series["runs"]][-4:] == [None, DOUBT, DOUBT, DOUBT]
+
+
+def test_a_run_that_was_disturbed_is_marked_in_the_table_and_on_the_page(
+    disturbed: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    done = cgbench("history", "cpus_used", "--results", disturbed, "-o", page)
+    assert done.returncode == 0, done.stderr
+    (row,) = [line for line in done.stdout.splitlines() if line.startswith("worker")]
+    assert "  24, 3 ?  0.50" in row
+    assert "  ? 0.4" in row
+    assert "lasting 12 runs, 3 doubtful" in " ".join(done.stdout.split())
+    assert " ".join(done.stdout.split()).count(DOUBT) == 3
+    assert max(map(len, done.stdout.splitlines()[:-1])) < 80
+    text = Page(page.read_text()).text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "3 doubtful runs" in text
+    assert text.count(DOUBT) == 3
+    (plot,) = history_page.history_page(history.read(disturbed, QUOTA)).plots().values()
+    assert plot.data[1]["marker"]["symbol"] == ["circle"] * 21 + ["circle-open"] * 3
+    assert plot.data[1]["customdata"][-1].endswith(f"; doubtful: {DOUBT}")
+    assert "a doubtful run" in plot.keys[2].label
+
+
+def test_of_many_doubtful_runs_a_few_are_named(tmp_path: Path) -> None:
+    keep(tmp_path, [replace(one, others_cpu_s=5.0) for one in steady(0.5, 8)])
+    done = cgbench("history", "cpus_used", "--results", tmp_path)
+    assert done.stdout.count("doubtful run 2026") == 6
+    assert "2 more runs are doubtful: see the page" in done.stdout

@@ -8,7 +8,6 @@ if a row could not be measured.
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import subprocess
 import sys
@@ -36,10 +35,10 @@ _MEASURED = (0, 1, 3)
 
 @dataclass(frozen=True)
 class Measured:
-    """A truth table as text, and the versions of what made it, where they are known."""
+    """A truth table as text, and packages with their versions as dpkg-query prints them."""
 
     table: str
-    packages: dict[str, str]
+    packages: str
 
 
 def fresh(name: str, folder: Path, *, quick: bool) -> bool:
@@ -60,11 +59,12 @@ def in_guest(machine: Machine, *, quick: bool) -> Measured:
     if done.returncode not in _MEASURED:
         raise LabError(f"`cgbench verify` ended with {done.returncode}")
     listed = machine.read(
-        "dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\\n' " + " ".join(PACKAGES)
-        + " 2>/dev/null || true"
+        f"dpkg-query -W {' '.join(PACKAGES)} 2>/dev/null || true"
+    )
+    # One that is known and not installed has no version.
+    packages = "".join(
+        line for line in listed.splitlines(keepends=True) if len(line.split()) == 2
     )  # fmt: skip
-    lines = (line.split() for line in listed.splitlines())
-    packages = {one[0]: one[1] for one in lines if one[2:] == ["installed"]}
     return Measured(machine.read("cat /root/truth.json"), packages)
 
 
@@ -88,7 +88,7 @@ def on_this_host(*, quick: bool) -> Measured:
         )  # fmt: skip
         if done.returncode not in _MEASURED:
             raise LabError(f"`cgbench verify` ended with {done.returncode}")
-        return Measured(path.read_text(), {})
+        return Measured(path.read_text(), "")
 
 
 def measured(name: str, *, quick: bool) -> Measured:
@@ -99,9 +99,9 @@ def measured(name: str, *, quick: bool) -> Measured:
 def add(name: str, found: Measured, folder: Path) -> None:
     """Make a row file of what was measured."""
     with tempfile.TemporaryDirectory() as made:
-        table, packages = Path(made) / "truth.json", Path(made) / "packages.json"
+        table, packages = Path(made) / "truth.json", Path(made) / "packages"
         table.write_text(found.table)
-        packages.write_text(json.dumps(found.packages))
+        packages.write_text(found.packages)
         title = [] if name == HERE else ["--title", hosts.load(name).title]
         subprocess.run(
             [sys.executable, "-m", "cgbench", "atlas", "--add", str(table), "--name", name, *title,

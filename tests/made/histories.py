@@ -12,7 +12,7 @@ import numpy as np
 
 from cgbench.records.run import Row
 from cgbench.records.run_directory import RunDirectory
-from cgbench.records.trial import TrialRecord
+from cgbench.records.trial import Harness, TrialRecord
 from cgbench.spec import experiment_file
 from tests.made import records
 
@@ -30,6 +30,7 @@ class Night:
     role: str = "worker"
     quick: bool = False
     note: str | None = None
+    others_cpu_s: float = 0.0
 
 
 def steady(level: float, nights: int, *, noise: float = 0.002, seed: int = 0) -> list[Night]:
@@ -61,7 +62,8 @@ def _keep(results: Path, night: Night, number: int) -> RunDirectory:
     for trial in range(1, trials + 1):
         directory.append_trial(
             TrialRecord(number=trial, repetition=trial, walk=1, status="ok",
-                        started=started.isoformat(), t_begin_ns=0, t_end_ns=1, hold_ns=1)
+                        started=started.isoformat(), t_begin_ns=0, t_end_ns=1, hold_ns=1,
+                        harness=_harness(night) if night.others_cpu_s else None)
         )  # fmt: skip
     rows = [
         Row(spec.name, trial, phase, night.role, spec.option, "update", requested, night.note,
@@ -71,3 +73,8 @@ def _keep(results: Path, night: Night, number: int) -> RunDirectory:
     ]  # fmt: skip
     directory.write_phases(rows)
     return directory
+
+
+def _harness(night: Night) -> Harness:
+    return Harness(cgbench_cpu_s=0.1, daemon_cpu_s=0.1, steal_cpu_s=0.0, elapsed_s=10.0,
+                   other_cpu_s=night.others_cpu_s)  # fmt: skip

@@ -48,6 +48,9 @@ def test_a_finding_fails_with_the_file_that_proves_it() -> None:
     assert failure is not None
     assert (failure.get("type"), failure.text) == ("differs", "cat /sys/fs/cgroup/pids.max")
     assert suites["gone"].get("skipped") == "1"
+    missed = suites["good"].find("testcase[@name='cpus<=1']/failure")
+    assert missed is not None, "each expectation has a name of its own"
+    assert missed.get("message") == MISSED.reason
     assert "\x1b" not in junit.of_audit(FOUND)
 
 

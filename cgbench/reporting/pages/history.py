@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from cgbench.judging.trend import History, Trend
 from cgbench.reporting.plots import history as history_plot
 from cgbench.reporting.plots.plot import Plot
-from cgbench.reporting.words.history import Change, change_words, headline, parted, rules, title
+from cgbench.reporting.words.history import (
+    Change,
+    change_words,
+    doubts,
+    headline,
+    level,
+    parted,
+    rules,
+    title,
+)
 from cgbench.wording import amount, count
 
 
@@ -20,6 +29,7 @@ class Line:
     container: str
     value: str
     number: int
+    doubtful: int
     first: str
     last: str
     too_short: bool
@@ -47,6 +57,7 @@ class HistoryPage:
     rules: str
     groups: tuple[Group, ...]
     left_out: tuple[str, ...]
+    doubts: tuple[str, ...]
 
     source = "runs"
 
@@ -89,6 +100,7 @@ def history_page(history: History) -> HistoryPage:
             _group(trends, f"series-{number}") for number, trends in enumerate(parted(history), 1)
         ),
         left_out=tuple(f"{one.run}: {one.reason}" for one in history.left_out),
+        doubts=tuple(doubts(history)),
     )
 
 
@@ -98,14 +110,15 @@ def _group(trends: Sequence[Trend], name: str) -> Group:
 
 
 def _line(trend: Trend, anchor: str) -> Line:
-    first, last = trend.entries[0].value, trend.entries[-1].value
+    first, last = trend.entries[0], trend.entries[-1]
     return Line(
         anchor=anchor,
         container=trend.key.container,
         value=trend.key.value,
         number=len(trend.entries),
-        first=amount(first, trend.unit, 3),
-        last=amount(last, trend.unit, 3),
+        doubtful=sum(one.doubt is not None for one in trend.entries),
+        first=level(first, amount(first.value, trend.unit, 3)),
+        last=level(last, amount(last.value, trend.unit, 3)),
         too_short=trend.too_short,
         changes=tuple(change_words(trend, change) for change in trend.changes),
         plot=history_plot.trend(trend, "trend"),

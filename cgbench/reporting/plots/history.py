@@ -34,6 +34,8 @@ def trend(one: Trend, name: str) -> Plot:
     has_changes, has_shifts = bool(one.changes), bool(one.shifts)
     keys = [Key("a run: median of its trials, with interval", USED, "circle"),
             Key("level between change points", DECLARED, "line")]  # fmt: skip
+    if any(entry.doubt is not None for entry in one.entries):
+        keys.append(Key("a doubtful run: the host was disturbed", USED, "ring"))
     if has_changes:
         keys.append(Key("change point", SHOWN, "dash"))
     if has_shifts:
@@ -92,16 +94,21 @@ def _sizes(one: Trend) -> dict[str, Any]:
 def _runs(one: Trend) -> Trace:
     entries = one.entries
     values = [entry.value for entry in entries]
-    return dots(
+    drawn = dots(
         list(range(len(entries))), values, USED, size=7,
         error_y=bars([entry.low for entry in entries], values, [entry.high for entry in entries]),
         customdata=[
             f"{entry.run}, {entry.started:%Y-%m-%d %H:%M}, {count(entry.trials, 'trial')}: "
             f"{quantity(entry.value, one.unit)}"
+            + ("" if entry.doubt is None else f"; doubtful: {entry.doubt}")
             for entry in entries
         ],
         hovertemplate="%{customdata}<extra></extra>",
     )  # fmt: skip
+    if any(entry.doubt is not None for entry in entries):
+        symbols = ["circle" if entry.doubt is None else "circle-open" for entry in entries]
+        drawn["marker"] = {**drawn["marker"], "symbol": symbols}
+    return drawn
 
 
 def _levels(one: Trend) -> Trace:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from cgbench.records.baseline import Series
-from cgbench.records.comparison import Comparison, Finding, Judgement
+from cgbench.records.comparison import Comparison, Ending, Finding, Judgement
 from cgbench.wording import count, quantity, signed
 
 
@@ -45,11 +45,13 @@ def advice(found: Comparison) -> str | None:
         more = [one.more_trials for one in found.of(Judgement.INCONCLUSIVE) if one.more_trials]
         if not more:
             return "No more trials would decide it here: quieten the host, or gate other metrics."
-        about = f" (about {count(max(more), 'more trial')} a side)" if more else ""
-        return (
-            f"More trials may decide it{about}: a larger --budget of gate or ab, or cgbench run "
-            "with --trials for either side of compare."
-        )
+        by = {
+            None: "a larger --budget of gate or ab, or cgbench run with --trials for either side "
+            "of compare",
+            Ending.BUDGET: "give it a larger --budget",
+            Ending.TRIALS: "cgbench run with --trials for either side, then compare",
+        }[found.ended_by]
+        return f"More trials may decide it (about {count(max(more), 'more trial')} a side): {by}."
     return None
 
 

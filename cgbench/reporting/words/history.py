@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cgbench.judging.change_points import FEWEST, MAX_P, SMALLEST_PCT, Split
-from cgbench.judging.trend import History, Shift, Trend
+from cgbench.judging.trend import Entry, History, Shift, Trend
 from cgbench.wording import amount, count, quantity, signed_percent
 
 
@@ -63,9 +63,24 @@ def change_words(trend: Trend, change: Split) -> Change:
         levels=f"{amount(change.before, trend.unit, 3)} → {quantity(change.after, trend.unit)}",
         percent="–" if change.change_pct is None else signed_percent(change.change_pct),
         p="p < 1e-15" if change.p < 1e-15 else f"p {change.p:.0e}",
-        since=count(trend.since(change), "run"),
+        since=_lasting(trend, change),
         shifts="; ".join(map(shifted, trend.shifts_at(change))),
     )
+
+
+def _lasting(trend: Trend, change: Split) -> str:
+    doubtful = trend.doubtful_since(change)
+    return count(trend.since(change), "run") + (f", {doubtful} doubtful" if doubtful else "")
+
+
+def doubts(history: History) -> list[str]:
+    """Return a line for each run that was disturbed."""
+    return [f"{one.run}: {one.doubt}" for one in history.doubtful]
+
+
+def level(entry: Entry, text: str) -> str:
+    """Return the figure of a run, marked where the run is doubtful."""
+    return text if entry.doubt is None else f"? {text}"
 
 
 def parted(history: History) -> list[list[Trend]]:
