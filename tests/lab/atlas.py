@@ -58,13 +58,10 @@ def in_guest(machine: Machine, *, quick: bool) -> Measured:
     done = machine.ssh(command, _LONGEST_S[quick], shown=True)
     if done.returncode not in _MEASURED:
         raise LabError(f"`cgbench verify` ended with {done.returncode}")
-    listed = machine.read(
-        f"dpkg-query -W {' '.join(PACKAGES)} 2>/dev/null || true"
-    )
+    listed = machine.read(f"dpkg-query -W {' '.join(PACKAGES)} 2>/dev/null || true")
     # One that is known and not installed has no version.
-    packages = "".join(
-        line for line in listed.splitlines(keepends=True) if len(line.split()) == 2
-    )  # fmt: skip
+    installed = [line for line in listed.splitlines() if len(line.split()) == 2]
+    packages = "".join(f"{line}\n" for line in installed)
     return Measured(machine.read("cat /root/truth.json"), packages)
 
 
@@ -102,10 +99,12 @@ def add(name: str, found: Measured, folder: Path) -> None:
         table, packages = Path(made) / "truth.json", Path(made) / "packages"
         table.write_text(found.table)
         packages.write_text(found.packages)
-        title = [] if name == HERE else ["--title", hosts.load(name).title]
+        more = ["--packages", str(packages)] if found.packages else []
+        if name != HERE:
+            more += ["--title", hosts.load(name).title]
         subprocess.run(
-            [sys.executable, "-m", "cgbench", "atlas", "--add", str(table), "--name", name, *title,
-             "--packages", str(packages), "--rows", str(folder), "--replace"], check=True,
+            [sys.executable, "-m", "cgbench", "atlas", "--add", str(table), "--name", name, *more,
+             "--rows", str(folder), "--replace"], check=True,
         )  # fmt: skip
 
 
