@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 LEAST_EVERY_S = 0.1
 
+_Replay = Annotated[
+    str | None,
+    typer.Option("--replay", metavar="RUN|FILE", help="Show a trial of a run, or what --log kept."),
+]
+
 
 def watch(
     containers: Annotated[
@@ -48,12 +53,7 @@ def watch(
     fail_on_change: Annotated[
         bool, typer.Option("--fail-on-change", help="End with 1 at the first change of a limit.")
     ] = False,
-    replay: Annotated[
-        str | None,
-        typer.Option(
-            "--replay", metavar="RUN|FILE", help="Show a trial of a run, or what --log kept."
-        ),
-    ] = None,
+    replay: _Replay = None,
     trial: Annotated[
         int | None, typer.Option("--trial", metavar="NUMBER", help="Which trial of that run.")
     ] = None,
@@ -69,13 +69,7 @@ def watch(
 
     forms.require(json_file)
     if replay is not None:
-        from cgbench.commands.replay import run_called
-
-        folder = run_called(replay, results)
-        if folder is None:
-            _print_kept(Path(replay))
-        else:
-            _replayed(folder, trial, _pace(every), json_file)
+        _replay(replay, trial, _pace(every), json_file, results)
         return
     wanted = Wanted(containers or (), label or (), project)
     over_s = None if over is None else options.seconds(over)
@@ -93,6 +87,19 @@ def watch(
                     break
     if fail_on_change and changed:
         exits.end(exits.FAILED)
+
+
+def _replay(
+    named: str, trial: int | None, every_s: float, json_file: Path | None, results: Path
+) -> None:
+    """Show again what a name stands for: a run, or what a watch kept."""
+    from cgbench.commands.replay import run_called
+
+    folder = run_called(named, results)
+    if folder is None:
+        _print_kept(Path(named))
+    else:
+        _replayed(folder, trial, every_s, json_file)
 
 
 def _print_kept(log: Path) -> None:
