@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cgbench.cli import exits, forms, options
-from cgbench.cli.terminal import PRINTED, complain, say, say_json_text
+from cgbench.cli.terminal import PRINTED, complain, give_json_text, say, say_json_text
 from cgbench.errors import OptionError
 from cgbench.host.interrupts import Interrupted
 from cgbench.wording import count
@@ -97,17 +97,25 @@ def _replay(
 
     folder = run_called(named, results)
     if folder is None:
-        _print_kept(Path(named))
+        _give_kept(Path(named), json_file)
     else:
         _replayed(folder, trial, every_s, json_file)
 
 
-def _print_kept(log: Path) -> None:
-    """Print what a watch kept."""
+def _give_kept(log: Path, json_file: Path | None) -> None:
+    """Print what a watch kept, a line for each mark, or as JSON."""
     from cgbench.cli import watch_view
     from cgbench.records import bounded_log
 
-    for mark in bounded_log.read(log):
+    marks = list(bounded_log.read(log))
+    lines = [json.dumps(mark.model_dump(mode="json"), allow_nan=False) for mark in marks]
+    if json_file == PRINTED:
+        for line in lines:
+            say_json_text(line)
+        return
+    if json_file is not None:
+        give_json_text("".join(f"{line}\n" for line in lines), json_file)
+    for mark in marks:
         say(watch_view.line(mark))
 
 
