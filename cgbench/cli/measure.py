@@ -231,11 +231,9 @@ def verify(
             table = verification.with_interactions(table, here)
     places = verification.Forms(forms.file_of(junit), output, page=not no_report)
     verified = verification.keep(table, results, places, terms)
-    found = verified.standing
-    lacks = bool(table.unmeasured)
+    found, lacks = verified.standing, table.unmeasured
     good = not (found.failing or found.undecided or lacks)
-    printed = _printed(verified, junit)
-    if not (give_json(table.to_json, json_file) or printed) and not (quiet and good):
+    if not _printed(verified, json_file, junit) and not (quiet and good):
         _show_table(verified, only)
     elif quiet:
         _say_needless(found)
@@ -243,13 +241,13 @@ def verify(
         exits.end(exits.FAILED if found.failing else exits.ERROR if lacks else exits.UNDECIDED)
 
 
-def _printed(verified: Verified, junit: Path | None) -> bool:
-    """Print JUnit XML where that was asked for, and say whether it was."""
-    if junit != PRINTED:
-        return False
-    from cgbench.commands import verify as verification
+def _printed(verified: Verified, json_file: Path | None, junit: Path | None) -> bool:
+    """Give JSON, and print JUnit XML where that was asked for; say whether one was printed."""
+    from cgbench.commands.verify import junit_of
 
-    return forms.give(lambda: verification.junit_of(verified.table, verified.standing), junit)
+    table, found = verified.table, verified.standing
+    as_json = give_json(table.to_json, json_file)
+    return forms.give(lambda: junit_of(table, found), junit) or as_json
 
 
 def _say_needless(found: Standing) -> None:

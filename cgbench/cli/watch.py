@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cgbench.cli import exits, forms, options
-from cgbench.cli.terminal import PRINTED, complain, say, say_json_text
+from cgbench.cli.terminal import PRINTED, complain, give_json_text, say, say_json_text
 from cgbench.errors import OptionError
 from cgbench.host.interrupts import Interrupted
 from cgbench.wording import count
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from cgbench.records.watch import Look
 
 LEAST_EVERY_S = 0.1
+
+_Replay = Annotated[
+    str | None,
+    typer.Option("--replay", metavar="RUN|FILE", help="Show a trial of a run, or what --log kept."),
+]
 
 
 def watch(
@@ -48,12 +53,7 @@ def watch(
     fail_on_change: Annotated[
         bool, typer.Option("--fail-on-change", help="End with 1 at the first change of a limit.")
     ] = False,
-    replay: Annotated[
-        str | None,
-        typer.Option(
-            "--replay", metavar="RUN|FILE", help="Show a trial of a run, or what --log kept."
-        ),
-    ] = None,
+    replay: _Replay = None,
     trial: Annotated[
         int | None, typer.Option("--trial", metavar="NUMBER", help="Which trial of that run.")
     ] = None,
@@ -69,13 +69,7 @@ def watch(
 
     forms.require(json_file)
     if replay is not None:
-        from cgbench.commands.replay import run_called
-
-        folder = run_called(replay, results)
-        if folder is None:
-            _print_kept(Path(replay))
-        else:
-            _replayed(folder, trial, _pace(every), json_file)
+        _replay(replay, trial, _pace(every), json_file, results)
         return
     wanted = Wanted(containers or (), label or (), project)
     over_s = None if over is None else options.seconds(over)
@@ -95,12 +89,33 @@ def watch(
         exits.end(exits.FAILED)
 
 
-def _print_kept(log: Path) -> None:
-    """Print what a watch kept."""
+def _replay(
+    named: str, trial: int | None, every_s: float, json_file: Path | None, results: Path
+) -> None:
+    """Show again what a name stands for: a run, or what a watch kept."""
+    from cgbench.commands.replay import run_called
+
+    folder = run_called(named, results)
+    if folder is None:
+        _give_kept(Path(named), json_file)
+    else:
+        _replayed(folder, trial, every_s, json_file)
+
+
+def _give_kept(log: Path, json_file: Path | None) -> None:
+    """Print what a watch kept, a line for each mark, or as JSON."""
     from cgbench.cli import watch_view
     from cgbench.records import bounded_log
 
-    for mark in bounded_log.read(log):
+    marks = list(bounded_log.read(log))
+    lines = [json.dumps(mark.model_dump(mode="json"), allow_nan=False) for mark in marks]
+    if json_file == PRINTED:
+        for line in lines:
+            say_json_text(line)
+        return
+    if json_file is not None:
+        give_json_text("".join(f"{line}\n" for line in lines), json_file)
+    for mark in marks:
         say(watch_view.line(mark))
 
 

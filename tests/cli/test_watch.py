@@ -105,6 +105,12 @@ def test_what_the_log_kept_is_replayed(
     _, said, _ = cgbench("--every", "100ms", "--log", tmp_path / "log")
     status, again, _ = cgbench("--replay", tmp_path / "log")
     assert (status, again) == (0, said)
+    status, printed, _ = cgbench("--replay", tmp_path / "log", "--json", "-")
+    (kept,) = (tmp_path / "log").read_text().splitlines()
+    assert (status, Mark.model_validate_json(printed)) == (0, Mark.model_validate_json(kept))
+    status, again, _ = cgbench("--replay", tmp_path / "log", "--json", tmp_path / "marks")
+    assert (status, again) == (0, said)
+    assert (tmp_path / "marks").read_text() == printed
 
 
 def test_json_is_a_line_for_every_look(

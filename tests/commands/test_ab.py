@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shlex
 import signal
 import time
 from collections.abc import Callable
 from itertools import chain, repeat
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from cgbench.commands import ab
+from cgbench.commands.candidate import Candidate
 from cgbench.commands.session import Session
 from cgbench.engine import image
 from cgbench.engine.connection import Answer
@@ -21,12 +24,13 @@ from cgbench.errors import BaselineError
 from cgbench.host import procfs
 from cgbench.host.interrupts import Interrupted
 from cgbench.host.scratch import commands
-from cgbench.records.comparison import Comparison, Judgement
+from cgbench.records.comparison import Comparison, Ending, Judgement
 from cgbench.spec import experiment_file, workload
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.option import Settings
 from cgbench.spec.step import Step
 from cgbench.units import NS_PER_MS
+from tests.commands.test_gate import MadeUp
 from tests.made.quiet import any_disturbed, holds
 
 
@@ -192,3 +196,46 @@ def test_a_command_that_fails_ends_the_comparison(tmp_path: Path) -> None:
             ab.ab(_short(), ab.Sides("true", "false"), session)
     finally:
         engine.close()
+
+
+# Where it ends
+
+
+class Side(MadeUp):
+    """A made-up side of alternating trials, of which each after the third takes 100 s."""
+
+    @property
+    def repetition(self) -> int:
+        return self._done
+
+    def measure(self) -> None:
+        super().measure()
+        self.longest_s = 8.0 if self._done < 3 else 100.0
+
+
+def _ended(looks: tuple[int, ...], budget_s: float) -> Comparison:
+    drawn = random.Random(0)
+    values = [0.5 * (1 + drawn.gauss(0, 0.05)) for _ in range(140)]
+    before, after = Side(lambda at: values[at]), Side(lambda at: values[70 + at])
+    terms = ab.Sides("true", "true", budget_s=budget_s, looks=looks)
+    return ab._decided(
+        cast("Candidate", before), cast("Candidate", after), terms,
+        cast("Session", SimpleNamespace(progress=lambda _line: None)),
+    )  # fmt: skip
+
+
+def test_a_budget_that_ends_says_how_many_pairs_were_lacking() -> None:
+    found = _ended((10,), budget_s=60)
+    assert found.ended_by is Ending.BUDGET
+    assert found.notes[-1] == (
+        "the budget of 1 min ended after 3 pairs; 7 more were needed for the next look, which take "
+        "about 23 min 20 s"
+    )
+
+
+def test_after_the_last_look_it_says_that_no_budget_helps() -> None:
+    found = _ended((10,), budget_s=3600)
+    assert found.ended_by is Ending.TRIALS
+    assert found.notes[-1] == (
+        "10 pairs were judged, and no more are measured, however long the budget"
+    )
