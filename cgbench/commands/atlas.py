@@ -13,10 +13,10 @@ from cgbench.judging.atlas import Neighbours, Side, follows, neighbours
 from cgbench.judging.contradiction import contradictions
 from cgbench.records import atlas, output_folder, rules, truth, writing
 from cgbench.records.atlas import AtlasRow
-from cgbench.records.files import read_bytes, read_versioned
+from cgbench.records.files import read_bytes
 from cgbench.records.results import find_truth
 from cgbench.records.truth import TruthTable
-from cgbench.records.versions import ATLAS, TRUTH
+from cgbench.records.versions import ATLAS
 
 PAGE = "atlas.html"
 """The page below the results, where no other file is named."""
@@ -182,11 +182,10 @@ def add(table: str, wanted: Addition, directory: Path, results: Path) -> Path:
     of another host's row and nobody asked to replace it.
     """
     source = _table(table, results)
-    inside = read_versioned(source, TRUTH, truth.ADVICE)
+    measured = truth.read(source)
     packages = {} if wanted.packages is None else read_packages(wanted.packages)
     row = atlas.made(
-        inside, source, name=wanted.name, title=wanted.title, rules=rules.digest(),
-        packages=packages,
+        measured, name=wanted.name, title=wanted.title, rules=rules.digest(), packages=packages
     )  # fmt: skip
     for one in contradictions(row.table):
         raise StoreError(
@@ -196,7 +195,7 @@ def add(table: str, wanted: Addition, directory: Path, results: Path) -> Path:
     path = atlas.path_of(row.name, directory)
     if path.exists() and not wanted.replace:
         _require_same_host(path, row)
-    return atlas.write(row, inside, directory)
+    return atlas.write(row, directory)
 
 
 def _require_same_host(path: Path, row: AtlasRow) -> None:

@@ -41,7 +41,7 @@ def describe(docker: Mapping[str, str]) -> Host:
         engine=docker.get("engine"),
         runc=docker["runc"],
         runtime=docker.get("runtime"),
-        systemd=systemd.version(),
+        systemd=systemd.release(),
         io_control=io_control.found(),
         storage_driver=docker["storage_driver"],
         timer_hz=timer_hz(),

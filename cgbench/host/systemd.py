@@ -16,7 +16,7 @@ NONE = "none"
 """The version of systemd where the host's first process is another program."""
 
 
-def version(root: Path = Path("/")) -> str | None:
+def release(root: Path = Path("/")) -> str | None:
     """Return the number of the systemd that runs this host: `257`.
 
     `none` where another program does (sd_booted(3)), None where systemd does not say.

@@ -83,13 +83,14 @@ def read(path: Path) -> AtlasRow:
     return row
 
 
-def to_text(row: AtlasRow, inside: Mapping[str, Any]) -> str:
-    """Return a row as JSON, whose truth table is `inside` as it was read.
+def to_text(row: AtlasRow) -> str:
+    """Return a row as JSON.
 
     A diff shows each option and interaction by itself: they have a line each.
     """
     head = row.model_dump(mode="json", exclude={"table"})
-    return _object([*_members(head), f' "truth": {_object(_truth_lines(inside), " ")}']) + "\n"
+    inside = _object(_truth_lines(row.table.to_json()), " ")
+    return _object([*_members(head), f' "truth": {inside}']) + "\n"
 
 
 def _truth_lines(inside: Mapping[str, Any]) -> Iterator[str]:
@@ -121,35 +122,36 @@ def digest(inside: Mapping[str, Any]) -> str:
 
 
 def made(
-    inside: Mapping[str, Any], path: Path, *, name: str, title: str | None, rules: str,
-    packages: Mapping[str, str],
-) -> AtlasRow:  # fmt: skip
-    """Return the row of a truth table's document, which was read from `path`.
+    table: TruthTable, *, name: str, title: str | None, rules: str, packages: Mapping[str, str]
+) -> AtlasRow:
+    """Return the row of a truth table; without a `title` it is the key of its host.
 
-    Without a `title` it is the key of its host. Raises StoreError where the name cannot be a row's.
+    Raises StoreError where the name or the title cannot be a row's.
     """
     if not _NAME.fullmatch(name):
         raise StoreError(
             f"{name!r} cannot name a row of the atlas",
             "Begin with a small letter; go on with small letters, digits and dashes, at most 60.",
         )
-    TRUTH.check(path, inside.get("schema_version"))
-    table = truth.parsed({**inside, "schema_version": TRUTH.written}, path)
+    try:
+        measured = datetime.fromisoformat(table.started).date()
+    except ValueError:
+        raise StoreError(
+            f"row {name}: {table.started!r} is no time to be measured at", DAMAGED
+        ) from None
     try:
         return AtlasRow(
             name=name, title=title or host_key(table.host).line, cgbench=table.host.cgbench,
-            rules=rules, measured=datetime.fromisoformat(table.started).date(),
-            digest=digest(inside), packages=packages, table=table,
+            rules=rules, measured=measured, digest=digest(table.to_json()), packages=packages,
+            table=table,
         )  # fmt: skip
     except ValidationError as error:
         raise StoreError(f"row {name}: {first_complaint(error)}", "Give another --title.") from None
-    except ValueError:
-        raise StoreError(f"{path}: `started` is no time: {table.started}", DAMAGED) from None
 
 
-def write(row: AtlasRow, inside: Mapping[str, Any], directory: Path) -> Path:
+def write(row: AtlasRow, directory: Path) -> Path:
     """Write a row and return its path. Raises StoreError when it cannot be written."""
-    return write_file(path_of(row.name, directory), to_text(row, inside))
+    return write_file(path_of(row.name, directory), to_text(row))
 
 
 def path_of(name: str, directory: Path) -> Path:

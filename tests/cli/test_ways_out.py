@@ -205,6 +205,10 @@ def test_a_truth_table_in_every_form(
     check_xml(tmp_path / "x.xml")
     command(capsys, "report", path, "-o", tmp_path / "page.html")
     check_page(tmp_path / "page.html")
+    atlas = tmp_path / "atlas.html"
+    rows = Path(shutil.copytree(GOLDEN / "verify", tmp_path / "no-rows"))
+    command(capsys, "atlas", "--rows", rows, "--with", path, "-o", atlas)
+    check_page(atlas)
 
 
 def test_a_history_in_every_form(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.docs import rooms
 from tests.docs.reference import (
+    atlas,
     commands,
     documents,
     exceptions,
@@ -31,6 +32,8 @@ DOCS = ROOT / "docs"
 RENEW = "renew it: make docs, or .venv/bin/python -m tests.docs"
 
 GENERATORS: Mapping[str, Callable[[], str]] = {
+    "atlas-hosts": atlas.hosts,
+    "atlas-neighbours": atlas.neighbours,
     "commands": commands.details,
     "commands-in-short": commands.in_short,
     "documents": documents.all_documents,

@@ -10,9 +10,11 @@ import pytest
 from cgbench.cli import exits
 from cgbench.errors import CgbenchError
 from cgbench.host import interrupts
+from cgbench.records.verdict import Outcome
 from cgbench.spec import experiment_file, workload
 from tests.docs import blocks
-from tests.docs.reference import exceptions, metrics
+from tests.docs.reference import atlas, exceptions, metrics
+from tests.made import atlas_rows
 
 PAGES = blocks.pages()
 TEXTS = {path: path.read_text() for path in PAGES}
@@ -64,3 +66,22 @@ def test_every_exit_status_is_explained() -> None:
     used = {one.exit_code for one in exceptions.every(CgbenchError)}
     used |= {value for name, value in vars(exits).items() if name.isupper()}
     assert explained == used | {0, interrupts.STATUS}
+
+
+def test_the_atlas_in_figures_comes_from_rows(tmp_path: Path) -> None:
+    good = {"cpus": Outcome.EFFECTIVE, "memory": Outcome.EFFECTIVE}
+    assert atlas.hosts(tmp_path) == "No host is measured yet."
+    assert atlas.neighbours(tmp_path) == "No two hosts differ in one thing alone yet."
+    atlas_rows.written(tmp_path, atlas_rows.row("old", good))
+    other = good | {"memory": Outcome.IGNORED}
+    atlas_rows.written(tmp_path, atlas_rows.row("new", other, runc="1.4.3"))
+    assert "| `old` | 6.1 | v1 | cgroupfs | docker 20.10.24 | runc 1.1.5 |" in atlas.hosts(tmp_path)
+    said = atlas.neighbours(tmp_path)
+    assert said.startswith("**runc 1.1.5 → runc 1.4.3** (`old` → `new`): 1 of 2 verdicts differs.")
+    assert "| `--memory` | effective | ignored |" in said
+
+
+def test_a_bad_row_of_the_atlas_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text("{")
+    with pytest.raises(AssertionError):
+        atlas.hosts(tmp_path)

@@ -12,8 +12,8 @@ from pathlib import Path
 from cgbench.cli import baseline as baselines
 from cgbench.cli import results, tables, terminal
 from cgbench.cli.terminal import PRINTED
+from cgbench.commands import atlas, compare, history, listing, outputs, report, show
 from cgbench.commands import baseline as keeping
-from cgbench.commands import compare, history, listing, outputs, report, show
 from cgbench.errors import CgbenchError
 from cgbench.judging import comparison, sides
 from cgbench.judging.history import Wanted
@@ -114,6 +114,12 @@ def _truth(folder: Path) -> None:
         tables.print_truth(table)
     (folder / "junit.xml").write_text(junit.of_truth(table))
     check_xml(folder / "junit.xml")
+    rows = folder / "rows"
+    # Most of what is damaged contradicts itself, and becomes no row.
+    with contextlib.suppress(CgbenchError):
+        atlas.add(str(folder / "truth.json"), atlas.Addition("damaged"), rows, folder)
+    atlas.write_page(atlas.gathered(rows), [table], folder / "atlas.html", folder)
+    check_page(folder / "atlas.html")
 
 
 CALLS: Mapping[str, tuple[Callable[[Path], None], ...]] = {

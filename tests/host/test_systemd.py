@@ -61,14 +61,14 @@ def test_the_version_is_the_number_of_what_runs(
 ) -> None:
     (tmp_path / "run/systemd/system").mkdir(parents=True)
     says(f'[ "$2" = --property=Version ] && echo "{told}"')
-    assert systemd.version(tmp_path) == "257"
+    assert systemd.release(tmp_path) == "257"
 
 
 def test_a_host_without_systemd_says_so_although_its_programs_are_there(
     says: Callable[[str], None], tmp_path: Path
 ) -> None:
     says("echo 252")
-    assert systemd.version(tmp_path) == "none"
+    assert systemd.release(tmp_path) == "none"
 
 
 def test_a_systemd_that_does_not_answer_has_no_version(
@@ -76,4 +76,4 @@ def test_a_systemd_that_does_not_answer_has_no_version(
 ) -> None:
     (tmp_path / "run/systemd/system").mkdir(parents=True)
     says("exit 1")
-    assert systemd.version(tmp_path) is None
+    assert systemd.release(tmp_path) is None

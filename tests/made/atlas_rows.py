@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -70,20 +69,12 @@ def table(verdicts: dict[str, Outcome], **host: Any) -> TruthTable:
     )  # fmt: skip
 
 
-def document(found: TruthTable) -> dict[str, Any]:
-    """Return a table as it is read from a file."""
-    read: dict[str, Any] = json.loads(json.dumps(found.to_json()))
-    return read
-
-
 def row(name: str, verdicts: dict[str, Outcome], **host: Any) -> AtlasRow:
     """Return a row of the atlas that was judged by today's rules."""
-    inside = document(table(verdicts, **host))
-    return atlas.made(
-        inside, Path("truth.json"), name=name, title=None, rules=rules.digest(), packages={}
-    )
+    found = table(verdicts, **host)
+    return atlas.made(found, name=name, title=None, rules=rules.digest(), packages={})
 
 
 def written(directory: Path, one: AtlasRow) -> Path:
     """Write a row, and return its path."""
-    return atlas.write(one, document(one.table), directory)
+    return atlas.write(one, directory)

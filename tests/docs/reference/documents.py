@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
+from cgbench.records.atlas import AtlasRow
 from cgbench.records.audit import Audit
 from cgbench.records.baseline import Baseline
 from cgbench.records.cause import Explained
@@ -20,6 +21,7 @@ _DOCUMENTS: dict[str, type[BaseModel]] = {
     "a line of trials.jsonl": TrialRecord,
     "a baseline": Baseline,
     "the truth table": TruthTable,
+    "a row of the atlas": AtlasRow,
     "a comparison": Comparison,
     "an audit": Audit,
     "an explanation": Explained,
