@@ -59,16 +59,17 @@ class HostKey(Model):
     @property
     def line(self) -> str:
         """The whole key in one line."""
-        prefixed = {"kernel": "kernel ", "layout": "cgroup ", "systemd": "systemd ",
-                    "io_control": "I/O control "}  # fmt: skip
+        forms = {
+            "kernel": "kernel {}", "layout": "cgroup {}", "driver": "{} driver",
+            "systemd": "systemd {}", "io_control": "I/O control {}", "emulated": "{} CPU",
+        }  # fmt: skip
+        absent = {"systemd": "no systemd", "io_control": "no I/O control"}
         known = [(part.name, self.words(part.name)) for part in PARTS]
-        texts = [
-            f"{prefixed.get(name, '')}{words}{' driver' * (name == 'driver')}"
-            f"{' CPU' * (name == 'emulated')}"
+        return ", ".join(
+            absent.get(name, "") if words == "none" else forms.get(name, "{}").format(words)
             for name, words in known
             if words
-        ]
-        return ", ".join(texts)
+        )
 
     def differing(self, other: HostKey) -> tuple[str, ...]:
         """Return the parts in which two keys are not known to be the same."""

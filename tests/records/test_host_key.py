@@ -53,3 +53,5 @@ def test_a_key_is_said_in_one_line() -> None:
         "kernel 6.1, cgroup v1, cgroupfs driver, docker 20.10.24, runc 1.1.5, systemd 252, "
         "I/O control bfq, real CPU"
     )
+    bare = key(systemd="none", io_control="none", engine=None)
+    assert bare.line.endswith("cgroupfs driver, runc 1.1.5, no systemd, no I/O control, real CPU")

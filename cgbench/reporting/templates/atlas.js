@@ -107,7 +107,7 @@
       .map(([key, name]) => `${name} after ${+known[key].toPrecision(3)} ms`);
     return said.length ? [element("p", { class: "quiet" }, `Medians since the request: ${said.join(", ")}.`)] : [];
   }
-  const quoted = (title, texts) => (texts || []).map((text) => element("p", { class: "quiet" }, `${title}“${text}”`));
+  const quoted = (title, texts, reason) => (texts || []).filter((text) => !reason.includes(text)).map((text) => element("p", { class: "quiet" }, `${title}“${text}”`));
   // Texts of cgbench have names in backticks.
   const prose = (text) => String(text).split("`").map((part, at) => (at % 2 ? element("code", {}, part) : part));
 
@@ -119,11 +119,11 @@
     close.addEventListener("click", () => dialog.close());
     dialog.replaceChildren(...[close,
       element("h3", { id: "cell-title" }, element("code", {}, `--${option}`), ` on ${host} `, badge(one.verdict, one.tone)),
-      element("p", {}, ...prose(one.reason)),
+      element("p", {}, ...prose(one.reason.charAt(0).toUpperCase() + one.reason.slice(1))),
       one.advice ? element("p", { class: "advice" }, "→ ", ...prose(one.advice)) : null,
       ...(one.also || []).map((text) => element("p", { class: "caveat" }, "▲ ", ...prose(text))),
       element("p", { class: "quiet" }, `${column.line}. Measured ${column.measured}.${column.remark ? ` ${column.remark}` : ""}`),
-      ...quoted("Docker warned: ", (one.declared || {}).warnings), ...quoted("Docker refused: ", (one.declared || {}).refused),
+      ...quoted("Docker warned: ", (one.declared || {}).warnings, one.reason), ...quoted("Docker refused: ", (one.declared || {}).refused, one.reason),
       one.control ? element("p", {}, ...prose(one.control)) : null,
       ...(one.undone_by || []).map((text) => element("p", {}, "Undone by ", ...prose(text))),
       ...values(one), ...files(one), ...times(one),
