@@ -30,6 +30,9 @@ PERMUTATIONS = 10_000
 # Values further than this many (normal-consistent) median deviations beyond both sides' medians
 # are clipped to that: one broken trial must not decide.
 CLIP = 5.0
+# Of a side with more such values than this share, and than one, none is clipped: two of five trials
+# that are a tenth slower are how that side is, and not broken.
+CLIPPED = 0.1
 # Below this share of the smallest effect a spread is rounding, not noise.
 _FLOOR = 0.01
 
@@ -136,8 +139,15 @@ def _scaled(
     if reach > 0:
         # The same bounds for both sides: which side a value is on does not matter.
         low, high = min(middles) - reach, max(middles) + reach
-        sides = (np.clip(sides[0], low, high), np.clip(sides[1], low, high))
+        sides = (_clipped(sides[0], low, high), _clipped(sides[1], low, high))
     return *sides, start
+
+
+def _clipped(side: Floats, low: float, high: float) -> Floats:
+    """Return a side with its far values clipped, or as it is where they are not few."""
+    far = int(np.sum((side < low) | (side > high)))
+    few = max(1, int(CLIPPED * np.isfinite(side).sum()))
+    return np.clip(side, low, high) if far <= few else side
 
 
 def _evidence(

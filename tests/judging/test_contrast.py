@@ -230,6 +230,30 @@ def test_one_broken_trial_does_not_decide() -> None:
     assert abs(broken.ratio / sound.ratio - 1) < 0.05
 
 
+@pytest.mark.parametrize(("trials", "slow"), [(5, 2), (8, 3), (30, 4)])
+def test_a_side_with_two_levels_is_not_taken_for_one_with_broken_trials(
+    trials: int, slow: int
+) -> None:
+    """It was said to be unchanged, by an interval of 1 % about its better level."""
+    before, after = noisy(trials)[:, 0], noisy(trials, seed=1)[:, 0]
+    after[:slow] *= 1.5
+    found = column(before, after)
+    level = float(np.exp(np.mean(np.log(after)) - np.mean(np.log(before))))
+    assert found.ratio == pytest.approx(level)
+    assert found.high is not None
+    assert found.high > level
+
+
+def test_a_tenth_of_many_trials_may_be_broken() -> None:
+    before, after = noisy(30)[:, 0], noisy(30, seed=1)[:, 0]
+    sound = column(before, after)
+    after[:3] *= 100
+    broken = column(before, after)
+    assert broken.ratio is not None
+    assert sound.ratio is not None
+    assert abs(broken.ratio / sound.ratio - 1) < 0.05
+
+
 def test_pairs_see_through_a_drift_that_hides_the_change_from_sides() -> None:
     drift = np.linspace(1, 2, 10)
     before = noisy(10, share=0.005)[:, 0] * drift
