@@ -24,7 +24,10 @@ _With = Annotated[
     typer.Option("--with", metavar="TABLE", help="Also show this truth table; repeatable."),
 ]
 _Add = Annotated[
-    str | None, typer.Option("--add", metavar="TABLE", help="Make a row of this truth table.")
+    str | None,
+    typer.Option(
+        "--add", metavar="TABLE", help="Make a row of this truth table, or anew of a row."
+    ),
 ]
 _Name = Annotated[str | None, typer.Option(metavar="NAME", help="Name of the row to add.")]
 _Title = Annotated[str | None, typer.Option(metavar="TITLE", help="Title of the row to add.")]

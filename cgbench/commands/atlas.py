@@ -176,17 +176,21 @@ class Addition:
 
 
 def add(table: str, wanted: Addition, directory: Path, results: Path) -> Path:
-    """Write the row of a truth table, and return its path.
+    """Write the row of a truth table, or that of a row anew by today's rules; return its path.
 
     Raises StoreError where the table contradicts itself by today's rules, or where the name is that
     of another host's row and nobody asked to replace it.
     """
     source = _table(table, results)
-    measured = truth.read(source)
-    packages = {} if wanted.packages is None else read_packages(wanted.packages)
+    there = atlas.read(source) if atlas.is_row(source) else None
+    packages = {} if there is None else there.packages
     row = atlas.made(
-        measured, name=wanted.name, title=wanted.title, rules=rules.digest(), packages=packages
-    )  # fmt: skip
+        truth.read(source) if there is None else there.table,
+        name=wanted.name,
+        title=wanted.title or (None if there is None else there.title),
+        rules=rules.digest(),
+        packages=packages if wanted.packages is None else read_packages(wanted.packages),
+    )
     for one in contradictions(row.table):
         raise StoreError(
             f"{source}: a verdict does not follow by today's rules: --{one.option}: {one.reason}",

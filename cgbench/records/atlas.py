@@ -17,7 +17,7 @@ from cgbench.records import truth
 from cgbench.records.files import first_complaint, read_versioned
 from cgbench.records.host_key import HostKey, host_key
 from cgbench.records.truth import TruthTable
-from cgbench.records.versions import ATLAS, DAMAGED, TRUTH
+from cgbench.records.versions import ATLAS, DAMAGED, TRUTH, Versions
 from cgbench.records.writing import write_file
 from cgbench.spec.fields import Foreign, Label, Name, Title
 from cgbench.spec.model import Model
@@ -81,6 +81,13 @@ def read(path: Path) -> AtlasRow:
             "Add the row anew from the table that `cgbench verify` wrote.",
         )
     return row
+
+
+def is_row(path: Path) -> bool:
+    """Say whether a file is a row and no truth table. Raises StoreError where it is neither."""
+    # Their versions are numbered apart; either is read with its own afterwards.
+    document = read_versioned(path, Versions(max(ATLAS.written, TRUTH.written)), truth.ADVICE)
+    return "truth" in document
 
 
 def to_text(row: AtlasRow) -> str:

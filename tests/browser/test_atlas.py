@@ -138,15 +138,15 @@ def test_a_table_of_ones_own_becomes_a_column_and_is_sent_nowhere(
     wide: Visit, tmp_path: Path
 ) -> None:
     wide.page.set_input_files("#own", own(tmp_path))
-    wide.page.wait_for_selector("th[data-column=dropped]")
+    wide.page.wait_for_selector("th[data-column=Dropped]")
     assert shown(wide)[0] == 13
     cells = wide.page.evaluate(
-        """() => [...document.querySelectorAll(".options td[data-column=dropped]")].map(
+        """() => [...document.querySelectorAll(".options td[data-column=Dropped]")].map(
             (one) => one.textContent.trim())"""
     )
     assert [cells[0], *set(cells[1:])] == ["✗ wrong", ""], "what is unknown stays empty"
-    assert EVIL in wide.page.inner_text("th[data-column=dropped]")
-    wide.page.click("td[data-column=dropped] a")
+    assert EVIL in wide.page.inner_text("th[data-column=Dropped]")
+    wide.page.click("td[data-column=Dropped] a")
     assert "0.9 CPUs of 0.5 CPUs" in wide.page.inner_text("#cell")
     assert atlas_rows.CONTAINER not in wide.page.inner_text("#cell")
     assert wide.page.title() != "caught"

@@ -132,3 +132,14 @@ def test_a_line_that_is_no_package_is_named(text: str, said: str, tmp_path: Path
     path.write_text(text)
     with pytest.raises(StoreError, match=said):
         making.read_packages(path)
+
+
+def test_a_row_of_other_rules_is_made_anew_from_its_own_table(tmp_path: Path) -> None:
+    packages = {"runc": "1.1.5"}
+    update = {"rules": "0123", "title": "Some host", "packages": packages}
+    row = atlas_rows.row("mine", GOOD).model_copy(update=update)
+    path = atlas_rows.written(tmp_path, row)
+    making.add(str(path), Addition("mine"), tmp_path, tmp_path)
+    found = making.gathered(tmp_path)
+    assert found.other_rules == ()
+    assert (found.rows[0].title, found.rows[0].packages) == ("Some host", packages)

@@ -216,7 +216,8 @@ def _by_option(lines: Sequence[Line]) -> dict[str, list[Outcome]]:
 
 
 def _own(table: TruthTable, number: int) -> Column:
-    name = "your-host" if number == 1 else f"your-host-{number}"
+    # No row has a capital in its name.
+    name = "Your-host" if number == 1 else f"Your-host-{number}"
     return Column(
         name=name, title=table.host.hostname, key=host_key(table.host),
         facts=host_facts(table.host), measured=_day(table.started), yours=True,

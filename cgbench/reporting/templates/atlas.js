@@ -208,7 +208,8 @@
       complaint.hidden = false;
       return;
     }
-    const id = "dropped";
+    // No row has a capital in its name.
+    const id = "Dropped";
     for (const old of matrix.querySelectorAll(`[data-column=${id}]`)) old.remove();
     const { host } = found;
     const line = `kernel ${host.kernel}, cgroup ${host.cgroup}, ${host.cgroup_driver} driver, ` +

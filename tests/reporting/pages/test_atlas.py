@@ -34,7 +34,7 @@ def documents(page: AtlasPage) -> dict[str, Any]:
 
 
 def test_the_readers_host_comes_first_and_is_empty_where_nothing_is_known(page: AtlasPage) -> None:
-    assert [column.name for column in page.columns] == ["your-host", "a", "b", "slow"]
+    assert [column.name for column in page.columns] == ["Your-host", "a", "b", "slow"]
     assert page.columns[0].parts["engine"] == ""
     by_option = {line.option: line for line in page.lines}
     assert by_option["memory"].cells[0] is None
@@ -92,6 +92,6 @@ def test_texts_that_a_reader_would_not_see_are_made_visible() -> None:
     one = atlas_rows.table(GOOD)
     verdict = one.rows[0].verdict.model_copy(update={"reason": hidden, "advice": hidden})
     table = one.model_copy(update={"rows": (one.rows[0].model_copy(update={"verdict": verdict}),)})
-    text = documents(atlas_page([], [table]))["cells"]["your-host"]["cpus"]["reason"]
+    text = documents(atlas_page([], [table]))["cells"]["Your-host"]["cpus"]["reason"]
     assert "\x1b" not in text
     assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in text
