@@ -338,7 +338,7 @@ def packed(host: LabHost) -> Path:
         subprocess.run([HERE / "pack", cargo, host.python], check=True, timeout=_BUILD_TIMEOUT_S)
         shutil.rmtree(pinned, ignore_errors=True)
         for pin in host.pins:
-            command = [HERE / "fetch_packages", pinned, pin.suite, pin.wanted]
+            command = (str(HERE / "fetch_packages"), str(pinned), pin.suite, pin.wanted)
             subprocess.run(command, check=True, timeout=_BUILD_TIMEOUT_S)
     except (OSError, subprocess.SubprocessError) as error:
         raise LabError(f"what {host.name} needs could not be packed: {error}") from None

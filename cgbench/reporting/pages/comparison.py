@@ -211,8 +211,9 @@ def method(found: Comparison) -> tuple[str, ...]:
         "gate also wants fresh trials to show a regression again.",
         f"The change is the ratio of the sides' geometric means, which the columns show; trials "
         f"far from the middle of both sides are pulled in to {CLIP:g} times the usual distance "
-        f"first, where they are few. It has a {100 * found.level:.0f} % bootstrap interval over trials, widened "
-        f"because they are few (Hesterberg); unchanged takes a whole interval too small to matter.",
+        f"first, where they are few. It has a {100 * found.level:.0f} % bootstrap interval over "
+        f"trials, widened because they are few (Hesterberg); unchanged takes a whole interval too "
+        f"small to matter.",
     ]
     if any(one.change_pct is not None and _partly_zero(one) for one in found.findings):
         sentences.append("Where a trial shows 0, the metric's resolution is added before dividing.")
