@@ -66,12 +66,18 @@ def in_guest(machine: Machine, *, quick: bool) -> Measured:
 
 
 def on_lab_host(name: str, *, quick: bool) -> Measured:
-    """Boot a host of the lab, measure in it and end it, whatever happened."""
+    """Boot a host of the lab, measure in it and end it, whatever happened.
+
+    What its console printed stays where it failed.
+    """
     machine = booted(name)
+    failed = True
     try:
-        return in_guest(machine, quick=quick)
+        found = in_guest(machine, quick=quick)
+        failed = False
     finally:
-        machine.stop()
+        machine.stop(keep_logs=failed)
+    return found
 
 
 def on_this_host(*, quick: bool) -> Measured:
