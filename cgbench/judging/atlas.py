@@ -76,7 +76,9 @@ def _compared(before: AtlasRow, after: AtlasRow, part: str) -> Neighbours:
     differences = []
     for name in both:
         one, other = _side(here[name]), _side(there[name])
-        if (one.verdict, one.fails) != (other.verdict, other.fails):
+        # What was left open differs from nothing.
+        decided = Outcome.INCONCLUSIVE not in (one.verdict, other.verdict)
+        if decided and (one.verdict, one.fails) != (other.verdict, other.fails):
             differences.append(Difference(name, one, other))
     return Neighbours(before, after, part, both, tuple(differences))
 

@@ -45,6 +45,12 @@ def test_an_option_that_comes_out_otherwise_is_told_with_both_reasons() -> None:
     assert "nothing changed" in found.after.reason
 
 
+def test_an_option_that_was_left_open_differs_from_nothing() -> None:
+    other = GOOD | {"cpu-quota": Outcome.INCONCLUSIVE}
+    (pair,) = neighbours([row("a"), row("b", other, cgroup="v2")])
+    assert pair.differences == ()
+
+
 def test_an_option_that_only_one_of_them_has_is_not_compared() -> None:
     (pair,) = neighbours([row("a"), row("b", {"cpus": Outcome.EFFECTIVE}, kernel="6.12")])
     assert pair.compared == ("cpus",)

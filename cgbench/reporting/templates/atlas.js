@@ -42,7 +42,7 @@
     const only = filters.elements.differing.checked;
     let count = 0;
     for (const line of lines) {
-      const verdicts = new Set(shown.map((is, at) => (is && line.cells[at + 1].dataset.verdict) || "").filter(Boolean));
+      const verdicts = new Set(shown.map((is, at) => (is && line.cells[at + 1].dataset.verdict) || "").filter((one) => one && one !== "inconclusive"));
       line.hidden = only && verdicts.size < 2;
       count += !line.hidden;
     }

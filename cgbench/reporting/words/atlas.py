@@ -14,14 +14,19 @@ _WORDS = {part.name: part.words for part in PARTS}
 
 
 def headline(by_option: Mapping[str, Sequence[Outcome]], hosts: int) -> str:
-    """Return how many options have one verdict on all hosts, and how many are good everywhere."""
+    """Return how many options differ from host to host, and which are good everywhere.
+
+    What was left open on a host differs from nothing.
+    """
     total = len(by_option)
-    alike = [name for name, found in by_option.items() if len(set(found)) == 1]
-    good = [name for name in alike if set(by_option[name]) == {Outcome.EFFECTIVE}]
+    differing = [
+        name for name, found in by_option.items() if len(set(found) - {Outcome.INCONCLUSIVE}) > 1
+    ]
+    good = [name for name, found in by_option.items() if set(found) == {Outcome.EFFECTIVE}]
     if hosts == 1:
         return f"{count(total, 'option')} of `docker update`, as one host was measured."
-    depend = f"depend{'s' if total - len(alike) == 1 else ''} on the host"
-    words = f"{total - len(alike)} of {count(total, 'option')} of `docker update` {depend}"
+    depend = f"depend{'s' if len(differing) == 1 else ''} on the host"
+    words = f"{len(differing)} of {count(total, 'option')} of `docker update` {depend}"
     if good:
         does = (
             "does what it says wherever it was measured"

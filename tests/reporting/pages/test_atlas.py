@@ -56,6 +56,12 @@ def test_the_headline_counts_what_depends_on_the_host() -> None:
     )
 
 
+def test_what_was_left_open_on_a_host_depends_on_nothing() -> None:
+    other = GOOD | {"cpus": Outcome.INCONCLUSIVE}
+    found = atlas_page([row("a"), row("b", other, cgroup="v2")])
+    assert found.headline == "0 of 3 options of `docker update` depend on the host."
+
+
 def test_each_option_says_where_it_does_what(page: AtlasPage) -> None:
     line = next(line for line in page.lines if line.option == "cpu-quota")
     assert [(one.term.word, one.where) for one in line.groups] == [
