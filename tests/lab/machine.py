@@ -51,8 +51,8 @@ def cache() -> Path:
 
 def build_inputs() -> list[Path]:
     """Return the files that decide what is on the disk."""
-    return sorted(path for path in (HERE / "build_disk", *(HERE / "guest").rglob("*"))
-                  if path.is_file())  # fmt: skip
+    fixed = [HERE / "build_disk", HERE / "mirror"]
+    return sorted(path for path in (*fixed, *(HERE / "guest").rglob("*")) if path.is_file())
 
 
 def digest(suite: str) -> str:

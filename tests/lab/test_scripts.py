@@ -34,7 +34,8 @@ def code(path: Path) -> list[str]:
 
 def test_the_scripts_are_found_and_so_is_the_code_in_them() -> None:
     assert [path.relative_to(HERE).as_posix() for path in SHELL] == [
-        "build_disk", "fetch_packages", "guest/usr/local/bin/cgbench", "pack",
+        "build_disk", "fetch_packages", "guest/usr/local/bin/cgbench", "mirror",
+        "pack",
     ]  # fmt: skip
     assert len(code(HERE / "pack")) == (HERE / "pack").read_text().count('"$python" - ')
 
