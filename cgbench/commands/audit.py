@@ -22,6 +22,7 @@ from cgbench.host import (
     container_group,
     counts,
     description,
+    io_control,
     procfs,
     systemd,
 )
@@ -172,12 +173,7 @@ def _weighs_io(place: Place) -> bool | None:
         return None
     if any("[bfq]" in (text or "") or "[cfq]" in (text or "") for text in schedulers):
         return True
-    try:
-        top = cgroups.at("/", place.proc, place.root)
-        costs = top.read("io", "io.cost.qos")
-    except CgroupError:
-        return False
-    return costs is not None and "enable=1" in costs
+    return io_control.has_cost_model(place.proc, place.root)
 
 
 def _looked_at(

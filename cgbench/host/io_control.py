@@ -17,7 +17,7 @@ def found(proc: Path = Path("/proc"), root: Path = Path("/")) -> str:
     A scheduler that could be loaded and is not counts for nothing: its interface files come with
     it, and so does what a runtime writes to.
     """
-    named = [("bfq", has_bfq(root)), ("io.cost", _has_cost_model(proc, root))]
+    named = [("bfq", has_bfq(root)), ("io.cost", has_cost_model(proc, root))]
     return ", ".join(name for name, there in named if there) or NONE
 
 
@@ -28,7 +28,7 @@ def has_bfq(root: Path = Path("/")) -> bool:
     return any("bfq" in _text(path) for path in (root / "sys/block").glob("*/queue/scheduler"))
 
 
-def _has_cost_model(proc: Path, root: Path) -> bool:
+def has_cost_model(proc: Path, root: Path) -> bool:
     """Say whether any device has its cost model switched on, which only v2 knows."""
     try:
         lines = cgroups.at("/", proc, root).read("io", "io.cost.qos") or ""
