@@ -15,6 +15,7 @@ that holds nothing else. The layout:
                14 until when to work (CLOCK_MONOTONIC ns; 0 is for ever): the host writes a later
                time again and again, so that the work ends soon after its host side has died
                15 spread: 1 if each worker of spin keeps to one CPU, one to each as far as they go
+               16 waits: 1 until the host lets the pace of `end` begin; a life lasts till then
     then, for each worker:
       one page  0 state (0 absent, 1 running, 2 finished)  1 process id  2 stalls seen
                3 units done  4 longest unit in ns, stalls apart  5 times it was started
@@ -59,11 +60,11 @@ if TYPE_CHECKING:
 
 PAGE = 4096
 MAGIC = 0x6367_6265_6E63_6831
-LAYOUT = 4
+LAYOUT = 5
 KINDS = ("spin", "wake", "memory", "cache", "fork", "end")
 RUNNING, FINISHED = 1, 2
 WORKERS, BUCKETS, STALLS, BUCKET_NS, THRESHOLD_NS, ITERATIONS, T0, STOP = range(2, 10)
-KIND, SIZE, COUNT, PACE_NS, UNTIL, SPREAD = range(10, 16)
+KIND, SIZE, COUNT, PACE_NS, UNTIL, SPREAD, WAITS = range(10, 17)
 STATE, PID, STALLS_SEEN, UNITS, LONGEST_UNIT, STARTS = range(6)
 HELD, HELD_MOST, CHILDREN, REFUSALS, LAST_ERRNO, SKIPPED = range(6, 12)
 
@@ -313,10 +314,13 @@ def fork(worker: Worker) -> None:
 
 
 def end(worker: Worker) -> None:
-    """Live for as long as the pace says; the exit status is not a worker's to give."""
-    begin = time.monotonic_ns()
+    """Live for as long as the host and the pace say; the exit status is not a worker's to give."""
+    begin = freed = time.monotonic_ns()
     worker.count(begin, 1)
-    sleep_until(begin + worker.header[PACE_NS])
+    while worker.header[WAITS] and worker.count(freed, 0):
+        time.sleep(0.005)
+        freed = time.monotonic_ns()
+    sleep_until(freed + worker.header[PACE_NS])
     worker.stall(begin, time.monotonic_ns() - begin)
 
 

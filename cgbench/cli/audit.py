@@ -12,6 +12,7 @@ from cgbench.cli.terminal import PRINTED, give_json, say
 
 if TYPE_CHECKING:
     from cgbench.records.audit import Audit
+    from cgbench.records.elsewhere import Elsewhere
 
 Names = Annotated[
     list[str] | None,
@@ -35,6 +36,9 @@ def audit(
         Path | None,
         typer.Option("--compose", metavar="FILE", help="Also compare with what it declares."),
     ] = None,
+    atlas: Annotated[
+        bool, typer.Option("--atlas", help="Also say what failed on a measured host like this.")
+    ] = False,
     json_file: options.JsonFile = None,
     junit: options.Junit = None,
     markdown: options.Markdown = None,
@@ -62,6 +66,8 @@ def audit(
     engine = Engine()
     try:
         found = auditing.audit(wanted, engine, options.seconds(over), composed=composed)
+        if atlas:
+            found = auditing.with_elsewhere(found, engine)
     finally:
         engine.close()
     found = found.model_copy(update={"missed": tuple(expectations.missed(expected, found))})
@@ -82,6 +88,18 @@ def _show(found: Audit, *, failing: bool) -> None:
     for one in found.missed:
         say(f"{one.container}: {one.reason}")
     say(f"{words.summary(found)}; {found.seconds:.1f} s")
+    if found.elsewhere is not None:
+        _show_elsewhere(found.elsewhere)
+
+
+def _show_elsewhere(found: Elsewhere) -> None:
+    from cgbench.reporting.words import elsewhere as words
+
+    say(f"elsewhere: {words.headline(found)}")
+    for line in words.not_so(found):
+        say(f"    {line}")
+    if found.not_so:
+        say(f"    {words.ADVICE}")
 
 
 def _printed(found: Audit, junit: Path | None, markdown: Path | None) -> bool:

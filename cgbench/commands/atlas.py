@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,14 @@ from typing import Any
 from cgbench.errors import StoreError
 from cgbench.judging.atlas import Neighbours, Side, follows, neighbours
 from cgbench.judging.contradiction import contradictions
+from cgbench.judging.elsewhere import elsewhere
 from cgbench.records import atlas, output_folder, rules, truth, writing
 from cgbench.records.atlas import AtlasRow
+from cgbench.records.elsewhere import Elsewhere
 from cgbench.records.files import read_bytes
+from cgbench.records.host_key import host_key
 from cgbench.records.results import find_truth
+from cgbench.records.run import Host
 from cgbench.records.truth import TruthTable
 from cgbench.records.versions import ATLAS
 
@@ -128,6 +132,11 @@ def gathered(directory: Path) -> Atlas:
         rows.append(row)
         other += [row.name] if found.other_rules is not None else []
     return Atlas(directory, tuple(rows), tuple(left_out), tuple(other))
+
+
+def nearest(host: Host, directory: Path, asked: Collection[str] | None = None) -> Elsewhere | None:
+    """Return what was measured on the host most like `host`, of the options `asked`, or of all."""
+    return elsewhere(gathered(directory).rows, host_key(host), asked)
 
 
 def hosts(names: Sequence[str], results: Path) -> list[TruthTable]:

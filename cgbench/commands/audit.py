@@ -100,6 +100,25 @@ def audit(
     )
 
 
+def with_elsewhere(found: Audit, engine: Engine) -> Audit:
+    """Add what was measured of these limits' options on the host of the atlas most like this one.
+
+    Raises EngineError where the daemon does not say what it is.
+    """
+    # Here and not above: most audits need neither the rows nor what judges them.
+    from cgbench.commands import atlas
+    from cgbench.records.atlas import shipped
+
+    asked = {
+        OPTION_OF[limit.limit]
+        for container in found.containers
+        for limit in container.limits
+        if limit.limit in OPTION_OF and limit.declared is not None
+    }
+    host = description.describe(engine.describe())
+    return found.model_copy(update={"elsewhere": atlas.nearest(host, shipped(), asked)})
+
+
 def audited(
     listed: Sequence[Listed],
     engine: Engine,

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cgbench.commands import atlas
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.errors import CgbenchError
@@ -14,8 +15,10 @@ from cgbench.host.scratch import leftovers as scratch
 from cgbench.judging import checks
 from cgbench.measuring.idle import containers
 from cgbench.measuring.site import Site
+from cgbench.records.atlas import shipped
 from cgbench.records.results import new_run_name
 from cgbench.records.run import Host
+from cgbench.reporting.words import elsewhere as words
 from cgbench.spec import conversions, options, workload
 from cgbench.spec.experiment import Precondition
 from cgbench.units import format_size
@@ -82,6 +85,7 @@ def examine() -> Examination:
     else:
         described = description.describe(engine.describe())
         findings += _docker(engine, described)
+        findings += _elsewhere(described)
         engine.close()
     findings += _scratch()
     findings += [_precondition(name) for name in Precondition]
@@ -136,6 +140,19 @@ def _docker(engine: Engine, described: Host) -> list[Finding]:
             )
         )  # fmt: skip
     return findings
+
+
+def _elsewhere(described: Host) -> list[Finding]:
+    """Say what was measured on the host of the atlas that is most like this one."""
+    name = "measured elsewhere"
+    found = atlas.nearest(described, shipped())
+    if found is None:
+        text = f"the atlas has no host with cgroup {described.cgroup}"
+        return [Finding(name, "note", text, "Measure this one: cgbench verify.")]
+    text = words.headline(found)
+    if not found.not_so:
+        return [Finding(name, "ok", text)]
+    return [Finding(name, "note", f"{text}: {words.flags(found)}", words.ADVICE)]
 
 
 def _conversion(engine: Engine, tag: str) -> list[Finding]:

@@ -184,7 +184,7 @@ def _command(
     )
     if workload.probe is None:
         return followed(path, PROBE_PATH, argv), None
-    task = Task(workload.probe, spec.size, spec.count, spec.pace, workload.spread)
+    task = Task(workload.probe, spec.size, spec.count, spec.pace, workload.spread, workload.waits)
     file = ProbeFile(path, spec.workers, birth.deadline_s, CONTAINER_USER, task)
     return argv, stack.enter_context(file)
 
@@ -234,6 +234,16 @@ def await_probes(engine: Engine, running: Sequence[Running]) -> None:
                     f"the probe of {container.spec.role} did not begin within "
                     f"{_READY_TIMEOUT_S:g} s"
                 )
+
+
+def release(running: Sequence[Running]) -> None:
+    """Let what waits for it begin to count down to its end: a change has been answered.
+
+    Raises ProbeError where a probe's file cannot be written.
+    """
+    for container in running:
+        if container.probe is not None:
+            container.probe.release()
 
 
 def targets(container: Running, plan: TrialPlan) -> Iterator[Target]:

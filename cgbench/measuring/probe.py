@@ -27,16 +27,16 @@ from cgbench.units import NS_PER_MS, NS_PER_S, format_duration
 # Part of the layout, and not the size of this kernel's pages.
 PAGE = 4096
 MAGIC = 0x6367_6265_6E63_6831
-LAYOUT = 4
+LAYOUT = 5
 KINDS: tuple[ProbeKind, ...] = get_args(ProbeKind)
 BUCKET_NS = 1_000_000
 THRESHOLD_NS = 200_000
 # A unit must stay well under the threshold, also on a CPU twenty times slower than today's.
 ITERATIONS_PER_UNIT = 200
 STALLS_PER_SECOND = 4000
-_HEADER = struct.Struct("<16q")
+_HEADER = struct.Struct("<17q")
 # The words that are written after the file was made.
-_T0, _STOP, _UNTIL = 8, 9, 14
+_T0, _STOP, _UNTIL, _WAITS = 8, 9, 14, 16
 _WORDS = struct.Struct("<12q")
 _ABSENT = 0
 
@@ -46,8 +46,8 @@ class Task:
     """What every worker of one probe is to do; workloads/probe.py says what each kind makes of it.
 
     `size` is in bytes; a `pace_ns` of None is the kind's own. With `spread`, each worker of spin
-    keeps to one CPU. Raises ProbeError for a task that
-    cannot be done.
+    keeps to one CPU; with `waits`, the pace
+    of `end` begins when the host releases it. Raises ProbeError for a task that cannot be done.
     """
 
     kind: ProbeKind = "spin"
@@ -55,6 +55,7 @@ class Task:
     count: int = 0
     pace_ns: int | None = None
     spread: bool = False
+    waits: bool = False
 
     def __post_init__(self) -> None:
         if self.size < 0 or self.count < 0 or self.pace < 0:
@@ -150,7 +151,7 @@ class ProbeFile:
         self._stalls = max(1024, int(seconds * self.task.stalls_per_second))
         self._stride = PAGE + _align(4 * self._buckets) + _align(16 * self._stalls)
         self._made_ns = time.monotonic_ns()
-        self._stopped = False
+        self._stopped = self._released = False
         self._header = (
             MAGIC,
             LAYOUT,
@@ -168,6 +169,7 @@ class ProbeFile:
             self.task.pace,
             0,
             int(self.task.spread),
+            int(self.task.waits),
         )
         self._descriptor = self._make(PAGE + workers * self._stride, owner)
 
@@ -221,10 +223,25 @@ class ProbeFile:
             raise self._refused(error.strerror or str(error)) from error
         self._stopped = True
 
+    def release(self) -> None:
+        """Let the pace of what waits for it begin, if anything does.
+
+        Raises ProbeError where the file cannot be written.
+        """
+        if not self.task.waits or self._released:
+            return
+        self._released = True
+        try:
+            os.pwrite(self._descriptor, struct.pack("<q", 0), 8 * _WAITS)
+        except OSError as error:
+            raise self._refused(error.strerror or str(error)) from error
+
     def read(self) -> tuple[WorkerLog, ...]:
         """Return what each worker wrote so far. Raises ProbeSilent if one never began."""
         header = _HEADER.unpack(self._bytes(0, _HEADER.size))
         for index, (found, written) in enumerate(zip(header, self._header, strict=True)):
+            if index == _WAITS and self._released and found == 0:
+                continue
             if index not in (_T0, _STOP, _UNTIL) and found != written:
                 raise self._refused(f"word {index} of its header is {found}, not {written}")
         return tuple(self._read(number, header[_T0]) for number in range(self._workers))

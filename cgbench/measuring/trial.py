@@ -36,6 +36,7 @@ from cgbench.measuring.container import (
     await_probes,
     describe,
     kill,
+    release,
     start_all,
     targets,
 )
@@ -251,6 +252,8 @@ def _walk(
         others = () if restarting else running
         before = other_limits.all_files(others)
         change = make_change(engine, container, step)
+        if not step.prepares:
+            release(running)
         watcher.phase_started(step, number, len(course.plan.steps))
         passed, begun = _Passed(), account.opened(running)
         try:

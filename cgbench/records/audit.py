@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Literal
 
+from cgbench.records.elsewhere import Elsewhere
 from cgbench.records.versions import AUDIT
 from cgbench.spec.fields import Foreign, Label, MetricName
 from cgbench.spec.model import Model
@@ -116,7 +117,8 @@ class Missed(Model):
 class Audit(Model):
     """An audit of a host at one moment; containers with findings first, then those not read.
 
-    `missed` is what `--expect` asked for and is not so.
+    `missed` is what `--expect` asked for and is not so. `elsewhere` is what was measured of the
+    limits' options on a host like this one, where somebody asked for it and there is one.
     """
 
     schema_version: int = AUDIT.written
@@ -125,6 +127,7 @@ class Audit(Model):
     seconds: float
     containers: tuple[Audited, ...]
     missed: tuple[Missed, ...] = ()
+    elsewhere: Elsewhere | None = None
 
     @property
     def unread(self) -> int:

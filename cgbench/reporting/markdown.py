@@ -9,7 +9,7 @@ from cgbench.records.audit import Audit
 from cgbench.records.baseline import Baseline
 from cgbench.records.comparison import SIGNS, Comparison, Finding
 from cgbench.reporting.words import audit as audit_words
-from cgbench.reporting.words import baseline
+from cgbench.reporting.words import baseline, elsewhere
 from cgbench.reporting.words.comparison import (
     advice,
     change,
@@ -48,6 +48,9 @@ def of_audit(audit: Audit) -> str:
         for one in audit.containers
         if one.unread is not None
     ]
+    if audit.elsewhere is not None:
+        lines += ["", f"{markdown(capitalised(elsewhere.headline(audit.elsewhere)))}.", ""]
+        lines += [f"- {markdown(line)}" for line in elsewhere.not_so(audit.elsewhere)]
     return "\n".join([*lines, ""])
 
 

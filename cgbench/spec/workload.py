@@ -43,7 +43,8 @@ class Workload(Model):
 
     `probe` is what the probe does if it is what the command runs, else None. `moves` is what it
     only does with its device, in requests of `block` bytes, `depth` of them at once; None where it
-    does both, or neither. With `spread`, each worker keeps to one CPU of those offered.
+    does both, or neither. With `spread`, each worker keeps to one CPU of those offered; what
+    `waits` ends after its pace as the first judged change of its trial was answered.
     """
 
     name: Name
@@ -55,6 +56,7 @@ class Workload(Model):
     block: Size | None = None
     depth: Annotated[int, Field(ge=1)] = 1
     spread: bool = False
+    waits: bool = False
 
     def needs(self, placeholder: str) -> bool:
         """Say whether the command holds a placeholder, named without its braces."""

@@ -14,7 +14,10 @@ from cgbench.cli import app, audit_table
 from cgbench.cli.console import Console
 from cgbench.commands import audit
 from cgbench.engine import engine
+from cgbench.host import description
 from cgbench.records.audit import Audit, Audited, Bound, Found, Limit
+from cgbench.records.verdict import Outcome
+from tests.made import atlas_rows, records
 
 Ended = tuple[int, str, str]
 
@@ -35,6 +38,9 @@ class Daemon:
 
     def close(self) -> None:
         pass
+
+    def describe(self) -> dict[str, str]:
+        return {}
 
 
 def limit(name: str, finding: Found, effective: float | None = 0.5) -> Limit:
@@ -199,6 +205,31 @@ def test_an_expectation_that_is_unclear_is_refused_before_anything_is_read(
     status, _, complaint = cgbench("audit", "--expect", "cpus")
     assert status == 2
     assert "--expect: 'cpus' is no expectation" in complaint
+
+
+def test_what_failed_on_a_measured_host_like_this_is_told_if_asked_for_and_is_no_finding(
+    found: list[Audited], cgbench: Callable[..., Ended], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    row = atlas_rows.row(
+        "near", {"cpus": Outcome.IGNORED, "pids-limit": Outcome.WRONG, "memory": Outcome.EFFECTIVE}
+    )
+    atlas_rows.written(tmp_path, row)
+    monkeypatch.setattr("cgbench.records.atlas.shipped", lambda: tmp_path)
+    monkeypatch.setattr(description, "describe", lambda _described: records.host(runc="1.4"))
+    found.append(container("web", limit("cpus", Found.IN_FORCE), limit("memory", Found.IN_FORCE)))
+    status, out, _ = cgbench("audit", "--atlas")
+    assert status == 0
+    last = out.splitlines()[-3:]
+    assert "elsewhere: of the measured hosts near is most like this one (runtime" in last[0]
+    assert "1 of 2 options did not hold" in last[0]
+    assert last[1].strip().startswith("--cpus: ignored:")
+    assert last[2].strip().startswith("Measured there, not here.")
+    document = json.loads(cgbench("audit", "--atlas", "--json", "-")[1])
+    assert document["elsewhere"]["row"] == "near"
+    assert [one["option"] for one in document["elsewhere"]["not_so"]] == ["cpus"]
+    assert document["findings"] == 0
+    assert "elsewhere" not in cgbench("audit")[1]
 
 
 def test_json_and_files_have_all_of_it(

@@ -79,9 +79,11 @@ def test_both_sides_round_up_to_the_same_pages(size: int) -> None:
 
 
 def test_the_host_writes_every_word_where_the_probe_looks_for_it(tmp_path: Path) -> None:
-    task = Task("fork", size=2**33, count=7, pace_ns=5 * MS, spread=True)
+    task = Task("fork", size=2**33, count=7, pace_ns=5 * MS, spread=True, waits=True)
     with ProbeFile(tmp_path / "probe", 3, 2.5, os.getuid(), task) as file:
-        header = struct.unpack_from("<16q", file.path.read_bytes())
+        header = struct.unpack_from("<17q", file.path.read_bytes())
+        file.release()
+        released = struct.unpack_from("<17q", file.path.read_bytes())
     assert header[0] == inside.MAGIC
     assert header[1] == inside.LAYOUT
     assert header[inside.WORKERS] == 3
@@ -95,6 +97,8 @@ def test_the_host_writes_every_word_where_the_probe_looks_for_it(tmp_path: Path)
     assert header[inside.SIZE] == 2**33
     assert (header[inside.COUNT], header[inside.PACE_NS]) == (7, 5 * MS)
     assert (header[inside.UNTIL], header[inside.SPREAD]) == (0, 1)
+    assert (header[inside.WAITS], released[inside.WAITS]) == (1, 0)
+    assert released[: inside.WAITS] == header[: inside.WAITS]
 
 
 def test_without_a_task_the_probe_spins_and_each_kind_has_a_pace_of_its_own(
@@ -752,6 +756,53 @@ def test_a_life_ends_with_the_status_asked_for_and_the_next_goes_on_in_the_same_
     assert len(t0) == 1
     assert np.all(log.stall_length_ns >= 50 * MS)
     assert log.stall_begin_ns[1] >= log.stall_begin_ns[0] + log.stall_length_ns[0]
+
+
+def test_a_life_that_waits_ends_after_its_release_and_the_next_one_by_itself(
+    tmp_path: Path,
+) -> None:
+    task = Task("end", count=3, pace_ns=50 * MS, waits=True)
+    with ProbeFile(tmp_path / "probe", 1, 30, os.getuid(), task) as file:
+        with subprocess.Popen(command(file)) as first:
+            wait_until(file.running)
+            time.sleep(0.2)
+            assert first.poll() is None
+            released_ns = time.monotonic_ns()
+            file.release()
+            assert first.wait(PATIENCE_S) == 3
+        assert subprocess.run(command(file), timeout=PATIENCE_S, check=False).returncode == 3
+        (log,) = file.read()
+    assert log.tally.starts == log.units.sum() == len(log.stall_begin_ns) == 2
+    assert log.stall_begin_ns[0] + log.stall_length_ns[0] >= released_ns + 50 * MS
+    assert log.stall_length_ns[0] >= 250 * MS
+
+
+@pytest.mark.parametrize("ending", ["its host dies", "its host asks"])
+def test_a_life_that_is_never_released_ends_all_the_same(tmp_path: Path, ending: str) -> None:
+    task = Task("end", pace_ns=1 * MS, waits=True)
+    with (
+        ProbeFile(tmp_path / "probe", 1, 30, os.getuid(), task) as file,
+        subprocess.Popen(command(file)) as life,
+    ):
+        wait_until(file.running)
+        if ending == "its host asks":
+            file.stop()
+        else:
+            with file.path.open("r+b") as header:
+                header.seek(8 * inside.UNTIL)
+                header.write(struct.pack("<q", 1))
+        assert life.wait(PATIENCE_S) == 0
+
+
+def test_a_release_by_the_container_itself_is_found_out(tmp_path: Path) -> None:
+    task = Task("end", pace_ns=1 * MS, waits=True)
+    with ProbeFile(tmp_path / "probe", 1, 30, os.getuid(), task) as file:
+        with file.path.open("r+b") as header:
+            header.seek(8 * inside.WAITS)
+            header.write(struct.pack("<q", 0))
+        subprocess.run(command(file), timeout=PATIENCE_S, check=True)
+        with pytest.raises(ProbeError, match="word 16 of its header is 0, not 1"):
+            file.read()
 
 
 def test_a_life_leaves_the_file_that_it_was_asked_for(tmp_path: Path) -> None:

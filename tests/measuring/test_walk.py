@@ -93,6 +93,34 @@ def test_a_phase_keeps_that_its_processes_are_in_another_group(
         assert walked("pids-limit-sweep", tmp_path, monkeypatch, begun).confines == kept
 
 
+def test_what_waits_for_a_judged_change_is_released_once_that_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def change(engine: Engine, container: Running, step: PlannedStep) -> Change:
+        seen.append("prepares" if step.prepares else "changed")
+        return made(engine, container, step)
+
+    monkeypatch.setattr(trial, "make_change", change)
+    monkeypatch.setattr(trial, "release", lambda running: seen.append(f"{len(running)} released"))
+    experiment = experiment_file.load("restart-policy").model_copy(update={"warmup": 0})
+    asked = [
+        step.model_copy(update={"hold_ns": NS_PER_MS})
+        for step in steps(experiment, 2)
+        if step.role == "fails"
+    ][:2]
+    plan = TrialPlan(number=1, repetition=1, walk=1, steps=tuple(asked))
+    events = cast(EventStream, SimpleNamespace(so_far=lambda: ()))
+    patience = Patience(experiment.model_copy(update={"option": "cpus"}), events)
+    with living("fails", cgroup=tmp_path) as (container, _process):
+        container.spec = experiment.containers[0]
+        site = Site(cast(Engine, MadeUpEngine()), "image", "x", tmp_path)
+        course = trial._Course(plan, experiment, site, Silent(), Harvest(0))
+        trial._walk(course, [container], None, patience)
+    assert seen == ["prepares", "changed", "1 released"]
+
+
 @pytest.mark.parametrize(("ended", "phases"), [("maker", 3), ("guest", 1)])
 def test_the_others_go_on_without_one_that_ended_until_one_is_to_be_changed_that_did(
     ended: str, phases: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

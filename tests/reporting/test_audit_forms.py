@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from datetime import date
 from pathlib import Path
 
 from cgbench.records.audit import Audit, Audited, Bound, Found, Limit, Missed
+from cgbench.records.elsewhere import Elsewhere, NotSo, Unlike
+from cgbench.records.verdict import Outcome
 from cgbench.reporting import junit, markdown, render
 from cgbench.reporting.words import audit as audit_words
+from cgbench.reporting.words import elsewhere
 
 MISSED = Missed(
     container="good", limit="cpus", expected="cpus<=1", effective=None,
@@ -62,6 +66,40 @@ def test_markdown_has_findings_and_what_was_missed_or_not_read() -> None:
     assert "- `gone` was not read: it ended" in text
     assert "<b>" not in text
     assert "\x1b" not in text
+
+
+ELSEWHERE = Elsewhere(
+    row="trixie", title="a host", measured=date(2026, 11, 27),
+    unlike=(Unlike(part="kernel", there="6.12", here="6.18"),
+            Unlike(part="systemd", there=None, here="257")),
+    options=("cpus", "pids-limit"),
+    not_so=(NotSo(option="pids-limit", verdict=Outcome.IGNORED, reason="it <b>stayed</b> 5"),),
+)  # fmt: skip
+
+
+def test_what_was_measured_elsewhere_is_told_as_that(tmp_path: Path) -> None:
+    there = audit(container("web", limit(Found.IN_FORCE))).model_copy(
+        update={"elsewhere": ELSEWHERE}
+    )
+    said = "most like this one (kernel 6.12, here 6.18; systemd not recorded, here 257): 1 of 2"
+    text = markdown.of_audit(there)
+    page = render.write_audit(there, tmp_path / "audit.html").read_text()
+    for form in (text, page):
+        assert said in form
+        assert "--pids-limit: ignored: it" in form
+        assert "<b>" not in form
+    assert "Measured there, not here." in page
+    assert there.findings == []
+
+
+def test_where_all_held_elsewhere_nothing_is_listed() -> None:
+    held = ELSEWHERE.model_copy(update={"not_so": (), "unlike": ()})
+    assert elsewhere.headline(held) == (
+        "of the measured hosts trixie is most like this one (the same in every part that is told "
+        "apart): all of 2 options held"
+    )
+    assert elsewhere.not_so(held) == []
+    assert elsewhere.flags(ELSEWHERE) == "--pids-limit ignored"
 
 
 def test_an_audit_without_findings_has_no_table() -> None:

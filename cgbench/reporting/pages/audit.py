@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from cgbench.records.audit import Audit, Audited, Found, Limit
 from cgbench.reporting.plots.plot import Plot
 from cgbench.reporting.words import audit as words
-from cgbench.wording import count
+from cgbench.reporting.words import elsewhere
+from cgbench.wording import capitalised, count
 
 _TONES = {Found.IN_FORCE: "good", Found.UNLIMITED: "quiet"}
 
@@ -74,6 +75,22 @@ class AuditPage:
     def subject(self) -> str:
         """What the page is of, as an error names it."""
         return f"an audit of {count(len(self.containers), 'container')}"
+
+    @property
+    def elsewhere(self) -> str | None:
+        """What was measured on a host like this one, in a sentence, if somebody asked for it."""
+        found = self.audit.elsewhere
+        return None if found is None else capitalised(elsewhere.headline(found))
+
+    @property
+    def not_so(self) -> list[str]:
+        """The options of which Docker said there what was not so."""
+        return [] if self.audit.elsewhere is None else elsewhere.not_so(self.audit.elsewhere)
+
+    @property
+    def advice(self) -> str:
+        """What to do about what is not known of this host."""
+        return elsewhere.ADVICE
 
     def plots(self) -> dict[str, Plot]:
         """Return no plots."""

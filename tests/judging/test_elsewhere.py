@@ -1,0 +1,79 @@
+"""Of all measured hosts the one most like another is found, and what did not hold there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cgbench.judging.elsewhere import elsewhere
+from cgbench.records.atlas import AtlasRow
+from cgbench.records.host_key import HostKey, host_key
+from cgbench.records.verdict import Outcome
+from tests.made import atlas_rows, records
+
+EMULATED = "QEMU TCG CPU version 2.5+"
+SOME = {
+    "cpus": Outcome.EFFECTIVE, "memory": Outcome.IGNORED, "restart": Outcome.INCONCLUSIVE,
+    "pids-limit": Outcome.WRONG,
+}  # fmt: skip
+
+
+def row(name: str, **host: Any) -> AtlasRow:
+    return atlas_rows.row(name, SOME, **host)
+
+
+def key(**host: Any) -> HostKey:
+    return host_key(records.host(**host))
+
+
+def test_the_host_that_differs_in_the_fewest_parts_is_the_nearest() -> None:
+    rows = [row("far", runc="1.4", kernel="5.10"), row("near", runc="1.4"), row("no", cgroup="v2")]
+    found = elsewhere(rows, key())
+    assert found is not None
+    assert found.row == "near"
+    ((part, there, here),) = [(one.part, one.there, one.here) for one in found.unlike]
+    assert (part, there) == ("runtime", "runc 1.4")
+    assert here is not None
+    assert here.startswith("runc ")
+    assert here != there
+
+
+def test_an_emulated_cpu_decides_only_between_hosts_that_are_else_alike() -> None:
+    emulated, other = row("emulated", cpu_model=EMULATED), row("other", runc="1.4")
+    found = elsewhere([other, emulated], key())
+    assert found is not None
+    assert (found.row, [one.part for one in found.unlike]) == ("emulated", ["CPU"])
+    found = elsewhere([row("real", runc="1.4"), row("also", runc="1.4", cpu_model=EMULATED)], key())
+    assert found is not None
+    assert found.row == "real"
+
+
+def test_a_host_of_the_other_cgroup_version_is_not_like_it() -> None:
+    assert elsewhere([row("a", cgroup="v2")], key()) is None
+    assert elsewhere([row("a")], key(cgroup="v2")) is None
+    assert elsewhere([], key()) is None
+    v1 = elsewhere([row("a", cgroup="hybrid")], key(cgroup="v1"))
+    assert v1 is not None
+    assert [one.part for one in v1.unlike] == ["cgroup"]
+
+
+def test_only_what_fails_is_not_so_and_what_was_left_open_does_not() -> None:
+    found = elsewhere([row("a")], key())
+    assert found is not None
+    assert found.options == tuple(SOME)
+    assert [one.option for one in found.not_so] == ["memory", "pids-limit"]
+    assert [one.verdict for one in found.not_so] == [Outcome.IGNORED, Outcome.WRONG]
+
+
+def test_only_the_options_that_are_asked_about_are_told() -> None:
+    found = elsewhere([row("a")], key(), {"cpus", "pids-limit", "device-throttle"})
+    assert found is not None
+    assert found.options == ("cpus", "pids-limit")
+    assert [one.option for one in found.not_so] == ["pids-limit"]
+
+
+def test_what_was_not_recorded_is_unlike_and_has_no_words() -> None:
+    found = elsewhere([row("a", systemd=None)], key())
+    assert found is not None
+    (unlike,) = found.unlike
+    assert (unlike.part, unlike.there) == ("systemd", None)
+    assert unlike.here is not None
