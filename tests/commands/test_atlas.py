@@ -43,6 +43,12 @@ def test_rows_below_the_results_go_before_those_that_were_shipped(tmp_path: Path
         making.directory_of(tmp_path / "nowhere", tmp_path)
 
 
+def test_every_row_that_is_shipped_is_whole_and_follows_by_todays_rules() -> None:
+    found = making.gathered(atlas.shipped())
+    assert found.rows
+    assert found.left_out == ()
+
+
 def test_a_bad_row_is_left_out_and_hides_no_other(tmp_path: Path) -> None:
     atlas_rows.written(tmp_path, atlas_rows.row("good", GOOD))
     (tmp_path / "damaged.json").write_text("{")
