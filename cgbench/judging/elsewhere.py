@@ -43,7 +43,7 @@ def elsewhere(
         not_so=tuple(
             NotSo(
                 option=one.verdict.option,
-                verdict=one.verdict.verdict,
+                verdict=one.verdict.verdict.value,
                 reason=one.verdict.reason,
             )
             for one in measured

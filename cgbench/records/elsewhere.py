@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 
-from cgbench.records.verdict import Outcome
 from cgbench.spec.fields import Foreign, Label, Name, Title
 from cgbench.spec.model import Model
 
@@ -18,10 +17,10 @@ class Unlike(Model):
 
 
 class NotSo(Model):
-    """An option of which Docker said there what was not so, and why."""
+    """An option of which Docker said there what was not so: its verdict there, and why."""
 
     option: Name
-    verdict: Outcome
+    verdict: Label
     reason: Foreign
 
 

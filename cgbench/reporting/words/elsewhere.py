@@ -18,12 +18,12 @@ def headline(found: Elsewhere) -> str:
 
 def not_so(found: Elsewhere) -> list[str]:
     """Return a line for each option of which Docker said there what was not so."""
-    return [f"--{one.option}: {one.verdict.value}: {one.reason}" for one in found.not_so]
+    return [f"--{one.option}: {one.verdict}: {one.reason}" for one in found.not_so]
 
 
 def flags(found: Elsewhere) -> str:
     """Return the options that failed, each with its verdict, in one line."""
-    return ", ".join(f"--{one.option} {one.verdict.value}" for one in found.not_so)
+    return ", ".join(f"--{one.option} {one.verdict}" for one in found.not_so)
 
 
 def _unlike(found: Elsewhere) -> str:
