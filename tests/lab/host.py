@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -37,7 +37,7 @@ class Pin(Model):
 
 
 class LabHost(Model):
-    """One host: hosts of one `suite` share a disk, and what else they say is done at each boot.
+    """One host: those of one `suite` and `engine` share a disk; what else they say is done at boot.
 
     `boot` are further parameters of the kernel, `daemon` is Docker's daemon.json, and `pins` are
     packages that are put into the guest before its daemon is started anew. `python` is the version
@@ -48,6 +48,7 @@ class LabHost(Model):
     title: Title
     suite: Name
     python: Annotated[str, Field(pattern=r"^3\.\d{2}$")]
+    engine: Literal["docker", "podman"] = "docker"
     boot: tuple[Label, ...] = ()
     daemon: Mapping[str, Any] = {}
     pins: tuple[Pin, ...] = ()
@@ -67,7 +68,7 @@ class LabHost(Model):
             text = json.dumps(dict(self.daemon))
             found.append(f"mkdir -p /etc/docker && echo '{text}' >/etc/docker/daemon.json")
         if self.is_changed:
-            found.append("systemctl restart docker")
+            found.append(f"systemctl restart {self.engine}")
         return tuple(found)
 
 
@@ -92,4 +93,6 @@ def load(name: str, folder: Path = FOLDER) -> LabHost:
         raise LabError(f"{path}: {said}") from None
     if "'" in json.dumps(dict(host.daemon)):
         raise LabError(f"{path}: daemon: no ' can be written into daemon.json")
+    if host.daemon and host.engine != "docker":
+        raise LabError(f"{path}: daemon: it is Docker's, and {host.engine} reads none")
     return host

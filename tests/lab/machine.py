@@ -55,25 +55,29 @@ def build_inputs() -> list[Path]:
     return sorted(path for path in (*fixed, *(HERE / "guest").rglob("*")) if path.is_file())
 
 
-def digest(suite: str) -> str:
-    """Return the name of the disk that the build inputs give for a suite of Debian."""
-    total = hashlib.sha256(f"{suite}\0{os.environ.get('LAB_MIRROR', '')}".encode())
+def digest(host: LabHost) -> str:
+    """Return the name of the disk that the build inputs give for a host."""
+    mirror = os.environ.get("LAB_MIRROR", "")
+    total = hashlib.sha256(f"{host.suite}\0{host.engine}\0{mirror}".encode())
     for path in build_inputs():
         total.update(f"{path.relative_to(HERE)}\0".encode() + path.read_bytes())
     return total.hexdigest()[:16]
 
 
-def built(suite: str) -> Path:
-    """Return the directory of a suite's disk, which is made now unless it is there.
+def built(host: LabHost) -> Path:
+    """Return the directory of a host's disk, which is made now unless it is there.
 
     Raises LabError when it cannot be made.
     """
-    folder = cache() / digest(suite)
+    folder = cache() / digest(host)
     if (folder / "disk.img").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        subprocess.run([HERE / "build_disk", folder, suite], check=True, timeout=_BUILD_TIMEOUT_S)
+        subprocess.run(
+            [HERE / "build_disk", folder, host.suite, host.engine],
+            check=True, timeout=_BUILD_TIMEOUT_S,
+        )  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
         raise LabError(f"the disk could not be made: {error}") from None
     return folder
@@ -312,9 +316,7 @@ def machine() -> Machine:
     state = cache() / "running"
     named, disk = state / "host", state / "disk"
     host = hosts.load(named.read_text() if named.exists() else DEFAULT)
-    return Machine(
-        Path(disk.read_text()) if disk.exists() else cache() / digest(host.suite), state, host
-    )
+    return Machine(Path(disk.read_text()) if disk.exists() else cache() / digest(host), state, host)
 
 
 def booted(name: str = DEFAULT) -> Machine:
@@ -325,7 +327,7 @@ def booted(name: str = DEFAULT) -> Machine:
         raise LabError(f"a lab runs already (process {running}); make lab-stop ends it")
     # What cannot be had is said before a disk is built.
     cargo = packed(host)
-    found = Machine(built(host.suite), cache() / "running", host)
+    found = Machine(built(host), cache() / "running", host)
     found.start(cargo)
     return found
 

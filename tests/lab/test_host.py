@@ -64,6 +64,8 @@ GOOD = 'title = "One"\nsuite = "trixie"\npython = "3.13"\n'
         (GOOD + '[[pins]]\nsuite = "x"\npackage = "a; rm"', "pins.0.package"),
         (GOOD + '[[pins]]\nsuite = "x"\npackage = "ab"\nversion = "1 2"', "pins.0.version"),
         (GOOD + '[daemon]\nlabel = "it\'s"', "no ' can be written"),
+        (GOOD + 'engine = "containerd"', "engine"),
+        (GOOD + 'engine = "podman"\n[daemon]\nlabel = "x"', "podman reads none"),
     ],
 )
 def test_a_malformed_host_is_refused_with_its_file(

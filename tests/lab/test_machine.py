@@ -21,11 +21,13 @@ def stopped(tmp_path: Path) -> Machine:
 
 def test_the_disk_is_named_after_what_it_is_built_from(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LAB_MIRROR", raising=False)
-    name = lab.digest("trixie")
-    assert lab.digest("trixie") == name
-    assert lab.digest("bookworm") != name
+    host = hosts.load("trixie")
+    name = lab.digest(host)
+    assert lab.digest(host) == lab.digest(hosts.load("trixie-runc")) == name
+    assert lab.digest(hosts.load("bookworm")) != name
+    assert lab.digest(hosts.load("trixie-podman")) != name
     monkeypatch.setenv("LAB_MIRROR", "http://mirror.invalid/debian")
-    assert lab.digest("trixie") != name
+    assert lab.digest(host) != name
     assert "build_disk" in {path.name for path in lab.build_inputs()}
 
 
