@@ -8,18 +8,16 @@ from cgbench.records.atlas import AtlasRow
 from cgbench.records.elsewhere import Elsewhere, NotSo, Unlike
 from cgbench.records.host_key import PARTS, HostKey
 
-_V2 = "v2"
-
 
 def elsewhere(
     rows: Sequence[AtlasRow], key: HostKey, asked: Collection[str] | None = None
 ) -> Elsewhere | None:
     """Return what was measured on the host most like that of `key`; None where none is like it.
 
-    A host of the other cgroup version is not: its limits are other files. `asked` are the options
+    A host with another layout of cgroups is not: its limits are other files. `asked` are the options
     of interest, all where it is None.
     """
-    like = [row for row in rows if (row.key.layout == _V2) == (key.layout == _V2)]
+    like = [row for row in rows if row.key.layout == key.layout]
     if not like:
         return None
     nearest = min(like, key=lambda row: (_distance(row.key, key), -row.measured.toordinal()))
