@@ -14,8 +14,8 @@ def elsewhere(
 ) -> Elsewhere | None:
     """Return what was measured on the host most like that of `key`; None where none is like it.
 
-    A host with another layout of cgroups is not: its limits are other files. `asked` are the options
-    of interest, all where it is None.
+    A host with another layout of cgroups is not: its limits are other files. `asked` are the
+    options of interest, all where it is None.
     """
     like = [row for row in rows if row.key.layout == key.layout]
     if not like:
