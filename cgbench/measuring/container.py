@@ -291,7 +291,7 @@ def describe(container: Running) -> ContainerRecord:
         block=container.workload.block,
         depth=container.workload.depth,
         sources={
-            counter.name: Source(column=counter.column, scale=counter.scale)
+            counter.name: Source(column=counter.column_of(container.device), scale=counter.scale)
             for counter in container.cgroup.counters()
         }
         | ({counters.RUNNING_ON: running_on} if _seen_running(container) else {}),

@@ -15,7 +15,8 @@ class Counter:
 
     `column` is `file` or `file:key`; the value times `scale` is in the SI unit of `name`. A `*` in
     the key stands for anything: a CPU, or a device. `fast_with` is the controller whose options,
-    when changed, make it worth reading at the fast rate; `*` is always.
+    when changed, make it worth reading at the fast rate; `*` is always. `of_device` is the key of
+    one device, where the kernel keeps one for each, with `{}` for the device's number.
     """
 
     name: str
@@ -24,11 +25,21 @@ class Counter:
     key: str | None
     scale: int
     fast_with: str
+    of_device: str | None = None
 
     @property
     def column(self) -> str:
         """The kernel's own name for it."""
         return self.file if self.key is None else f"{self.file}:{self.key}"
+
+    def column_of(self, device: str | None) -> str:
+        """The kernel's own name for what one device did, or all of them where it is None.
+
+        What is written to a loop device is charged once more to the disk that holds its file.
+        """
+        if device is None or self.of_device is None:
+            return self.column
+        return f"{self.file}:{self.of_device.format(device)}"
 
     def fast(self, changed: Collection[str]) -> bool:
         """Say whether it is read fast where options of the `changed` controllers are."""
@@ -46,7 +57,7 @@ V1_COUNTERS = (
     Counter("swap_bytes", "memory", "memory.stat", "swap", 1, ""),
     Counter("memory_swap_bytes", "memory", "memory.memsw.usage_in_bytes", None, 1, "memory"),
     Counter("tasks", "pids", "pids.current", None, 1, "pids"),
-    Counter("io_bytes", "blkio", "blkio.bfq.io_service_bytes", "Total", 1, "io"),
+    Counter("io_bytes", "blkio", "blkio.bfq.io_service_bytes", "Total", 1, "io", "{}.Total"),
 )
 V2_COUNTERS = (
     Counter("usage_ns", "cpu", "cpu.stat", "usage_usec", 1000, "*"),
@@ -57,7 +68,7 @@ V2_COUNTERS = (
     Counter("oom_kills", "memory", "memory.events", "oom_kill", 1, "memory"),
     Counter("swap_bytes", "memory", "memory.swap.current", None, 1, "memory"),
     Counter("tasks", "pids", "pids.current", None, 1, "pids"),
-    Counter("io_bytes", "io", "io.stat", "*bytes", 1, "io"),
+    Counter("io_bytes", "io", "io.stat", "*bytes", 1, "io", "{}.*bytes"),
 )
 PROCESS_STAT = "stat"
 """A process's file that says on which CPU it runs: what v2 has instead of usage by CPU."""

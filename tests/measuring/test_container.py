@@ -226,6 +226,22 @@ def test_a_counter_grows_only_between_two_readings() -> None:
     assert now.grown("a", None) is None
 
 
+@pytest.mark.parametrize(
+    ("device", "column"),
+    [("7:0", "io.stat:7:0.*bytes"), (None, "io.stat:*bytes")],
+)
+def test_a_container_with_a_device_is_counted_by_what_that_device_did(
+    tmp_path: Path, device: str | None, column: str
+) -> None:
+    (tmp_path / "io.stat").write_text("")
+    (tmp_path / "pids.current").write_text("1\n")
+    with living("worker", cgroup=tmp_path) as (one, _process):
+        one.device = device
+        sources = container.describe(one).sources
+    assert sources["io_bytes"].column == column
+    assert sources["tasks"].column == "pids.current"
+
+
 def test_every_file_that_a_value_needs_is_an_interface_file_of_it(tmp_path: Path) -> None:
     tree = hybrid(tmp_path)
     for file in ("cpu.cfs_quota_us", "cpu.cfs_period_us"):
