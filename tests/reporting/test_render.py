@@ -191,6 +191,18 @@ def test_files_that_hold_something_else_say_what_they_should(tmp_path: Path) -> 
     assert "should be 10000" in page.text
 
 
+def test_what_nothing_is_expected_of_is_shown_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cgbench.reporting.pages.run.judged", lambda *_: None)
+    page = shown(build(tmp_path, MadeUp(trials=1)))
+    medians = [one["data-value"] for one in page.having("data-figure")
+               if one["data-figure"] == "median"]  # fmt: skip
+    assert len(medians) >= 5
+    assert None not in medians
+    assert "not measured" not in page.text
+
+
 @pytest.mark.parametrize(
     "made",
     [

@@ -27,6 +27,7 @@ from cgbench.reporting.words.run_facts import (
     measuring_facts,
     table_words,
 )
+from cgbench.spec.judged import judged_metric
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.options import option
 
@@ -43,7 +44,11 @@ class Part:
 
 @dataclass(frozen=True)
 class RunPage:
-    """One run's section of a report; `metric` is the one that it is judged by."""
+    """One run's section of a report.
+
+    `metric` is the one that it is judged by, and `shown` that of its table: where nothing is
+    expected, what could be judged if something was.
+    """
 
     anchor: str
     record: RunRecord
@@ -54,6 +59,7 @@ class RunPage:
     points: tuple[Point, ...]
     unjudged: tuple[Unjudged, ...]
     metric: str | None
+    shown: str | None
     unit_words: str
     table_words: str
     metrics: tuple[tuple[str, str], ...]
@@ -110,8 +116,10 @@ def run_page(run: Run, anchor: str, curve_points: int) -> RunPage:
             run.keep_rows()
     record, many = run.record, points(run)
     metric = judged(record.experiment, many)
+    measured = {name for point in many for name in point.estimates}
+    shown = metric or judged_metric(record.experiment, record.experiment.option, measured)
     units = {name: one.unit for point in many for name, one in point.estimates.items()}
-    unit = units.get(metric or "", "")
+    unit = units.get(shown or "", "")
     return RunPage(
         anchor=anchor,
         record=record,
@@ -122,8 +130,9 @@ def run_page(run: Run, anchor: str, curve_points: int) -> RunPage:
         points=tuple(many),
         unjudged=unjudged(run),
         metric=metric,
+        shown=shown,
         unit_words=f", {unit}" if unit and unit != "bytes" else "",
-        table_words=table_words(many, metric),
+        table_words=table_words(many, shown),
         metrics=tuple((name, units[name]) for name in METRICS if name in units),
         parts=tuple(_parts(run, many, metric, drawn)),
         measured=measuring_facts(record, run.trials),
