@@ -254,6 +254,19 @@ def test_a_restart_policy_is_what_docker_inspect_says(
     assert lab.read(f"bash -c {shlex.quote(script)}", 90).strip() == "1 exited 3"
 
 
+def test_the_rate_of_a_device_is_not_counted_once_more_on_the_disk_beneath(lab: Machine) -> None:
+    # v2 charges a group with what its loop device had done by the disk that holds the file.
+    lab.read("cgbench run device-throttle --quick --no-report --results /root/throttle", 400)
+    lab.fetch("/root/throttle/device-throttle", FOLDER / "throttle")
+    (found,) = results.runs(FOLDER / "throttle")
+    rates = [one for one in load(found).summary if one.metric == "io_bytes_per_s"]
+    judged = [one for one in rates if one.estimate.expected is not None]
+    assert {one.key.role for one in judged} == {"reader", "writer"}
+    for one in judged:
+        assert one.estimate.expected is not None
+        assert 0 < one.estimate.median <= 1.5 * one.estimate.expected, one
+
+
 def test_nothing_of_cgbench_is_left_in_the_guest(lab: Machine, table: truth.TruthTable) -> None:
     assert table.rows
     assert lab.read("docker ps --all --quiet") == ""
