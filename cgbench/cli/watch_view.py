@@ -22,9 +22,11 @@ from cgbench.foreign import printable
 from cgbench.records.audit import NO_LIMIT
 from cgbench.records.watch import Look, Mark, Reading
 from cgbench.units import format_size
-from cgbench.wording import whole_percent
+from cgbench.wording import count, whole_percent
 
 _MARKS = 6
+# How many lines the newest of them may take.
+_NEWEST = 3
 _HEADINGS = ("container", "CPUs", "of", "throttled", "memory", "of", "tasks", "of", "kills")
 # What the two files of v1 that make up a number of CPUs hold.
 _TIMES = {"cpu.cfs_quota_us": "quota", "cpu.cfs_period_us": "period"}
@@ -130,19 +132,21 @@ class LiveTable:
             table.add_column(heading, justify="left" if left else "right", no_wrap=True)
         word, key = _KEYS[self._sort]
         ordered = sorted(look.readings, key=lambda one: (key(one), one.name))
-        room = max(3, self._height - _MARKS - 5)
+        room = max(3, self._height - _MARKS - _NEWEST - 4)
         for one in ordered[:room]:
             sign = " *" if one.id in self._marked else ""
             table.add_row(*(Text(text) for text in _row(one, sign)))
         left_out = len(ordered) - room
         paused = ", paused" if self._paused else ""
-        head = f"{look.at[:19].replace('T', ' ')}  {len(ordered)} containers, by {word}{paused}"
+        at, number = look.at[:19].replace("T", " "), count(len(ordered), "container")
+        head = f"{at}  {number}, by {word}{paused}"
         parts: list[RenderableType] = [Text(head), table]
         if left_out > 0:
             parts.append(Text(f"… and {left_out} more"))
-        parts += [
-            Text(printable(line(mark)), no_wrap=True, overflow="ellipsis") for mark in self._marks
-        ]
+        lines = [printable(line(mark)) for mark in self._marks]
+        parts += [Text(one, no_wrap=True, overflow="ellipsis") for one in lines[:-1]]
+        # Of the newest all is to be read: what came just before it, and where.
+        parts += [Text(one, overflow="fold") for one in lines[-1:]]
         return Group(*parts)
 
 

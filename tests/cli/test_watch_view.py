@@ -107,8 +107,23 @@ def test_while_it_is_paused_marks_are_kept_and_readings_wait(table: LiveTable) -
 def test_what_does_not_fit_is_counted(table: LiveTable) -> None:
     many = tuple(reading(f"c{number}", cpus=0.0) for number in range(100))
     said = text(table, Look(at=AT, readings=many))
-    assert "… and 71 more" in said
+    assert "… and 73 more" in said
     assert len(said.splitlines()) <= 40
+
+
+def test_the_newest_mark_is_shown_to_its_end_and_older_ones_in_a_line_each(
+    table: LiveTable,
+) -> None:
+    far = "/sys/fs/cgroup/" + "a" * 64 + "/pids.max"
+    for after in ("40", "30"):
+        one = mark(limit="pids", path=far, before="50", after=after, just_before="docker update")
+        table.update(Look(at=AT, readings=SOME[:1], marks=(one,)))
+    said = text(table, Look(at=AT, readings=SOME[:1]))
+    assert "1 container, by CPU" in said
+    older, *newest = said[said.index("web changed pids 50 → 40") :].splitlines()
+    assert older.rstrip().endswith("…")
+    assert len(newest) == 2
+    assert newest[-1].rstrip().endswith("/pids.max)")
 
 
 def test_unknown_figures_are_dashes_and_names_steer_no_terminal(table: LiveTable) -> None:
