@@ -69,11 +69,12 @@ def layout(points: Sequence[Point], rows: Sequence[Row]) -> Layout:
     title = _title(name)
     settings: dict[str, Any]
     known = [number for number in numbers if number is not None and number > 0]
+    options = {point.option for point in points}
+    if len(options) > 1 and not options <= set(_QUOTAS):
+        # Bytes of one and requests of another have no common scale.
+        return _categories(points, rows, "option and value", several=True)
     if len(known) < len(numbers) or any(point.noted for point in points):
-        names = {point.key: point.short for point in points}
-        order = list(dict.fromkeys(names.values()))
-        settings = {"type": "category", "categoryorder": "array", "categoryarray": order}
-        return Layout(points, rows, dict(names), Axis(title, settings))
+        return _categories(points, rows, title, several=False)
     plain = percent or name == "cpu-period"
     ticks = {number: f"{number:g}" if plain else point.short
              for number, point in zip(known, points, strict=True)}  # fmt: skip
@@ -88,6 +89,18 @@ def layout(points: Sequence[Point], rows: Sequence[Row]) -> Layout:
         point.key: number for point, number in zip(points, known, strict=True)
     }
     return Layout(points, rows, places, Axis(title, settings))
+
+
+def _categories(
+    points: Sequence[Point], rows: Sequence[Row], title: str, *, several: bool
+) -> Layout:
+    """Lay points out side by side in their order; of `several` options each says which it is of."""
+    names = {
+        point.key: f"{point.option} {point.short}" if several else point.short for point in points
+    }
+    order = list(dict.fromkeys(names.values()))
+    settings = {"type": "category", "categoryorder": "array", "categoryarray": order}
+    return Layout(points, rows, dict(names), Axis(title, settings))
 
 
 def _title(name: str) -> str:
