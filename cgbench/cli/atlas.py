@@ -9,7 +9,7 @@ import typer
 
 from cgbench.cli import exits, options
 from cgbench.cli.terminal import complain, give_json, say
-from cgbench.errors import OptionError
+from cgbench.errors import CgbenchError, OptionError
 from cgbench.wording import count
 
 if TYPE_CHECKING:
@@ -21,8 +21,11 @@ _Rows = Annotated[
 ]
 _With = Annotated[
     list[str] | None,
-    typer.Option("--with", metavar="TABLE", help="Also show this truth table; repeatable."),
-]
+    typer.Option(
+        "--with", metavar="TABLE",
+        help="Also show this truth table; repeatable. Without: the latest among the results.",
+    ),
+]  # fmt: skip
 _Add = Annotated[
     str | None,
     typer.Option(
@@ -40,6 +43,9 @@ _Packages = Annotated[
 def atlas(
     rows: _Rows = None,
     with_: _With = None,
+    rows_only: Annotated[
+        bool, typer.Option("--rows-only", help="Show no truth table beside the rows.")
+    ] = False,
     output: options.Output = None,
     json_file: options.JsonFile = None,
     add: _Add = None,
@@ -56,11 +62,12 @@ def atlas(
 ) -> None:
     """Write a page of what each limit does on all hosts that were measured, yours beside them.
 
-    A TABLE is what `cgbench verify` left: truth.json, its directory, or its name. Without rows
-    among the results, those that came with cgbench are taken. --check ends with 2 if a row is bad.
+    A TABLE is what `cgbench verify` left: truth.json, its directory, or its name; your latest is
+    shown unasked. Without rows among the results, those that came with cgbench are taken. --check
+    ends with 2 if a row is bad.
     """
     _require_one_task(
-        add=add, check=check, shown=bool(with_ or output or json_file),
+        add=add, check=check, shown=bool(with_ or rows_only or output or json_file),
         of_add={"--name": name, "--title": title, "--packages": packages, "--replace": replace},
     )  # fmt: skip
     if add is not None:
@@ -72,7 +79,17 @@ def atlas(
     if check:
         _check(found)
         return
+    if rows_only and with_:
+        raise OptionError("--rows-only leaves out what --with names", "Give one of the two.")
     beside = making.hosts(with_ or (), results)
+    own = None if rows_only or with_ else making.latest(results)
+    if own is not None:
+        try:
+            beside = making.hosts([str(own)], results)
+        except CgbenchError as error:
+            # Nobody asked for it.
+            complain(f"left out: {error.message}")
+            own = None
     for one in found.left_out:
         complain(f"{one.path}: left out: {one.reason}")
     printed = give_json(found.to_json, json_file)
@@ -81,6 +98,8 @@ def atlas(
     page = making.write_page(found, beside, output, results)
     if not printed:
         say(f"rows: {len(found.rows)} of {found.directory}{_of_other_rules(found)}")
+        if own is not None:
+            say(f"your host: {own}")
         say(f"page: {page}")
 
 

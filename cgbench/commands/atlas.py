@@ -144,6 +144,11 @@ def hosts(names: Sequence[str], results: Path) -> list[TruthTable]:
     return [truth.read(_table(name, results)) for name in names]
 
 
+def latest(results: Path) -> Path | None:
+    """Return the latest truth table among the results, None where nothing was verified."""
+    return find_truth("verify", results)
+
+
 def _table(name: str, results: Path) -> Path:
     path = find_truth(name, results)
     if path is None:

@@ -44,6 +44,45 @@ def test_without_a_name_the_page_is_among_the_results(rows: Path, tmp_path: Path
     assert (results / "atlas.html").exists()
 
 
+@pytest.fixture
+def verified(tmp_path: Path) -> Path:
+    """Results with a truth table among them."""
+    path = tmp_path / "results" / "verify" / "20261127T101530Z-abcd" / "truth.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(atlas_rows.table(GOOD, hostname="mine-alone").to_json()))
+    return path
+
+
+def test_the_latest_table_among_the_results_is_shown_unasked(
+    rows: Path, verified: Path, tmp_path: Path
+) -> None:
+    at = ("--rows", str(rows), "--results", str(tmp_path / "results"))
+    done = cgbench("atlas", *at)
+    assert done.returncode == 0, done.stderr
+    assert f"your host: {verified}\n" in done.stdout
+    page = tmp_path / "results" / "atlas.html"
+    assert "mine-alone" in page.read_text()
+    alone = cgbench("atlas", "--rows-only", *at)
+    assert "your host" not in alone.stdout
+    assert "mine-alone" not in page.read_text()
+
+
+def test_a_latest_table_that_is_damaged_keeps_no_row_from_the_page(
+    rows: Path, verified: Path, tmp_path: Path
+) -> None:
+    verified.write_text("{")
+    done = cgbench("atlas", "--rows", str(rows), "--results", str(tmp_path / "results"))
+    assert done.returncode == 0
+    assert f"left out: {verified}" in done.stderr
+    assert "some-host" in (tmp_path / "results" / "atlas.html").read_text()
+
+
+def test_a_table_cannot_be_named_and_left_out(rows: Path, table: Path) -> None:
+    done = cgbench("atlas", "--rows", str(rows), "--rows-only", "--with", str(table))
+    assert done.returncode == 2
+    assert "--rows-only leaves out what --with names" in done.stderr
+
+
 def test_a_row_is_added_found_and_checked(table: Path, tmp_path: Path) -> None:
     at = ("--results", str(tmp_path))
     added = cgbench("atlas", "--add", str(table), "--name", "mine", *at)
