@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -92,6 +93,7 @@ def _pair_json(one: Neighbours) -> dict[str, Any]:
             }
             for each in one.differences
         ],
+        "texts": [dataclasses.asdict(each) for each in one.texts],
     }
 
 

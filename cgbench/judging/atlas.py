@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cgbench.judging.contradiction import Contradiction, contradictions
@@ -35,10 +35,22 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class OtherText:
+    """A value after whose update an interface file holds another text on a neighbour."""
+
+    option: str
+    value: str
+    file: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
 class Neighbours:
     """Two rows whose hosts differ in one `part` of their keys alone, the older one `before`.
 
     `compared` are the options that both have, `differences` those of them that come out otherwise.
+    `texts` are of every option: verdicts may be the same for other reasons.
     """
 
     before: AtlasRow
@@ -46,6 +58,7 @@ class Neighbours:
     part: str
     compared: tuple[str, ...]
     differences: tuple[Difference, ...]
+    texts: tuple[OtherText, ...]
 
 
 def neighbours(rows: Sequence[AtlasRow]) -> tuple[Neighbours, ...]:
@@ -80,7 +93,22 @@ def _compared(before: AtlasRow, after: AtlasRow, part: str) -> Neighbours:
         decided = Outcome.INCONCLUSIVE not in (one.verdict, other.verdict)
         if decided and (one.verdict, one.fails) != (other.verdict, other.fails):
             differences.append(Difference(name, one, other))
-    return Neighbours(before, after, part, both, tuple(differences))
+    texts = dict.fromkeys(text for name in both for text in _other_texts(here[name], there[name]))
+    return Neighbours(before, after, part, both, tuple(differences), tuple(texts))
+
+
+def _other_texts(here: Row, there: Row) -> Iterator[OtherText]:
+    """Yield what differs in the files that both have, of values that were left open on neither."""
+    after = {(one.requested, one.note, one.role): one for one in there.verdict.values}
+    for one in here.verdict.values:
+        other = after.get((one.requested, one.note, one.role))
+        if other is None or Outcome.INCONCLUSIVE in (one.verdict, other.verdict):
+            continue
+        for name, file in one.files.items():
+            if name in other.files and other.files[name].after != file.after:
+                yield OtherText(
+                    here.verdict.option, one.requested, name, file.after, other.files[name].after
+                )
 
 
 def _by_option(row: AtlasRow) -> dict[str, Row]:

@@ -77,7 +77,11 @@ def test_the_atlas_in_figures_comes_from_rows(tmp_path: Path) -> None:
     atlas_rows.written(tmp_path, atlas_rows.row("new", other, runc="1.4.3"))
     assert "| `old` | 6.1 | v1 | cgroupfs | docker 20.10.24 | runc 1.1.5 |" in atlas.hosts(tmp_path)
     said = atlas.neighbours(tmp_path)
-    assert said.startswith("**runc 1.1.5 → runc 1.4.3** (`old` → `new`): 1 of 2 verdicts differs.")
+    assert said.startswith(
+        "**runc 1.1.5 → runc 1.4.3** (`old` → `new`): 1 of 2 verdicts differs; after 1 update a "
+        "file holds another text."
+    )
+    assert "| `--memory 0.5` | `cpu.cfs_quota_us` | `50000` | `-1` |" in said
     assert "| `--memory` | effective | ignored |" in said
 
 

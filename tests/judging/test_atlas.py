@@ -56,6 +56,47 @@ def test_an_option_that_only_one_of_them_has_is_not_compared() -> None:
     assert pair.compared == ("cpus",)
 
 
+def holding(name: str, text: str | None, outcome: Outcome, **host: Any) -> AtlasRow:
+    """Return a row whose one value left a text in its file."""
+    made = row(name, {"cpu-quota": outcome}, **host)
+    (one,) = made.table.rows
+    (value,) = one.verdict.values
+    files = {
+        key: file.model_copy(update={"after": text}) for key, file in value.files.items()
+    }  # fmt: skip
+    values = (value.model_copy(update={"files": files, "verdict": outcome}),)
+    verdict = one.verdict.model_copy(update={"values": values})
+    table = made.table.model_copy(update={"rows": (one.model_copy(update={"verdict": verdict}),)})
+    return made.model_copy(update={"table": table})
+
+
+def test_what_a_file_holds_is_told_also_where_the_verdict_is_the_same() -> None:
+    before = holding("a", "1500", Outcome.WRONG)
+    (pair,) = neighbours([before, holding("b", "2000", Outcome.WRONG, kernel="6.12")])
+    assert pair.differences == ()
+    (found,) = pair.texts
+    assert (found.option, found.value, found.file) == ("cpu-quota", "0.5", "cpu.cfs_quota_us")
+    assert (found.before, found.after) == ("1500", "2000")
+    (same,) = neighbours([before, holding("b", "1500", Outcome.WRONG, kernel="6.12")])
+    assert same.texts == ()
+
+
+def test_a_text_of_a_value_that_was_left_open_differs_from_nothing() -> None:
+    before = holding("a", "1500", Outcome.WRONG)
+    after = holding("b", None, Outcome.WRONG, kernel="6.12")
+    (open_,) = after.table.rows
+    (value,) = open_.verdict.values
+    left = value.model_copy(update={"verdict": Outcome.INCONCLUSIVE})
+    verdict = open_.verdict.model_copy(update={"values": (left,)})
+    table = after.table.model_copy(
+        update={"rows": (open_.model_copy(update={"verdict": verdict}),)}
+    )
+    (pair,) = neighbours([before, after.model_copy(update={"table": table})])
+    assert pair.texts == ()
+    (told,) = neighbours([before, after])
+    assert [one.after for one in told.texts] == [None]
+
+
 def test_pairs_come_in_the_order_of_the_key() -> None:
     rows = [row("a"), row("b", io_control="none"), row("c", kernel="6.18"), row("d", cgroup="v2")]
     assert [pair.part for pair in neighbours(rows)] == ["kernel", "layout", "io_control"]

@@ -113,6 +113,11 @@ class Pair:
     outcome: str
     changes: tuple[Change, ...]
 
+    @property
+    def texts(self) -> list[str]:
+        """What differs in interface files, a line each."""
+        return [printable(_shared(words.text(one))) for one in self.pair.texts]
+
 
 @dataclass(frozen=True)
 class Filter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cgbench.judging.atlas import Neighbours
+from cgbench.judging.atlas import Neighbours, OtherText
 from cgbench.records.host_key import PARTS
 from cgbench.records.verdict import Outcome
 from cgbench.reporting.words.truth_cells import flags, listed
@@ -49,10 +49,21 @@ def changed(one: Neighbours) -> str:
 def outcome(one: Neighbours) -> str:
     """Return how much of what both were measured for comes out otherwise."""
     total, number = len(one.compared), len(one.differences)
-    if not number:
-        return f"All {count(total, 'verdict')} are the same."
     verb = "differs" if number == 1 else "differ"
-    return f"{number} of {count(total, 'verdict')} {verb}."
+    said = f"{number} of {count(total, 'verdict')} {verb}"
+    if not number:
+        said = f"All {count(total, 'verdict')} are the same"
+    if one.texts:
+        said += f"; after {count(len(one.texts), 'update')} a file holds another text"
+    return f"{said}."
+
+
+def text(one: OtherText) -> str:
+    """Return a value, its file, and the file's texts on both neighbours."""
+    before, after = (
+        "absent" if held is None else held or "empty" for held in (one.before, one.after)
+    )
+    return f"--{one.option} {one.value}: {one.file} {before} → {after}"
 
 
 def everywhere(hosts: Sequence[str], total: int) -> str:

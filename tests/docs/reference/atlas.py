@@ -35,14 +35,26 @@ def neighbours(directory: Path = ROWS) -> str:
 
 def _pair(one: Neighbours) -> str:
     head = f"**{words.changed(one)}** ({code(one.before.name)} → {code(one.after.name)})"
-    said = f"{head}: {words.outcome(one)}"
-    if not one.differences:
-        return said
-    rows = [
-        (code(f"--{each.option}"), each.before.verdict.value, each.after.verdict.value)
-        for each in one.differences
-    ]
-    return f"{said}\n\n{table(('option', one.before.name, one.after.name), rows)}"
+    parts = [f"{head}: {words.outcome(one)}"]
+    names = one.before.name, one.after.name
+    if one.differences:
+        verdicts = [
+            (code(f"--{each.option}"), each.before.verdict.value, each.after.verdict.value)
+            for each in one.differences
+        ]
+        parts.append(table(("option", *names), verdicts))
+    if one.texts:
+        texts = [
+            (code(f"--{each.option} {each.value}"), code(each.file), _text(each.before),
+             _text(each.after))
+            for each in one.texts
+        ]  # fmt: skip
+        parts.append(table(("update", "file", *names), texts))
+    return "\n\n".join(parts)
+
+
+def _text(held: str | None) -> str:
+    return "absent" if held is None else code(held)
 
 
 def _read(directory: Path) -> Atlas:

@@ -73,9 +73,12 @@ def test_each_option_says_where_it_does_what(page: AtlasPage) -> None:
 
 def test_neighbours_say_how_many_verdicts_differ(page: AtlasPage) -> None:
     assert [(one.what, one.outcome) for one in page.pairs] == [
-        ("cgroup v1 → v2", "1 of 3 verdicts differs."),
+        ("cgroup v1 → v2", "1 of 3 verdicts differs; after 1 update a file holds another text."),
         ("CPU real → emulated", "All 3 verdicts are the same."),
     ]
+    assert [one.texts for one in page.pairs] == [
+        ["--cpu-quota 0.5: cpu.cfs_quota_us -1 → 50000"], []
+    ]  # fmt: skip
 
 
 def test_emulated_hosts_show_no_times_and_no_host_its_container(page: AtlasPage) -> None:
