@@ -14,6 +14,7 @@ from cgbench.wording import count
 
 if TYPE_CHECKING:
     from cgbench.commands.atlas import Atlas
+    from cgbench.records.truth import TruthTable
 
 _Rows = Annotated[
     Path | None,
@@ -84,12 +85,7 @@ def atlas(
     beside = making.hosts(with_ or (), results)
     own = None if rows_only or with_ else making.latest(results)
     if own is not None:
-        try:
-            beside = making.hosts([str(own)], results)
-        except CgbenchError as error:
-            # Nobody asked for it.
-            complain(f"left out: {error.message}")
-            own = None
+        beside, own = _own(own, results)
     for one in found.left_out:
         complain(f"{one.path}: left out: {one.reason}")
     printed = give_json(found.to_json, json_file)
@@ -101,6 +97,18 @@ def atlas(
         if own is not None:
             say(f"your host: {own}")
         say(f"page: {page}")
+
+
+def _own(path: Path, results: Path) -> tuple[list[TruthTable], Path | None]:
+    """Return the reader's own truth table and its path; a damaged one is said and left out."""
+    from cgbench.commands import atlas as making
+
+    try:
+        return making.hosts([str(path)], results), path
+    except CgbenchError as error:
+        # Nobody asked for it.
+        complain(f"left out: {error.message}")
+        return [], None
 
 
 def _require_one_task(
