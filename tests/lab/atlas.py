@@ -1,13 +1,15 @@
 """Measure rows of the atlas, one host of the lab after another: `make atlas ROWS="trixie here"`.
 
 Each row is a file of its own, so that one that is cut off loses no other. A row that was measured
-by today's rules, and as fully as is asked for, is left as it is. `here` is this host. Exit status 1
-if a row could not be measured.
+by today's rules, and as fully as is asked for, is left as it is. `here` is this host. Some updates
+are made by hand in each guest as well. Exit status 1 if a row could not be measured, or if `cat`
+disagrees with it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import subprocess
 import sys
@@ -18,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cgbench.errors import CgbenchError
-from cgbench.records import atlas, rules
+from cgbench.records import atlas, rules, truth
+from tests.lab import by_hand
 from tests.lab import host as hosts
 from tests.lab.host import LabError
 from tests.lab.machine import Machine, booted
@@ -35,10 +38,14 @@ _MEASURED = (0, 1, 3)
 
 @dataclass(frozen=True)
 class Measured:
-    """A truth table as text, and packages with their versions as dpkg-query prints them."""
+    """A truth table as text, and packages with their versions as dpkg-query prints them.
+
+    `disagreements` are where a shell in the guest says something else.
+    """
 
     table: str
     packages: str
+    disagreements: tuple[str, ...] = ()
 
 
 def fresh(name: str, folder: Path, *, quick: bool) -> bool:
@@ -62,7 +69,9 @@ def in_guest(machine: Machine, *, quick: bool) -> Measured:
     # One that is known and not installed has no version.
     installed = [line for line in listed.splitlines() if len(line.split()) == 2]
     packages = "".join(f"{line}\n" for line in installed)
-    return Measured(machine.read("cat /root/truth.json"), packages)
+    text = machine.read("cat /root/truth.json")
+    table = truth.parsed(json.loads(text), Path("truth.json"))
+    return Measured(text, packages, tuple(by_hand.disagreements(machine, table)))
 
 
 def on_lab_host(name: str, *, quick: bool) -> Measured:
@@ -118,7 +127,9 @@ def rows(
     names: Sequence[str], folder: Path, *, quick: bool,
     measure: Callable[..., Measured] = measured, keep: Callable[..., None] = add,
 ) -> list[str]:  # fmt: skip
-    """Measure the rows that are lacking, in order; return those that could not be measured."""
+    """Measure the rows that are lacking, in order; return those that could not be measured, and
+    those of which a shell in the guest says something else.
+    """
     failed = []
     for name in names:
         if fresh(name, folder, quick=quick):
@@ -127,11 +138,15 @@ def rows(
         began = time.monotonic()
         print(f"{name}: measured now", flush=True)
         try:
-            keep(name, measure(name, quick=quick), folder)
+            found = measure(name, quick=quick)
+            keep(name, found, folder)
         except (LabError, OSError, subprocess.SubprocessError) as error:
             failed.append(name)
             print(f"{name}: not measured: {error}", file=sys.stderr, flush=True)
         else:
+            for one in found.disagreements:
+                print(f"{name}: a shell disagrees: {one}", file=sys.stderr, flush=True)
+            failed += [name] if found.disagreements else []
             print(f"{name}: done in {(time.monotonic() - began) / 60:.1f} min", flush=True)
     return failed
 

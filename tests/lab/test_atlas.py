@@ -50,3 +50,12 @@ def test_a_row_by_todays_rules_is_not_measured_again_unless_more_is_asked_for(
 def test_a_row_that_is_damaged_is_measured_again(tmp_path: Path) -> None:
     (tmp_path / "trixie.json").write_text("{")
     assert not atlas.fresh("trixie", tmp_path, quick=True)
+
+
+def test_a_row_that_a_shell_disagrees_with_is_told_and_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Measured(TABLE, "", ("--cpus 0.5: effective, and by hand it was not",))
+    failed = atlas.rows(["trixie"], tmp_path, quick=True, measure=lambda *_, **__: found)
+    assert failed == ["trixie"]
+    assert "trixie: a shell disagrees: --cpus 0.5: effective" in capsys.readouterr().err

@@ -20,6 +20,8 @@ from cgbench.records import results, run_directory, truth
 from cgbench.records.verdict import Outcome
 from cgbench.reporting.render import write_truth
 from cgbench.spec.options import OPTIONS
+from tests.lab import by_hand
+from tests.lab.by_hand import Reading
 from tests.lab.machine import Machine, booted
 
 # The build of the disk, the boot and all measuring, with room for a slow machine.
@@ -48,13 +50,6 @@ SET = {
     "pids-limit": ("--pids-limit 77", "pids.max", {"77"}),
 }
 
-# Where the value that `cat` was given is in the file when the update has been answered. One of the
-# other values may be refused, missed or undone.
-IN_FORCE = (
-    Outcome.EFFECTIVE, Outcome.IMPRECISE, Outcome.PARTIAL, Outcome.WRONG, Outcome.INEFFECTIVE,
-    Outcome.REVERTED,
-)  # fmt: skip
-
 # By hand, from what `cat` said in this guest: what no other verdict would be right of.
 BY_HAND = {
     # It has a node too few to show anything, and its update is the first of a container without
@@ -69,16 +64,6 @@ BY_HAND = {
 
 # So many CPUs may others use of the host's while the emulator needs both.
 _LITTLE_CPUS, _ATTEMPTS = 0.05, 3
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a shell in the guest saw around one `docker update`."""
-
-    status: int
-    said: str
-    before: str | None
-    after: str | None
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +85,7 @@ def doctor(lab: Machine) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def readings(lab: Machine) -> dict[str, Reading]:
     """Every option set by Docker's own client on a sleeping container of its own, and read."""
-    return {name: _read(lab, *SET[name][:2]) for name in SET}
+    return {name: by_hand.read(lab, *SET[name][:2]) for name in SET}
 
 
 @pytest.fixture(scope="module")
@@ -154,26 +139,6 @@ def table(lab: Machine, sweep: run_directory.RunDirectory) -> truth.TruthTable:
     return found
 
 
-def _read(lab: Machine, options: str, file: str) -> Reading:
-    born = "--memory 64m --memory-swap 96m" if options.startswith("--memory-swap") else ""
-    tag = lab.read("docker images -q cgbench/workload").split()[0]
-    script = f"""
-        c=$(docker run --detach --network none {born} {tag} sleep 300)
-        g=/sys/fs/cgroup$(sed 's/^0:://' /proc/$(docker inspect -f '{{{{.State.Pid}}}}' $c)/cgroup)
-        cat $g/{file} 2>/dev/null || echo absent
-        echo ----
-        docker update {options} $c 2>&1; status=$?
-        echo ----
-        cat $g/{file} 2>/dev/null || echo absent
-        echo ----
-        docker rm --force $c >/dev/null
-        echo $status
-    """
-    before, said, after, status = lab.read(f"bash -c {shlex.quote(script)}", 120).split("----\n")
-    held = [None if text.strip() == "absent" else text.strip() for text in (before, after)]
-    return Reading(int(status), said.strip(), *held)
-
-
 def test_the_guest_is_the_machine_that_it_should_be(doctor: dict[str, Any]) -> None:
     host = doctor["host"]
     assert doctor["able"]
@@ -216,21 +181,7 @@ def test_a_verdict_agrees_with_what_cat_says(
     name: str, table: truth.TruthTable, readings: dict[str, Reading]
 ) -> None:
     (verdict,) = (row.verdict for row in table.rows if row.verdict.option == name)
-    read, should = readings[name], SET[name][2]
-    if verdict.verdict in IN_FORCE:
-        assert read.status == 0, read
-        assert read.after in should, read
-    elif verdict.verdict in (Outcome.IGNORED, Outcome.DISCARDED):
-        assert read.status == 0, read
-        assert read.after == read.before, read
-    elif verdict.verdict is Outcome.REJECTED:
-        assert read.status != 0, read
-        assert read.after == read.before, read
-    elif verdict.verdict is Outcome.UNSUPPORTED:
-        # No file, or one that is set as asked and has nothing to act on.
-        assert read.after is None or read.after in should, read
-    else:
-        pytest.fail(f"{name} is {verdict.verdict}: {verdict.reason}")
+    assert readings[name].disagreement(verdict.verdict, sorted(SET[name][2])) is None
 
 
 @pytest.mark.parametrize("name", BY_HAND)
