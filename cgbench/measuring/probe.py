@@ -46,8 +46,8 @@ class Task:
     """What every worker of one probe is to do; workloads/probe.py says what each kind makes of it.
 
     `size` is in bytes; a `pace_ns` of None is the kind's own. With `spread`, each worker of spin
-    keeps to one CPU; with `waits`, the pace
-    of `end` begins when the host releases it. Raises ProbeError for a task that cannot be done.
+    keeps to one CPU; with `waits`, the pace of `end` begins when the host releases it. Raises
+    ProbeError for a task that cannot be done.
     """
 
     kind: ProbeKind = "spin"
@@ -240,10 +240,9 @@ class ProbeFile:
         """Return what each worker wrote so far. Raises ProbeSilent if one never began."""
         header = _HEADER.unpack(self._bytes(0, _HEADER.size))
         for index, (found, written) in enumerate(zip(header, self._header, strict=True)):
-            if index == _WAITS and self._released and found == 0:
-                continue
-            if index not in (_T0, _STOP, _UNTIL) and found != written:
-                raise self._refused(f"word {index} of its header is {found}, not {written}")
+            should = 0 if index == _WAITS and self._released else written
+            if index not in (_T0, _STOP, _UNTIL) and found != should:
+                raise self._refused(f"word {index} of its header is {found}, not {should}")
         return tuple(self._read(number, header[_T0]) for number in range(self._workers))
 
     def _read(self, number: int, t0: int) -> WorkerLog:

@@ -805,6 +805,19 @@ def test_a_release_by_the_container_itself_is_found_out(tmp_path: Path) -> None:
             file.read()
 
 
+def test_a_container_that_waits_again_after_its_release_is_found_out(tmp_path: Path) -> None:
+    task = Task("end", pace_ns=1 * MS, waits=True)
+    with ProbeFile(tmp_path / "probe", 1, 30, os.getuid(), task) as file:
+        file.release()
+        subprocess.run(command(file), timeout=PATIENCE_S, check=True)
+        file.read()
+        with file.path.open("r+b") as header:
+            header.seek(8 * inside.WAITS)
+            header.write(struct.pack("<q", 1))
+        with pytest.raises(ProbeError, match="word 16 of its header is 1, not 0"):
+            file.read()
+
+
 def test_a_life_leaves_the_file_that_it_was_asked_for(tmp_path: Path) -> None:
     left = tmp_path / "left"
     task = Task("end", size=100_000, pace_ns=1 * MS)
