@@ -19,6 +19,7 @@
     ├── BaselineError          a baseline that is damaged or unfit to compare with
     │   └── NoBaseline         exit 3: there is none to compare with yet
     ├── HistoryError           the runs there are make no trend
+    ├── FleetError             a file of hosts that cannot be used, or a fleet that cannot be had
     ├── ScratchError           a scratch device, swap or cgroup cannot be made or given back
     │   └── NotGivenBack       of several, some could not be given back
     └── PreconditionError      exit 4: nothing was measured, since the host lacks something
@@ -131,6 +132,10 @@ class NoBaseline(BaselineError):
 
 class HistoryError(CgbenchError):
     """No trend can be made: no such metric, no or too few runs, or Otava is missing."""
+
+
+class FleetError(CgbenchError):
+    """A file of hosts that cannot be used, or a fleet that cannot be measured."""
 
 
 class ScratchError(CgbenchError):

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from cgbench import __version__
-from cgbench.cli import atlas, audit, baseline, compare, exits, host, measure, results, watch, why
+from cgbench.cli import atlas, audit, baseline, compare, exits, fleet, host, measure, results, watch, why
 from cgbench.cli.terminal import complain, say, use_any_encoding
 from cgbench.host import interrupts
 
@@ -59,9 +59,15 @@ app.command("atlas")(exits.guarded(atlas.atlas))
 app.command("compare")(exits.guarded(compare.compare))
 app.command("gate")(exits.guarded(compare.gate))
 app.command("ab")(exits.guarded(compare.ab))
+# What stands behind the command is its own.
+app.command("fleet", context_settings={"allow_interspersed_args": False})(
+    exits.guarded(fleet.fleet)
+)
 app.command("clean")(exits.guarded(host.clean))
 app.command("schema")(exits.guarded(results.schema))
 _image.command("build")(exits.guarded(host.image_build))
+_image.command("save")(exits.guarded(host.image_save))
+_image.command("load")(exits.guarded(host.image_load))
 _baseline.command("set")(exits.guarded(baseline.set_))
 _baseline.command("list")(exits.guarded(baseline.list_all))
 _baseline.command("show")(exits.guarded(baseline.show))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -93,6 +93,26 @@ class Images:
         )
         if response.status_code != 200 or not self.has_image(reference):
             raise ImageError(f"cannot import {reference}: {message(response)}")
+
+    def saved(self, reference: str) -> Iterator[bytes]:
+        """Yield an image as `docker save` writes it. Raises ImageError if it is absent."""
+        try:
+            yield from self._api.get_image(reference)
+        except docker.errors.ImageNotFound:
+            raise ImageError(
+                f"the image {reference} is missing", "Build it: cgbench image build."
+            ) from None
+        except CLIENT_ERRORS as error:
+            raise self._connection.failure(error) from error
+
+    def load(self, tar: BinaryIO, reference: str) -> None:
+        """Load what `docker save` wrote of an image. Raises ImageError if it is not in there."""
+        response = self._connection.post(
+            "/images/load?quiet=1", _IMPORT_TIMEOUT_S, data=tar,
+            headers={"Content-Type": "application/x-tar"},
+        )  # fmt: skip
+        if response.status_code != 200 or not self.has_image(reference):
+            raise ImageError(f"{reference} was not in what was loaded: {message(response)}")
 
     def contents(self, reference: str) -> Contents:
         """Return what an image is made of, and start nothing. Raises ImageError if it is absent."""

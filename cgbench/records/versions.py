@@ -62,3 +62,6 @@ CAUSE = Versions(1)
 
 ATLAS = Versions(1)
 """A row of the atlas; the truth table in it has a version of its own."""
+
+FLEET = Versions(1)
+"""A fleet's document; what each of its hosts gave has a version of its own."""

@@ -1,0 +1,112 @@
+"""`cgbench fleet`: one command on many hosts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cgbench.cli import exits, options
+from cgbench.cli.terminal import complain, give_json, say
+from cgbench.errors import FleetError
+from cgbench.host.interrupts import Interrupted
+from cgbench.wording import count
+
+if TYPE_CHECKING:
+    from cgbench.records.fleet import FleetFolder, FleetRecord
+    from cgbench.spec.host_list import FleetHost
+
+_Hosts = Annotated[Path, typer.Argument(metavar="HOSTS", help="TOML file of the hosts.")]
+_Command = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="COMMAND...", show_default=False,
+        help="verify, audit or run with its options, or clean; none with --resume.",
+    ),
+]  # fmt: skip
+
+
+def fleet(
+    hosts: _Hosts,
+    command: _Command = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="TAG", help="Only hosts with it; repeatable.")
+    ] = None,
+    host: Annotated[
+        list[str] | None, typer.Option("--host", metavar="NAME", help="Only this host; repeatable.")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Use the workers of this Dask scheduler, not ssh."),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="FLEET", help="Measure only the hosts that FLEET lacks."),
+    ] = None,
+    json_file: options.JsonFile = None,
+    quiet: options.Quiet = False,
+    results: options.Results = options.RESULTS,
+) -> None:
+    """Run verify, audit or run on many hosts at once, and show which host is unlike its group.
+
+    Its own options come before HOSTS. Exit status: the worst of its hosts, 2 if one gave nothing.
+    """
+    from cgbench.commands import fleet as fleets
+    from cgbench.spec import host_list
+
+    chosen = host_list.read(hosts).chosen(tag or (), host or ())
+    words = tuple(command or ())
+    if bool(words) == bool(resume):
+        raise FleetError("give either a command or --resume FLEET", "See cgbench fleet --help.")
+    if words[:1] == ("clean",):
+        _clean(chosen, words[1:], scheduler, results)
+        return
+    if resume is not None:
+        folder = _found(resume, results)
+        wanted = fleets.resumed(folder, chosen, scheduler)
+    else:
+        wanted = fleets.wanted(chosen, words[0], words[1:], scheduler)
+        folder = fleets.begun(wanted, results)
+    try:
+        record = fleets.measure(folder, wanted, (lambda _host, _line: None) if quiet else _show)
+    except Interrupted:
+        complain(f"finished hosts are kept; go on with: cgbench fleet {hosts} "
+                 f"--resume {folder.path.name}")  # fmt: skip
+        raise
+    _finish(record, folder, json_file)
+
+
+def _show(host: str, line: str) -> None:
+    complain(f"{host}: {line}")
+
+
+def _found(name: str, results: Path) -> FleetFolder:
+    from cgbench.records import fleet as records
+
+    return records.find(name, results)
+
+
+def _clean(
+    chosen: tuple[FleetHost, ...], names: tuple[str, ...], scheduler: str | None, results: Path
+) -> None:
+    from cgbench.commands import fleet as fleets
+
+    if len(names) > 1:
+        raise FleetError("clean takes one fleet at most", "Name it, or none for the latest.")
+    folder = _found(names[0] if names else "fleet", results)
+    found = fleets.clean(chosen, folder, _show, scheduler)
+    left = {name: why for name, why in found.items() if why is not None}
+    for name, why in left.items():
+        complain(f"{name}: not clean: {why}")
+    say(f"clean: {len(found) - len(left)} of {count(len(found), 'host')}")
+    if left:
+        exits.end(exits.ERROR)
+
+
+def _finish(record: FleetRecord, folder: FleetFolder, json_file: Path | None) -> None:
+    give_json(lambda: json.loads(record.model_dump_json()), json_file)
+    for one in record.members:
+        say(f"{one.name}: {one.state} {one.reason or ''}")
+    say(str(folder.path))
