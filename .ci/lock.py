@@ -68,7 +68,7 @@ def wanted(project: Mapping[str, Any], purpose: str) -> list[str]:
     listed = [*project["dependencies"], *BUILD]
     extras = project["optional-dependencies"]
     if purpose == "dev":
-        listed += [*extras["dev"], *extras["history"]]
+        listed += [*extras["dev"], *extras["history"], *extras["fleet"]]
     elif purpose == "docs":
         listed = [*listed, *extras["docs"]]
     elif purpose == "audit":

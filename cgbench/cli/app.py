@@ -11,7 +11,19 @@ from typing import Annotated
 import typer
 
 from cgbench import __version__
-from cgbench.cli import atlas, audit, baseline, compare, exits, fleet, host, measure, results, watch, why
+from cgbench.cli import (
+    atlas,
+    audit,
+    baseline,
+    compare,
+    exits,
+    fleet,
+    host,
+    measure,
+    results,
+    watch,
+    why,
+)
 from cgbench.cli.terminal import complain, say, use_any_encoding
 from cgbench.host import interrupts
 

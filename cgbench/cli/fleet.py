@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cgbench.cli import exits, options
+from cgbench.cli import exits, forms, options
 from cgbench.cli.terminal import complain, give_json, say
 from cgbench.errors import FleetError
 from cgbench.host.interrupts import Interrupted
 from cgbench.wording import count
 
 if TYPE_CHECKING:
-    from cgbench.records.fleet import FleetFolder, FleetRecord
+    from cgbench.records.fleet import FleetFolder
     from cgbench.spec.host_list import FleetHost
+
+_PAGE = "report.html"
 
 _Hosts = Annotated[Path, typer.Argument(metavar="HOSTS", help="TOML file of the hosts.")]
 _Command = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="COMMAND...", show_default=False,
-        help="verify, audit or run with its options, or clean; none with --resume.",
+        help="verify, audit or run with its options; clean or report [FLEET]; none with --resume.",
     ),
 ]  # fmt: skip
 
@@ -32,7 +33,8 @@ def fleet(
     hosts: _Hosts,
     command: _Command = None,
     tag: Annotated[
-        list[str] | None, typer.Option("--tag", metavar="TAG", help="Only hosts with it; repeatable.")
+        list[str] | None,
+        typer.Option("--tag", metavar="TAG", help="Only hosts with it; repeatable."),
     ] = None,
     host: Annotated[
         list[str] | None, typer.Option("--host", metavar="NAME", help="Only this host; repeatable.")
@@ -46,6 +48,8 @@ def fleet(
         typer.Option(metavar="FLEET", help="Measure only the hosts that FLEET lacks."),
     ] = None,
     json_file: options.JsonFile = None,
+    output: options.Output = None,
+    no_report: options.NoReport = False,
     quiet: options.Quiet = False,
     results: options.Results = options.RESULTS,
 ) -> None:
@@ -53,6 +57,7 @@ def fleet(
 
     Its own options come before HOSTS. Exit status: the worst of its hosts, 2 if one gave nothing.
     """
+    forms.require(json_file, page=output)
     from cgbench.commands import fleet as fleets
     from cgbench.spec import host_list
 
@@ -61,7 +66,12 @@ def fleet(
     if bool(words) == bool(resume):
         raise FleetError("give either a command or --resume FLEET", "See cgbench fleet --help.")
     if words[:1] == ("clean",):
+        _require_one(words)
         _clean(chosen, words[1:], scheduler, results)
+        return
+    if words[:1] == ("report",):
+        _require_one(words)
+        _finish(_found(words[1] if words[1:] else "fleet", results), json_file, output, page=True)
         return
     if resume is not None:
         folder = _found(resume, results)
@@ -70,12 +80,12 @@ def fleet(
         wanted = fleets.wanted(chosen, words[0], words[1:], scheduler)
         folder = fleets.begun(wanted, results)
     try:
-        record = fleets.measure(folder, wanted, (lambda _host, _line: None) if quiet else _show)
+        fleets.measure(folder, wanted, (lambda _host, _line: None) if quiet else _show)
     except Interrupted:
         complain(f"finished hosts are kept; go on with: cgbench fleet {hosts} "
                  f"--resume {folder.path.name}")  # fmt: skip
         raise
-    _finish(record, folder, json_file)
+    _finish(folder, json_file, output, page=not no_report)
 
 
 def _show(host: str, line: str) -> None:
@@ -88,13 +98,16 @@ def _found(name: str, results: Path) -> FleetFolder:
     return records.find(name, results)
 
 
+def _require_one(words: tuple[str, ...]) -> None:
+    if len(words) > 2:
+        raise FleetError(f"{words[0]} takes one fleet", "Name it, or none for the latest.")
+
+
 def _clean(
     chosen: tuple[FleetHost, ...], names: tuple[str, ...], scheduler: str | None, results: Path
 ) -> None:
     from cgbench.commands import fleet as fleets
 
-    if len(names) > 1:
-        raise FleetError("clean takes one fleet at most", "Name it, or none for the latest.")
     folder = _found(names[0] if names else "fleet", results)
     found = fleets.clean(chosen, folder, _show, scheduler)
     left = {name: why for name, why in found.items() if why is not None}
@@ -105,8 +118,23 @@ def _clean(
         exits.end(exits.ERROR)
 
 
-def _finish(record: FleetRecord, folder: FleetFolder, json_file: Path | None) -> None:
-    give_json(lambda: json.loads(record.model_dump_json()), json_file)
-    for one in record.members:
-        say(f"{one.name}: {one.state} {one.reason or ''}")
-    say(str(folder.path))
+def _finish(
+    folder: FleetFolder, json_file: Path | None, output: Path | None, *, page: bool
+) -> None:
+    """Judge, show and keep what the hosts gave, and end with the status of the worst of them."""
+    from cgbench.commands import fleet as fleets
+    from cgbench.reporting.words import fleet as words
+
+    found = fleets.judged(folder)
+    printed = give_json(found.to_json, json_file)
+    if page:
+        output = fleets.write_page(found, output or folder.path / _PAGE)
+    if not printed:
+        for line in words.lines(found.record, found.standing):
+            say(line)
+        say(f"{words.headline(found.record, found.standing)}")
+        say(f"fleet: {folder.path}")
+        if page:
+            say(f"report: {output}")
+    if found.worst:
+        exits.end(found.worst)

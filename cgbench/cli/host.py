@@ -60,7 +60,9 @@ def image_build() -> None:
     say(image.build(lambda line: say(f"  {line}")))
 
 
-_Tar = Annotated[Path, typer.Argument(metavar="FILE", help="A tar file; - for the standard stream.")]
+_Tar = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A tar file; - for the standard stream.")
+]
 
 
 def image_save(file: _Tar) -> None:

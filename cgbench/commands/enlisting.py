@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import asyncssh
 from pydantic import ValidationError
 
 from cgbench import __version__
@@ -58,7 +57,7 @@ class Enlisted:
     """A host with its worker; `line` and `command`, which runs its Python, where it is by ssh."""
 
     member: Member
-    line: asyncssh.SSHClientConnection | None = None
+    line: reach.Line | None = None
     command: tuple[str, ...] = ()
 
 
@@ -107,7 +106,7 @@ async def enlisted(host: FleetHost, team: Crew, carried: Carried) -> AsyncIterat
     Raises NotReached or Refused.
     """
     if not team.is_own:
-        if host.name not in team.members():
+        if not team.has(host.name):
             raise NotReached(f"the scheduler has no worker that is called {host.name}")
         yield Enlisted(Member(host.name, None))
         return

@@ -16,7 +16,6 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import asyncssh
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -93,9 +92,7 @@ def name_of(files: tuple[Path, ...]) -> str:
     return PREFIX + total.hexdigest()[:16]
 
 
-async def carry(
-    line: asyncssh.SSHClientConnection, python: str, facts: Facts, files: tuple[Path, ...]
-) -> str:
+async def carry(line: reach.Line, python: str, facts: Facts, files: tuple[Path, ...]) -> str:
     """Bring wheels to a host unless they are there, and return their folder. Raises Refused."""
     name = name_of(files)
     folder = f"{facts.folder}/{name}"
@@ -166,7 +163,7 @@ def _fetch(wanted: list[str], version: str, machine: str, into: Path) -> None:
 
 
 def _own_wheel(into: Path) -> Path:
-    """Return a wheel of this cgbench; that of a checkout is built each time: it may have changed."""
+    """Return a wheel of this cgbench; a checkout may have changed, and is built each time."""
     folder = into / "own"
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=into) as made:
@@ -208,7 +205,7 @@ def _run(command: list[str], what: str) -> None:
         last = next(_last(done.stderr), "pip said nothing")
         raise FleetError(
             f"{what}: {one_line(last, 300)}",
-            "Install cgbench on each host, and name its interpreter: python = \"...\".",
+            'Install cgbench on each host, and name its interpreter: python = "...".',
         )
 
 

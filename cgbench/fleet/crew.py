@@ -49,6 +49,7 @@ class Crew:
         self._client = client
         self._scheduler = scheduler
         self._credentials = credentials
+        self._roster: frozenset[str] = frozenset()
 
     @property
     def is_own(self) -> bool:
@@ -57,7 +58,7 @@ class Crew:
 
     @asynccontextmanager
     async def member(
-        self, host: FleetHost, line: asyncssh.SSHClientConnection, command: Sequence[str]
+        self, host: FleetHost, line: reach.Line, command: Sequence[str]
     ) -> AsyncIterator[Member]:
         """Start a host's worker over a line; it ends with the block. Raises Refused, NotReached."""
         assert self._scheduler is not None
@@ -74,8 +75,7 @@ class Crew:
                 "scheduler": f"tls://127.0.0.1:{tunnel.scheduler_port}",
                 "contact": f"tls://127.0.0.1:{tunnel.worker_port}",
                 "name": host.name,
-                "certificate": self._credentials.tls_client_cert,
-                "key": self._credentials.tls_client_key,
+                **quiet.proof(self._credentials),
             }) + "\n")  # fmt: skip
             await _line_of(process, "a worker")
             gone = asyncio.ensure_future(_gone(line, process))
@@ -115,17 +115,22 @@ class Crew:
             with suppress(Exception):
                 await future.cancel(force=True)
 
-    def members(self) -> dict[str, Mapping[str, Any]]:
-        """Return the workers there are, by name."""
-        found = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        return {str(worker["name"]): worker for worker in found}
+    def has(self, name: str) -> bool:
+        """Say whether the scheduler has a worker that is called so."""
+        return name in self._roster
+
+    async def look(self) -> None:
+        """Ask the scheduler which workers it has, once for all hosts."""
+        # The client's own list is without workers here: see its scheduler_info.
+        scheduler: Any = self._client.scheduler
+        found = await scheduler.identity(n_workers=-1)
+        self._roster = frozenset(str(worker["name"]) for worker in found["workers"].values())
 
     async def _vanished(self, name: str) -> str:
         """Return once a worker is not among the scheduler's any more."""
-        while True:
+        while self.has(name):
             await asyncio.sleep(_LOOK_EVERY_S)
-            if name not in self.members():
-                return "its worker left the scheduler"
+        return "its worker left the scheduler"
 
 
 async def _result(future: Any) -> Any:
@@ -154,9 +159,7 @@ async def _line_of(process: asyncssh.SSHClientProcess[str], what: str) -> dict[s
     return dict(found)
 
 
-async def _gone(
-    line: asyncssh.SSHClientConnection, process: asyncssh.SSHClientProcess[str]
-) -> str:
+async def _gone(line: reach.Line, process: asyncssh.SSHClientProcess[str]) -> str:
     closed = asyncio.ensure_future(line.wait_closed())
     ended = asyncio.ensure_future(process.wait_closed())
     try:
@@ -172,6 +175,7 @@ async def own(tell: Tell) -> AsyncIterator[Crew]:
     """Lend a scheduler of one's own, which listens on loopback, behind TLS."""
     credentials = Security.temporary()
     async with AsyncExitStack() as stack:
+        quiet.hush()
         stack.enter_context(dask.config.set(quiet.SETTINGS))
         scheduler = await stack.enter_async_context(Scheduler(
             host="127.0.0.1", port=0, protocol="tls", security=credentials, dashboard=False,
@@ -187,6 +191,7 @@ async def own(tell: Tell) -> AsyncIterator[Crew]:
 @asynccontextmanager
 async def named(address: str, tell: Tell) -> AsyncIterator[Crew]:
     """Lend a scheduler that is there; TLS is as Dask's own configuration says. Raises Refused."""
+    quiet.hush()
     with dask.config.set(quiet.SETTINGS):
         try:
             client = await Client(address, asynchronous=True, timeout="20s")
@@ -195,7 +200,21 @@ async def named(address: str, tell: Tell) -> AsyncIterator[Crew]:
             raise Refused(f"no scheduler answers at {address}: {said}") from None
         async with client:
             _follow(client, tell)
-            yield Crew(client, None, None)
+            team = Crew(client, None, None)
+            await team.look()
+            looking = asyncio.ensure_future(_look_on(team))
+            try:
+                yield team
+            finally:
+                looking.cancel()
+
+
+async def _look_on(team: Crew) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_EVERY_S)
+        # A scheduler that does not answer has lost nobody yet; its client says when it is gone.
+        with suppress(OSError, TimeoutError):
+            await team.look()
 
 
 def _follow(client: Client, tell: Tell) -> None:
@@ -205,5 +224,3 @@ def _follow(client: Client, tell: Tell) -> None:
             tell(str(said.get("host", "")), str(said.get("line", "")))
 
     client.subscribe_topic(task.PROGRESS, heard)
-
-

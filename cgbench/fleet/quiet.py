@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+
+from distributed import Security
+
 SETTINGS = {
     # A lost worker's task is not run again elsewhere: the host itself was to be measured.
     "distributed.scheduler.allowed-failures": 0,
@@ -37,3 +41,25 @@ LIFELINE_S = 5.0
 def resource(host: str) -> str:
     """Return the name of the resource that only a host's own worker has."""
     return f"cgbench-host-{host}"
+
+
+def hush() -> None:
+    """Let Dask and asyncssh say nothing by themselves: what a user is told is told by cgbench."""
+    for name in ("distributed", "asyncssh", "tornado", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def proof(credentials: Security) -> dict[str, str]:
+    """Return the certificate and key that all parts of a fleet share, as PEM text."""
+    found = credentials.get_tls_config_for_role("client")
+    return {"certificate": str(found["cert"]), "key": str(found["key"])}
+
+
+def security(certificate: str, key: str) -> Security:
+    """Return what parts of a fleet prove themselves to one another with, both ways."""
+    return Security(
+        require_encryption=True, tls_ca_file=certificate,
+        tls_client_cert=certificate, tls_client_key=key,
+        tls_worker_cert=certificate, tls_worker_key=key,
+        tls_scheduler_cert=certificate, tls_scheduler_key=key,
+    )  # fmt: skip

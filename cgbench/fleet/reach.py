@@ -1,5 +1,4 @@
-"""One host over ssh: reached, asked what it is, and given a process that lives as long as the line.
-"""
+"""One host over ssh: reached, asked what it is, and given a process that ends with the line."""
 
 from __future__ import annotations
 
@@ -40,6 +39,10 @@ print(json.dumps({
 """
 
 
+Line = asyncssh.SSHClientConnection
+"""A line to one host, over which processes are started and ports forwarded."""
+
+
 class NotReached(Exception):
     """A host cannot be had; the message says why, in one line."""
 
@@ -65,7 +68,7 @@ class Facts:
 
 
 @asynccontextmanager
-async def reached(host: FleetHost) -> AsyncIterator[asyncssh.SSHClientConnection]:
+async def reached(host: FleetHost) -> AsyncIterator[Line]:
     """Open a line to a host, whose key must be known. Raises NotReached."""
     try:
         line = await _connected(host)
@@ -85,7 +88,7 @@ async def reached(host: FleetHost) -> AsyncIterator[asyncssh.SSHClientConnection
             await asyncio.wait_for(line.wait_closed(), _ALIVE_EVERY_S)
 
 
-async def _connected(host: FleetHost) -> asyncssh.SSHClientConnection:
+async def _connected(host: FleetHost) -> Line:
     given: dict[str, Any] = {
         "port": host.port, "username": host.user,
         "client_keys": None if host.key is None else [str(Path(host.key).expanduser())],
@@ -129,9 +132,8 @@ def _said(error: BaseException) -> str:
     return one_line(text, _LONGEST_SAID)
 
 
-async def facts(line: asyncssh.SSHClientConnection, python: str, now: float) -> Facts:
-    """Ask a host what it is, by its interpreter `python`; `now` is this host's time. Raises Refused.
-    """
+async def facts(line: Line, python: str, now: float) -> Facts:
+    """Ask a host what it is, by its interpreter; `now` is this host's time. Raises Refused."""
     found = await run(line, [python, "-I", "-"], given=_QUESTION, limit_s=_ASKED_S)
     try:
         said = json.loads(found)
@@ -146,7 +148,7 @@ async def facts(line: asyncssh.SSHClientConnection, python: str, now: float) -> 
 
 
 async def run(
-    line: asyncssh.SSHClientConnection, command: Sequence[str], *, given: str | bytes = "",
+    line: Line, command: Sequence[str], *, given: str | bytes = "",
     limit_s: float,
 ) -> str:  # fmt: skip
     """Run a command on a host, and return what it printed.
@@ -162,7 +164,7 @@ async def run(
         raise Refused(f"not done there within {limit_s:g} s: {shlex.join(command)}") from None
     except (asyncssh.Error, OSError) as error:
         raise NotReached(f"the line was lost: {_said(error)}") from None
-    out, wrong = (bytes(text or b"").decode(errors="replace") for text in (done.stdout, done.stderr))
+    out, wrong = _text(done.stdout), _text(done.stderr)
     if done.exit_status != 0:
         words = (wrong.strip() or out.strip()).splitlines() or ["nothing was said"]
         raise Refused(
@@ -170,6 +172,10 @@ async def run(
             f"{one_line(words[-1], _LONGEST_SAID)}"
         )
     return out
+
+
+def _text(content: bytes | str | None) -> str:
+    return content.decode(errors="replace") if isinstance(content, bytes) else content or ""
 
 
 @dataclass(frozen=True)
@@ -180,9 +186,7 @@ class Tunnel:
     worker_port: int
 
 
-async def tunnelled(
-    line: asyncssh.SSHClientConnection, scheduler_port: int, worker_port: int
-) -> Tunnel:
+async def tunnelled(line: Line, scheduler_port: int, worker_port: int) -> Tunnel:
     """Forward a port of each side to the other, on loopback only. Raises Refused."""
     here = "127.0.0.1"
     try:

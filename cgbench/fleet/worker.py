@@ -17,7 +17,7 @@ import threading
 from typing import Any
 
 import dask
-from distributed import Security, Worker
+from distributed import Worker
 
 from cgbench import __version__
 from cgbench.fleet import quiet, task
@@ -36,23 +36,13 @@ def _say(**document: object) -> None:
     sys.stdout.flush()
 
 
-def security(certificate: str, key: str) -> Security:
-    """Return what proves a fleet's parts to each other: they share one certificate."""
-    return Security(
-        require_encryption=True, tls_ca_file=certificate,
-        tls_client_cert=certificate, tls_client_key=key,
-        tls_worker_cert=certificate, tls_worker_key=key,
-        tls_scheduler_cert=certificate, tls_scheduler_key=key,
-    )  # fmt: skip
-
-
 async def _work(given: dict[str, Any], port: int, ended: asyncio.Event) -> None:
     with tempfile.TemporaryDirectory(prefix="cgbench-fleet-") as folder:
         async with Worker(
             given["scheduler"], name=given["name"], nthreads=1, memory_limit=0,
             resources={quiet.resource(given["name"]): 1}, host=HERE, port=port, protocol="tls",
             contact_address=given["contact"], local_directory=folder,
-            security=security(given["certificate"], given["key"]),
+            security=quiet.security(given["certificate"], given["key"]),
             dashboard=False, dashboard_address=f"{HERE}:0",
             heartbeat_interval=f"{quiet.LIFELINE_S}s", death_timeout=60,
         ) as worker:  # fmt: skip
@@ -81,6 +71,7 @@ async def _main() -> None:
 
 
 if __name__ == "__main__":
+    quiet.hush()
     with dask.config.set(quiet.SETTINGS):
         asyncio.run(_main())
     sys.stdout.flush()

@@ -13,10 +13,11 @@ from typing import Literal
 from pydantic import ValidationError
 
 from cgbench.errors import StoreError
-from cgbench.records import truth
+from cgbench.records import results, truth
 from cgbench.records.audit import Audit
 from cgbench.records.files import first_complaint, read_versioned
 from cgbench.records.run import Host
+from cgbench.records.run_directory import RunDirectory
 from cgbench.records.truth import TruthTable
 from cgbench.records.versions import AUDIT, DAMAGED, FLEET, TRUTH
 from cgbench.records.writing import write_file
@@ -142,6 +143,10 @@ class FleetFolder:
         path = self.document(host)
         return truth.parsed(read_versioned(path, TRUTH, _ADVICE), path)
 
+    def runs(self, host: str) -> list[RunDirectory]:
+        """Return the runs that a host gave, oldest first."""
+        return results.runs(self.path / _HOSTS / host / "results")
+
     def audit(self, host: str) -> Audit:
         """Return the audit that a host gave. Raises StoreError where it is none."""
         path = self.document(host)
@@ -176,7 +181,7 @@ def _bounded(archive: tarfile.TarFile, host: str) -> Iterator[tarfile.TarInfo]:
         yield member
 
 
-def find(text: str, results: Path) -> FleetFolder:
+def find(text: str, below: Path) -> FleetFolder:
     """Return the fleet that `text` names: its folder, its name, or `fleet` for the latest.
 
     Raises StoreError where there is none.
@@ -184,13 +189,13 @@ def find(text: str, results: Path) -> FleetFolder:
     path = Path(text)
     if (path / FILE).is_file():
         return FleetFolder(path)
-    known = sorted((results / FOLDER).glob(f"*/{FILE}"))
+    known = sorted((below / FOLDER).glob(f"*/{FILE}"))
     fitting = known[-1:] if text == FOLDER else [
         one for one in known if one.parent.name.startswith(text)
     ]  # fmt: skip
     if len(fitting) != 1:
         what = "no fleet is" if not fitting else f"{len(fitting)} fleets are"
-        raise StoreError(f"{what} called {text} under {results / FOLDER}", _ADVICE)
+        raise StoreError(f"{what} called {text} under {below / FOLDER}", _ADVICE)
     return FleetFolder(fitting[0].parent)
 
 

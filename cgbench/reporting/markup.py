@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from cgbench import wording
 from cgbench.foreign import printable
 from cgbench.reporting.pages import interaction_grid
-from cgbench.reporting.words import states, truth_cells
+from cgbench.reporting.words import fleet, states, truth_cells
 
 _NUMBER_AND_UNIT = re.compile(r"(\d) (%|µs|ms|s\b|min\b|CPUs?\b|Hz\b|[KMG]iB\b)")
 
@@ -53,6 +53,7 @@ def environment() -> Environment:
         "state_readings": states.readings,
         "state_words": states.words,
         "survived_value": truth_cells.survived_value,
+        "departure": fleet.departure,
         "difference": interaction_grid.change,
     }
     return found

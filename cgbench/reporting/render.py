@@ -11,20 +11,25 @@ from typing import Any, Protocol
 
 from cgbench import __version__
 from cgbench.errors import StoreError
+from cgbench.judging.fleet import Standing
+from cgbench.judging.fleet_points import FleetPoint
 from cgbench.judging.run import Run
 from cgbench.judging.trend import History
 from cgbench.records.atlas import AtlasRow
 from cgbench.records.audit import Audit
 from cgbench.records.comparison import Comparison
+from cgbench.records.fleet import FleetRecord
 from cgbench.records.truth import TruthTable
 from cgbench.records.writing import whole
 from cgbench.reporting.markup import environment
 from cgbench.reporting.pages.atlas import atlas_page
 from cgbench.reporting.pages.audit import audit_page
 from cgbench.reporting.pages.comparison import comparison_page
+from cgbench.reporting.pages.fleet import fleet_page
 from cgbench.reporting.pages.history import history_page
 from cgbench.reporting.pages.report import report_page
 from cgbench.reporting.plots import plotly_text
+from cgbench.reporting.plots.fleet_curve import fleet_curves
 from cgbench.reporting.plots.plot import Plot, fewer
 
 MAXIMUM_BYTES = 6_000_000
@@ -117,6 +122,20 @@ def write_atlas(
     """
     page = atlas_page(rows, beside, left_out=left_out, other_rules=other_rules)
     return _written(page, "atlas", output, "Show fewer rows: name a directory with --rows.")
+
+
+def write_fleet(
+    record: FleetRecord,
+    standing: Standing,
+    output: Path,
+    *,
+    tables: Mapping[str, TruthTable],
+    audits: Mapping[str, Audit],
+    points: Sequence[FleetPoint],
+) -> Path:
+    """Write the page of a fleet; return its path. Raises StoreError when it cannot be written."""
+    page = fleet_page(record, standing, tables, audits, fleet_curves(points))
+    return _written(page, "fleet", output, "Report fewer hosts: choose them with --tag.")
 
 
 def _written(page: Page, template: str, output: Path, advice: str) -> Path:
