@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from cgbench import __version__
 from cgbench.commands.enlisting import FAILURES, Carried, enlisted, examine, state_after
-from cgbench.errors import FleetError, StoreError
+from cgbench.errors import ExperimentError, FleetError, StoreError
 from cgbench.fleet import crew, task
 from cgbench.fleet.crew import Crew, Member
 from cgbench.fleet.reach import Refused
@@ -32,6 +32,7 @@ from cgbench.records.audit import Audit
 from cgbench.records.fleet import CommandName, FleetFolder, FleetRecord, State
 from cgbench.records.results import new_run_name
 from cgbench.records.truth import TruthTable
+from cgbench.spec import experiment_file, toml_file
 from cgbench.spec.host_list import FleetHost
 
 Show = Callable[[str, str], None]
@@ -47,6 +48,7 @@ _WRITE_EVERY_S = 1.0
 _AT_ONCE = 64
 # 0: all as it should be; 1: something is not; 3: something was left open.
 _MEASURED = (0, 1, 3)
+_UNMET = 4
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,37 @@ def wanted(
     for word in arguments:
         if word.partition("=")[0] in _OURS:
             raise FleetError(f"{word}: where a host writes is the fleet's to say", "Leave it out.")
-    if command == "run" and not any(not word.startswith("-") for word in arguments):
-        raise FleetError("run: no experiment is named", "For example: run cpu-quota-sweep --quick")
+    words, files = list(arguments), dict[str, str]()
+    if command == "run":
+        if all(word.startswith("-") for word in words):
+            raise FleetError(
+                "run: no experiment is named", "For example: run cpu-quota-sweep --quick"
+            )
+        words = [_carried(word, files) for word in words]
     named: CommandName = next(name for name in _GIVEN if name == command)
-    return Wanted(tuple(hosts), named, tuple(arguments), scheduler)
+    return Wanted(tuple(hosts), named, tuple(words), scheduler, files)
+
+
+def _carried(word: str, files: dict[str, str]) -> str:
+    """Add an experiment's file to those that hosts are given; return what it is called there.
+
+    Raises ExperimentError where it is none, before any host is asked.
+    """
+    path = Path(word)
+    if word.startswith("-") or (path.suffix != ".toml" and "/" not in word):
+        return word
+    experiment_file.load(word)
+    if path.name in files:
+        raise FleetError(f"two experiments' files are called {path.name}", "Rename one of them.")
+    files[path.name] = toml_file.read(path, ExperimentError)
+    return f"./{path.name}"
 
 
 def begun(asked: Wanted, results: Path) -> FleetFolder:
     """Make the folder of a new fleet. Raises StoreError where it cannot be made."""
     name = new_run_name()
     folder = FleetFolder(results / records.FOLDER / name)
+    folder.give(asked.files)
     folder.write(FleetRecord(
         name=name, cgbench=__version__, command=asked.command, arguments=asked.arguments,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -110,7 +133,11 @@ def resumed(folder: FleetFolder, hosts: Sequence[FleetHost], scheduler: str | No
         record = record.with_member(records.Member(name=one.name, tags=one.tags))
     folder.write(record)
     return Wanted(
-        tuple(by_name[one.name] for one in left), record.command, record.arguments, scheduler
+        tuple(by_name[one.name] for one in left),
+        record.command,
+        record.arguments,
+        scheduler,
+        folder.given(),
     )
 
 
@@ -292,7 +319,9 @@ async def _measured(
     document, status = said["document"], int(said["status"])
     if document is None or status not in _MEASURED:
         last = (str(said["said"]).strip().splitlines() or ["nothing was said"])[-1]
-        state = State.BUSY if "is measuring on this host" in str(said["said"]) else State.FAILED
+        state = State.REFUSED if status == _UNMET else State.FAILED
+        if "is measuring on this host" in str(said["said"]):
+            state = State.BUSY
         ledger.note(member.name, state, f"ended with {status}: {last}", status=status)
     else:
         await asyncio.to_thread(ledger.folder.keep, member.name, document, said["files"])

@@ -165,30 +165,29 @@ def _child(
         sys.executable, "-P", "-m", "cgbench.fleet.child", str(os.getpid()), *arguments,
     ]  # fmt: skip
     # A session of its own: an interrupt of whoever is at a terminal comes by the worker alone.
-    child = subprocess.Popen(
-        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
-    _running.add(child)
     lines: list[str] = []
     output: list[bytes] = []
-    readers = [
-        threading.Thread(target=_follow, args=(child.stderr, lines, tell), daemon=True),
-        threading.Thread(target=_gather, args=(child.stdout, output), daemon=True),
-    ]
-    try:
-        for reader in readers:
-            reader.start()
-        child.wait(limit_s)
-        for reader in readers:
-            reader.join(_PATIENT_S)
-    except subprocess.TimeoutExpired:
-        lines.append(f"not done within {limit_s:g} s")
-    finally:
-        if child.poll() is None:
-            child.kill()
-            child.wait()
-        _running.discard(child)
+    with subprocess.Popen(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, start_new_session=True,
+    ) as child:  # fmt: skip
+        _running.add(child)
+        readers = [
+            threading.Thread(target=_follow, args=(child.stderr, lines, tell), daemon=True),
+            threading.Thread(target=_gather, args=(child.stdout, output), daemon=True),
+        ]
+        try:
+            for reader in readers:
+                reader.start()
+            child.wait(limit_s)
+            for reader in readers:
+                reader.join(_PATIENT_S)
+        except subprocess.TimeoutExpired:
+            lines.append(f"not done within {limit_s:g} s")
+        finally:
+            if child.poll() is None:
+                child.kill()
+            _running.discard(child)
     said = "\n".join(lines[-_LAST_LINES:])
     return _Ended(child.returncode, b"".join(output).decode(errors="replace"), said)
 

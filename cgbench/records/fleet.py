@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from cgbench.errors import StoreError
 from cgbench.records import results, truth
 from cgbench.records.audit import Audit
-from cgbench.records.files import first_complaint, read_versioned
+from cgbench.records.files import first_complaint, read_bytes, read_versioned
 from cgbench.records.run import Host
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.truth import TruthTable
@@ -30,6 +30,7 @@ FOLDER = "fleet"
 
 FILE = "fleet.json"
 _HOSTS = "hosts"
+_GIVEN = "given"
 _DOCUMENT = "document.json"
 _ADVICE = "Name a folder that `cgbench fleet` left below results/fleet."
 _MOST_BYTES = 2 * 2**30
@@ -123,6 +124,18 @@ class FleetFolder:
         except ValidationError as error:
             said = first_complaint(error)
             raise StoreError(f"{self.file}: not a fleet: {said}", DAMAGED) from None
+
+    def give(self, files: Mapping[str, str]) -> None:
+        """Keep the files that hosts are given, for a fleet that is resumed."""
+        for name, text in files.items():
+            write_file(self.path / _GIVEN / name, text)
+
+    def given(self) -> dict[str, str]:
+        """Return the files that hosts are given."""
+        return {
+            path.name: read_bytes(path).decode(errors="replace")
+            for path in sorted((self.path / _GIVEN).glob("*.toml"))
+        }
 
     def document(self, host: str) -> Path:
         """Return where the document of one host lies."""

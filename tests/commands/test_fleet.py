@@ -1,0 +1,160 @@
+"""A fleet from its hosts to its standing, on workers that replay a truth table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cgbench.commands import fleet
+from cgbench.errors import ExperimentError, FleetError
+from cgbench.fleet import task
+from cgbench.records.fleet import Member, State
+from cgbench.records.verdict import Outcome
+from cgbench.spec.host_list import FleetHost
+from tests.made import atlas_rows, short_experiment
+from tests.made.fleet import altered, cluster, names, replayed
+
+NUMBER = 7
+TABLE = atlas_rows.table(
+    dict.fromkeys(("cpus", "cpu-quota", "cpuset-cpus"), Outcome.EFFECTIVE)
+).to_json()
+
+
+def host(name: str) -> FleetHost:
+    absent: dict[str, Any] = dict.fromkeys(
+        ("address", "port", "user", "key", "known_hosts", "python")
+    )
+    return FleetHost.model_validate({"name": name, "tags": ("web",), **absent})
+
+
+HOSTS = tuple(map(host, names(NUMBER)))
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    with replayed(TABLE, NUMBER, 0.2), cluster(names(NUMBER)) as address:
+        yield address
+
+
+def quietly(_host: str, _line: str) -> None:
+    return None
+
+
+def test_every_host_is_measured_and_the_unlike_ones_are_named(
+    scheduler: str, tmp_path: Path
+) -> None:
+    wanted = fleet.wanted(HOSTS, "verify", ("--quick",), scheduler)
+    folder = fleet.begun(wanted, tmp_path)
+    record = fleet.measure(folder, wanted, quietly)
+    assert {one.state for one in record.members} == {State.DONE}
+    found = fleet.judged(folder)
+    assert set(found.standing.outliers) == set(altered(NUMBER))
+    assert found.worst == 1
+    page = fleet.write_page(found, tmp_path / "report.html").read_text()
+    assert all(name in page for name in names(NUMBER))
+    assert found.to_json()["exit_status"] == 1
+
+
+def test_a_host_that_the_scheduler_does_not_have_is_told_and_the_rest_goes_on(
+    scheduler: str, tmp_path: Path
+) -> None:
+    wanted = fleet.wanted((*HOSTS[:2], host("gone")), "verify", (), scheduler)
+    folder = fleet.begun(wanted, tmp_path)
+    record = fleet.measure(folder, wanted, quietly)
+    assert [one.state for one in record.members] == [State.DONE, State.DONE, State.UNREACHABLE]
+    assert "no worker that is called gone" in (record.member("gone").reason or "")
+    assert fleet.judged(folder).worst == 2
+
+
+def test_only_hosts_without_a_finished_row_are_measured_again(
+    scheduler: str, tmp_path: Path
+) -> None:
+    wanted = fleet.wanted(HOSTS[:3], "verify", (), scheduler)
+    folder = fleet.begun(wanted, tmp_path)
+    record = fleet.measure(folder, wanted, quietly)
+    lost = Member(name=HOSTS[1].name, state=State.LOST, reason="its line was lost")
+    folder.write(record.with_member(lost))
+    before = folder.document(HOSTS[0].name).stat().st_mtime_ns
+    again = fleet.resumed(folder, HOSTS, scheduler)
+    assert [one.name for one in again.hosts] == [HOSTS[1].name]
+    assert fleet.measure(folder, again, quietly).member(HOSTS[1].name).state is State.DONE
+    assert folder.document(HOSTS[0].name).stat().st_mtime_ns == before
+
+
+def test_a_fleet_is_not_resumed_without_its_hosts_or_by_another_version(
+    scheduler: str, tmp_path: Path
+) -> None:
+    folder = fleet.begun(fleet.wanted(HOSTS[:2], "verify", (), scheduler), tmp_path)
+    with pytest.raises(FleetError, match="not in the file of hosts"):
+        fleet.resumed(folder, HOSTS[:1], scheduler)
+    folder.write(folder.read().model_copy(update={"cgbench": "0.0"}))
+    with pytest.raises(FleetError, match=r"begun by cgbench 0\.0"):
+        fleet.resumed(folder, HOSTS, scheduler)
+
+
+def test_a_document_that_makes_no_sense_is_no_verdict(scheduler: str, tmp_path: Path) -> None:
+    wanted = fleet.wanted(HOSTS[:3], "verify", (), scheduler)
+    folder = fleet.begun(wanted, tmp_path)
+    fleet.measure(folder, wanted, quietly)
+    folder.document(HOSTS[0].name).write_text('{"schema_version": 2}')
+    found = fleet.judged(folder)
+    assert found.record.member(HOSTS[0].name).state is State.FAILED
+    assert HOSTS[0].name not in found.tables
+    assert found.worst == 2
+
+
+def test_a_host_that_raises_fails_alone(
+    scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = task.measured
+
+    def measured(request: dict[str, Any]) -> dict[str, Any]:
+        if request["host"] == HOSTS[0].name:
+            raise OSError(28, "No space left on device")
+        return real(request)
+
+    measured.__module__, measured.__qualname__ = task.__name__, "measured"
+    monkeypatch.setattr(task, "measured", measured)
+    wanted = fleet.wanted(HOSTS[:2], "verify", (), scheduler)
+    record = fleet.measure(fleet.begun(wanted, tmp_path), wanted, quietly)
+    assert [one.state for one in record.members] == [State.FAILED, State.DONE]
+    assert "No space left on device" in (record.members[0].reason or "")
+
+
+def test_a_scheduler_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    wanted = fleet.wanted(HOSTS[:1], "verify", (), "tcp://127.0.0.1:1")
+    with pytest.raises(FleetError, match=r"no scheduler answers at tcp://127\.0\.0\.1:1"):
+        fleet.measure(fleet.begun(wanted, tmp_path), wanted, quietly)
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "said"),
+    [
+        ("watch", (), "a fleet has no command watch"),
+        ("verify", ("--json", "x"), "where a host writes is the fleet's to say"),
+        ("verify", ("--results=x",), "where a host writes is the fleet's to say"),
+        ("run", ("--quick",), "no experiment is named"),
+    ],
+)
+def test_what_a_fleet_cannot_do_is_refused_before_any_host_is_asked(
+    command: str, arguments: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(FleetError, match=said):
+        fleet.wanted(HOSTS, command, arguments)
+
+
+def test_an_experiment_of_ones_own_is_carried_to_the_hosts(tmp_path: Path) -> None:
+    path = short_experiment.write(tmp_path)
+    wanted = fleet.wanted(HOSTS, "run", (str(path), "--quick"))
+    assert wanted.arguments == ("./short.toml", "--quick")
+    assert wanted.files == {"short.toml": path.read_text()}
+    folder = fleet.begun(wanted, tmp_path / "results")
+    assert fleet.resumed(folder, HOSTS, None).files == wanted.files
+    with pytest.raises(FleetError, match="two experiments' files"):
+        fleet.wanted(HOSTS, "run", (str(path), str(path)))
+    path.write_text("name = 3")
+    with pytest.raises(ExperimentError):
+        fleet.wanted(HOSTS, "run", (str(path),))
