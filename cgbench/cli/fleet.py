@@ -122,13 +122,13 @@ def _finish(
     folder: FleetFolder, json_file: Path | None, output: Path | None, *, page: bool
 ) -> None:
     """Judge, show and keep what the hosts gave, and end with the status of the worst of them."""
-    from cgbench.commands import fleet as fleets
+    from cgbench.commands import fleet_report as reports
     from cgbench.reporting.words import fleet as words
 
-    found = fleets.judged(folder)
+    found = reports.judged(folder)
     printed = give_json(found.to_json, json_file)
     if page:
-        output = fleets.write_page(found, output or folder.path / _PAGE)
+        output = reports.write_page(found, output or folder.path / _PAGE)
     if not printed:
         for line in words.lines(found.record, found.standing):
             say(line)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from cgbench import __version__
 from cgbench.engine import image
@@ -19,6 +17,7 @@ from cgbench.errors import CgbenchError
 from cgbench.fleet import bundle, reach, task
 from cgbench.fleet.crew import Crew, Lost, Member
 from cgbench.fleet.reach import Facts, NotReached, Refused
+from cgbench.foreign import one_line
 from cgbench.records.fleet import CommandName, State
 from cgbench.records.run import Host
 from cgbench.spec import workload
@@ -140,35 +139,51 @@ async def examine(
     Raises Refused, Busy or Lost.
     """
     key = f"cgbench-examined-{found.member.name}-{attempt}"
-    said = await team.call(found.member, task.examined, key=key)
-    if said["version"] != __version__:
-        raise Refused(f"it has cgbench {said['version']}, and this is {__version__}: not mixed")
-    bad = _bad(said, command)
+    said = await team.call(found.member, key, task.examined)
+    with sensible():
+        if said["version"] != __version__:
+            raise Refused(f"it has cgbench {said['version']}, and this is {__version__}: not mixed")
+        bad, described = _bad(said, command)
     if bad.keys() == {"image"} and found.line is not None:
         await reach.run(
             found.line, [*found.command, "cgbench", "image", "load", "-"],
             given=await carried.image(), limit_s=_CARRY_IMAGE_S,
         )  # fmt: skip
-        said = await team.call(found.member, task.examined, key=f"{key}-again")
-        bad = _bad(said, command)
+        said = await team.call(found.member, f"{key}-again", task.examined)
+        with sensible():
+            bad, described = _bad(said, command)
     for name, text in bad.items():
         raise Busy(text) if name == _OTHER else Refused(f"{name}: {text}")
+    return described
+
+
+@contextmanager
+def sensible() -> Iterator[None]:
+    """Take a host's answer that is none of this cgbench's for a failure of that host.
+
+    Raises RuntimeError.
+    """
     try:
-        described = said["doctor"]["host"]
-        return None if described is None else Host.model_validate(described)
-    except ValidationError:
-        raise Refused("what its doctor says of it makes no sense") from None
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RuntimeError(
+            f"its answer makes no sense: {type(error).__name__}: {one_line(str(error), 200)}"
+        ) from None
+
+
+def last_line(said: str) -> str:
+    """Return the last line that a host's command said."""
+    return (str(said).strip().splitlines() or ["nothing was said"])[-1]
 
 
 _OTHER = "another cgbench"
 
 
-def _bad(said: dict[str, Any], command: CommandName) -> dict[str, str]:
-    """Return what keeps a host from a command, by name."""
-    doctor = said["doctor"]
-    if doctor is None:
-        last = (str(said["said"]).strip().splitlines() or ["nothing was said"])[-1]
-        return {"cgbench doctor": last}
+def _bad(said: task.Examined, command: CommandName) -> tuple[dict[str, str], Host | None]:
+    """Return what keeps a host from a command, by name, and the host where Docker answers there."""
+    if said["doctor"] is None:
+        return {"cgbench doctor": last_line(said["said"])}, None
+    doctor = json.loads(said["doctor"])
     findings = {str(one["name"]): one for one in doctor["findings"]}
     matters = ("Docker",) if command == "audit" else tuple(findings)
     bad = {
@@ -178,4 +193,4 @@ def _bad(said: dict[str, Any], command: CommandName) -> dict[str, str]:
     }
     if command != "audit" and _OTHER in findings:
         bad[_OTHER] = str(findings[_OTHER]["text"])
-    return bad
+    return bad, None if doctor["host"] is None else Host.model_validate(doctor["host"])

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,22 +16,24 @@ from typing import Any
 from pydantic import ValidationError
 
 from cgbench import __version__
-from cgbench.commands.enlisting import FAILURES, Carried, enlisted, examine, state_after
+from cgbench.commands.enlisting import (
+    FAILURES,
+    Carried,
+    enlisted,
+    examine,
+    last_line,
+    sensible,
+    state_after,
+)
 from cgbench.errors import ExperimentError, FleetError, StoreError
 from cgbench.fleet import crew, task
 from cgbench.fleet.crew import Crew, Member
 from cgbench.fleet.reach import Refused
 from cgbench.host import interrupts
 from cgbench.host.interrupts import Interrupted
-from cgbench.judging import run as run_of
-from cgbench.judging.fleet import Standing, of_audits, of_tables
-from cgbench.judging.fleet_points import of_runs, points
-from cgbench.judging.run import Run
 from cgbench.records import fleet as records
-from cgbench.records.audit import Audit
 from cgbench.records.fleet import CommandName, FleetFolder, FleetRecord, State
 from cgbench.records.results import new_run_name
-from cgbench.records.truth import TruthTable
 from cgbench.spec import experiment_file, toml_file
 from cgbench.spec.host_list import FleetHost
 
@@ -166,7 +168,7 @@ def clean(
         try:
             async with enlisted(host, team, carried) as there:
                 said = await team.call(
-                    there.member, task.cleaned, {"fleet": name}, key=f"{name}-{host.name}-clean"
+                    there.member, f"{name}-{host.name}-clean", task.cleaned, name
                 )
                 found[host.name] = None if said["status"] == 0 else str(said["said"])
                 show(host.name, str(said["output"]).strip() or "clean")
@@ -310,112 +312,22 @@ async def _measured(
     """Have one host do it, keep what it gave, and let it forget that."""
     ledger.note(member.name, State.RUNNING)
     fleet = ledger.record.name
-    request = {
-        "fleet": fleet, "host": member.name, "attempt": attempt, "version": __version__,
-        "arguments": [asked.command, *asked.arguments, *_GIVEN[asked.command]],
-        "files": dict(asked.files),
-    }  # fmt: skip
-    said = await team.call(member, task.measured, request, key=f"{fleet}-{member.name}-{attempt}")
-    document, status = said["document"], int(said["status"])
+    key = f"{fleet}-{member.name}-{attempt}"
+    request = task.Request(
+        fleet=fleet, host=member.name, attempt=attempt, version=__version__,
+        arguments=[asked.command, *asked.arguments, *_GIVEN[asked.command]],
+        files=dict(asked.files),
+    )  # fmt: skip
+    with sensible():
+        said = await team.call(member, key, task.measured, request)
+        document, status, last = said["document"], int(said["status"]), last_line(said["said"])
+        files, took, beside = said["files"], float(said["seconds"]), float(said["worker_cpu_s"])
     if document is None or status not in _MEASURED:
-        last = (str(said["said"]).strip().splitlines() or ["nothing was said"])[-1]
         state = State.REFUSED if status == _UNMET else State.FAILED
-        if "is measuring on this host" in str(said["said"]):
+        if "is measuring on this host" in last:
             state = State.BUSY
         ledger.note(member.name, state, f"ended with {status}: {last}", status=status)
     else:
-        await asyncio.to_thread(ledger.folder.keep, member.name, document, said["files"])
-        ledger.note(
-            member.name, State.DONE, status=status, seconds=said["seconds"],
-            worker_cpu_s=said["worker_cpu_s"],
-        )  # fmt: skip
-    await team.call(
-        member, task.forgotten, {"fleet": fleet}, key=f"{fleet}-{member.name}-{attempt}-forget"
-    )
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A fleet that was read again: its document, its standing, and what could not be read of it."""
-
-    record: FleetRecord
-    standing: Standing
-    tables: Mapping[str, TruthTable]
-    audits: Mapping[str, Audit]
-    runs: Mapping[str, Sequence[Run]]
-
-    @property
-    def worst(self) -> int:
-        """The exit status of the worst host: 2 where one gave nothing, then 1, then 3."""
-        if any(not one.measured for one in self.record.members):
-            return 2
-        found = {one.status for one in self.record.members}
-        return next((status for status in (1, 3) if status in found), 0)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data: what `cgbench fleet --json` gives."""
-        return {
-            **self.record.model_dump(mode="json"),
-            "exit_status": self.worst,
-            "groups": [
-                {
-                    "key": group.key.model_dump(mode="json"),
-                    "hosts": list(group.hosts),
-                    "usual": {option: found.value for option, found in group.usual.items()},
-                    "left_open": dict(group.left_open),
-                    "splits": [asdict(one) for one in group.splits],
-                }
-                for group in self.standing.groups
-            ],
-            "departures": [asdict(one) for one in self.standing.departures],
-            "splits": [asdict(one) for one in self.standing.splits],
-        }
-
-
-def judged(folder: FleetFolder) -> Judged:
-    """Read what the hosts of a fleet gave, and find who is unlike its group.
-
-    A host whose document cannot be read counts as one that failed. Raises StoreError where the
-    fleet itself cannot be read.
-    """
-    record = folder.read()
-    tables: dict[str, TruthTable] = {}
-    audits: dict[str, Audit] = {}
-    runs: dict[str, list[Run]] = {}
-    for member in record.members:
-        if not member.measured:
-            continue
-        try:
-            if record.command == "verify":
-                tables[member.name] = folder.truth(member.name)
-            elif record.command == "audit":
-                audits[member.name] = folder.audit(member.name)
-            else:
-                runs[member.name] = [run_of.load(one) for one in folder.runs(member.name)]
-                for one in runs[member.name]:
-                    one.every_row  # noqa: B018
-        except StoreError as error:
-            failed = {"state": State.FAILED, "reason": error.message}
-            record = record.with_member(member.model_copy(update=failed))
-            runs.pop(member.name, None)
-    there = [one for one in record.members if one.measured]
-    hosts = {one.name: one.host for one in there if one.host is not None}
-    tags = {one.name: one.tags for one in there}
-    if record.command == "verify":
-        standing = of_tables(tables, tags)
-    elif record.command == "audit":
-        standing = of_audits(audits, hosts, tags)
-    else:
-        standing = of_runs(runs, hosts, tags)
-    return Judged(record, standing, tables, audits, runs)
-
-
-def write_page(found: Judged, output: Path) -> Path:
-    """Write the page of a fleet, and return its path. Raises StoreError when that fails."""
-    # Here and not above: measuring needs none of what draws.
-    from cgbench.reporting.render import write_fleet
-
-    return write_fleet(
-        found.record, found.standing, output, tables=found.tables, audits=found.audits,
-        points=points(found.runs),
-    )  # fmt: skip
+        await asyncio.to_thread(ledger.folder.keep, member.name, document, files)
+        ledger.note(member.name, State.DONE, status=status, seconds=took, worker_cpu_s=beside)
+    await team.call(member, f"{key}-forget", task.forgotten, fleet)

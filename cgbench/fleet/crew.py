@@ -8,7 +8,7 @@ import shlex
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import asyncssh
 import dask
@@ -19,6 +19,9 @@ from cgbench.fleet import quiet, reach, task
 from cgbench.fleet.reach import NotReached, Refused
 from cgbench.foreign import one_line
 from cgbench.spec.host_list import FleetHost
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Tell = Callable[[str, str], None]
 """Told a host's name and a line of its progress."""
@@ -90,20 +93,21 @@ class Crew:
                 await asyncio.wait_for(process.wait_closed(), _STARTED_S)
 
     async def call(
-        self, member: Member, function: Callable[..., Any], *arguments: object, key: str
-    ) -> Any:
+        self, member: Member, key: str, function: Callable[P, T], *given: P.args, **named: P.kwargs
+    ) -> T:
         """Run a function of `cgbench.fleet.task` on a member's host.
 
         Raises Lost, or RuntimeError with what the function raised.
         """
         future = self._client.submit(
-            function, *arguments, key=key, pure=False, retries=0,
+            function, *given, **named, key=key, pure=False, retries=0,
             resources={quiet.resource(member.name): 1},
         )  # fmt: skip
-        asked: asyncio.Future[Any] = asyncio.ensure_future(_result(future))
+        asked: asyncio.Future[T] = asyncio.ensure_future(_result(future))
         gone = member.gone or asyncio.ensure_future(self._vanished(member.name))
         try:
-            await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
+            waited: set[asyncio.Future[Any]] = {asked, gone}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             if asked.done():
                 return asked.result()
             raise Lost(gone.result())
@@ -133,14 +137,15 @@ class Crew:
         return "its worker left the scheduler"
 
 
-async def _result(future: Any) -> Any:
+async def _result(future: Any) -> T:
     try:
-        return await future
+        found: T = await future
     except (KilledWorker, asyncio.CancelledError):
         raise
     except Exception as error:  # noqa: BLE001
         words = one_line(f"{type(error).__name__}: {error}", _LONGEST_SAID)
         raise RuntimeError(words) from None
+    return found
 
 
 async def _line_of(process: asyncssh.SSHClientProcess[str], what: str) -> dict[str, Any]:

@@ -16,10 +16,10 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from cgbench import __version__
 
@@ -41,32 +41,66 @@ _EXAMINED_S = 120.0
 _running: set[subprocess.Popen[bytes]] = set()
 
 
-def examined() -> dict[str, Any]:
-    """Return what `cgbench doctor` says of this host, and which cgbench it is.
+class Request(TypedDict):
+    """What a host is to do: `files` are texts by name that the command reads.
 
-    `doctor` is None where it said nothing, and `said` then holds the last lines of its errors.
+    In `arguments`, `{results}` and `{document}` stand for where it writes.
     """
+
+    fleet: str
+    host: str
+    attempt: str
+    version: str
+    arguments: list[str]
+    files: dict[str, str]
+
+
+class Outcome(TypedDict):
+    """What a command gave: `document` is JSON text, None where there is none, `files` a tar.gz."""
+
+    status: int
+    said: str
+    seconds: float
+    worker_cpu_s: float
+    document: str | None
+    files: bytes
+    attempt: str
+
+
+class Examined(TypedDict):
+    """What a host is: `doctor` is JSON text of `cgbench doctor`, None where it said nothing."""
+
+    version: str
+    doctor: str | None
+    said: str
+
+
+class Cleaned(TypedDict):
+    """What `cgbench clean` said on a host."""
+
+    status: int
+    said: str
+    output: str
+
+
+def examined() -> Examined:
+    """Return what `cgbench doctor` says of this host, and which cgbench it is."""
     done = _child(["doctor", "--json", "-"], Path("/"), lambda _line: None, limit_s=_EXAMINED_S)
     try:
-        doctor = json.loads(done.output)
+        json.loads(done.output)
     except ValueError:
-        doctor = None
-    return {
-        "version": __version__, "doctor": doctor, "said": done.said, "time": time.time(),
-        "root": os.geteuid() == 0,
-    }  # fmt: skip
+        return {"version": __version__, "doctor": None, "said": done.said}
+    return {"version": __version__, "doctor": done.output, "said": done.said}
 
 
-def measured(request: Mapping[str, Any]) -> dict[str, Any]:
+def measured(request: Request) -> Outcome:
     """Run the command that is asked for, unless an earlier attempt of this fleet finished it.
 
-    `request` has `fleet`, `host`, `attempt`, `version`, `arguments` and `files`: texts by name that
-    the command reads. Returns `status`, `document` (JSON text, None where there is none), `files`
-    (a tar.gz of the results), `said`, `seconds`, `worker_cpu_s`, and `attempt`.
+    Raises RuntimeError where another cgbench asks for it.
     """
     if request["version"] != __version__:
         raise RuntimeError(f"cgbench {__version__} is not {request['version']}")
-    fleet = _folder(request)
+    fleet = _folder(request["fleet"])
     done = next(_finished(fleet), None)
     if done is None:
         if fleet.is_dir():
@@ -74,25 +108,28 @@ def measured(request: Mapping[str, Any]) -> dict[str, Any]:
             _child(["clean"], Path("/"), lambda _line: None, limit_s=_EXAMINED_S)
         done = fleet / str(request["attempt"])
         _attempt(request, done)
-    found: dict[str, Any] = json.loads((done / _DONE).read_text())
+    found = json.loads((done / _DONE).read_text())
     document = done / _DOCUMENT
     return {
-        **found,
+        "status": int(found["status"]),
+        "said": str(found["said"]),
+        "seconds": float(found["seconds"]),
+        "worker_cpu_s": float(found["worker_cpu_s"]),
         "document": document.read_text(errors="replace") if document.is_file() else None,
         "files": _packed(done / _RESULTS),
         "attempt": done.name,
     }
 
 
-def forgotten(request: Mapping[str, Any]) -> None:
+def forgotten(fleet: str) -> None:
     """Remove what a fleet's attempts left on this host, once it was fetched."""
-    shutil.rmtree(_folder(request), ignore_errors=True)
+    shutil.rmtree(_folder(fleet), ignore_errors=True)
 
 
-def cleaned(request: Mapping[str, Any]) -> dict[str, Any]:
+def cleaned(fleet: str) -> Cleaned:
     """Remove all that a fleet left on this host: its attempts, and what cgbench started there."""
     done = _child(["clean"], Path("/"), lambda _line: None, limit_s=_EXAMINED_S)
-    forgotten(request)
+    forgotten(fleet)
     return {"status": done.status, "said": done.said, "output": done.output}
 
 
@@ -111,8 +148,7 @@ def end_children() -> None:
             return
 
 
-def _folder(request: Mapping[str, Any]) -> Path:
-    name = str(request["fleet"])
+def _folder(name: str) -> Path:
     if not name or name.startswith(".") or "/" in name:
         raise ValueError(f"{name!r} is no name of a fleet")
     return STATE.expanduser() / "runs" / name
@@ -125,7 +161,7 @@ def _finished(fleet: Path) -> Iterator[Path]:
             yield path.parent
 
 
-def _attempt(request: Mapping[str, Any], folder: Path) -> None:
+def _attempt(request: Request, folder: Path) -> None:
     """Run the command in a folder, and leave there how it ended."""
     folder.mkdir(parents=True, mode=0o700)
     for name, text in request["files"].items():

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from cgbench.commands import fleet
+from cgbench.commands import fleet, fleet_report
 from cgbench.records import atlas
 from cgbench.spec.host_list import FleetHost
 from tests.bench.figure import Figure, at_most, no_less
@@ -39,8 +39,8 @@ def figures(number: int, lasts_s: float) -> list[Figure]:
             record = fleet.measure(made, wanted, lambda _host, _line: None)
             wall = time.monotonic() - begin
         begin = time.monotonic()
-        found = fleet.judged(made)
-        page = fleet.write_page(found, Path(folder) / "report.html")
+        found = fleet_report.judged(made)
+        page = fleet_report.write_page(found, Path(folder) / "report.html")
         reported = time.monotonic() - begin
         named = found.standing.outliers
         size = page.stat().st_size

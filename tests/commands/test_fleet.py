@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cgbench.commands import fleet
+from cgbench.commands import fleet, fleet_report
 from cgbench.errors import ExperimentError, FleetError
 from cgbench.fleet import task
 from cgbench.records.fleet import Member, State
@@ -50,10 +50,10 @@ def test_every_host_is_measured_and_the_unlike_ones_are_named(
     folder = fleet.begun(wanted, tmp_path)
     record = fleet.measure(folder, wanted, quietly)
     assert {one.state for one in record.members} == {State.DONE}
-    found = fleet.judged(folder)
+    found = fleet_report.judged(folder)
     assert set(found.standing.outliers) == set(altered(NUMBER))
     assert found.worst == 1
-    page = fleet.write_page(found, tmp_path / "report.html").read_text()
+    page = fleet_report.write_page(found, tmp_path / "report.html").read_text()
     assert all(name in page for name in names(NUMBER))
     assert found.to_json()["exit_status"] == 1
 
@@ -66,7 +66,7 @@ def test_a_host_that_the_scheduler_does_not_have_is_told_and_the_rest_goes_on(
     record = fleet.measure(folder, wanted, quietly)
     assert [one.state for one in record.members] == [State.DONE, State.DONE, State.UNREACHABLE]
     assert "no worker that is called gone" in (record.member("gone").reason or "")
-    assert fleet.judged(folder).worst == 2
+    assert fleet_report.judged(folder).worst == 2
 
 
 def test_only_hosts_without_a_finished_row_are_measured_again(
@@ -100,7 +100,7 @@ def test_a_document_that_makes_no_sense_is_no_verdict(scheduler: str, tmp_path: 
     folder = fleet.begun(wanted, tmp_path)
     fleet.measure(folder, wanted, quietly)
     folder.document(HOSTS[0].name).write_text('{"schema_version": 2}')
-    found = fleet.judged(folder)
+    found = fleet_report.judged(folder)
     assert found.record.member(HOSTS[0].name).state is State.FAILED
     assert HOSTS[0].name not in found.tables
     assert found.worst == 2
@@ -111,7 +111,7 @@ def test_a_host_that_raises_fails_alone(
 ) -> None:
     real = task.measured
 
-    def measured(request: dict[str, Any]) -> dict[str, Any]:
+    def measured(request: task.Request) -> task.Outcome:
         if request["host"] == HOSTS[0].name:
             raise OSError(28, "No space left on device")
         return real(request)

@@ -25,12 +25,13 @@ GROUND = "ground"
 
 # Each side's rooms stand together; nothing else depends on the order.
 _ORDER = (
-    "cli", "commands", "reporting", "judging", "measuring", "engine", "host", "records", "spec",
+    "cli", "commands", "reporting", "judging", "measuring", "fleet", "engine", "host",
+    "records", "spec",
     GROUND,
 )  # fmt: skip
 _FILLS = {
     "reporting": "#dbeafe", "judging": "#dbeafe",
-    "measuring": "#ffedd5", "engine": "#ffedd5", "host": "#ffedd5",
+    "measuring": "#ffedd5", "fleet": "#ffedd5", "engine": "#ffedd5", "host": "#ffedd5",
 }  # fmt: skip
 _SHARED_FILL = "#f1f5f9"
 _LEGEND = (
@@ -112,7 +113,7 @@ def drawn(found: Mapping[Arrow, int], level: Mapping[str, int]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         'font-family="system-ui, sans-serif" font-size="16" role="img" '
         'aria-labelledby="title">',
-        '<title id="title">The nine rooms of cgbench, and how many imports lead from one to '
+        '<title id="title">The ten rooms of cgbench, and how many imports lead from one to '
         "another. All arrows lead down.</title>"
         if not wrong
         else '<title id="title">The rooms of cgbench. Some imports lead up.</title>',

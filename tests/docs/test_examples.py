@@ -30,6 +30,10 @@ def wrong(call: str) -> list[str]:
     if name is None:
         return [words[0]]
     known = {flag for one in COMMANDS[name].parameters for flag in one.names}
+    if name == "fleet" and (inner := call.partition("hosts.toml ")[2]):
+        # What stands behind the file of hosts is a command of its own.
+        own = inner.split()[0] in ("clean", "report")
+        return wrong(call.removesuffix(inner).strip()) + ([] if own else wrong(inner))
     return [word for word in re.findall(r"(?<= )--?[a-z][a-z-]*", call) if word not in known]
 
 
@@ -44,6 +48,8 @@ def test_every_call_of_cgbench_can_be_typed(path: Path) -> None:
 def test_a_wrong_call_is_found() -> None:
     assert wrong("run x --quik") == ["--quik"]
     assert wrong("rum x") == ["rum"]
+    assert wrong("fleet --tga x hosts.toml verify --quik") == ["--tga", "--quik"]
+    assert wrong("fleet --tag x hosts.toml verify --quick") == []
     assert wrong("baseline set x --name y") == []
 
 

@@ -16,8 +16,8 @@ def test_the_picture_is_in_step_with_the_imports() -> None:
     assert rooms.PICTURE.read_text() == rooms.drawn(ARROWS, LEVELS), RENEW
 
 
-def test_there_are_nine_rooms_and_no_arrow_leads_up() -> None:
-    assert len(set(LEVELS) - {rooms.GROUND}) == 9
+def test_there_are_ten_rooms_and_no_arrow_leads_up() -> None:
+    assert len(set(LEVELS) - {rooms.GROUND}) == 10
     assert rooms.against(ARROWS, LEVELS) == []
 
 

@@ -13,7 +13,7 @@ import pytest
 from cgbench.fleet import reach
 from cgbench.fleet.reach import NotReached, Refused
 from cgbench.spec.host_list import FleetHost
-from tests.fleet.conftest import SshHost
+from tests.made.ssh import SshHost
 
 
 def asked(host: FleetHost, python: str = sys.executable) -> reach.Facts:

@@ -28,11 +28,13 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "runs"
 
 
-def request(*arguments: str, **other: Any) -> dict[str, Any]:
-    return {
+def request(*arguments: str, **other: Any) -> task.Request:
+    given: Any = {
         "fleet": "f", "host": "h", "attempt": "one", "version": __version__,
         "arguments": list(arguments), "files": {},
     } | other  # fmt: skip
+    found: task.Request = given
+    return found
 
 
 def test_a_command_gives_its_status_and_its_document(state: Path) -> None:
@@ -49,7 +51,8 @@ def test_where_it_writes_is_filled_in_and_packed(state: Path) -> None:
     (folder / "results" / "run").mkdir(parents=True)
     (folder / "results" / "run" / "x").write_text("kept")
     (folder / "document.json").write_text('{"a": 1}')
-    (folder / "done.json").write_text('{"status": 1, "said": "", "seconds": 2.0}')
+    done = {"status": 1, "said": "", "seconds": 2.0, "worker_cpu_s": 0.1}
+    (folder / "done.json").write_text(json.dumps(done))
     found = task.measured(request("verify", attempt="two"))
     # What an earlier attempt finished is given, and not measured again.
     assert (found["attempt"], found["status"], found["document"]) == ("one", 1, '{"a": 1}')
@@ -72,12 +75,12 @@ def test_another_version_is_not_mixed() -> None:
 @pytest.mark.parametrize("name", ["", ".", "../x", "a/b"])
 def test_the_name_of_a_fleet_leads_nowhere_else(name: str) -> None:
     with pytest.raises(ValueError, match="no name of a fleet"):
-        task.forgotten({"fleet": name})
+        task.forgotten(name)
 
 
 def test_what_was_fetched_is_forgotten(state: Path) -> None:
     task.measured(request("schema"))
-    task.forgotten({"fleet": "f"})
+    task.forgotten("f")
     assert not (state / "f").exists()
 
 

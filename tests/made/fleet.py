@@ -45,20 +45,20 @@ def replayed(table: Mapping[str, Any], number: int, lasts_s: float) -> Iterator[
     """Let workers of this process replay a table instead of measuring."""
     unlike = altered(number)
 
-    def examined() -> dict[str, Any]:
-        doctor = {"host": table["host"], "findings": [], "able": True}
-        return {"version": __version__, "doctor": doctor, "said": "", "time": 0.0, "root": True}
+    def examined() -> task.Examined:
+        doctor = json.dumps({"host": table["host"], "findings": [], "able": True})
+        return {"version": __version__, "doctor": doctor, "said": ""}
 
-    def measured(request: Mapping[str, Any]) -> dict[str, Any]:
+    def measured(request: task.Request) -> task.Outcome:
         time.sleep(lasts_s)
-        host = str(request["host"])
+        host = request["host"]
         at = unlike.index(host) if host in unlike else None
         return {
             "status": 1, "said": "", "seconds": lasts_s, "worker_cpu_s": 0.0, "files": b"",
-            "attempt": str(request["attempt"]), "document": document(table, host, at),
+            "attempt": request["attempt"], "document": document(table, host, at),
         }  # fmt: skip
 
-    def forgotten(_request: Mapping[str, Any]) -> None:
+    def forgotten(_fleet: str) -> None:
         return None
 
     kept = {name: getattr(task, name) for name in ("examined", "measured", "forgotten")}
