@@ -55,7 +55,7 @@ class HostLine:
     reason: str
     ended: str
     took: str
-    key: str
+    group: int | None
     departures: tuple[Departure, ...]
 
 
@@ -133,9 +133,11 @@ def fleet_page(
     by_host: dict[str, list[Departure]] = {}
     for one in standing.departures:
         by_host.setdefault(one.host, []).append(one)
-    keys = {name: group.key.line for group in standing.groups for name in group.hosts}
+    groups = {
+        name: number for number, group in enumerate(standing.groups, 1) for name in group.hosts
+    }
     hosts = [
-        _host(number, member, by_host.get(member.name, ()), keys)
+        _host(number, member, by_host.get(member.name, ()), groups)
         for number, member in enumerate(record.members, 1)
     ]
     hosts.sort(key=lambda one: (-len(one.departures), one.state == State.DONE, one.name))
@@ -151,14 +153,14 @@ def fleet_page(
 
 
 def _host(
-    number: int, member: Member, departures: Sequence[Departure], keys: Mapping[str, str]
+    number: int, member: Member, departures: Sequence[Departure], groups: Mapping[str, int]
 ) -> HostLine:
     good = member.state is State.DONE
     return HostLine(
         name=member.name, anchor=f"host-{number}", tags=", ".join(member.tags),
         sign=words.SIGNS[member.state], state=member.state.value,
         tone="bad" if departures or not good else "good", reason=member.reason or "",
-        ended=words.status(member), took=words.took(member), key=keys.get(member.name, ""),
+        ended=words.status(member), took=words.took(member), group=groups.get(member.name),
         departures=tuple(departures),
     )  # fmt: skip
 
