@@ -65,7 +65,9 @@ def audit(
     wanted = Wanted(containers or (), label or (), project, stopped=all_)
     engine = Engine()
     try:
-        found = auditing.audit(wanted, engine, options.seconds(over), composed=composed)
+        found = auditing.audit(
+            wanted, engine, options.seconds(over), composed=composed, again=Engine
+        )
         if atlas:
             found = auditing.with_elsewhere(found, engine)
     finally:

@@ -69,17 +69,17 @@ def wheels(facts: Facts) -> tuple[Path, ...]:
 
     They are fetched unless they were before. Raises FleetError where one is not to be had.
     """
-    wanted = sorted(f"{name}=={version}" for name, version in _needed(facts).items())
+    cache().mkdir(parents=True, exist_ok=True)
+    own = _own_wheel(cache())
+    wanted = sorted(f"{name}=={version}" for name, version in _needed(own, facts).items())
     version = ".".join(map(str, facts.python))
     key = hashlib.sha256("\n".join([version, facts.machine, *wanted]).encode()).hexdigest()[:16]
     folder = cache() / key
     if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as made:
             into = Path(made) / "wheels"
             _fetch(wanted, version, facts.machine, into)
             into.rename(folder)
-    own = _own_wheel(folder.parent)
     return (own, *sorted(folder.glob("*.whl")))
 
 
@@ -114,7 +114,14 @@ async def carry(line: reach.Line, python: str, facts: Facts, files: tuple[Path, 
     return folder
 
 
-def _needed(facts: Facts) -> dict[str, str]:
+def _requires(wheel: Path) -> list[str]:
+    """Return what a wheel of cgbench needs, as it says itself."""
+    # What is installed may have been made from a checkout as it was once.
+    (folder,) = (one for one in zipfile.Path(wheel).iterdir() if one.name.endswith(".dist-info"))
+    return list(metadata.PathDistribution(folder).requires or ())
+
+
+def _needed(wheel: Path, facts: Facts) -> dict[str, str]:
     """Return this environment's versions of all that cgbench needs on a host like that one."""
     version = ".".join(map(str, facts.python))
     there = {
@@ -132,14 +139,16 @@ def _needed(facts: Facts) -> dict[str, str]:
         if (name, extras) in seen or name in _NOT_THERE:
             continue
         seen.add((name, extras))
-        try:
-            installed = metadata.distribution(name)
-        except metadata.PackageNotFoundError:
-            # What this environment does without, such as a backport.
-            continue
-        if name != "cgbench":
-            found[name] = installed.version
-        for text in installed.requires or ():
+        if name == "cgbench":
+            requires = _requires(wheel)
+        else:
+            try:
+                installed = metadata.distribution(name)
+            except metadata.PackageNotFoundError:
+                # What this environment does without, such as a backport.
+                continue
+            found[name], requires = installed.version, list(installed.requires or ())
+        for text in requires:
             needed = Requirement(text)
             marker = needed.marker
             if marker is None or any(
