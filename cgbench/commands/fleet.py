@@ -48,8 +48,6 @@ _GIVEN: Mapping[CommandName, tuple[str, ...]] = {
 _OURS = frozenset({"--no-report", "--results", "--json", "--output", "-o", "--junit", "--markdown"})
 _WRITE_EVERY_S = 1.0
 _AT_ONCE = 64
-# 0: all as it should be; 1: something is not; 3: something was left open.
-_MEASURED = (0, 1, 3)
 _UNMET = 4
 
 
@@ -322,7 +320,7 @@ async def _measured(
         said = await team.call(member, key, task.measured, request)
         document, status, last = said["document"], int(said["status"]), last_line(said["said"])
         files, took, beside = said["files"], float(said["seconds"]), float(said["worker_cpu_s"])
-    if document is None or status not in _MEASURED:
+    if document is None or status not in task.MEASURED:
         state = State.REFUSED if status == _UNMET else State.FAILED
         if "is measuring on this host" in last:
             state = State.BUSY

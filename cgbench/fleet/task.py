@@ -29,7 +29,10 @@ STATE = Path("~/.cache/cgbench/fleet")
 PROGRESS = "cgbench-progress"
 """The topic on which a worker tells how far it is."""
 
-_DONE = "done.json"
+MEASURED = (0, 1, 3)
+"""The exit statuses of a command that gave a result: good, something is not, something is open."""
+
+_ENDED = "ended.json"
 _DOCUMENT = "document.json"
 _RESULTS = "results"
 _LAST_LINES = 20
@@ -108,7 +111,7 @@ def measured(request: Request) -> Outcome:
             _child(["clean"], Path("/"), lambda _line: None, limit_s=_EXAMINED_S)
         done = fleet / str(request["attempt"])
         _attempt(request, done)
-    found = json.loads((done / _DONE).read_text())
+    found = json.loads((done / _ENDED).read_text())
     document = done / _DOCUMENT
     return {
         "status": int(found["status"]),
@@ -155,10 +158,11 @@ def _folder(name: str) -> Path:
 
 
 def _finished(fleet: Path) -> Iterator[Path]:
-    for path in sorted(fleet.glob(f"*/{_DONE}")):
-        with suppress(OSError, ValueError):
-            json.loads(path.read_text())
-            yield path.parent
+    """Yield the attempts that gave a result; one that was interrupted, or failed, gave none."""
+    for path in sorted(fleet.glob(f"*/{_ENDED}")):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            if json.loads(path.read_text())["status"] in MEASURED:
+                yield path.parent
 
 
 def _attempt(request: Request, folder: Path) -> None:
@@ -170,7 +174,7 @@ def _attempt(request: Request, folder: Path) -> None:
     arguments = [places.get(word, word) for word in request["arguments"]]
     begin, own = time.monotonic(), time.process_time()
     done = _child(arguments, folder, _teller(str(request["host"])))
-    _write_whole(folder / _DONE, json.dumps({
+    _write_whole(folder / _ENDED, json.dumps({
         "status": done.status, "said": done.said,
         "seconds": round(time.monotonic() - begin, 3),
         "worker_cpu_s": round(time.process_time() - own, 3),

@@ -43,7 +43,7 @@ def test_a_command_gives_its_status_and_its_document(state: Path) -> None:
     assert found["document"] is None
     assert found["files"] == b""
     assert found["worker_cpu_s"] >= 0
-    assert json.loads((state / "f" / "one" / "done.json").read_text())["status"] == 0
+    assert json.loads((state / "f" / "one" / "ended.json").read_text())["status"] == 0
 
 
 def test_where_it_writes_is_filled_in_and_packed(state: Path) -> None:
@@ -52,13 +52,23 @@ def test_where_it_writes_is_filled_in_and_packed(state: Path) -> None:
     (folder / "results" / "run" / "x").write_text("kept")
     (folder / "document.json").write_text('{"a": 1}')
     done = {"status": 1, "said": "", "seconds": 2.0, "worker_cpu_s": 0.1}
-    (folder / "done.json").write_text(json.dumps(done))
+    (folder / "ended.json").write_text(json.dumps(done))
     found = task.measured(request("verify", attempt="two"))
     # What an earlier attempt finished is given, and not measured again.
     assert (found["attempt"], found["status"], found["document"]) == ("one", 1, '{"a": 1}')
     with tarfile.open(fileobj=BytesIO(found["files"])) as archive:
         assert "./run/x" in archive.getnames()
     assert not (state / "f" / "two").exists()
+
+
+@pytest.mark.parametrize("status", [130, 2, 4, -9])
+def test_an_attempt_that_gave_nothing_is_made_again(status: int, state: Path) -> None:
+    folder = state / "f" / "one"
+    folder.mkdir(parents=True)
+    ended = {"status": status, "said": "interrupted", "seconds": 2.0, "worker_cpu_s": 0.1}
+    (folder / "ended.json").write_text(json.dumps(ended))
+    found = task.measured(request("schema", attempt="two"))
+    assert (found["attempt"], found["status"]) == ("two", 0)
 
 
 def test_a_failed_command_gives_the_last_lines_of_what_it_said() -> None:
