@@ -51,10 +51,6 @@ class CgbenchError(Exception):
         self.message = one_line(message, _LONGEST)
         self.advice = None if advice is None else _indented(advice)
 
-    def __reduce__(self) -> tuple[type[CgbenchError], tuple[str, str | None]]:
-        # Else one that was raised in another process would come back without its advice.
-        return type(self), (self.message, self.advice)
-
     def __str__(self) -> str:
         return self.message if self.advice is None else f"{self.message}\n{self.advice}"
 

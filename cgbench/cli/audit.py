@@ -65,9 +65,7 @@ def audit(
     wanted = Wanted(containers or (), label or (), project, stopped=all_)
     engine = Engine()
     try:
-        found = auditing.audit(
-            wanted, engine, options.seconds(over), composed=composed, again=Engine
-        )
+        found = auditing.audit(wanted, engine, options.seconds(over), composed=composed)
         if atlas:
             found = auditing.with_elsewhere(found, engine)
     finally:

@@ -46,9 +46,6 @@ _MANAGERS = (
 
 
 _AT_ONCE = 4
-_MOST_PROCESSES = 4
-_FEWEST_EACH = 40
-"""For fewer containers another process costs more than it saves."""
 
 
 @dataclass(frozen=True)
@@ -81,23 +78,16 @@ def audit(
     place: Place | None = None,
     sleep: Callable[[float], None] = time.sleep,
     composed: Mapping[str, Settings] = MappingProxyType({}),
-    again: Callable[[], Engine] | None = None,
 ) -> Audit:
     """Read the limits of containers, twice if `for_s` seconds of use are wanted.
 
-    `composed` are limits that a compose file declares, by service. Many containers are shared out
-    over processes where `again` opens the daemon anew for each.
+    `composed` are limits that a compose file declares, by service.
 
     Raises EngineError on a name that no container has, or several have.
     """
     place, begin = place or Place(), time.monotonic()
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    listed = chosen(wanted, engine)
-    number = min(description.cpus(), _MOST_PROCESSES, len(listed) // _FEWEST_EACH)
-    if again is None or number < 2:
-        found = audited(listed, engine, place, for_s, sleep, composed)
-    else:
-        found = _shared_out(listed, number, _Share(again, place, for_s, dict(composed)))
+    found = audited(chosen(wanted, engine), engine, place, for_s, sleep, composed)
     order = list(Found)
     found.sort(key=lambda one: (
         one.worst.good, one.unread is None, order.index(one.worst), one.name,
@@ -108,36 +98,6 @@ def audit(
         seconds=round(time.monotonic() - begin, 3),
         containers=tuple(found),
     )
-
-
-@dataclass(frozen=True)
-class _Share:
-    """What a process does with its part of the containers."""
-
-    again: Callable[[], Engine]
-    place: Place
-    for_s: float
-    composed: Mapping[str, Settings]
-
-    def audited(self, listed: Sequence[Listed]) -> list[Audited]:
-        """Read them by a connection of its own."""
-        engine = self.again()
-        try:
-            return audited(listed, engine, self.place, self.for_s, composed=self.composed)
-        finally:
-            engine.close()
-
-
-def _shared_out(listed: Sequence[Listed], number: int, share: _Share) -> list[Audited]:
-    """Read containers in several processes, since Python's threads take turns at one CPU."""
-    # Here and not above: few audits are of so many.
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-
-    parts = [listed[at::number] for at in range(number)]
-    with ProcessPoolExecutor(number, multiprocessing.get_context("fork")) as pool:
-        found = list(pool.map(share.audited, parts))
-    return [one for several in found for one in several]
 
 
 def with_elsewhere(found: Audit, engine: Engine) -> Audit:
