@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from cgbench import __version__
 from cgbench.commands.enlisting import (
@@ -25,6 +22,7 @@ from cgbench.commands.enlisting import (
     sensible,
     state_after,
 )
+from cgbench.commands.ledger import Ledger, Show
 from cgbench.errors import ExperimentError, FleetError, StoreError
 from cgbench.fleet import crew, task
 from cgbench.fleet.crew import Crew, Member
@@ -37,16 +35,12 @@ from cgbench.records.results import new_run_name
 from cgbench.spec import experiment_file, toml_file
 from cgbench.spec.host_list import FleetHost
 
-Show = Callable[[str, str], None]
-"""Shown a host's name and what becomes of it, in a few words."""
-
 _GIVEN: Mapping[CommandName, tuple[str, ...]] = {
     "verify": ("--no-report", "--results", "{results}", "--json", "{document}"),
     "run": ("--no-report", "--results", "{results}", "--json", "{document}"),
     "audit": ("--json", "{document}"),
 }
 _OURS = frozenset({"--no-report", "--results", "--json", "--output", "-o", "--junit", "--markdown"})
-_WRITE_EVERY_S = 1.0
 _AT_ONCE = 64
 _UNMET = 4
 
@@ -147,7 +141,7 @@ def measure(folder: FleetFolder, asked: Wanted, show: Show) -> FleetRecord:
     Raises Interrupted once every host has ended what it did; FleetError where the fleet itself
     cannot be had.
     """
-    ledger = _Ledger(folder, folder.read(), show)
+    ledger = Ledger(folder, show)
     try:
         _in_a_loop(lambda: _all(ledger, asked, secrets.token_hex(3)))
     finally:
@@ -214,41 +208,9 @@ def _in_a_loop(work: Callable[[], Any]) -> None:
         raise Interrupted
 
 
-@dataclass
-class _Ledger:
-    """The fleet's document while it changes; written now and then, and at once for what is done."""
-
-    folder: FleetFolder
-    record: FleetRecord
-    show: Show
-    written: float = 0.0
-
-    def note(self, name: str, state: State, reason: str | None = None, **more: Any) -> None:
-        """Take down what became of a host."""
-        before = self.record.member(name)
-        try:
-            member = records.Member.model_validate(
-                before.model_dump() | {"state": state, "reason": reason} | more
-            )
-        except ValidationError:
-            # Its answer is not one of this cgbench's, whatever it says of its version.
-            member = before.model_copy(
-                update={"state": State.FAILED, "reason": "its answer makes no sense"}
-            )
-        self.record = self.record.with_member(member)
-        self.show(name, state.value if reason is None else f"{state.value}: {reason}")
-        if state is State.DONE or time.monotonic() - self.written > _WRITE_EVERY_S:
-            self.write()
-
-    def write(self) -> None:
-        """Write it."""
-        self.folder.write(self.record)
-        self.written = time.monotonic()
-
-
-async def _all(ledger: _Ledger, asked: Wanted, attempt: str) -> None:
+async def _all(ledger: Ledger, asked: Wanted, attempt: str) -> None:
     """Examine all hosts, then have those that can do it do it."""
-    async with _team(asked.scheduler, ledger.show) as team:
+    async with _team(asked.scheduler, ledger.show) as team, ledger.written():
         carried, examined = Carried(), _Barrier(len(asked.hosts))
         gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -305,11 +267,11 @@ class _Barrier:
 
 
 async def _measured(
-    ledger: _Ledger, asked: Wanted, team: Crew, member: Member, attempt: str
+    ledger: Ledger, asked: Wanted, team: Crew, member: Member, attempt: str
 ) -> None:
     """Have one host do it, keep what it gave, and let it forget that."""
     ledger.note(member.name, State.RUNNING)
-    fleet = ledger.record.name
+    fleet = ledger.name
     key = f"{fleet}-{member.name}-{attempt}"
     request = task.Request(
         fleet=fleet, host=member.name, attempt=attempt, version=__version__,
@@ -328,4 +290,6 @@ async def _measured(
     else:
         await asyncio.to_thread(ledger.folder.keep, member.name, document, files)
         ledger.note(member.name, State.DONE, status=status, seconds=took, worker_cpu_s=beside)
+    # Only then: what a killed fleet did not write down is fetched again.
+    await ledger.kept()
     await team.call(member, f"{key}-forget", task.forgotten, fleet)

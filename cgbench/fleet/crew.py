@@ -116,8 +116,10 @@ class Crew:
         finally:
             for one in (asked, gone) if member.gone is None else (asked,):
                 one.cancel()
-            with suppress(Exception):
-                await future.cancel(force=True)
+            if future.status == "pending":
+                # Its function ends by itself: a worker's thread is not to be stopped.
+                with suppress(Exception):
+                    await future.cancel(force=True)
 
     def has(self, name: str) -> bool:
         """Say whether the scheduler has a worker that is called so."""

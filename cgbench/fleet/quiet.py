@@ -46,7 +46,7 @@ def resource(host: str) -> str:
 def hush() -> None:
     """Let Dask and asyncssh say nothing by themselves: what a user is told is told by cgbench."""
     for name in ("distributed", "asyncssh", "tornado", "asyncio"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def proof(credentials: Security) -> dict[str, str]:

@@ -17,7 +17,7 @@ from cgbench.commands import fleet, fleet_report
 from cgbench.records import atlas
 from cgbench.spec.host_list import FleetHost
 from tests.bench.figure import Figure, at_most, no_less
-from tests.made.fleet import ALTERED, altered, cluster, names, replayed
+from tests.made.fleet import ALTERED, altered, names, served
 
 NUMBER, LASTS_S = 500, 60.0
 _MOST_BYTES = 6 * 10**6
@@ -31,8 +31,8 @@ def figures(number: int, lasts_s: float) -> list[Figure]:
                   python=None, tags=("web",))
         for name in names(number)
     )  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder, replayed(table, number, lasts_s):
-        with cluster([host.name for host in hosts]) as address:
+    with tempfile.TemporaryDirectory() as folder:
+        with served(table, number, lasts_s) as address:
             wanted = fleet.wanted(hosts, "verify", ("--quick",), address)
             made = fleet.begun(wanted, Path(folder))
             begin = time.monotonic()
@@ -53,7 +53,7 @@ def figures(number: int, lasts_s: float) -> list[Figure]:
         at_most("others named", 0, len(set(named) - right), digits=0),
         at_most("report, wall", 20, reported, " s", digits=1),
         at_most("report, size", _MOST_BYTES / 1e6, size / 1e6, " MB", digits=2),
-        at_most("memory of all in one process", 1.5, peak / 2**30, " GiB", digits=2),
+        at_most("memory of the fleet and its report", 1.5, peak / 2**30, " GiB", digits=2),
     ]
 
 

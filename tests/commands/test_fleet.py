@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 
 from cgbench.commands import fleet, fleet_report
-from cgbench.errors import ExperimentError, FleetError
-from cgbench.fleet import task
+from cgbench.errors import ExperimentError, FleetError, StoreError
 from cgbench.records.fleet import Member, State
 from cgbench.records.verdict import Outcome
 from cgbench.spec.host_list import FleetHost
 from tests.made import atlas_rows, short_experiment
-from tests.made.fleet import altered, cluster, names, replayed
+from tests.made.fleet import altered, names, served
 
-NUMBER = 7
+NUMBER = 8
 TABLE = atlas_rows.table(
     dict.fromkeys(("cpus", "cpu-quota", "cpuset-cpus"), Outcome.EFFECTIVE)
 ).to_json()
@@ -30,12 +29,14 @@ def host(name: str) -> FleetHost:
     return FleetHost.model_validate({"name": name, "tags": ("web",), **absent})
 
 
-HOSTS = tuple(map(host, names(NUMBER)))
+*_FIT, FULL = names(NUMBER)
+"""The last host's disk is full."""
+HOSTS = tuple(map(host, _FIT))
 
 
 @pytest.fixture(scope="module")
 def scheduler() -> Iterator[str]:
-    with replayed(TABLE, NUMBER, 0.2), cluster(names(NUMBER)) as address:
+    with served(TABLE, NUMBER, 0.2, [FULL]) as address:
         yield address
 
 
@@ -54,7 +55,7 @@ def test_every_host_is_measured_and_the_unlike_ones_are_named(
     assert set(found.standing.outliers) == set(altered(NUMBER))
     assert found.worst == 1
     page = fleet_report.write_page(found, tmp_path / "report.html").read_text()
-    assert all(name in page for name in names(NUMBER))
+    assert all(one.name in page for one in HOSTS)
     assert found.to_json()["exit_status"] == 1
 
 
@@ -106,22 +107,25 @@ def test_a_document_that_makes_no_sense_is_no_verdict(scheduler: str, tmp_path: 
     assert found.worst == 2
 
 
-def test_a_host_that_raises_fails_alone(
+def test_a_host_whose_disk_is_full_fails_alone(scheduler: str, tmp_path: Path) -> None:
+    wanted = fleet.wanted((HOSTS[0], host(FULL)), "verify", (), scheduler)
+    record = fleet.measure(fleet.begun(wanted, tmp_path), wanted, quietly)
+    assert [one.state for one in record.members] == [State.DONE, State.FAILED]
+    assert "No space left on device" in (record.members[1].reason or "")
+
+
+def test_where_the_fleets_own_disk_is_full_nothing_is_forgotten(
     scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = task.measured
+    wanted = fleet.wanted(HOSTS[:1], "verify", (), scheduler)
+    folder = fleet.begun(wanted, tmp_path)
 
-    def measured(request: task.Request) -> task.Outcome:
-        if request["host"] == HOSTS[0].name:
-            raise OSError(28, "No space left on device")
-        return real(request)
+    def full(*_: object) -> None:
+        raise StoreError("no space left")
 
-    measured.__module__, measured.__qualname__ = task.__name__, "measured"
-    monkeypatch.setattr(task, "measured", measured)
-    wanted = fleet.wanted(HOSTS[:2], "verify", (), scheduler)
-    record = fleet.measure(fleet.begun(wanted, tmp_path), wanted, quietly)
-    assert [one.state for one in record.members] == [State.FAILED, State.DONE]
-    assert "No space left on device" in (record.members[0].reason or "")
+    monkeypatch.setattr(folder, "write", full)
+    with pytest.raises(StoreError, match="no space left"):
+        fleet.measure(folder, wanted, quietly)
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(tmp_path: Path) -> None:

@@ -1,13 +1,22 @@
-"""A fleet in one process: workers that replay a truth table instead of measuring."""
+"""A fleet in a process of its own: workers that replay a truth table instead of measuring.
+
+`python -m tests.made.fleet TABLE NUMBER LASTS_S [HOST]...` prints its scheduler's address, and ends
+with its standard input. On each HOST the disk is full.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
-import threading
+import os
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import dask
@@ -17,7 +26,7 @@ from cgbench import __version__
 from cgbench.fleet import quiet, task
 
 ALTERED = 3
-_STARTED_S = 300.0
+_HERE = "127.0.0.1"
 
 
 def names(number: int) -> list[str]:
@@ -30,7 +39,29 @@ def altered(number: int) -> list[str]:
     return names(number)[number // 7 :: number // ALTERED][:ALTERED]
 
 
-def document(table: Mapping[str, Any], name: str, at: int | None) -> str:
+@contextmanager
+def served(
+    table: Mapping[str, Any], number: int, lasts_s: float, full: Sequence[str] = ()
+) -> Iterator[str]:
+    """Run a scheduler and a worker for each of `number` hosts; yield the scheduler's address."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "table.json")
+        path.write_text(json.dumps(table))
+        with subprocess.Popen(
+            [sys.executable, "-m", __name__, path, str(number), str(lasts_s), *full],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            assert process.stdin is not None
+            assert process.stdout is not None
+            address = process.stdout.readline().strip()
+            assert address, "the workers did not start"
+            try:
+                yield address
+            finally:
+                process.stdin.close()
+
+
+def _document(table: Mapping[str, Any], name: str, at: int | None) -> str:
     """Return the table of one host; with `at`, one option of it has another verdict."""
     found = json.loads(json.dumps(table))
     found["host"]["hostname"] = name
@@ -40,8 +71,7 @@ def document(table: Mapping[str, Any], name: str, at: int | None) -> str:
     return json.dumps(found)
 
 
-@contextmanager
-def replayed(table: Mapping[str, Any], number: int, lasts_s: float) -> Iterator[None]:
+def _replay(table: Mapping[str, Any], number: int, lasts_s: float, full: Sequence[str]) -> None:
     """Let workers of this process replay a table instead of measuring."""
     unlike = altered(number)
 
@@ -52,60 +82,49 @@ def replayed(table: Mapping[str, Any], number: int, lasts_s: float) -> Iterator[
     def measured(request: task.Request) -> task.Outcome:
         time.sleep(lasts_s)
         host = request["host"]
+        if host in full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         at = unlike.index(host) if host in unlike else None
         return {
             "status": 1, "said": "", "seconds": lasts_s, "worker_cpu_s": 0.0, "files": b"",
-            "attempt": request["attempt"], "document": document(table, host, at),
+            "attempt": request["attempt"], "document": _document(table, host, at),
         }  # fmt: skip
 
     def forgotten(_fleet: str) -> None:
         return None
 
-    kept = {name: getattr(task, name) for name in ("examined", "measured", "forgotten")}
     for function in (examined, measured, forgotten):
         # By these a worker finds what it is to call.
         function.__module__, function.__qualname__ = task.__name__, function.__name__
         setattr(task, function.__name__, function)
-    try:
-        yield
-    finally:
-        for name, function in kept.items():
-            setattr(task, name, function)
 
 
-@contextmanager
-def cluster(hosts: list[str]) -> Iterator[str]:
-    """Run a scheduler and a worker a host in a thread; yield the scheduler's address."""
-    address: list[str] = []
-    up, over = threading.Event(), threading.Event()
+async def _serve(hosts: Sequence[str]) -> None:
+    async with AsyncExitStack() as stack:
+        scheduler = await stack.enter_async_context(
+            Scheduler(host=_HERE, port=0, dashboard=False, dashboard_address=f"{_HERE}:0")
+        )
+        for host in hosts:
+            await stack.enter_async_context(Worker(
+                scheduler.address, name=host, nthreads=1, memory_limit=0, host=_HERE,
+                resources={quiet.resource(host): 1}, dashboard=False,
+                dashboard_address=f"{_HERE}:0", heartbeat_interval=f"{quiet.LIFELINE_S}s",
+            ))  # fmt: skip
+        print(scheduler.address, flush=True)
+        await asyncio.to_thread(sys.stdin.read)
 
-    async def serve() -> None:
-        async with AsyncExitStack() as stack:
-            scheduler = await stack.enter_async_context(
-                Scheduler(
-                    host="127.0.0.1", port=0, dashboard=False, dashboard_address="127.0.0.1:0"
-                )
-            )
-            for host in hosts:
-                await stack.enter_async_context(Worker(
-                    scheduler.address, name=host, nthreads=1, memory_limit=0, host="127.0.0.1",
-                    resources={quiet.resource(host): 1}, dashboard=False,
-                    dashboard_address="127.0.0.1:0", heartbeat_interval="5s",
-                ))  # fmt: skip
-            address.append(scheduler.address)
-            up.set()
-            await asyncio.to_thread(over.wait)
 
-    def run() -> None:
-        quiet.hush()
-        with dask.config.set(quiet.SETTINGS):
-            asyncio.run(serve())
+def main(table: str, number: str, lasts_s: str, *full: str) -> None:
+    """Serve until nobody is there any more."""
+    quiet.hush()
+    _replay(json.loads(Path(table).read_text()), int(number), float(lasts_s), full)
+    with dask.config.set(quiet.SETTINGS):
+        try:
+            asyncio.run(_serve(names(int(number))))
+        finally:
+            # Hundreds of workers take their time to take leave of one another.
+            os._exit(0)
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    assert up.wait(_STARTED_S), "the workers did not start"
-    try:
-        yield address[0]
-    finally:
-        over.set()
-        thread.join(_STARTED_S)
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
