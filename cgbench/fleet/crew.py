@@ -26,6 +26,7 @@ T = TypeVar("T")
 Tell = Callable[[str, str], None]
 """Told a host's name and a line of its progress."""
 
+_ANSWERS_S = 20
 _LOOK_EVERY_S = 5.0
 _STARTED_S = 90.0
 _LONGEST_SAID = 500
@@ -201,7 +202,7 @@ async def named(address: str, tell: Tell) -> AsyncIterator[Crew]:
     quiet.hush()
     with dask.config.set(quiet.SETTINGS):
         try:
-            client = await Client(address, asynchronous=True, timeout="20s")
+            client = await Client(address, asynchronous=True, timeout=f"{_ANSWERS_S}s")
         except (OSError, ValueError, TimeoutError) as error:
             said = one_line(str(error), _LONGEST_SAID)
             raise Refused(f"no scheduler answers at {address}: {said}") from None

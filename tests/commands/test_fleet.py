@@ -10,6 +10,7 @@ import pytest
 
 from cgbench.commands import fleet, fleet_report
 from cgbench.errors import ExperimentError, FleetError, StoreError
+from cgbench.fleet import crew
 from cgbench.records.fleet import Member, State
 from cgbench.records.verdict import Outcome
 from cgbench.spec.host_list import FleetHost
@@ -128,7 +129,10 @@ def test_where_the_fleets_own_disk_is_full_nothing_is_forgotten(
         fleet.measure(folder, wanted, quietly)
 
 
-def test_a_scheduler_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+def test_a_scheduler_that_is_not_there_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "_ANSWERS_S", 1)
     wanted = fleet.wanted(HOSTS[:1], "verify", (), "tcp://127.0.0.1:1")
     with pytest.raises(FleetError, match=r"no scheduler answers at tcp://127\.0\.0\.1:1"):
         fleet.measure(fleet.begun(wanted, tmp_path), wanted, quietly)
