@@ -24,7 +24,7 @@ _Command = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="COMMAND...", show_default=False,
-        help="verify, audit or run with its options; clean or report [FLEET]; none with --resume.",
+        help="verify, audit, run or gate, with its options; or clean or report [FLEET].",
     ),
 ]  # fmt: skip
 
@@ -42,6 +42,10 @@ def fleet(
     scheduler: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="Use the workers of this Dask scheduler, not ssh."),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="FLEET", help="Of gate: the fleet whose run is each host's baseline."),
     ] = None,
     resume: Annotated[
         str | None,
@@ -78,6 +82,13 @@ def fleet(
         wanted = fleets.resumed(folder, chosen, scheduler)
     else:
         wanted = fleets.wanted(chosen, words[0], words[1:], scheduler)
+        if (words[0] == "gate") != (baseline is not None):
+            raise FleetError(
+                "gate, and no other command, is judged against a --baseline",
+                "Name a fleet that ran the experiment: --baseline fleet for the latest.",
+            )
+        if baseline is not None:
+            wanted = fleets.with_baselines(wanted, _found(baseline, results))
         folder = fleets.begun(wanted, results)
     try:
         fleets.measure(folder, wanted, (lambda _host, _line: None) if quiet else _show)

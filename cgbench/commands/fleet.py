@@ -7,7 +7,7 @@ import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,26 +29,33 @@ from cgbench.fleet.crew import Crew, Member
 from cgbench.fleet.reach import Refused
 from cgbench.host import interrupts
 from cgbench.host.interrupts import Interrupted
+from cgbench.judging import sides
+from cgbench.judging.run import load
 from cgbench.records import fleet as records
 from cgbench.records.fleet import CommandName, FleetFolder, FleetRecord, State
 from cgbench.records.results import new_run_name
 from cgbench.spec import experiment_file, toml_file
 from cgbench.spec.host_list import FleetHost
 
+_BASELINE = "baseline.json"
 _GIVEN: Mapping[CommandName, tuple[str, ...]] = {
     "verify": ("--no-report", "--results", "{results}", "--json", "{document}"),
     "run": ("--no-report", "--results", "{results}", "--json", "{document}"),
     "audit": ("--json", "{document}"),
+    "gate": ("--baseline", f"./{_BASELINE}", "--results", "{results}", "--json", "{document}"),
 }
-_OURS = frozenset({"--no-report", "--results", "--json", "--output", "-o", "--junit", "--markdown"})
+_OURS = frozenset({
+    "--no-report", "--results", "--json", "--output", "-o", "--junit", "--markdown", "--baseline",
+})  # fmt: skip
 _AT_ONCE = 64
 _UNMET = 4
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a fleet is to do: `scheduler` is the address of a Dask cluster that is there,
-    `files` are texts by name that the command reads.
+    """What a fleet is to do: `scheduler` is the address of a Dask cluster that is there.
+
+    `files` are texts by name that the command reads, `own_files` those of one host, by its name.
     """
 
     hosts: tuple[FleetHost, ...]
@@ -56,6 +63,13 @@ class Wanted:
     arguments: tuple[str, ...] = ()
     scheduler: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    own_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def lacks(self, host: str) -> str | None:
+        """Say what a host is not given and needs, None where that is nothing."""
+        if self.command == "gate" and host not in self.own_files:
+            return "it has no baseline: the fleet that is named measured no such run on it"
+        return None
 
 
 def wanted(
@@ -68,10 +82,10 @@ def wanted(
         if word.partition("=")[0] in _OURS:
             raise FleetError(f"{word}: where a host writes is the fleet's to say", "Leave it out.")
     words, files = list(arguments), dict[str, str]()
-    if command == "run":
+    if command in ("run", "gate"):
         if all(word.startswith("-") for word in words):
             raise FleetError(
-                "run: no experiment is named", "For example: run cpu-quota-sweep --quick"
+                f"{command}: no experiment is named", f"For example: {command} cpu-quota-sweep"
             )
         words = [_carried(word, files) for word in words]
     named: CommandName = next(name for name in _GIVEN if name == command)
@@ -93,11 +107,37 @@ def _carried(word: str, files: dict[str, str]) -> str:
     return f"./{path.name}"
 
 
+def with_baselines(asked: Wanted, fleet: FleetFolder) -> Wanted:
+    """Give each host of a gate the baseline that an earlier fleet's run of it makes.
+
+    Raises FleetError where more than one experiment is gated, or none of the hosts has a run of it.
+    """
+    named = [word for word in asked.arguments if word.startswith("./") or not word.startswith("-")]
+    text = asked.files.get(named[0].removeprefix("./"))
+    experiment = (
+        experiment_file.load(named[0]) if text is None else experiment_file.parse(text, named[0])
+    )
+    own = {}
+    for host in asked.hosts:
+        runs = [one for one in fleet.runs(host.name) if one.path.parent.name == experiment.name]
+        if runs:
+            made = sides.of_run(load(runs[-1]), experiment.name)
+            own[host.name] = {_BASELINE: made.to_text()}
+    if not own:
+        raise FleetError(
+            f"{fleet.path} has no run of {experiment.name} on any of these hosts",
+            f"Measure one: cgbench fleet HOSTS run {experiment.name}",
+        )
+    return replace(asked, own_files=own)
+
+
 def begun(asked: Wanted, results: Path) -> FleetFolder:
     """Make the folder of a new fleet. Raises StoreError where it cannot be made."""
     name = new_run_name()
     folder = FleetFolder(results / records.FOLDER / name)
     folder.give(asked.files)
+    for host, files in asked.own_files.items():
+        folder.give(files, host)
     folder.write(FleetRecord(
         name=name, cgbench=__version__, command=asked.command, arguments=asked.arguments,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -132,6 +172,7 @@ def resumed(folder: FleetFolder, hosts: Sequence[FleetHost], scheduler: str | No
         record.arguments,
         scheduler,
         folder.given(),
+        {one.name: files for one in left if (files := folder.given(one.name))},
     )
 
 
@@ -217,6 +258,8 @@ async def _all(ledger: Ledger, asked: Wanted, attempt: str) -> None:
         async def one(host: FleetHost) -> None:
             async with AsyncExitStack() as stack:
                 try:
+                    if (lack := asked.lacks(host.name)) is not None:
+                        raise Refused(lack)
                     async with gate:
                         found = await stack.enter_async_context(enlisted(host, team, carried))
                         about = await examine(team, found, asked.command, carried, attempt)
@@ -276,7 +319,7 @@ async def _measured(
     request = task.Request(
         fleet=fleet, host=member.name, attempt=attempt, version=__version__,
         arguments=[asked.command, *asked.arguments, *_GIVEN[asked.command]],
-        files=dict(asked.files),
+        files={**asked.files, **asked.own_files.get(member.name, {})},
     )  # fmt: skip
     with sensible():
         said = await team.call(member, key, task.measured, request)

@@ -9,10 +9,11 @@ from typing import Any
 
 from cgbench.errors import StoreError
 from cgbench.judging import run as run_of
-from cgbench.judging.fleet import Standing, of_audits, of_tables
+from cgbench.judging.fleet import Standing, of_audits, of_gates, of_tables
 from cgbench.judging.fleet_points import of_runs, points
 from cgbench.judging.run import Run
 from cgbench.records.audit import Audit
+from cgbench.records.comparison import Comparison
 from cgbench.records.fleet import FleetFolder, FleetRecord, State
 from cgbench.records.truth import TruthTable
 
@@ -26,6 +27,7 @@ class Judged:
     tables: Mapping[str, TruthTable]
     audits: Mapping[str, Audit]
     runs: Mapping[str, Sequence[Run]]
+    gates: Mapping[str, Sequence[Comparison]]
 
     @property
     def worst(self) -> int:
@@ -64,6 +66,7 @@ def judged(folder: FleetFolder) -> Judged:
     record = folder.read()
     tables: dict[str, TruthTable] = {}
     audits: dict[str, Audit] = {}
+    gates: dict[str, list[Comparison]] = {}
     runs: dict[str, list[Run]] = {}
     for member in record.members:
         if not member.measured:
@@ -73,6 +76,8 @@ def judged(folder: FleetFolder) -> Judged:
                 tables[member.name] = folder.truth(member.name)
             elif record.command == "audit":
                 audits[member.name] = folder.audit(member.name)
+            elif record.command == "gate":
+                gates[member.name] = folder.comparisons(member.name)
             else:
                 runs[member.name] = [run_of.load(one) for one in folder.runs(member.name)]
                 for one in runs[member.name]:
@@ -88,9 +93,11 @@ def judged(folder: FleetFolder) -> Judged:
         standing = of_tables(tables, tags)
     elif record.command == "audit":
         standing = of_audits(audits, hosts, tags)
+    elif record.command == "gate":
+        standing = of_gates(gates, hosts, tags)
     else:
         standing = of_runs(runs, hosts, tags)
-    return Judged(record, standing, tables, audits, runs)
+    return Judged(record, standing, tables, audits, runs, gates)
 
 
 def write_page(found: Judged, output: Path) -> Path:
@@ -100,5 +107,5 @@ def write_page(found: Judged, output: Path) -> Path:
 
     return write_fleet(
         found.record, found.standing, output, tables=found.tables, audits=found.audits,
-        points=points(found.runs),
+        points=points(found.runs), gates=found.gates,
     )  # fmt: skip

@@ -12,18 +12,22 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from cgbench.records.audit import Amount, Audit, Limit
+from cgbench.records.comparison import Comparison, Finding, Judgement
 from cgbench.records.host_key import PARTS, HostKey, host_key
 from cgbench.records.run import Host
 from cgbench.records.truth import Row, TruthTable
 from cgbench.records.verdict import NOT_IN_FORCE, Outcome
+from cgbench.spec.metrics import METRICS
 from cgbench.spec.options import OPTIONS
 
 V = TypeVar("V", bound=Hashable)
 
+_UNDECIDED = (Judgement.INCONCLUSIVE, Judgement.INCOMPARABLE)
+
 _FEWEST = 3
 """Of fewer hosts none is unlike the others: either may be."""
 
-Of = Literal["host", "verdict", "limit", "point"]
+Of = Literal["host", "verdict", "limit", "point", "metric"]
 
 
 @dataclass(frozen=True)
@@ -227,6 +231,33 @@ def of_audits(
         if len(many) > 1 and usual(list(words.values())) is None:
             splits.append(Split(subject, tuple(many.most_common())))
     return Standing((), tuple(most_first(departures)), tuple(splits))
+
+
+def of_gates(
+    gates: Mapping[str, Sequence[Comparison]], hosts: Mapping[str, Host],
+    tags: Mapping[str, Sequence[str]],
+) -> Standing:  # fmt: skip
+    """Find each host whose metrics went another way than those of most, against its own baseline.
+
+    What a gate could not decide departs from nothing.
+    """
+    departures = of_hosts(hosts, tags)
+    metrics: dict[str, dict[str, Finding]] = {}
+    for host, some in gates.items():
+        for one in some:
+            for finding in one.findings:
+                if finding.judgement not in _UNDECIDED:
+                    subject = (
+                        f"{one.experiment}: {METRICS[finding.metric].label} of {finding.role} at "
+                        f"--{finding.option} {finding.point.label}"
+                    )
+                    metrics.setdefault(subject, {})[host] = finding
+    for subject, there in metrics.items():
+        departures += _departures(
+            {host: one.judgement.value for host, one in there.items()}, "metric", subject,
+            {host: one.reason for host, one in there.items()},
+        )  # fmt: skip
+    return Standing((), tuple(most_first(departures)), ())
 
 
 def _limit(limit: Limit) -> str:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from cgbench.errors import StoreError
 from cgbench.records import results, truth
 from cgbench.records.audit import Audit
+from cgbench.records.comparison import Comparison
 from cgbench.records.files import first_complaint, read_bytes, read_versioned
 from cgbench.records.run import Host
 from cgbench.records.run_directory import RunDirectory
@@ -125,16 +126,17 @@ class FleetFolder:
             said = first_complaint(error)
             raise StoreError(f"{self.file}: not a fleet: {said}", DAMAGED) from None
 
-    def give(self, files: Mapping[str, str]) -> None:
-        """Keep the files that hosts are given, for a fleet that is resumed."""
+    def give(self, files: Mapping[str, str], host: str = "") -> None:
+        """Keep the files that all hosts, or one, are given, for a fleet that is resumed."""
         for name, text in files.items():
-            write_file(self.path / _GIVEN / name, text)
+            write_file(self.path / _GIVEN / host / name, text)
 
-    def given(self) -> dict[str, str]:
-        """Return the files that hosts are given."""
+    def given(self, host: str = "") -> dict[str, str]:
+        """Return the files that all hosts are given, or those that one is given besides."""
         return {
             path.name: read_bytes(path).decode(errors="replace")
-            for path in sorted((self.path / _GIVEN).glob("*.toml"))
+            for path in sorted((self.path / _GIVEN / host).glob("*"))
+            if path.is_file()
         }
 
     def document(self, host: str) -> Path:
@@ -159,6 +161,20 @@ class FleetFolder:
     def runs(self, host: str) -> list[RunDirectory]:
         """Return the runs that a host gave, oldest first."""
         return results.runs(self.path / _HOSTS / host / "results")
+
+    def comparisons(self, host: str) -> list[Comparison]:
+        """Return what the gate of a host found. Raises StoreError where it is no such thing."""
+        path = self.document(host)
+        try:
+            entries = json.loads(read_bytes(path))
+            # What is worked out from the rest is not read.
+            bare = [{key: one[key] for key in one if key != "overall"} for one in entries]
+            return [Comparison.model_validate(one) for one in bare]
+        except ValidationError as error:
+            said = first_complaint(error)
+            raise StoreError(f"{path}: not a comparison: {said}", DAMAGED) from None
+        except (ValueError, TypeError, RecursionError):
+            raise StoreError(f"{path}: not a list of comparisons", DAMAGED) from None
 
     def audit(self, host: str) -> Audit:
         """Return the audit that a host gave. Raises StoreError where it is none."""

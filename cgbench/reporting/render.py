@@ -132,9 +132,10 @@ def write_fleet(
     tables: Mapping[str, TruthTable],
     audits: Mapping[str, Audit],
     points: Sequence[FleetPoint],
+    gates: Mapping[str, Sequence[Comparison]],
 ) -> Path:
     """Write the page of a fleet; return its path. Raises StoreError when it cannot be written."""
-    page = fleet_page(record, standing, tables, audits, fleet_curves(points))
+    page = fleet_page(record, standing, tables, audits, fleet_curves(points), gates)
     return _written(page, "fleet", output, "Report fewer hosts: choose them with --tag.")
 
 

@@ -11,11 +11,13 @@ import pytest
 from cgbench.commands import fleet, fleet_report
 from cgbench.errors import ExperimentError, FleetError, StoreError
 from cgbench.fleet import crew
-from cgbench.records.fleet import Member, State
+from cgbench.records import baseline
+from cgbench.records.fleet import FleetFolder, Member, State
 from cgbench.records.verdict import Outcome
 from cgbench.spec.host_list import FleetHost
 from tests.made import atlas_rows, short_experiment
 from tests.made.fleet import altered, names, served
+from tests.made.run_builder import MadeUp, build
 
 NUMBER = 8
 TABLE = atlas_rows.table(
@@ -144,7 +146,9 @@ def test_a_scheduler_that_is_not_there_is_one_line(
         ("watch", (), "a fleet has no command watch"),
         ("verify", ("--json", "x"), "where a host writes is the fleet's to say"),
         ("verify", ("--results=x",), "where a host writes is the fleet's to say"),
-        ("run", ("--quick",), "no experiment is named"),
+        ("run", ("--quick",), "run: no experiment is named"),
+        ("gate", ("--quick",), "gate: no experiment is named"),
+        ("gate", ("cpu-quota-sweep", "--baseline", "x"), "where a host writes is the fleet's"),
     ],
 )
 def test_what_a_fleet_cannot_do_is_refused_before_any_host_is_asked(
@@ -166,3 +170,28 @@ def test_an_experiment_of_ones_own_is_carried_to_the_hosts(tmp_path: Path) -> No
     path.write_text("name = 3")
     with pytest.raises(ExperimentError):
         fleet.wanted(HOSTS, "run", (str(path),))
+
+
+def test_each_host_of_a_gate_gets_the_baseline_that_its_own_run_makes(
+    scheduler: str, tmp_path: Path
+) -> None:
+    ran = FleetFolder(tmp_path / "fleet" / "20261127T101530Z-abcd")
+    build(ran.path / "hosts" / HOSTS[0].name / "results", MadeUp(trials=5))
+    asked = fleet.wanted(HOSTS[:2], "gate", ("cpu-quota-sweep", "--quick"), scheduler)
+    wanted = fleet.with_baselines(asked, ran)
+    assert list(wanted.own_files) == [HOSTS[0].name]
+    text = wanted.own_files[HOSTS[0].name]["baseline.json"]
+    (tmp_path / "cpu-quota-sweep.json").write_text(text)
+    assert len(baseline.read(tmp_path / "cpu-quota-sweep.json").repetitions) == 5
+    folder = fleet.begun(wanted, tmp_path)
+    record = fleet.measure(folder, wanted, quietly)
+    # The other one has nothing to be judged against, which is said before it is asked.
+    assert record.members[1].state is State.REFUSED
+    assert "it has no baseline" in (record.members[1].reason or "")
+    assert fleet.resumed(folder, HOSTS, scheduler).own_files == {}
+
+
+def test_a_gate_without_any_baseline_is_refused(tmp_path: Path) -> None:
+    asked = fleet.wanted(HOSTS, "gate", ("cpu-quota-sweep",))
+    with pytest.raises(FleetError, match="has no run of cpu-quota-sweep"):
+        fleet.with_baselines(asked, FleetFolder(tmp_path))

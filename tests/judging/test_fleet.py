@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from cgbench.judging import fleet
 from cgbench.records.audit import Audit, Audited, Bound, Found, Limit
+from cgbench.records.comparison import Comparison, Judgement
 from cgbench.records.truth import TruthTable
 from cgbench.records.verdict import Outcome
-from tests.made import atlas_rows, records
+from tests.made import atlas_rows, records, sides
 
 GOOD = {"cpus": Outcome.EFFECTIVE, "cpu-quota": Outcome.EFFECTIVE}
 UNLIKE = GOOD | {"cpu-quota": Outcome.IGNORED}
@@ -115,6 +116,25 @@ def test_a_limit_without_a_usual_value_is_told_as_such() -> None:
     found = fleet.of_audits(there, {}, untagged(there))
     assert found.departures == ()
     assert found.splits[0].subject == "api: memory"
+
+
+def judged(found: Comparison, judgement: Judgement) -> Comparison:
+    """Return a comparison of which every finding has one judgement."""
+    findings = tuple(
+        one.model_copy(update={"judgement": judgement, "reason": "so it is"})
+        for one in found.findings[:1]
+    )
+    return found.model_copy(update={"findings": findings})
+
+
+def test_a_host_whose_metric_went_another_way_departs_from_the_others() -> None:
+    base = sides.mixed()
+    there = {name: [judged(base, Judgement.UNCHANGED)] for name in "abc"}
+    there["d"] = [judged(base, Judgement.REGRESSED)]
+    there["e"] = [judged(base, Judgement.INCONCLUSIVE)]
+    (one,) = fleet.of_gates(there, {}, untagged(there)).departures
+    assert (one.host, one.own, one.usual, one.number) == ("d", "regressed", "unchanged", 4)
+    assert one.why == "so it is"
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=12))

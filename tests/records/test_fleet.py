@@ -13,7 +13,7 @@ from cgbench.errors import StoreError
 from cgbench.records import fleet
 from cgbench.records.fleet import FleetFolder, FleetRecord, Member, State
 from cgbench.records.verdict import Outcome
-from tests.made import atlas_rows
+from tests.made import atlas_rows, sides
 
 GOOD = {"cpus": Outcome.EFFECTIVE}
 
@@ -82,6 +82,21 @@ def test_a_document_that_is_no_table_is_named(tmp_path: Path) -> None:
         folder.truth("a")
     with pytest.raises(StoreError, match="not an audit"):
         folder.audit("a")
+
+
+def test_what_a_gate_found_is_read_as_it_was_written(tmp_path: Path) -> None:
+    folder = FleetFolder(tmp_path)
+    found = sides.mixed()
+    folder.keep("a", json.dumps([found.to_json()]), b"")
+    assert folder.comparisons("a") == [found]
+
+
+@pytest.mark.parametrize("text", ["[3]", '["x"]', "null", "no JSON", '[{"experiment": "x"}]'])
+def test_a_document_that_is_no_gates_is_named(text: str, tmp_path: Path) -> None:
+    folder = FleetFolder(tmp_path)
+    folder.keep("a", text, b"")
+    with pytest.raises(StoreError, match="not a "):
+        folder.comparisons("a")
 
 
 def test_a_fleet_of_a_newer_cgbench_is_not_read(tmp_path: Path) -> None:

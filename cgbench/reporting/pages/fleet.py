@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from cgbench.judging.fleet import Departure, Standing
 from cgbench.records.audit import Audit
+from cgbench.records.comparison import SIGNS as JUDGED
+from cgbench.records.comparison import Comparison, Judgement
 from cgbench.records.fleet import FleetRecord, Member, State
 from cgbench.records.truth import SIGNS, TruthTable
 from cgbench.reporting.pages.truth import tone
 from cgbench.reporting.plots.plot import Plot
 from cgbench.reporting.words import audit as audit_words
 from cgbench.reporting.words import fleet as words
+from cgbench.spec.metrics import METRICS
 from cgbench.spec.options import OPTIONS
 from cgbench.wording import count
 
 _MOST_FINDINGS = 2000
+_TONES = {"regressed": "bad", "improved": "good"}
 
 
 @dataclass(frozen=True)
@@ -61,12 +66,13 @@ class HostLine:
 
 @dataclass(frozen=True)
 class FindingLine:
-    """One thing that audits found, and on which hosts."""
+    """One thing that audits or gates found, and on which hosts."""
 
     what: str
     finding: str
     reason: str
     hosts: tuple[str, ...]
+    tone: str = "bad"
 
 
 @dataclass(frozen=True)
@@ -128,6 +134,7 @@ def fleet_page(
     tables: Mapping[str, TruthTable],
     audits: Mapping[str, Audit],
     curves: Mapping[str, Plot],
+    gates: Mapping[str, Sequence[Comparison]] = MappingProxyType({}),
 ) -> FleetPage:
     """Gather the page's contents; hosts that are unlike others, or gave nothing, come first."""
     by_host: dict[str, list[Departure]] = {}
@@ -146,7 +153,7 @@ def fleet_page(
         headline=words.headline(record, standing),
         hosts=tuple(hosts),
         groups=tuple(_groups(standing, by_host)) if tables else (),
-        findings=tuple(_findings(audits)),
+        findings=tuple(_findings(audits) + _changes(gates)),
         splits=tuple(map(words.split, standing.splits)),
         curves=curves,
     )
@@ -189,6 +196,28 @@ def _groups(standing: Standing, by_host: Mapping[str, Sequence[Departure]]) -> l
             tuple(words.split(one, option=True) for one in group.splits),
         ))  # fmt: skip
     return parts
+
+
+def _changes(gates: Mapping[str, Sequence[Comparison]]) -> list[FindingLine]:
+    """Return what gates found, the worst first: one line for all hosts of which it is so."""
+    found: dict[tuple[str, str], tuple[str, list[str]]] = {}
+    for host, some in gates.items():
+        for comparison in some:
+            for one in comparison.findings:
+                if one.judgement is not Judgement.UNCHANGED:
+                    what = (
+                        f"{comparison.experiment}: {METRICS[one.metric].label} of {one.role} at "
+                        f"--{one.option} {one.point.label}"
+                    )
+                    sign = f"{JUDGED[one.judgement]} {one.judgement.value}"
+                    found.setdefault((what, sign), (one.reason, []))[1].append(host)
+    rows = [
+        FindingLine(what, finding, reason, tuple(hosts), _TONES.get(finding.split()[-1], "quiet"))
+        for (what, finding), (reason, hosts) in found.items()
+    ]
+    order = [f"{JUDGED[one]} {one.value}" for one in Judgement]
+    rows.sort(key=lambda one: (order.index(one.finding), -len(one.hosts)))
+    return rows[:_MOST_FINDINGS]
 
 
 def _findings(audits: Mapping[str, Audit]) -> list[FindingLine]:

@@ -12,7 +12,7 @@ from cgbench.records.verdict import Outcome
 from cgbench.reporting.pages.fleet import fleet_page
 from cgbench.reporting.render import write_fleet
 from cgbench.reporting.words import fleet as words
-from tests.made import atlas_rows
+from tests.made import atlas_rows, sides
 from tests.made.sides import HOSTILE
 
 GOOD = {"cpus": Outcome.EFFECTIVE, "cpu-quota": Outcome.EFFECTIVE}
@@ -60,7 +60,7 @@ def test_nothing_foreign_becomes_markup(tmp_path: Path) -> None:
     departure = Departure("b", "limit", HOSTILE, HOSTILE, HOSTILE, 3, 4, HOSTILE)
     standing = Standing((), (departure,), (Split(HOSTILE, ((HOSTILE, 2),)),))
     path = write_fleet(
-        record(LOST), standing, tmp_path / "page.html", tables={}, audits={}, points=()
+        record(LOST), standing, tmp_path / "page.html", tables={}, audits={}, points=(), gates={}
     )
     assert HOSTILE not in path.read_text()
     assert "&lt;script&gt;" in path.read_text()
@@ -84,8 +84,17 @@ def test_findings_of_audits_have_one_line_for_all_hosts(tmp_path: Path) -> None:
     assert (finding.what, finding.hosts) == ("api: memory", tuple(TABLES))
     write_fleet(
         record(command="audit"), standing, tmp_path / "page.html", tables={}, audits=audits,
-        points=(),
+        points=(), gates={},
     )  # fmt: skip
+
+
+def test_what_gates_found_has_one_line_for_all_hosts_the_worst_first() -> None:
+    gates = {name: [sides.mixed()] for name in TABLES}
+    page = fleet_page(record(command="gate"), Standing((), (), ()), {}, {}, {}, gates)
+    assert page.findings
+    assert {one.hosts for one in page.findings} == {tuple(TABLES)}
+    assert page.findings[0].finding.endswith("regressed")
+    assert not any(one.finding.endswith("unchanged") for one in page.findings)
 
 
 def test_a_terminal_has_departures_then_hosts_that_gave_nothing() -> None:
