@@ -9,7 +9,7 @@ ARGS ?=
 
 # `lint` and `test` in one call share the set-up; apt and pip want it one at a time.
 .NOTPARALLEL:
-.PHONY: help setup run test test-beside lint bench bench-gate bench-verdicts chaos faults fuzz bench-house docs rooms lab lab-list lab-stop atlas test-v2 constraints audit-deps clean
+.PHONY: help setup run test test-beside lint bench bench-gate bench-verdicts chaos faults fuzz bench-house docs rooms lab lab-list lab-stop atlas test-v2 test-fleet constraints audit-deps clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,7 +96,11 @@ lab-stop: ## End that machine
 
 test-v2: ## Measure cgroup v2 in that machine, against `cat` there; some 20 minutes
 	@.ci/setup lab
-	$(BIN)/pytest -m lab tests/lab $(ARGS)
+	$(BIN)/pytest -m 'lab and not fleet' tests/lab $(ARGS)
+
+test-fleet: ## Measure this host and two such machines as one fleet; some 15 minutes
+	@.ci/setup lab
+	$(BIN)/pytest -m fleet tests/lab $(ARGS)
 
 clean: ## Remove containers and build leftovers; results stay
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

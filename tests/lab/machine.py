@@ -332,6 +332,13 @@ def booted(name: str = DEFAULT) -> Machine:
     return found
 
 
+def beside(host: LabHost) -> Machine:
+    """Boot a host beside others, in a folder of its own; whoever boots it has to stop it."""
+    found = Machine(built(host), cache() / f"beside-{host.name}", host)
+    found.start(packed(host))
+    return found
+
+
 def packed(host: LabHost) -> Path:
     """Return the directory of what the guest is to get, brought up to date now."""
     cargo = cache() / f"cargo-{host.python}"
