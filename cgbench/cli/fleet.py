@@ -29,40 +29,45 @@ _Command = Annotated[
 ]  # fmt: skip
 
 
+_Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="Only hosts with it; repeatable."),
+]
+_Names = Annotated[
+    list[str] | None, typer.Option("--host", metavar="NAME", help="Only this host; repeatable.")
+]
+_Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="Use the workers of this Dask scheduler, not ssh."),
+]
+_Baseline = Annotated[
+    str | None,
+    typer.Option(metavar="FLEET", help="Of gate: the fleet whose run is each host's baseline."),
+]
+_Resume = Annotated[
+    str | None, typer.Option(metavar="FLEET", help="Measure only the hosts that FLEET lacks.")
+]
+
+
 def fleet(
     hosts: _Hosts,
     command: _Command = None,
-    tag: Annotated[
-        list[str] | None,
-        typer.Option("--tag", metavar="TAG", help="Only hosts with it; repeatable."),
-    ] = None,
-    host: Annotated[
-        list[str] | None, typer.Option("--host", metavar="NAME", help="Only this host; repeatable.")
-    ] = None,
-    scheduler: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Use the workers of this Dask scheduler, not ssh."),
-    ] = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option(metavar="FLEET", help="Of gate: the fleet whose run is each host's baseline."),
-    ] = None,
-    resume: Annotated[
-        str | None,
-        typer.Option(metavar="FLEET", help="Measure only the hosts that FLEET lacks."),
-    ] = None,
+    tag: _Tags = None,
+    host: _Names = None,
+    scheduler: _Scheduler = None,
+    baseline: _Baseline = None,
+    resume: _Resume = None,
     json_file: options.JsonFile = None,
     output: options.Output = None,
     no_report: options.NoReport = False,
     quiet: options.Quiet = False,
     results: options.Results = options.RESULTS,
 ) -> None:
-    """Run verify, audit or run on many hosts at once, and show which host is unlike its group.
+    """Run verify, audit, run or gate on many hosts at once, and show which host is unlike its group.
 
     Its own options come before HOSTS. Exit status: the worst of its hosts, 2 if one gave nothing.
     """
     forms.require(json_file, page=output)
-    from cgbench.commands import fleet as fleets
     from cgbench.spec import host_list
 
     chosen = host_list.read(hosts).chosen(tag or (), host or ())
@@ -77,6 +82,12 @@ def fleet(
         _require_one(words)
         _finish(_found(words[1] if words[1:] else "fleet", results), json_file, output, page=True)
         return
+    try:
+        from cgbench.commands import fleet as fleets
+    except ImportError as error:
+        raise FleetError(
+            f"{error.name} is not installed", "Install it: pip install 'cgbench[fleet]'."
+        ) from None
     if resume is not None:
         folder = _found(resume, results)
         wanted = fleets.resumed(folder, chosen, scheduler)

@@ -35,6 +35,9 @@ def hosts(tmp_path: Path) -> Path:
         ((), ("clean", "x"), "no fleet is called x"),
         ((), ("report", "x", "y"), "report takes one fleet"),
         ((), ("run", "no-such.toml"), "no-such.toml"),
+        ((), ("gate", "cpu-quota-sweep"), "is judged against a --baseline"),
+        (("--baseline", "x"), ("audit",), "is judged against a --baseline"),
+        (("--baseline", "x"), ("gate", "cpu-quota-sweep"), "no fleet is called x"),
     ],
 )
 def test_a_slip_is_one_line(
