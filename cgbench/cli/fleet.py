@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,7 +64,7 @@ def fleet(
     quiet: options.Quiet = False,
     results: options.Results = options.RESULTS,
 ) -> None:
-    """Run verify, audit, run or gate on many hosts at once, and show which host is unlike its group.
+    """Run verify, audit, run or gate on many hosts, and show which is unlike its group.
 
     Its own options come before HOSTS. Exit status: the worst of its hosts, 2 if one gave nothing.
     """
@@ -74,6 +75,8 @@ def fleet(
     words = tuple(command or ())
     if bool(words) == bool(resume):
         raise FleetError("give either a command or --resume FLEET", "See cgbench fleet --help.")
+    if words[:1] != ("report",):
+        _require_extra()
     if words[:1] == ("clean",):
         _require_one(words)
         _clean(chosen, words[1:], scheduler, results)
@@ -82,12 +85,8 @@ def fleet(
         _require_one(words)
         _finish(_found(words[1] if words[1:] else "fleet", results), json_file, output, page=True)
         return
-    try:
-        from cgbench.commands import fleet as fleets
-    except ImportError as error:
-        raise FleetError(
-            f"{error.name} is not installed", "Install it: pip install 'cgbench[fleet]'."
-        ) from None
+    from cgbench.commands import fleet as fleets
+
     if resume is not None:
         folder = _found(resume, results)
         wanted = fleets.resumed(folder, chosen, scheduler)
@@ -108,6 +107,16 @@ def fleet(
                  f"--resume {folder.path.name}")  # fmt: skip
         raise
     _finish(folder, json_file, output, page=not no_report)
+
+
+def _require_extra() -> None:
+    """Raise FleetError unless what reaches hosts is installed."""
+    try:
+        importlib.import_module("cgbench.fleet.crew")
+    except ImportError as error:
+        raise FleetError(
+            f"{error.name} is not installed", "Install it: pip install 'cgbench[fleet]'."
+        ) from None
 
 
 def _show(host: str, line: str) -> None:
