@@ -9,6 +9,7 @@ from cgbench.records.audit import Audit
 from cgbench.records.baseline import Baseline
 from cgbench.records.cause import Explained
 from cgbench.records.comparison import Comparison
+from cgbench.records.fleet import FleetRecord
 from cgbench.records.run import RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.records.truth import TruthTable
@@ -22,6 +23,7 @@ _DOCUMENTS: dict[str, type[BaseModel]] = {
     "a baseline": Baseline,
     "the truth table": TruthTable,
     "a row of the atlas": AtlasRow,
+    "a fleet": FleetRecord,
     "a comparison": Comparison,
     "an audit": Audit,
     "an explanation": Explained,
