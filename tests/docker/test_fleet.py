@@ -90,7 +90,7 @@ def test_an_experiment_runs_on_a_host_and_what_it_measured_is_fetched(
 def test_a_host_that_is_lost_is_told_in_time_leaves_nothing_and_is_taken_up_again(
     engine: Engine, host: SshHost, hosts: Path, tmp_path: Path
 ) -> None:
-    experiment, results = short_experiment.write(tmp_path, hold="15s"), tmp_path / "results"
+    experiment, results = short_experiment.write(tmp_path, hold="4s"), tmp_path / "results"
     options = ("--results", results, "--host", "here")
     with command.started("fleet", *options, hosts, "run", experiment) as process:
         until(lambda: bool(engine.leftovers()), "no container was started")
@@ -103,7 +103,6 @@ def test_a_host_that_is_lost_is_told_in_time_leaves_nothing_and_is_taken_up_agai
     assert "here: lost: its worker" in said
     # The kernel ended the measurement with its worker, which removed its containers.
     until(lambda: not engine.leftovers(), "a container was left")
-    short_experiment.write(tmp_path)
     again = command.anew("fleet", *options, "--resume", "fleet", hosts)
     assert again.returncode == 0, again.stderr
     assert fleet_of(results)["here"]["state"] == "done"
