@@ -25,7 +25,7 @@ _Command = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="COMMAND...", show_default=False,
-        help="verify, audit, run or gate, with its options; or clean or report [FLEET].",
+        help="verify, audit, run or gate, with its options; or clean, or report.",
     ),
 ]  # fmt: skip
 

@@ -47,6 +47,7 @@ _GIVEN: Mapping[CommandName, tuple[str, ...]] = {
 _OURS = frozenset({
     "--no-report", "--results", "--json", "--output", "-o", "--junit", "--markdown", "--baseline",
 })  # fmt: skip
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AT_ONCE = 64
 _UNMET = 4
 
@@ -220,6 +221,8 @@ def clean(
 def _in_a_loop(work: Callable[[], Any]) -> None:
     """Run a coroutine to its end, or until an interrupt cancelled it and all was ended."""
     stopped = False
+    # The loop has handlers of its own, and would leave none behind.
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
 
     async def main() -> None:
         nonlocal stopped
@@ -233,8 +236,8 @@ def _in_a_loop(work: Callable[[], Any]) -> None:
             stopped = True
             own.cancel()
 
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
                 loop.add_signal_handler(number, stop, number)
         await work()
 
@@ -244,7 +247,8 @@ def _in_a_loop(work: Callable[[], Any]) -> None:
         if not stopped:
             raise
     finally:
-        interrupts.install()
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if stopped:
         raise Interrupted
 

@@ -20,6 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import cgbench
+from cgbench import programs
 from cgbench.errors import FleetError
 from cgbench.fleet import reach
 from cgbench.fleet.reach import Facts, Refused
@@ -206,7 +207,7 @@ def _run(command: list[str], what: str) -> None:
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            timeout=_FETCH_S,
+            timeout=_FETCH_S, env=programs.environment(),
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
         raise FleetError(f"{what}: {error}", "See `pip download`.") from None

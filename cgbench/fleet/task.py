@@ -21,7 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
 
-from cgbench import __version__
+from cgbench import __version__, programs
 
 STATE = Path("~/.cache/cgbench/fleet")
 """Where attempts lie on a host, each in a folder of its own below its fleet's name."""
@@ -209,7 +209,7 @@ def _child(
     output: list[bytes] = []
     with subprocess.Popen(
         command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, start_new_session=True,
+        stderr=subprocess.PIPE, start_new_session=True, env=programs.environment(),
     ) as child:  # fmt: skip
         _running.add(child)
         readers = [

@@ -22,8 +22,11 @@ async def _serve(process: asyncssh.SSHServerProcess[bytes]) -> None:
         command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
     )
     await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
-    process.exit(await child.wait())
-    await process.wait_closed()
+    status = await child.wait()
+    # What it said last is still on its way.
+    await process.stdout.drain()
+    await process.stderr.drain()
+    process.exit(status)
 
 
 class _Server(asyncssh.SSHServer):
