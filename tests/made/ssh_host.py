@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
@@ -21,12 +22,30 @@ async def _serve(process: asyncssh.SSHServerProcess[bytes]) -> None:
     child = await asyncio.create_subprocess_shell(
         command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
     )
-    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stderr is not None
+    feeding = asyncio.ensure_future(_copied(process.stdin, child.stdin))
+    # A line that is lost ends the input, as it does behind sshd.
+    await asyncio.gather(
+        _copied(child.stdout, process.stdout), _copied(child.stderr, process.stderr)
+    )
     status = await child.wait()
-    # What it said last is still on its way.
-    await process.stdout.drain()
-    await process.stderr.drain()
+    feeding.cancel()
     process.exit(status)
+
+
+async def _copied(source: Any, sink: Any) -> None:
+    """Copy until the source ends, or nobody reads the sink any more."""
+    try:
+        while chunk := await source.read(65536):
+            sink.write(chunk)
+            await sink.drain()
+    except (OSError, asyncssh.Error):
+        pass
+    finally:
+        if isinstance(sink, asyncio.StreamWriter):
+            sink.close()
 
 
 class _Server(asyncssh.SSHServer):
