@@ -31,10 +31,9 @@ while not os.path.isdir(there):
     there = os.path.dirname(there)
 room = os.statvfs(there)
 print(json.dumps({
-    "python": list(sys.version_info[:2]), "machine": platform.machine(), "root": os.geteuid() == 0,
+    "python": list(sys.version_info[:2]), "machine": platform.machine(),
     "time": time.time(), "free_bytes": room.f_bavail * room.f_frsize, "folder": home,
     "bundles": sorted(os.listdir(home)) if os.path.isdir(home) else [],
-    "pid": os.getpid(),
 }))
 """
 
@@ -60,7 +59,6 @@ class Facts:
 
     python: tuple[int, int]
     machine: str
-    root: bool
     behind_s: float
     free_bytes: int
     folder: str
@@ -139,7 +137,7 @@ async def facts(line: Line, python: str, now: float) -> Facts:
         said = json.loads(found)
         return Facts(
             python=(int(said["python"][0]), int(said["python"][1])), machine=str(said["machine"]),
-            root=bool(said["root"]), behind_s=now - float(said["time"]),
+            behind_s=now - float(said["time"]),
             free_bytes=int(said["free_bytes"]), folder=str(said["folder"]),
             bundles=tuple(map(str, said["bundles"])),
         )  # fmt: skip
