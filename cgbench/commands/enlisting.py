@@ -132,18 +132,19 @@ def _require_fit(facts: Facts) -> None:
 
 
 async def examine(
-    team: Crew, found: Enlisted, command: CommandName, carried: Carried, attempt: str
-) -> Host | None:
+    team: Crew, found: Enlisted, command: CommandName, carried: Carried, attempt: str,
+    *, waits: bool = False,
+) -> Host | None:  # fmt: skip
     """Ask a host whether it can do it, and bring the image where that is all it lacks.
 
-    Raises Refused, Busy or Lost.
+    Raises Refused, Lost, or Busy, unless the command `waits` for another cgbench there.
     """
     key = f"cgbench-examined-{found.member.name}-{attempt}"
     said = await team.call(found.member, key, task.examined)
     with sensible():
         if said["version"] != __version__:
             raise Refused(f"it has cgbench {said['version']}, and this is {__version__}: not mixed")
-        bad, described = _bad(said, command)
+        bad, described = _bad(said, command, waits=waits)
     if bad.keys() == {"image"} and found.line is not None:
         await reach.run(
             found.line, [*found.command, "cgbench", "image", "load", "-"],
@@ -151,7 +152,7 @@ async def examine(
         )  # fmt: skip
         said = await team.call(found.member, f"{key}-again", task.examined)
         with sensible():
-            bad, described = _bad(said, command)
+            bad, described = _bad(said, command, waits=waits)
     for name, text in bad.items():
         raise Busy(text) if name == _OTHER else Refused(f"{name}: {text}")
     return described
@@ -179,7 +180,9 @@ def last_line(said: str) -> str:
 _OTHER = "another cgbench"
 
 
-def _bad(said: task.Examined, command: CommandName) -> tuple[dict[str, str], Host | None]:
+def _bad(
+    said: task.Examined, command: CommandName, *, waits: bool
+) -> tuple[dict[str, str], Host | None]:
     """Return what keeps a host from a command, by name, and the host where Docker answers there."""
     if said["doctor"] is None:
         return {"cgbench doctor": last_line(said["said"])}, None
@@ -191,6 +194,6 @@ def _bad(said: task.Examined, command: CommandName) -> tuple[dict[str, str], Hos
         for name, one in findings.items()
         if name in matters and one["status"] == "bad"
     }
-    if command != "audit" and _OTHER in findings:
+    if command != "audit" and not waits and _OTHER in findings:
         bad[_OTHER] = str(findings[_OTHER]["text"])
     return bad, None if doctor["host"] is None else Host.model_validate(doctor["host"])

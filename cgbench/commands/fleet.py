@@ -66,6 +66,11 @@ class Wanted:
     files: Mapping[str, str] = field(default_factory=dict)
     own_files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
+    @property
+    def waits(self) -> bool:
+        """Whether hosts wait for another cgbench that measures there."""
+        return any(word.partition("=")[0] == "--wait" for word in self.arguments)
+
     def lacks(self, host: str) -> str | None:
         """Say what a host is not given and needs, None where that is nothing."""
         if self.command == "gate" and host not in self.own_files:
@@ -266,7 +271,9 @@ async def _all(ledger: Ledger, asked: Wanted, attempt: str) -> None:
                         raise Refused(lack)
                     async with gate:
                         found = await stack.enter_async_context(enlisted(host, team, carried))
-                        about = await examine(team, found, asked.command, carried, attempt)
+                        about = await examine(
+                            team, found, asked.command, carried, attempt, waits=asked.waits
+                        )
                     ledger.note(host.name, State.WAITING, host=about)
                 except FAILURES as error:
                     ledger.note(host.name, state_after(error, State.REFUSED), str(error))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cgbench.commands import fleet, fleet_report
+from cgbench.commands import enlisting, fleet, fleet_report
 from cgbench.errors import ExperimentError, FleetError, StoreError
-from cgbench.fleet import crew
+from cgbench.fleet import crew, task
 from cgbench.records import baseline
 from cgbench.records.fleet import FleetFolder, Member, State
 from cgbench.records.verdict import Outcome
@@ -195,3 +196,15 @@ def test_a_gate_without_any_baseline_is_refused(tmp_path: Path) -> None:
     asked = fleet.wanted(HOSTS, "gate", ("cpu-quota-sweep",))
     with pytest.raises(FleetError, match="has no run of cpu-quota-sweep"):
         fleet.with_baselines(asked, FleetFolder(tmp_path))
+
+
+@pytest.mark.parametrize("words", [("--wait", "10m"), ("--wait=10m",)])
+def test_a_command_that_waits_is_not_kept_from_a_busy_host(words: tuple[str, ...]) -> None:
+    other = {"name": "another cgbench", "status": "note", "text": "process 1 is measuring"}
+    said: task.Examined = {
+        "version": "1", "said": "", "doctor": json.dumps({"host": None, "findings": [other]}),
+    }  # fmt: skip
+    waits = fleet.wanted(HOSTS, "verify", words).waits
+    assert enlisting._bad(said, "verify", waits=waits)[0] == {}
+    assert "another cgbench" in enlisting._bad(said, "verify", waits=False)[0]
+    assert enlisting._bad(said, "audit", waits=False)[0] == {}
