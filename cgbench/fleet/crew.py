@@ -118,9 +118,18 @@ class Crew:
             for one in (asked, gone) if member.gone is None else (asked,):
                 one.cancel()
             if future.status == "pending":
-                # Its function ends by itself: a worker's thread is not to be stopped.
-                with suppress(Exception):
-                    await future.cancel(force=True)
+                await self._stop(member, future)
+
+    async def _stop(self, member: Member, future: Any) -> None:
+        """End what a host still does: a task that is cancelled goes on in its worker's thread."""
+        with suppress(Exception):
+            await future.cancel(force=True)
+        # A worker of ours does so by itself when its line ends.
+        if member.gone is None and self.has(member.name):
+            with suppress(Exception):
+                await asyncio.wait_for(
+                    self._client.run(task.ended, workers=[member.name]), _STARTED_S
+                )
 
     def has(self, name: str) -> bool:
         """Say whether the scheduler has a worker that is called so."""

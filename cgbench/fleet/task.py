@@ -6,6 +6,7 @@ to agree on more than that.
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -134,6 +135,11 @@ def cleaned(fleet: str) -> Cleaned:
     done = _child(["clean"], Path("/"), lambda _line: None, limit_s=_EXAMINED_S)
     forgotten(fleet)
     return {"status": done.status, "said": done.said, "output": done.output}
+
+
+async def ended() -> None:
+    """End every child, beside the thread that waits for it."""
+    await asyncio.to_thread(end_children)
 
 
 def end_children() -> None:
