@@ -53,7 +53,7 @@ class Crew:
         self._client = client
         self._scheduler = scheduler
         self._credentials = credentials
-        self._roster: frozenset[str] = frozenset()
+        self._roster: dict[str, str] = {}
 
     @property
     def is_own(self) -> bool:
@@ -125,11 +125,10 @@ class Crew:
         with suppress(Exception):
             await future.cancel(force=True)
         # A worker of ours does so by itself when its line ends.
-        if member.gone is None and self.has(member.name):
+        address = self._roster.get(member.name)
+        if member.gone is None and address is not None:
             with suppress(Exception):
-                await asyncio.wait_for(
-                    self._client.run(task.ended, workers=[member.name]), _STARTED_S
-                )
+                await asyncio.wait_for(self._client.run(task.ended, workers=[address]), _STARTED_S)
 
     def has(self, name: str) -> bool:
         """Say whether the scheduler has a worker that is called so."""
@@ -140,7 +139,9 @@ class Crew:
         # The client's own list is without workers here: see its scheduler_info.
         scheduler: Any = self._client.scheduler
         found = await scheduler.identity(n_workers=-1)
-        self._roster = frozenset(str(worker["name"]) for worker in found["workers"].values())
+        self._roster = {
+            str(worker["name"]): address for address, worker in found["workers"].items()
+        }
 
     async def _vanished(self, name: str) -> str:
         """Return once a worker is not among the scheduler's any more."""
