@@ -148,7 +148,7 @@ def _needed(wheel: Path, facts: Facts) -> dict[str, str]:
             except metadata.PackageNotFoundError:
                 # What this environment does without, such as a backport.
                 continue
-            found[name], requires = installed.version, list(installed.requires or ())
+            found[name], requires = installed.metadata["Version"], list(installed.requires or ())
         for text in requires:
             needed = Requirement(text)
             marker = needed.marker

@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +41,28 @@ def _say(**document: object) -> None:
     sys.stdout.flush()
 
 
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    """Lend a folder, after removing those of workers that were killed."""
+    workers = task.STATE.expanduser() / "workers"
+    workers.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for left in workers.iterdir():
+        if not Path("/proc", left.name).exists():
+            shutil.rmtree(left, ignore_errors=True)
+    own = workers / str(os.getpid())
+    own.mkdir(exist_ok=True)
+    try:
+        yield own
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
 async def _work(given: dict[str, Any], port: int, ended: asyncio.Event) -> None:
-    with tempfile.TemporaryDirectory(prefix="cgbench-fleet-") as folder:
+    with _own_folder() as folder:
         async with Worker(
             given["scheduler"], name=given["name"], nthreads=1, memory_limit=0,
             resources={quiet.resource(given["name"]): 1}, host=HERE, port=port, protocol="tls",
-            contact_address=given["contact"], local_directory=folder,
+            contact_address=given["contact"], local_directory=str(folder),
             security=quiet.security(given["certificate"], given["key"]),
             dashboard=False, dashboard_address=f"{HERE}:0",
             heartbeat_interval=f"{quiet.LIFELINE_S}s", death_timeout=60,

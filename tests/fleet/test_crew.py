@@ -9,6 +9,7 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import psutil
 import pytest
@@ -137,6 +138,24 @@ def test_a_worker_that_dies_is_lost(ssh_host: SshHost) -> None:
             await team.call(member, "key", task.examined)
 
     doing(ssh_host, kill)
+
+
+def test_a_worker_removes_the_folders_of_those_that_were_killed(ssh_host: SshHost) -> None:
+    workers = ssh_host.folder / ".cache/cgbench/fleet/workers"
+    gone = workers / str(_no_process())
+    gone.mkdir(parents=True)
+
+    async def look(_team: Crew, _member: Member) -> None:
+        assert [one.name for one in workers.iterdir()] == [str(worker_of(ssh_host).pid)]
+
+    doing(ssh_host, look)
+    assert list(workers.iterdir()) == []
+
+
+def _no_process() -> int:
+    """Return a number that no process has."""
+    most = int(Path("/proc/sys/kernel/pid_max").read_text())
+    return next(pid for pid in range(most, 1, -1) if not psutil.pid_exists(pid))
 
 
 def test_a_worker_ends_with_its_line(ssh_host: SshHost) -> None:
