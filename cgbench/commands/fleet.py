@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -346,4 +346,6 @@ async def _measured(
         ledger.note(member.name, State.DONE, status=status, seconds=took, worker_cpu_s=beside)
     # Only then: what a killed fleet did not write down is fetched again.
     await ledger.kept()
-    await team.call(member, f"{key}-forget", task.forgotten, fleet)
+    # What became of the host is written down; what it does not forget, `clean` removes.
+    with suppress(*FAILURES):
+        await team.call(member, f"{key}-forget", task.forgotten, fleet)

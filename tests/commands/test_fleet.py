@@ -118,6 +118,16 @@ def test_a_host_whose_disk_is_full_fails_alone(scheduler: str, tmp_path: Path) -
     assert "No space left on device" in (record.members[1].reason or "")
 
 
+def test_a_host_that_gave_its_result_and_cannot_forget_it_is_done(
+    scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A function that raises on the name of a fleet, as a lost line would.
+    monkeypatch.setattr(task, "forgotten", json.loads)
+    wanted = fleet.wanted(HOSTS[:2], "verify", (), scheduler)
+    record = fleet.measure(fleet.begun(wanted, tmp_path), wanted, quietly)
+    assert [one.state for one in record.members] == [State.DONE, State.DONE]
+
+
 def test_where_the_fleets_own_disk_is_full_nothing_is_forgotten(
     scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
