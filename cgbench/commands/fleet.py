@@ -89,11 +89,15 @@ def wanted(
             raise FleetError(f"{word}: where a host writes is the fleet's to say", "Leave it out.")
     words, files = list(arguments), dict[str, str]()
     if command in ("run", "gate"):
-        if all(word.startswith("-") for word in words):
+        words = [_carried(word, files) for word in words]
+        if not _experiments(words, files):
+            named_so = next((word for word in words if not word.startswith("-")), None)
+            if named_so is not None:
+                # Says which one is meant, before any host is asked.
+                experiment_file.load(named_so)
             raise FleetError(
                 f"{command}: no experiment is named", f"For example: {command} cpu-quota-sweep"
             )
-        words = [_carried(word, files) for word in words]
     named: CommandName = next(name for name in _GIVEN if name == command)
     return Wanted(tuple(hosts), named, tuple(words), scheduler, files)
 
@@ -113,12 +117,22 @@ def _carried(word: str, files: dict[str, str]) -> str:
     return f"./{path.name}"
 
 
+def _experiments(words: Sequence[str], files: Mapping[str, str]) -> list[str]:
+    """Return which words name experiments; others may be values of options."""
+    known = {*experiment_file.builtin_names(), *(f"./{name}" for name in files)}
+    return [word for word in words if word in known]
+
+
 def with_baselines(asked: Wanted, fleet: FleetFolder) -> Wanted:
     """Give each host of a gate the baseline that an earlier fleet's run of it makes.
 
     Raises FleetError where more than one experiment is gated, or none of the hosts has a run of it.
     """
-    named = [word for word in asked.arguments if word.startswith("./") or not word.startswith("-")]
+    named = _experiments(asked.arguments, asked.files)
+    if len(named) > 1:
+        raise FleetError(
+            f"gate: {' and '.join(named)} have no common baseline", "Gate one in each call."
+        )
     text = asked.files.get(named[0].removeprefix("./"))
     experiment = (
         experiment_file.load(named[0]) if text is None else experiment_file.parse(text, named[0])

@@ -218,3 +218,17 @@ def test_a_command_that_waits_is_not_kept_from_a_busy_host(words: tuple[str, ...
     assert enlisting._bad(said, "verify", waits=waits)[0] == {}
     assert "another cgbench" in enlisting._bad(said, "verify", waits=False)[0]
     assert enlisting._bad(said, "audit", waits=False)[0] == {}
+
+
+def test_values_of_options_are_no_experiments(tmp_path: Path) -> None:
+    words = ("--budget", "90s", "cpu-quota-sweep", "--effect", "5")
+    asked = fleet.wanted(HOSTS, "gate", words)
+    assert asked.arguments == words
+    with pytest.raises(FleetError, match="has no run of cpu-quota-sweep"):
+        fleet.with_baselines(asked, FleetFolder(tmp_path))
+    two = fleet.wanted(HOSTS, "gate", ("cpu-quota-sweep", "cpus-sweep"))
+    with pytest.raises(FleetError, match="have no common baseline"):
+        fleet.with_baselines(two, FleetFolder(tmp_path))
+    with pytest.raises(ExperimentError, match="unknown experiment: cpu-quota-swep") as slip:
+        fleet.wanted(HOSTS, "run", ("cpu-quota-swep",))
+    assert "Did you mean cpu-quota-sweep?" in str(slip.value)
