@@ -164,6 +164,9 @@ def _finish(
         for line in words.lines(found.record, found.standing):
             say(line)
         say(f"{words.headline(found.record, found.standing)}")
+        endings = words.endings(found.record)
+        if endings is not None:
+            say(endings)
         say(f"fleet: {folder.path}")
         if page:
             say(f"report: {output}")

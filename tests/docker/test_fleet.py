@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +87,23 @@ def test_an_experiment_runs_on_a_host_and_what_it_measured_is_fetched(
     assert engine.leftovers() == []
 
 
+@contextmanager
+def at_work(
+    engine: Engine, hosts: Path, folder: Path, *, hold: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a fleet of this one host, and yield it once its container is there."""
+    options = ("--results", folder / "results", "--host", "here")
+    experiment = short_experiment.write(folder, hold=hold)
+    with command.started("fleet", *options, hosts, "run", experiment) as process:
+        until(lambda: bool(engine.leftovers()), "no container was started")
+        yield process
+
+
 def test_a_host_that_is_lost_is_told_in_time_leaves_nothing_and_is_taken_up_again(
     engine: Engine, host: SshHost, hosts: Path, tmp_path: Path
 ) -> None:
-    experiment, results = short_experiment.write(tmp_path, hold="4s"), tmp_path / "results"
-    options = ("--results", results, "--host", "here")
-    with command.started("fleet", *options, hosts, "run", experiment) as process:
-        until(lambda: bool(engine.leftovers()), "no container was started")
+    results = tmp_path / "results"
+    with at_work(engine, hosts, tmp_path, hold="4s") as process:
         (worker,) = workers(host)
         worker.send_signal(signal.SIGKILL)
         killed = time.monotonic()
@@ -103,7 +113,9 @@ def test_a_host_that_is_lost_is_told_in_time_leaves_nothing_and_is_taken_up_agai
     assert "here: lost: its worker" in said
     # The kernel ended the measurement with its worker, which removed its containers.
     until(lambda: not engine.leftovers(), "a container was left")
-    again = command.anew("fleet", *options, "--resume", "fleet", hosts)
+    again = command.anew(
+        "fleet", "--results", results, "--host", "here", "--resume", "fleet", hosts
+    )
     assert again.returncode == 0, again.stderr
     assert fleet_of(results)["here"]["state"] == "done"
     assert left_on(host) == []
@@ -112,17 +124,15 @@ def test_a_host_that_is_lost_is_told_in_time_leaves_nothing_and_is_taken_up_agai
 def test_an_interrupt_ends_every_child_and_names_the_next_move(
     engine: Engine, host: SshHost, hosts: Path, tmp_path: Path
 ) -> None:
-    experiment, results = short_experiment.write(tmp_path, hold="60s"), tmp_path / "results"
-    options = ("--results", results, "--host", "here")
-    with command.started("fleet", *options, hosts, "run", experiment) as process:
-        until(lambda: bool(engine.leftovers()), "no container was started")
+    results = tmp_path / "results"
+    with at_work(engine, hosts, tmp_path, hold="60s") as process:
         process.send_signal(signal.SIGINT)
         _out, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     assert f"--resume {fleet_of(results)['name']}" in said
     assert engine.leftovers() == []
     assert workers(host) == []
-    cleaned = command.anew("fleet", *options, hosts, "clean")
+    cleaned = command.anew("fleet", "--results", results, "--host", "here", hosts, "clean")
     assert cleaned.returncode == 0, cleaned.stderr
     assert "clean: 1 of 1 host" in cleaned.stdout
     assert left_on(host) == []
@@ -131,10 +141,7 @@ def test_an_interrupt_ends_every_child_and_names_the_next_move(
 def test_a_killed_fleet_leaves_nothing_at_work(
     engine: Engine, host: SshHost, hosts: Path, tmp_path: Path
 ) -> None:
-    experiment, results = short_experiment.write(tmp_path, hold="60s"), tmp_path / "results"
-    options = ("--results", results, "--host", "here")
-    with command.started("fleet", *options, hosts, "run", experiment) as process:
-        until(lambda: bool(engine.leftovers()), "no container was started")
+    with at_work(engine, hosts, tmp_path, hold="60s") as process:
         process.kill()
     until(lambda: not workers(host), "a worker outlived its fleet")
     until(lambda: not engine.leftovers(), "a container was left")

@@ -105,6 +105,11 @@ class FleetPage:
         return " ".join(("cgbench", self.record.command, *self.record.arguments))
 
     @property
+    def endings(self) -> str | None:
+        """On how many hosts the command ended with what, None where all is as it should be."""
+        return words.endings(self.record)
+
+    @property
     def outliers(self) -> list[HostLine]:
         """The hosts that are unlike their group."""
         return [one for one in self.hosts if one.departures]

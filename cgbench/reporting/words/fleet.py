@@ -76,6 +76,17 @@ def status(member: Member) -> str:
     return f"exit {member.status}" + (f": {said}" if said else "")
 
 
+def endings(record: FleetRecord) -> str | None:
+    """Return on how many hosts the command ended with what, None where all is as it should be."""
+    found = Counter([one.status for one in record.members if one.measured and one.status])
+    if not found:
+        return None
+    return "; ".join(
+        f"{_STATUSES.get(status, 'it ended otherwise')} on {count(number, 'host')} (exit {status})"
+        for status, number in found.most_common()
+    )
+
+
 def took(member: Member) -> str:
     """Return how long a host took by its own clock, and what the worker beside it used."""
     if member.seconds is None:

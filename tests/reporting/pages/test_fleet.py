@@ -108,3 +108,15 @@ def test_of_too_few_hosts_the_headline_says_so() -> None:
     assert words.headline(few, Standing((), (), ())) == (
         "2 hosts measured: too few to say which is unlike the others"
     )
+
+
+def test_how_commands_ended_is_said_beside_who_is_unlike(tmp_path: Path) -> None:
+    said = "something is not as it should be on 4 hosts (exit 1)"
+    assert words.endings(record(LOST)) == said
+    path = write_fleet(
+        record(), Standing((), (), ()), tmp_path / "page.html", tables={}, audits={}, points=(),
+        gates={},
+    )  # fmt: skip
+    assert said.capitalize() in path.read_text().replace("\N{NO-BREAK SPACE}", " ")
+    good = [one.model_copy(update={"status": 0}) for one in record().members]
+    assert words.endings(record().model_copy(update={"members": tuple(good)})) is None
