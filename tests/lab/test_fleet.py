@@ -18,7 +18,7 @@ from tests.lab.machine import Machine, beside
 from tests.made import command, ssh
 
 # Two boots, their disks, and an emulated CPU that measures.
-pytestmark = [pytest.mark.lab, pytest.mark.fleet, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.lab, pytest.mark.fleet, pytest.mark.timeout(4800)]
 
 GUESTS = ("trixie", "bookworm")
 LOST_WITHIN_S = 60.0
@@ -61,11 +61,9 @@ def _table(entry: dict[str, Any]) -> str:
 
 
 def test_three_hosts_are_measured_at_once_and_give_one_report(listed: Path, tmp_path: Path) -> None:
-    with command.started(
-        "fleet", "--results", tmp_path, listed, "verify", "pids-limit", "memory", "--quick"
-    ) as process:
+    with command.started("fleet", "--results", tmp_path, listed, "verify", "--quick") as process:
         # With what is carried to the guests, which share two CPUs with everything else.
-        _out, said = process.communicate(timeout=1800)
+        _out, said = process.communicate(timeout=3600)
     folder = find("fleet", tmp_path)
     record = folder.read()
     assert [(one.name, one.state) for one in record.members] == [
