@@ -21,6 +21,7 @@ from cgbench.cli import (
     host,
     measure,
     results,
+    tune,
     watch,
     why,
 )
@@ -75,6 +76,7 @@ app.command("ab")(exits.guarded(compare.ab))
 app.command("fleet", context_settings={"allow_interspersed_args": False})(
     exits.guarded(fleet.fleet)
 )
+app.command("tune")(exits.guarded(tune.tune))
 app.command("clean")(exits.guarded(host.clean))
 app.command("schema")(exits.guarded(results.schema))
 _image.command("build")(exits.guarded(host.image_build))

@@ -37,7 +37,7 @@ class ContainerSpec:
     `owner` is the process that removes it.
     `scratch` asks for a volume that is removed with the container, `device` for a block device
     it may read and write, `parent` for a place in the cgroup tree, `ipc` is Docker's word for whose
-    /dev/shm it has.
+    /dev/shm it has, `network` that for whose network; none has a network of its own.
     One that sleeps and `outlasts_stop` lets SIGTERM wait, so that `docker stop` takes its time.
     """
 
@@ -57,6 +57,12 @@ class ContainerSpec:
     raw: Mapping[str, object] = field(default_factory=dict)
     outlasts_stop: bool = False
     ipc: str | None = None
+    network: str | None = None
+
+    @property
+    def lacking(self) -> str:
+        """The next move where its image is not there."""
+        return "Build it: cgbench image build."
 
     def body(self) -> dict[str, object]:
         """Return the body of the request that creates it."""
@@ -75,12 +81,12 @@ class ContainerSpec:
             "Cmd": command if self.argv else sleep,
             "User": f"{CONTAINER_USER}:{CONTAINER_USER}",
             "Labels": {LABEL: self.run, OWNER: self.owner},
-            "NetworkDisabled": True,
+            "NetworkDisabled": self.network is None,
             "StopSignal": "SIGTERM" if self.outlasts_stop else "SIGKILL",
             # The volume takes its owner from the image's directory of that name.
             "Volumes": {SCRATCH_PATH: {}} if self.scratch else {},
             "HostConfig": {
-                "NetworkMode": "none",
+                "NetworkMode": self.network or "none",
                 "CapDrop": ["ALL"],
                 "SecurityOpt": ["no-new-privileges"],
                 "ReadonlyRootfs": True,

@@ -20,6 +20,7 @@ from cgbench.engine.connection import CLIENT_ERRORS, TIMEOUT_S, Answer, Connecti
 from cgbench.engine.container_spec import LABEL, OWNER, ContainerSpec
 from cgbench.engine.daemon import Daemon
 from cgbench.engine.images import Images
+from cgbench.engine.program_spec import ProgramSpec
 from cgbench.engine.streams import EventStream, Stats, StatsStream, stats
 from cgbench.errors import DockerUnavailable, EngineError, ImageError, UpdateRejected
 from cgbench.spec.option import Settings
@@ -155,7 +156,7 @@ class Engine:
     # Containers
 
     @contextmanager
-    def container(self, spec: ContainerSpec) -> Iterator[str]:
+    def container(self, spec: ContainerSpec | ProgramSpec) -> Iterator[str]:
         """Start a container and yield its id; remove it on the way out, whatever happened."""
         creation = self.create(spec)
         container_id = creation.container_id
@@ -169,7 +170,7 @@ class Engine:
         finally:
             self.remove(container_id)
 
-    def create(self, spec: ContainerSpec) -> Creation:
+    def create(self, spec: ContainerSpec | ProgramSpec) -> Creation:
         """Create a container and do not start it yet; the caller removes it.
 
         Raises ImageError when there is no such image.
@@ -178,7 +179,7 @@ class Engine:
             f"/containers/create?name={quote(spec.name, safe='')}", spec.body()
         )
         if response.status_code == 404:
-            raise ImageError(f"the image {spec.image} is missing", "Build it: cgbench image build.")
+            raise ImageError(f"the image {spec.image} is missing", spec.lacking)
         created = (
             None
             if answer.refusal is not None

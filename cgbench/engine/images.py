@@ -70,6 +70,18 @@ class Images:
             raise self._connection.failure(error) from error
         return True
 
+    def identity(self, reference: str) -> str:
+        """Return the digest of an image. Raises ImageError, with the next move, if it is absent."""
+        try:
+            return str(self._connection.part(self._api.inspect_image(reference), "Id"))
+        except docker.errors.ImageNotFound:
+            raise ImageError(
+                f"the image {reference} is missing",
+                f"Pull it: docker pull {reference}; or build it.",
+            ) from None
+        except CLIENT_ERRORS as error:
+            raise self._connection.failure(error) from error
+
     def pull(self, reference: str, timeout_s: float) -> bool:
         """Pull an image; False if the registry does not give it within `timeout_s`."""
         name, _, version = reference.partition(":")

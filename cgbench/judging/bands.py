@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cgbench.records.run import PointKey, Row, RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.spec import judged
-from cgbench.spec.experiment import EMULATED_TIMES
+from cgbench.spec.emulated import EMULATED_TIMES
 from cgbench.spec.metrics import METRICS, Conditions, Tolerance, tolerance
 from cgbench.units import NS_PER_MS
 

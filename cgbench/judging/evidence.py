@@ -20,7 +20,7 @@ from cgbench.records.trial import Phase, TrialRecord
 from cgbench.records.verdict import Declared, Enforced, Point, TimeToEffect
 from cgbench.spec import options as registry
 from cgbench.spec.conversions import conversion
-from cgbench.spec.experiment import EMULATED_TIMES
+from cgbench.spec.emulated import EMULATED_TIMES
 from cgbench.spec.fields import Via
 from cgbench.spec.judged import besides as judged_besides
 from cgbench.spec.judged import candidates, judged_metric

@@ -44,7 +44,8 @@ SIGNALLED = 128
 class Birth:
     """How a container is to be started: named, from which image, for which run, for how long.
 
-    `proc` and `root` are where its process and its cgroup are found.
+    `programs` are the images of programs of one's own, `proc` and `root` are where its process and
+    its cgroup are found.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Birth:
     scratch: Path
     device: BlockDevice | None = None
     parent: str | None = None
+    programs: Mapping[str, str] = field(default_factory=dict)
     proc: Path = Path("/proc")
     root: Path = Path("/")
 
@@ -102,25 +104,6 @@ class Running:
         return confines.read(self.cgroup, proc, root, first=first, home=self.home)
 
 
-def start_all(
-    stack: ExitStack, specs: Sequence[Container], plan: TrialPlan, engine: Engine, birth: Birth
-) -> list[Running]:
-    """Start containers one after the other as `start` does.
-
-    One whose /dev/shm others share has made its file before they start.
-    """
-    running: dict[str, Running] = {}
-    shared = {one.shares for one in specs}
-    for one in specs:
-        ipc = "shareable" if one.role in shared else None
-        if one.shares is not None:
-            ipc = f"container:{running[one.shares].container_id}"
-        running[one.role] = start(stack, one, plan, engine, birth, ipc)
-        if one.role in shared:
-            await_probes(engine, [running[one.role]])
-    return list(running.values())
-
-
 def start(
     stack: ExitStack,
     spec: Container,
@@ -129,7 +112,7 @@ def start(
     birth: Birth,
     ipc: str | None = None,
 ) -> Running:
-    """Start one container and find its cgroup; `stack` takes everything down again.
+    """Start one built-in workload and find its cgroup; `stack` takes everything down again.
 
     Raises TrialError when it ends at once, DockerUnavailable where its process is not this host's.
     """
@@ -137,10 +120,7 @@ def start(
     path = birth.scratch / spec.role
     argv, probe = _command(stack, spec, workload, path, birth)
     stack.enter_context(beating(path))
-    settings = dict(spec.options)
-    first = plan.steps[0]
-    if first.via == "run" and first.role == spec.role:
-        settings |= first.settings
+    settings = born_with(spec, plan)
     wanted = ContainerSpec(
         name=f"{birth.name}-{spec.role}",
         image=birth.image,
@@ -160,13 +140,20 @@ def start(
     # Interrupted in between, a container might be there whose id nobody knows.
     with undisturbed():
         container_id = stack.enter_context(engine.container(wanted))
-    pidfd, cgroup, home = _held(stack, spec.role, container_id, engine, birth)
+    pidfd, cgroup, home = held(stack, spec.role, container_id, engine, birth)
     stats = engine.stats(container_id)
     device = None if wanted.device is None or birth.device is None else birth.device.number
     return Running(
         spec, workload, container_id, pidfd, cgroup, probe, stats, settings, home=home,
         device=device,
     )  # fmt: skip
+
+
+def born_with(spec: Container, plan: TrialPlan) -> dict[str, Value]:
+    """Return the options that a container of a trial is born with."""
+    first = plan.steps[0]
+    at_birth = first.settings if first.via == "run" and first.role == spec.role else {}
+    return {**spec.options, **at_birth}
 
 
 def _command(
@@ -189,7 +176,7 @@ def _command(
     return argv, stack.enter_context(file)
 
 
-def _held(
+def held(
     stack: ExitStack, role: str, container_id: str, engine: Engine, birth: Birth
 ) -> tuple[int, cgroups.Cgroup, Mapping[str, str]]:
     """Return a descriptor of a container's first process, its cgroup, and that in each hierarchy.
@@ -209,7 +196,7 @@ def _held(
     except (OSError, CgroupError) as error:
         raise TrialError(f"{why_ended(engine, role, container_id)} ({error})") from error
     if not own:
-        if _ended(pidfd, 0) or engine.state(container_id) != state:
+        if ended(pidfd, 0) or engine.state(container_id) != state:
             raise TrialError(why_ended(engine, role, container_id))
         raise own_process.foreign(state.pid, container_id)
     return pidfd, cgroup, home
@@ -227,7 +214,7 @@ def await_probes(engine: Engine, running: Sequence[Running]) -> None:
     limit = time.monotonic() + _READY_TIMEOUT_S
     for container in running:
         while container.probe is not None and not container.probe.running():
-            if _ended(container.pidfd, 0.005):
+            if ended(container.pidfd, 0.005):
                 raise TrialError(why_ended(engine, container.spec.role, container.container_id))
             if time.monotonic() > limit:
                 raise TrialError(
@@ -319,7 +306,8 @@ def text(path: Path) -> str | None:
         return None
 
 
-def _ended(pidfd: int, wait_s: float) -> bool:
+def ended(pidfd: int, wait_s: float) -> bool:
+    """Say whether a process has ended, or does so within a time."""
     return bool(select.select([pidfd], [], [], wait_s)[0])
 
 

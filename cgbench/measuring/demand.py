@@ -11,10 +11,11 @@ from cgbench.host.scratch import headroom, ownership
 from cgbench.measuring import probe
 from cgbench.measuring.awaiting import patience_s
 from cgbench.measuring.site import Site
-from cgbench.spec import workload as workloads
+from cgbench.measuring.task import task_of
 from cgbench.spec.container import Container
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.options import option
+from cgbench.spec.programs import workload_of
 from cgbench.spec.schedule import TrialPlan
 from cgbench.units import NS_PER_S, format_size
 
@@ -65,15 +66,14 @@ class Demand:
 
 def of(plan: TrialPlan, experiment: Experiment, deadline_s: int) -> Demand:
     """Return what a trial may come to hold; its containers end by themselves at `deadline_s`."""
-    loaded = {one.role: workloads.load(one.workload) for one in experiment.containers}
+    loaded = {one.role: workload_of(experiment, one) for one in experiment.containers}
+    tasks = [(one, task_of(experiment, one)) for one in experiment.containers]
     return Demand(
         caps=sum(_cap(one, plan) for one in experiment.containers if not one.group),
         probes=sum(
-            probe.file_bytes(
-                one.workers, deadline_s, probe.Task(kind, one.size, one.count, one.pace)
-            )
-            for one in experiment.containers
-            if (kind := loaded[one.role].probe) is not None
+            probe.file_bytes(one.workers, deadline_s, task)
+            for one, task in tasks
+            if task is not None
         ),
         spool=_spool(plan, experiment),
         disk=sum(one.size for one in experiment.containers if loaded[one.role].needs("scratch")),

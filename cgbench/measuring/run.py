@@ -16,10 +16,11 @@ from cgbench.host.scratch.commands import undisturbed
 from cgbench.measuring import trial
 from cgbench.measuring.progress import Observer
 from cgbench.measuring.site import Site
-from cgbench.records.agreement import HOST_KEYS, PACKAGES, conditions, differing
+from cgbench.records.agreement import HOST_KEYS, PACKAGES, PROGRAMS, conditions, differing
 from cgbench.records.results import new_run_name
 from cgbench.records.run import Host, Purpose, RunRecord
 from cgbench.records.run_directory import RunDirectory
+from cgbench.spec.emulated import slowed
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.schedule import planned
 
@@ -42,8 +43,8 @@ def begin(request: Request, engine: Engine, met: Mapping[str, bool]) -> RunDirec
     Raises ExperimentError when the schedule does not fit the host, StoreError when results cannot
     be written.
     """
-    here = _host(engine, request.image)
-    shaped = request.experiment.slowed() if here.emulated else request.experiment
+    here = _host(engine, request.image, request.experiment)
+    shaped = slowed(request.experiment) if here.emulated else request.experiment
     plans = planned(shaped, here.cpus, request.seed)
     name = new_run_name()
     directory = RunDirectory.create(request.results, shaped.name, name)
@@ -66,13 +67,18 @@ def begin(request: Request, engine: Engine, met: Mapping[str, bool]) -> RunDirec
     return directory
 
 
-def _host(engine: Engine, image: str) -> Host:
-    """Return this host, and what the image is made of here."""
+def _host(engine: Engine, image: str, experiment: Experiment) -> Host:
+    """Return this host, and what the images are here. Raises ImageError where one is missing."""
+    images = {name: engine.images.identity(one.image) for name, one in experiment.programs.items()}
     # It makes a container: an interrupt on the way would leave that behind.
     with undisturbed():
         made_of = engine.images.contents(image)
     return description.describe(engine.describe()).model_copy(
-        update={"image_base": made_of.base, "image_packages": made_of.packages}
+        update={
+            "image_base": made_of.base,
+            "image_packages": made_of.packages,
+            "program_images": images or None,
+        }
     )
 
 
@@ -89,8 +95,8 @@ def resumable(directory: RunDirectory, engine: Engine) -> RunRecord:
             "Start a new run.",
         )
     there = conditions(record)
-    here = replace(there, host=_host(engine, record.image))
-    if apart := differing(here, there, (*HOST_KEYS, PACKAGES)):
+    here = replace(there, host=_host(engine, record.image, record.experiment))
+    if apart := differing(here, there, (*HOST_KEYS, PACKAGES, PROGRAMS)):
         key = apart[0]
         raise StoreError(
             f"{directory.path}: measured where {key.words} was {key.text(there)}, "
@@ -122,7 +128,7 @@ def execute(
         plans = [plan for plan in plans if plan.repetition == repetition]
     before = directory.trials()
     finished = {done.number for done in before if done.status == "ok"}
-    site = Site(engine, record.image, record.run)
+    site = Site(engine, record.image, record.run, record.host.program_images or {})
     observer.run_started(record, plans, len(finished))
     begin_s = time.monotonic()
     # Of a run that was killed nobody knows how long it took until then.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cgbench.engine.engine import Engine
@@ -19,11 +19,15 @@ def silent(_line: str) -> None:
 
 @dataclass(frozen=True)
 class Site:
-    """The daemon, the image, the run that containers belong to, and the host's trees."""
+    """The daemon, the image, the run that containers belong to, and the host's trees.
+
+    `programs` are the identities of the images of programs of one's own, by their names.
+    """
 
     engine: Engine
     image: str
     run: str
+    programs: Mapping[str, str] = field(default_factory=dict)
     scratch: Path = SCRATCH
     proc: Path = Path("/proc")
     root: Path = Path("/")

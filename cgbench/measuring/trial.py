@@ -26,7 +26,15 @@ from cgbench.errors import (
 from cgbench.host import cpu_time, lock, procfs
 from cgbench.host.scratch import leftovers
 from cgbench.host.scratch.commands import undisturbed
-from cgbench.measuring import account, collect, demand, interference, other_limits, outage
+from cgbench.measuring import (
+    account,
+    collect,
+    demand,
+    interference,
+    launch,
+    other_limits,
+    outage,
+)
 from cgbench.measuring.awaiting import Patience, patience_s
 from cgbench.measuring.change import apply, make_change, with_declared, with_held
 from cgbench.measuring.collect import Harvest
@@ -37,10 +45,10 @@ from cgbench.measuring.container import (
     describe,
     kill,
     release,
-    start_all,
     targets,
 )
 from cgbench.measuring.hold import Lookout
+from cgbench.measuring.program import Stage
 from cgbench.measuring.progress import Watcher
 from cgbench.measuring.sampler import Sampler
 from cgbench.measuring.site import Site
@@ -178,12 +186,19 @@ def _measure_in(stack: ExitStack, course: _Course, folder: Path) -> None:
     limit_s = deadline_s(plan, experiment)
     stack.enter_context(demand.granted(demand.of(plan, experiment, limit_s), plan, site))
     birth = Birth(
-        folder.name, site.image, site.run, limit_s, folder, proc=site.proc, root=site.root
+        folder.name,
+        site.image,
+        site.run,
+        limit_s,
+        folder,
+        programs=site.programs,
+        proc=site.proc,
+        root=site.root,
     )
     birth = _prepared(stack, experiment, site, birth)
     events = site.engine.events(site.run)
     stack.callback(collect.take_events, events, progress)
-    running = start_all(stack, experiment.containers, plan, site.engine, birth)
+    running = launch.start_all(Stage(stack, plan, site.engine, birth), experiment)
     # All at once, before one is removed after the other: a hog that still runs can keep its
     # rival waiting for the disk, and a process that waits for the disk cannot die.
     stack.callback(kill, running)

@@ -17,7 +17,7 @@ _MOST_LINES = 4
 # What does not change what is measured.
 _ABOUT = ("name", "title", "question", "trials", "quick", "verify", "gate")
 # Keys that came later.
-_SINCE = ("group_options", "shares", "requests", "slices")
+_SINCE = ("group_options", "shares", "requests", "slices", "programs", "drives")
 
 
 class Measured(Protocol):
@@ -91,11 +91,15 @@ HOST_KEYS = (
 PACKAGES = Key("image_packages", "the image's packages", lambda one: one.host.image_packages)
 """One tag need not be one image: each host builds its own, from the packages of that day."""
 
+PROGRAMS = Key("program_images", "the programs' images", lambda one: one.host.programs_words)
+"""A name that means one image today may mean another one tomorrow."""
+
 KEYS = (
     Key("experiment", "experiment", lambda one: one.experiment, series=True),
     Key("schedule", "schedule", lambda one: one.schedule),
     Key("image", "image", lambda one: one.image),
     PACKAGES,
+    PROGRAMS,
     *HOST_KEYS,
     Key("cgbench", "cgbench", lambda one: one.host.cgbench, compared=False),
 )

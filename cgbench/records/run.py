@@ -23,7 +23,8 @@ class Host(Model):
 
     `cpu_list` are the numbers of its `cpus`, as a cpuset lists them; None in an older run.
     `image_base` is the digest of the image's lowest layer there, and `image_packages` says which
-    packages it has; None where that was not recorded.
+    packages it has; None where that was not recorded. `program_images` are the identities of the
+    images of the experiment's own programs, None where it has none.
 
     `docker` is the version of the `engine`, which is Docker or speaks its API, and `runc` that of
     the `runtime`. `systemd` is its number, `none` where the host runs without it. `io_control` is
@@ -51,6 +52,7 @@ class Host(Model):
     cgbench: Label
     image_base: str | None = None
     image_packages: str | None = None
+    program_images: Mapping[Name, Label] | None = None
     engine: Label | None = None
     runtime: Label | None = None
     systemd: Label | None = None
@@ -67,6 +69,12 @@ class Host(Model):
         return f"{self.runtime or 'runc'} {self.runc}"
 
     @property
+    def programs_words(self) -> str | None:
+        """The identities of the images of programs, as text."""
+        found = (self.program_images or {}).items()
+        return ", ".join(f"{name} {identity}" for name, identity in sorted(found)) or None
+
+    @property
     def cpu_numbers(self) -> tuple[int, ...]:
         """The numbers of its CPUs; from 0 on in a run that did not record them."""
         return tuple(range(self.cpus)) if self.cpu_list is None else parse_cpu_list(self.cpu_list)
@@ -80,7 +88,7 @@ class Host(Model):
 Status = Literal["running", "finished", "interrupted"]
 """How far a run came."""
 
-Purpose = Literal["run", "verify", "gate", "A of ab", "B of ab"]
+Purpose = Literal["run", "verify", "gate", "A of ab", "B of ab", "tune"]
 """The command that a run was measured by, and for `ab` the side of it."""
 
 
@@ -113,8 +121,8 @@ class RunRecord(Model):
     def for_itself(self) -> bool:
         """Whether it stands for the host, as far as is known, and not for one side of a question.
 
-        What `verify`, `gate` and `ab` measure is shorter, grows until it is certain, or was made to
-        differ.
+        What `verify`, `gate`, `ab` and `tune` measure is shorter, grows until it is certain, or was
+        made to differ.
         """
         return self.purpose in (None, "run")
 

@@ -65,3 +65,6 @@ ATLAS = Versions(1)
 
 FLEET = Versions(1)
 """A fleet's document; what each of its hosts gave has a version of its own."""
+
+TUNE = Versions(1)
+"""What `cgbench tune --json` writes."""

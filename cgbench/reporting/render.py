@@ -20,6 +20,7 @@ from cgbench.records.audit import Audit
 from cgbench.records.comparison import Comparison
 from cgbench.records.fleet import FleetRecord
 from cgbench.records.truth import TruthTable
+from cgbench.records.tune import Tuned
 from cgbench.records.writing import whole
 from cgbench.reporting.markup import environment
 from cgbench.reporting.pages.atlas import atlas_page
@@ -28,6 +29,7 @@ from cgbench.reporting.pages.comparison import comparison_page
 from cgbench.reporting.pages.fleet import fleet_page
 from cgbench.reporting.pages.history import history_page
 from cgbench.reporting.pages.report import report_page
+from cgbench.reporting.pages.tune import TunePage
 from cgbench.reporting.plots import plotly_text
 from cgbench.reporting.plots.fleet_curve import fleet_curves
 from cgbench.reporting.plots.plot import Plot, fewer
@@ -137,6 +139,11 @@ def write_fleet(
     """Write the page of a fleet; return its path. Raises StoreError when it cannot be written."""
     page = fleet_page(record, standing, tables, audits, fleet_curves(points), gates)
     return _written(page, "fleet", output, "Report fewer hosts: choose them with --tag.")
+
+
+def write_tune(found: Tuned, output: Path) -> Path:
+    """Write the page of a search for a limit; return its path. Raises StoreError."""
+    return _written(TunePage(found), "tune", output, "Search with a smaller budget.")
 
 
 def _written(page: Page, template: str, output: Path, advice: str) -> Path:

@@ -25,7 +25,9 @@ class Container(Model):
     """One container of an experiment."""
 
     role: Annotated[Name, says("What steps and reports call it.", "worker")]
-    workload: Annotated[Name, says("The program in it, one of `workloads/`.", "spin")]
+    workload: Annotated[
+        Name, says("The program in it: one of `workloads/`, or of the table `programs`.", "spin")
+    ]
     workers: Annotated[Whole, Field(ge=1, le=256), says("How many workers the program has.", 2)] = 1
     memory: Annotated[
         Size,
@@ -53,6 +55,9 @@ class Container(Model):
     ] = False
     shares: Annotated[
         Name | None, says("Which container before it has the /dev/shm that it shares.", "owner")
+    ] = None
+    drives: Annotated[
+        Name | None, says("Which container before it a prober puts the load on.", "web")
     ] = None
     options: Annotated[
         Mapping[str, Value],

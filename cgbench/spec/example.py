@@ -14,6 +14,8 @@ from cgbench.spec.toml_text import toml
 _TABLES = {"containers": "[[containers]]", "steps": "[[steps]]"}
 # Written in one line with the key of the table that it is in.
 _INLINE = ("band",)
+# Whose keys are names of the author's own.
+_NAMED = "programs"
 _KEY_OF_LINE = re.compile(r"\s*([A-Za-z_][\w-]*)\s*=")
 
 
@@ -24,9 +26,7 @@ def line(place: Sequence[int | str]) -> str | None:
     """
     model: type[Model] | None = Experiment
     found, within = None, ""
-    for part in place:
-        if isinstance(part, int):
-            continue
+    for part in _keys_of(place):
         if model is None or part not in model.model_fields:
             return _of_option(place, part) or found
         field = model.model_fields[part]
@@ -75,10 +75,19 @@ def shown(advice: str | None, right: str | None) -> str | None:
 
 def _table(place: Sequence[int | str]) -> type[Model]:
     model: type[Model] = Experiment
-    for part in place[:-1]:
-        if isinstance(part, str) and part in model.model_fields:
+    for part in _keys_of(place[:-1]):
+        if part in model.model_fields:
             model = next(_models(model.model_fields[part].annotation), model)
     return model
+
+
+def _keys_of(place: Sequence[int | str]) -> Iterator[str]:
+    """Yield the keys of a place, without the names that somebody chose for programs."""
+    before: int | str | None = None
+    for part in place:
+        if isinstance(part, str) and before != _NAMED:
+            yield part
+        before = part
 
 
 def _head(key: str) -> str:

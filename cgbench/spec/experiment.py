@@ -12,11 +12,9 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from cgbench.errors import CgbenchError, ExperimentError, OptionError
-from cgbench.spec import workload as workloads
 from cgbench.spec.container import Container
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.fields import (
-    LONGEST_HOLD,
     MOST_SCRATCH,
     Hold,
     Memory,
@@ -34,6 +32,7 @@ from cgbench.spec.metrics import Band
 from cgbench.spec.model import Model
 from cgbench.spec.option import Settings, Value
 from cgbench.spec.options import KNOWN, option
+from cgbench.spec.program import Program
 from cgbench.spec.step import Step
 from cgbench.spec.toml_text import toml
 from cgbench.units import NS_PER_S
@@ -50,14 +49,7 @@ _MOST_CONTAINERS = 64
 _Scratch = Annotated[Size, Field(ge=2**20, le=MOST_SCRATCH)]
 _Attribute = Annotated[str, Field(pattern=r"^[a-z][a-z_]*$", max_length=60)]
 
-EMULATED_TIMES = 5
-"""How many times as long an emulated CPU is given where a workload must get somewhere."""
-
-EMULATED_HZ = 100
-"""How often an emulated CPU reads files at most: at 1 kHz that takes three quarters of it."""
-
 _OF_PARENTS = ("cpus", "cpu-quota", "pids-limit")
-_GROWING = ("memory", "cache", "fork", "end")
 
 
 class Precondition(StrEnum):
@@ -205,6 +197,11 @@ class Experiment(Model):
         AfterValidator(bare_names),
         says("Other limits of that parent: of CPU time and of tasks.", {"cpus": "0.5"}),
     ] = Field(default_factory=dict)
+    programs: Annotated[
+        Mapping[Name, Program],
+        Field(max_length=_MOST_CONTAINERS),
+        says("Programs of one's own, by the name that a container's `workload` gives."),
+    ] = Field(default_factory=dict)
     containers: Annotated[
         tuple[Container, ...],
         Field(min_length=1, max_length=_MOST_CONTAINERS),
@@ -315,29 +312,6 @@ class Experiment(Model):
             "steps": own.steps or self.steps,
             "verify": own.model_copy(update={"containers": (), "steps": ()}),
         }
-        return self.model_copy(update=parts)
-
-    def slowed(self) -> Experiment:
-        """Return the experiment as an emulated CPU needs it: time to get somewhere, few readings.
-
-        Workloads that fill, read, fork or end are given EMULATED_TIMES the hold, at as slow a pace:
-        Docker's answers take so long there that a fast one would pass a limit before it is set.
-        """
-        kinds = {one.role: workloads.load(one.workload).probe for one in self.containers}
-        steps = tuple(
-            step.model_copy(update={"hold": min(EMULATED_TIMES * step.hold, LONGEST_HOLD)})
-            if not step.prepares and kinds[step.role or self.containers[0].role] in _GROWING
-            else step
-            for step in self.steps
-        )
-        containers = tuple(
-            one.model_copy(update={"pace": min(EMULATED_TIMES * one.pace, LONGEST_HOLD)})
-            if kinds[one.role] in _GROWING and one.pace is not None
-            else one
-            for one in self.containers
-        )
-        sampling = self.sampling.at_most(EMULATED_HZ)
-        parts = {"steps": steps, "containers": containers, "sampling": sampling}
         return self.model_copy(update=parts)
 
     def _held_for(self, hold_ns: int, trials: int) -> Experiment:

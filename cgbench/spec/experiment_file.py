@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cgbench.errors import ExperimentError, WorkloadError
-from cgbench.spec import example, judged, toml_file, workload
+from cgbench.spec import example, judged, program_file, programs, toml_file, workload
 from cgbench.spec.container import Container
 from cgbench.spec.experiment import Experiment, at
 from cgbench.spec.metrics import PER_PERIOD
@@ -69,17 +69,22 @@ def parse(text: str, origin: str) -> Experiment:
     """Parse and check the text of an experiment file; `origin` names it in errors."""
     document = _document(text, origin)
     _check_band(document, origin)
+    document = program_file.resolved(document, origin)
     try:
         found = Experiment.model_validate(document)
     except ValidationError as error:
-        raise _explained(error, origin) from None
+        raise explained(error, origin) from None
+    with at(origin):
+        for complaint in programs.complaints(found):
+            raise complaint
+        found = programs.with_loads(found)
     own = found.verify.containers if found.verify else ()
     for key, containers in (("containers", found.containers), ("verify.containers", own)):
         for number, container in enumerate(containers, 1):
             with at(f"{origin}: {key}.{number}"):
-                _loaded(container.workload)
+                _loaded(found, container)
                 _check_device(found, container)
-                _check_shared(containers, container)
+                _check_shared(found, containers, container)
     with at(origin):
         judged.check(found)
     return found
@@ -98,12 +103,13 @@ def _document(text: str, origin: str) -> dict[str, Any]:
         raise ExperimentError(error.message, example.shown(error.advice, right)) from None
 
 
-def _loaded(name: str) -> None:
+def _loaded(experiment: Experiment, container: Container) -> None:
     """Raise WorkloadError, which names a line that is right, unless there is such a workload."""
     try:
-        workload.load(name)
+        programs.workload_of(experiment, container)
     except WorkloadError as error:
-        near = difflib.get_close_matches(name, workload.names(workload.directory()), 1)
+        known = [*workload.names(workload.directory()), *experiment.programs]
+        near = difflib.get_close_matches(container.workload, known, 1)
         right = f'workload = "{near[0] if near else "spin"}"'
         raise WorkloadError(error.message, example.shown(error.advice, right)) from None
 
@@ -118,20 +124,22 @@ def _check_device(experiment: Experiment, container: Container) -> None:
         for name in step.set
     }
     needy = sorted(one for one in {*named, *container.options} if option(one).per_device)
-    if needy and not workload.load(container.workload).needs("device"):
+    if needy and not programs.workload_of(experiment, container).needs("device"):
         raise ExperimentError(
             f"--{needy[0]} limits a device, and workload {container.workload} uses none",
             'For example: workload = "fio-randread"',
         )
 
 
-def _check_shared(containers: Sequence[Container], container: Container) -> None:
+def _check_shared(
+    experiment: Experiment, containers: Sequence[Container], container: Container
+) -> None:
     """Raise ExperimentError where a container would make a file that it should only share."""
     if container.shares is None:
         return
     maker = next(one for one in containers if one.role == container.shares)
     for one, right in ((maker, "leave"), (container, "shared")):
-        if not workload.load(one.workload).needs("shared"):
+        if not programs.workload_of(experiment, one).needs("shared"):
             raise ExperimentError(
                 f"workload {one.workload} of {one.role} uses no file in /dev/shm",
                 f'For example: workload = "{right}"',
@@ -155,7 +163,7 @@ def _check_band(document: Mapping[str, Any], origin: str) -> None:
         )
 
 
-def _explained(error: ValidationError, origin: str) -> ExperimentError:
+def explained(error: ValidationError, origin: str) -> ExperimentError:
     """Turn the first of pydantic's complaints into one line that names the key."""
     # A misspelt key is often also a missing one: report the first, which explains the second.
     first = min(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
@@ -179,7 +187,8 @@ def _explained(error: ValidationError, origin: str) -> ExperimentError:
             advice = example.shown(f"Did you mean {near[0]}?", right)
         elif key in _PROGRAMS and "workload" in known:
             advice = example.shown(
-                "Programs are workloads, of the files in workloads/.", example.of_key("workload")
+                "Programs are workloads: of workloads/, or of a table programs.NAME with an image.",
+                example.of_key("workload"),
             )
         else:
             advice = example.shown(

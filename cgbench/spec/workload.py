@@ -18,17 +18,17 @@ from cgbench.spec import toml_file
 from cgbench.spec.fields import Moves, Name, Size, Title
 from cgbench.spec.model import Model
 
-ProbeKind = Literal["spin", "wake", "memory", "cache", "fork", "end"]
+ProbeKind = Literal["spin", "wake", "memory", "cache", "fork", "end", "request"]
 """What the probe does, in the order of its numbers in the file; see workloads/probe.py."""
 
 
 @dataclass(frozen=True)
 class Placeholders:
-    """What the placeholders of a command stand for in one container; all but the first are paths.
+    """What the placeholders of a command stand for in one container.
 
     `probe` is the probe's shared-memory file, `device` a block device that may be overwritten,
     `scratch` a file on a disk that may be made, and `shared` one in memory that other containers
-    may share. None where the container has no such thing.
+    may share. A prober asks `url`, and sends it `payload`. None where there is no such thing.
     """
 
     workers: int
@@ -36,6 +36,8 @@ class Placeholders:
     device: str | None = None
     scratch: str | None = None
     shared: str | None = None
+    url: str | None = None
+    payload: str | None = None
 
 
 class Workload(Model):

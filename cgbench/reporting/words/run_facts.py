@@ -12,6 +12,7 @@ from cgbench.records.run import RunRecord
 from cgbench.records.trial import Harness, TrialRecord
 from cgbench.spec import experiment_file
 from cgbench.spec.conversions import conversion
+from cgbench.spec.emulated import slowed
 from cgbench.spec.option import CPU_WEIGHT
 from cgbench.units import NS_PER_S, format_size
 from cgbench.wording import count
@@ -196,7 +197,7 @@ def how_to_run_again(record: RunRecord) -> Again:
         update={"trials": trials}
     )
     if record.host.emulated:
-        shaped = shaped.slowed()
+        shaped = slowed(shaped)
     words = (
         "The seed gives the trials the same order."
         if shaped == record.experiment

@@ -1,0 +1,381 @@
+"""Search the smallest limit under which a program of one's own still meets its target."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cgbench.commands.session import Session
+from cgbench.errors import OptionError, TrialError
+from cgbench.host import description
+from cgbench.judging import tune as judging
+from cgbench.judging.knee import LEVEL, Interval, Posterior
+from cgbench.judging.run import Run, load
+from cgbench.measuring import run as runs
+from cgbench.measuring.progress import Silent
+from cgbench.records import tune as records
+from cgbench.records.results import new_run_name
+from cgbench.records.run import Host
+from cgbench.records.tune import Knee, Observation, Tuned, Verdict
+from cgbench.spec.container import Container
+from cgbench.spec.experiment import Experiment
+from cgbench.spec.program import Program
+from cgbench.spec.programs import with_loads
+from cgbench.spec.step import Step
+from cgbench.spec.target import Target
+from cgbench.spec.tunable import Tunable
+from cgbench.units import NS_PER_S, format_duration
+from cgbench.wording import count
+
+BUDGET_S = 600.0
+"""How long a search may take."""
+
+NARROW = 1.05
+"""How many times its lower end the knee's upper end may be where a search is done."""
+
+SURE = 5
+"""How many phases in a row, made after it was suggested, a suggested limit must meet."""
+
+HOLD_NS = 3 * NS_PER_S
+"""How long a limit is held at least while it is judged."""
+
+_AT_ONCE = 5
+_QUANTILES = (0.08, 0.29, 0.5, 0.71, 0.92)
+_REQUESTS = 200
+_SETTLE_NS = NS_PER_S // 5
+_WARMUP_NS = NS_PER_S // 2
+_MOST_SURVEYED = 9
+# A round without one phase that counts is bad luck; so many in a row are the host.
+_FRUITLESS = 3
+_MEMORY = 512 * 2**20
+_PIDS = 512
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is searched for: the smallest `limit` between `low` and `high` that meets `target`."""
+
+    name: str
+    program: Program
+    target: Target
+    limit: Tunable
+    low: float
+    high: float
+    hold_ns: int
+    budget_s: float = BUDGET_S
+
+
+def question(
+    named: tuple[str, Program],
+    target: Target,
+    limit: Tunable,
+    low: float | None,
+    high: float | None,
+    hold_ns: int | None = None,
+    budget_s: float = BUDGET_S,
+) -> Question:
+    """Return what is searched for, with what this host offers where nothing was said.
+
+    Raises OptionError where no value lies between the two, or the program has no load.
+    """
+    name, program = named
+    if program.load is None:
+        raise OptionError(
+            f"{name}: no load is put on it, so that no target can be met",
+            'Give it a table [load]. For example: url = "http://127.0.0.1:8080/", rate = 100',
+        )
+    most = {"cpus": float(description.cpus()), "memory": float(_MEMORY), "pids": float(_PIDS)}
+    high = most[limit.name] if high is None else high
+    if limit.name == "cpus" and high > most["cpus"]:
+        raise OptionError(
+            f"--to {high:g}: this host has {count(int(most['cpus']), 'CPU')}", "Write less."
+        )
+    low = max(limit.least, high / 64) if low is None else low
+    if low >= high:
+        raise OptionError(
+            f"--from {limit.words(low)} is not below --to {limit.words(high)}", "Exchange them."
+        )
+    pace_ns = program.load.pace_ns
+    hold = max(HOLD_NS, _REQUESTS * pace_ns + NS_PER_S) if hold_ns is None else hold_ns
+    return Question(name, program, target, limit, low, high, hold, budget_s)
+
+
+@dataclass
+class _Search:
+    """A search while it lasts: what was seen, and what follows from it so far."""
+
+    asked: Question
+    session: Session
+    known: Posterior
+    began_s: float
+    seen: list[Observation] = field(default_factory=list)
+    longest_s: float = 0.0
+    fruitless: int = 0
+    host: Host | None = None
+    suggested: float | None = None
+    met: int = 0
+    of: int = 0
+    failed: str | None = None
+
+    @property
+    def left_s(self) -> float:
+        """What is left of the budget."""
+        return self.asked.budget_s - (time.monotonic() - self.began_s)
+
+    def measure(self, limits: Sequence[float]) -> list[Observation]:
+        """Try limits in this order in one life of the containers, and learn from what counts."""
+        begin = time.monotonic()
+        texts = {_text(self.asked.limit, one): one for one in limits}
+        run = _measured(_experiment(self.asked, limits), self.session)
+        self.host = run.record.host
+        self.longest_s = max(self.longest_s, time.monotonic() - begin)
+        for trial in run.failed:
+            self.failed = trial.reason
+        found = list(judging.observations(run, self.asked.name, self.asked.target, texts))
+        for one in found:
+            if one.met is not None:
+                self.known.learn(one.limit, met=one.met)
+        self.seen += found
+        self.fruitless = 0 if judging.counted(found) else self.fruitless + 1
+        return found
+
+
+def tune(asked: Question, session: Session) -> Tuned:
+    """Search until the knee is known closely and a suggested limit has proved itself, or time ends.
+
+    Raises TrialError where the program cannot be measured at all.
+    """
+    session.require_image(session.image)
+    began = datetime.now(UTC).isoformat(timespec="seconds")
+    search = _Search(asked, session, Posterior(asked.low, asked.high), time.monotonic())
+    session.progress(f"survey from {_words(asked, asked.high)} down to {_words(asked, asked.low)}")
+    search.measure(_survey(asked))
+    if not search.seen and search.failed is not None:
+        raise TrialError(search.failed, "Look at its log; try the file's image with docker run.")
+    rounds = random.Random(session.seed)
+    while search.left_s > search.longest_s and search.fruitless < _FRUITLESS:
+        verdict = _verdict(search)
+        if verdict is not None:
+            break
+        search.measure(_next(search, rounds))
+        _show(search)
+    return _concluded(search, began)
+
+
+def _survey(asked: Question) -> list[float]:
+    number = math.ceil(math.log2(asked.high / asked.low)) + 1
+    number = max(3, min(_MOST_SURVEYED, number))
+    ratio = (asked.low / asked.high) ** (1 / (number - 1))
+    return _distinct(asked, [asked.high * ratio**at for at in range(number)])
+
+
+def _next(search: _Search, rounds: random.Random) -> list[float]:
+    """Return which limits to try next: around the knee, or what is to be confirmed."""
+    asked = search.asked
+    below, above = search.known.outside()
+    if above > LEVEL:
+        return [asked.high] * SURE
+    if below > LEVEL:
+        search.suggested = asked.low
+        return [asked.low] * SURE
+    if search.known.knee().ratio <= NARROW:
+        found = search.known.sufficient()
+        if found is not None:
+            search.suggested = min(asked.high, _raised(asked, found))
+            return [search.suggested] * SURE
+    wanted = [min(max(one, asked.low), asked.high) for one in search.known.quantiles(_QUANTILES)]
+    chosen = [asked.limit.fitted(one) for one in wanted]
+    rounds.shuffle(chosen)
+    return chosen
+
+
+def _verdict(search: _Search) -> Verdict | None:
+    """Return what is certain by now, None where more is to be measured.
+
+    A suggested limit has proved itself when it met its target in all of the SURE phases that were
+    made after it was suggested, and the knee is still known closely.
+    """
+    asked, known = search.asked, search.known
+    below, above = known.outside()
+    last = judging.counted(search.seen)[-SURE:]
+    if above > LEVEL and _all_at(last, asked.high, met=False):
+        return Verdict.NONE
+    if search.suggested is None:
+        return None
+    proved = _all_at(last, search.suggested, met=True)
+    search.met = sum(bool(one.met) for one in last) if proved else 0
+    search.of = len(last) if proved else 0
+    if not proved:
+        return None
+    if below > LEVEL and search.suggested == asked.low:
+        return Verdict.ALL
+    return Verdict.FOUND if known.knee().ratio <= NARROW else None
+
+
+def _all_at(last: Sequence[Observation], limit: float, *, met: bool) -> bool:
+    return len(last) == SURE and all(one.limit == limit and one.met is met for one in last)
+
+
+def _concluded(search: _Search, began: str) -> Tuned:
+    asked = search.asked
+    verdict = _verdict(search) or Verdict.UNDECIDED
+    counted = judging.counted(search.seen)
+    knee = search.known.knee() if counted else None
+    shown = verdict in (Verdict.FOUND, Verdict.UNDECIDED)
+    suggested = search.suggested if verdict in (Verdict.FOUND, Verdict.ALL) else None
+    margin = None
+    if knee is not None and suggested is not None and verdict is Verdict.FOUND:
+        margin = 100 * (suggested / knee.median - 1)
+    return Tuned(
+        name=new_run_name(),
+        started=began,
+        seconds=round(time.monotonic() - search.began_s, 1),
+        program=asked.name,
+        declared=asked.program,
+        limit=asked.limit.name,
+        unit=asked.limit.unit,
+        target=asked.target,
+        low=asked.low,
+        high=asked.high,
+        budget_s=asked.budget_s,
+        seed=search.session.seed,
+        host=search.host,
+        verdict=verdict,
+        reason=_reason(search, verdict),
+        knee=_knee(knee) if knee is not None and shown else None,
+        suggested=suggested,
+        margin_pct=margin,
+        confirmed=search.met,
+        of=search.of,
+        observations=tuple(search.seen),
+        notes=tuple(_notes(search)),
+    )
+
+
+def _knee(found: Interval) -> Knee:
+    return Knee(median=found.median, low=found.low, high=found.high, level=LEVEL)
+
+
+def _reason(search: _Search, verdict: Verdict) -> str:
+    asked, target = search.asked, search.asked.target.words
+    if verdict is Verdict.FOUND:
+        assert search.suggested is not None
+        return (
+            f"{_words(asked, search.suggested)} met {target} in {search.met} of {search.of} "
+            "phases that were made after it was suggested"
+        )
+    if verdict is Verdict.ALL:
+        return (
+            f"every limit down to {_words(asked, asked.low)} meets {target}: search lower (--from)"
+        )
+    if verdict is Verdict.NONE:
+        return (
+            f"not even {_words(asked, asked.high)} meets {target}: a higher limit (--to), less "
+            "load, or another target"
+        )
+    if search.fruitless >= _FRUITLESS:
+        why = search.seen[-1].reason if search.seen else search.failed
+        return f"{_FRUITLESS} lives of the program in a row gave nothing that counts: {why}"
+    knee = search.known.knee()
+    return (
+        f"after {format_duration(int(asked.budget_s * NS_PER_S))} the knee lies between "
+        f"{_words(asked, knee.low)} and {_words(asked, knee.high)}, or is not confirmed yet: "
+        "give it more time (--budget)"
+    )
+
+
+def _notes(search: _Search) -> Iterator[str]:
+    left_out = [one for one in search.seen if one.met is None]
+    if left_out:
+        yield f"{count(len(left_out), 'phase')} of {len(search.seen)} do not count: " + (
+            left_out[0].reason or "nothing was measured"
+        )
+    if search.failed is not None:
+        yield f"a life of the program failed: {search.failed}"
+    for phrase in search.asked.program.loosened:
+        yield f"{search.asked.name} {phrase}"
+
+
+def _show(search: _Search) -> None:
+    asked, knee = search.asked, search.known.knee()
+    search.session.progress(
+        f"{count(len(judging.counted(search.seen)), 'phase')}: the knee lies between "
+        f"{_words(asked, knee.low)} and {_words(asked, knee.high)}"
+    )
+
+
+def _words(asked: Question, limit: float) -> str:
+    return asked.limit.words(limit)
+
+
+def _raised(asked: Question, limit: float) -> float:
+    """Return the next value worth trying that is not below `limit`."""
+    fitted = asked.limit.fitted(limit)
+    return fitted if fitted >= limit else asked.limit.fitted(limit * 1.01)
+
+
+def _distinct(asked: Question, limits: Sequence[float]) -> list[float]:
+    return list(dict.fromkeys(asked.limit.fitted(one) for one in limits))
+
+
+def _text(limit: Tunable, value: float) -> str:
+    """Return a limit as a trial's record has it."""
+    return str(limit.settings(value)[limit.option])
+
+
+def _experiment(asked: Question, limits: Sequence[float]) -> Experiment:
+    """Return one life of the program, in which limits are tried one after the other.
+
+    Before each, the program has the highest limit for a while, so that what an earlier one left
+    undone is done.
+    """
+    assert asked.program.load is not None
+    rest = _SETTLE_NS + max(asked.program.load.timeout, NS_PER_S // 2)
+    steps: list[Step] = []
+    for one in limits:
+        steps += [
+            Step(set=dict(asked.limit.settings(asked.high)), hold=rest, prepares=True),
+            Step(set=dict(asked.limit.settings(one)), hold=asked.hold_ns, may_end=True),
+        ]
+    memory = int(asked.high) if asked.limit.name == "memory" else _MEMORY
+    pids = int(asked.high) if asked.limit.name == "pids" else _PIDS
+    found = Experiment(
+        name=f"tune-{asked.name}"[:60],
+        title=f"The smallest limit of {asked.limit.name} for {asked.name}",
+        question=f"Which limit meets {asked.target.words}?",
+        option=asked.limit.option,
+        trials=1,
+        warmup=_WARMUP_NS,
+        programs={asked.name: asked.program},
+        containers=(Container(role=asked.name, workload=asked.name, memory=memory, pids=pids),),
+        steps=tuple(steps),
+    )
+    return with_loads(found)
+
+
+def _measured(experiment: Experiment, session: Session) -> Run:
+    request = runs.Request(experiment, session.image, session.results, session.seed, purpose="tune")
+    directory = runs.begin(request, session.engine, {})
+    runs.execute(directory, directory.run(), session.engine, Silent())
+    run = load(directory)
+    run.keep_rows()
+    return run
+
+
+def write_page(tuned: Tuned, output: Path) -> Path:
+    """Write the page of a search and return its path. Raises StoreError."""
+    from cgbench.reporting.render import write_tune
+
+    return write_tune(tuned, output)
+
+
+def keep(tuned: Tuned, results: Path) -> Path:
+    """Write the document of a search below the results and return its folder."""
+    folder = results / records.FOLDER / tuned.name
+    records.write(folder, tuned)
+    return folder

@@ -1,0 +1,111 @@
+"""Where a target begins to be met as a limit rises, from trials that each met it or did not.
+
+Near the knee one limit meets its target in some trials and misses it in others. So a curve is
+fitted: the chance to meet the target rises with the logarithm of the limit as a logistic function
+does, and two numbers say all: the knee, where it is one half, and how steeply it rises. What is
+known of them is kept as weights on a grid, which every trial multiplies with its likelihood
+(Watson and Pelli, QUEST, 1983; Kontsevich and Tyler, 1999).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+LAPSE = 0.02
+"""How often a trial may come out otherwise for reasons that have nothing to do with the limit."""
+
+LEVEL = 0.95
+"""With which probability an interval holds the knee, and a value to suggest meets its target."""
+
+_STEP = 0.004
+_BEYOND = 0.05
+_STEEPNESS = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256)
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The median of what is known of the knee, and between what it lies with probability LEVEL."""
+
+    median: float
+    low: float
+    high: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times the lower end its upper end is."""
+        return self.high / self.low
+
+
+class Posterior:
+    """What trials say of the knee of a limit that was tried between `low` and `high`.
+
+    Both are above 0, and in the limit's unit. The knee may lie beyond either.
+    """
+
+    def __init__(self, low: float, high: float) -> None:
+        if not 0 < low < high or not math.isfinite(high):
+            raise ValueError("a knee is looked for between two limits above 0")
+        self.low, self.high = low, high
+        begin, end = math.log(low) - _BEYOND, math.log(high) + _BEYOND
+        self._knees: Floats = np.linspace(begin, end, math.ceil((end - begin) / _STEP) + 1)
+        self._widths: Floats = np.array(_STEEPNESS)
+        shape = (len(self._knees), len(self._widths))
+        self._log_weights: Floats = np.zeros(shape)
+
+    def learn(self, limit: float, *, met: bool) -> None:
+        """Take in that one trial at `limit` met the target, or did not."""
+        chance = self._chances(limit)
+        self._log_weights += np.log(chance if met else 1 - chance)
+        self._log_weights -= self._log_weights.max()
+
+    def knee(self) -> Interval:
+        """Return where the knee lies."""
+        tail = (1 - LEVEL) / 2
+        low, median, high = self.quantiles((tail, 0.5, 1 - tail))
+        return Interval(median, low, high)
+
+    def quantiles(self, shares: Sequence[float]) -> list[float]:
+        """Return below which limits the knee lies with the given probabilities."""
+        cumulated = np.cumsum(self._weights().sum(axis=1))
+        found = np.searchsorted(cumulated, np.asarray(shares) * cumulated[-1])
+        return [float(np.exp(self._knees[min(at, len(self._knees) - 1)])) for at in found]
+
+    def chance(self, limit: float) -> float:
+        """Return how probable it is that a trial at `limit` meets the target."""
+        return float((self._weights() * self._chances(limit)).sum())
+
+    def sufficient(self, chance: float = LEVEL) -> float | None:
+        """Return the smallest limit that meets the target with that probability, None if none."""
+        weights = self._weights()
+        grid = np.exp(self._knees)
+        inside = grid[(grid >= self.low * (1 - 1e-9)) & (grid <= self.high * (1 + 1e-9))]
+        for limit in inside:
+            if float((weights * self._chances(float(limit))).sum()) >= chance:
+                return float(limit)
+        return None
+
+    def outside(self) -> tuple[float, float]:
+        """Return how probable it is that the knee lies below `low`, and above `high`."""
+        by_knee = self._weights().sum(axis=1)
+        below = float(by_knee[self._knees < math.log(self.low)].sum())
+        above = float(by_knee[self._knees > math.log(self.high)].sum())
+        return below, above
+
+    def _weights(self) -> Floats:
+        weights: Floats = np.exp(self._log_weights)
+        weights /= weights.sum()
+        return weights
+
+    def _chances(self, limit: float) -> Floats:
+        """Return how probable it is that a trial meets the target, for each knee and steepness."""
+        off = (math.log(limit) - self._knees[:, None]) / self._widths[None, :]
+        logistic = 1 / (1 + np.exp(-np.clip(off, -60, 60)))
+        chances: Floats = LAPSE + (1 - 2 * LAPSE) * logistic
+        return chances

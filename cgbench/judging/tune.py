@@ -1,0 +1,97 @@
+"""From the run of a search to what each of its phases says of the target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from cgbench.judging.run import Run
+from cgbench.records.trial import Phase, TrialRecord
+from cgbench.records.tune import Observation
+from cgbench.spec.target import Target
+
+SHOWN = (
+    "latency_p50_ms", "latency_p99_ms", "latency_max_ms", "requests_per_s", "failed_pct",
+    "cpus_used", "throttled_periods_pct", "throttled_time_pct", "memory_max_bytes", "tasks_max",
+    "oom_kills",
+)  # fmt: skip
+"""What of a phase a search keeps besides the target's metric."""
+
+DISTURBED_CPUS = 0.05
+"""A miss does not count where others took so many CPUs meanwhile."""
+
+
+def observations(
+    run: Run, role: str, target: Target, limits: Mapping[str, float]
+) -> Iterator[Observation]:
+    """Yield what each judged phase of a run's trials says; `limits` are the values by their texts.
+
+    A miss beside other load on the host does not count, and neither does a phase in which the
+    target's metric was not measured, unless the limit was refused or ended the program.
+    """
+    values: dict[tuple[int, int], dict[str, float]] = {}
+    for row in run.every_row:
+        if row.role == role:
+            values.setdefault((row.trial, row.phase), {})[row.metric] = row.value
+    for trial in run.finished:
+        for phase in trial.phases:
+            if phase.prepares or phase.requested not in limits:
+                continue
+            found = values.get((trial.number, phase.number), {})
+            yield _observation(run, trial, phase, target, found, limits[phase.requested])
+
+
+def _observation(
+    run: Run,
+    trial: TrialRecord,
+    phase: Phase,
+    target: Target,
+    found: Mapping[str, float],
+    limit: float,
+) -> Observation:
+    value = found.get(target.metric)
+    met, reason = _judged(phase, trial, target, value)
+    return Observation(
+        limit=limit,
+        value=value,
+        met=met,
+        reason=reason,
+        metrics={name: found[name] for name in SHOWN if name in found},
+        run=run.name,
+        phase=phase.number,
+    )
+
+
+def _judged(
+    phase: Phase, trial: TrialRecord, target: Target, value: float | None
+) -> tuple[bool | None, str | None]:
+    if phase.change.error is not None:
+        return False, f"the limit was refused: {phase.change.error}"
+    if phase.ending is not None:
+        return False, phase.ending.reason
+    if value is None:
+        return None, "the target's metric was not measured: too few answers, or none"
+    if target.met_by(value):
+        return True, None
+    taken = disturbance(phase)
+    return (None, taken) if taken is not None else (False, None)
+
+
+def disturbance(phase: Phase) -> str | None:
+    """Return in words what others took of the host's CPU time in a phase, None if little."""
+    account = phase.account
+    if account is None or account.seconds <= 0:
+        return None
+    stolen, others = account.steal_cpu_s, account.others_cpu_s or 0.0
+    if (stolen + max(0.0, others)) / account.seconds <= DISTURBED_CPUS:
+        return None
+    largest = f" ({account.largest[0].name})" if account.largest else ""
+    return (
+        f"others took {(stolen + max(0.0, others)) / account.seconds:.2f} CPUs meanwhile: the "
+        f"hypervisor {stolen / account.seconds:.2f}, other processes "
+        f"{max(0.0, others) / account.seconds:.2f}{largest}"
+    )
+
+
+def counted(many: Sequence[Observation]) -> list[Observation]:
+    """Return the observations that count."""
+    return [one for one in many if one.met is not None]

@@ -1,0 +1,89 @@
+"""What a search for the smallest sufficient limit came to, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from cgbench.judging.tune import SHOWN
+from cgbench.records.tune import Observation, Tuned, Verdict
+from cgbench.spec.metrics import METRICS
+from cgbench.spec.tunable import TUNABLE
+from cgbench.wording import count, quantity
+
+
+def in_words(found: Tuned, limit: float) -> str:
+    """Return a limit of a search as a reader thinks of it."""
+    return TUNABLE[found.limit].words(limit)
+
+
+def headline(found: Tuned) -> str:
+    """Return in one sentence what a search came to."""
+    if found.verdict is Verdict.FOUND and found.suggested is not None:
+        return f"{found.program} meets {found.target.words} with {in_words(found, found.suggested)}"
+    if found.verdict is Verdict.ALL:
+        return f"{found.program} meets {found.target.words} with every limit that was tried"
+    if found.verdict is Verdict.NONE:
+        return f"{found.program} meets {found.target.words} with no limit that was tried"
+    return f"How much {found.program} needs for {found.target.words} is not decided"
+
+
+def flags(found: Tuned) -> str | None:
+    """Return the suggested limit as typed on Docker's command line, None if there is none."""
+    if found.suggested is None:
+        return None
+    settings = TUNABLE[found.limit].settings(found.suggested)
+    return " ".join(f"--{name} {value}" for name, value in settings.items())
+
+
+def knee(found: Tuned) -> str | None:
+    """Return in words where the knee lies, None where that is not known."""
+    if found.knee is None:
+        return None
+    return (
+        f"the knee is at {in_words(found, found.knee.median)}: between "
+        f"{in_words(found, found.knee.low)} and {in_words(found, found.knee.high)} with "
+        f"{100 * found.knee.level:g} % certainty"
+    )
+
+
+def lines(found: Tuned) -> Iterator[str]:
+    """Yield what the terminal shows."""
+    yield headline(found)
+    yield f"  {found.reason}"
+    if (where := knee(found)) is not None:
+        yield f"  {where}"
+    if found.margin_pct is not None:
+        yield f"  suggested: {flags(found)} ({found.margin_pct:.0f} % above the knee)"
+    elif found.suggested is not None:
+        yield f"  suggested: {flags(found)}"
+    met = sum(one.met is True for one in found.observations)
+    missed = sum(one.met is False for one in found.observations)
+    lives = len({one.run for one in found.observations})
+    yield (
+        f"  {count(met + missed, 'phase')} in {count(lives, 'life', 'lives')} of the program: "
+        f"{met} met it, {missed} missed it"
+    )
+    for note in found.notes:
+        yield f"  note: {note}"
+
+
+WORDS: Mapping[bool | None, str] = {True: "met", False: "missed", None: "does not count"}
+"""What a phase said of the target."""
+
+TONES: Mapping[bool | None, str] = {True: "good", False: "bad", None: "open"}
+"""How it is coloured."""
+
+
+def columns(found: Tuned) -> tuple[str, ...]:
+    """Return the metrics that at least one phase has, beside the target's."""
+    return tuple(
+        name
+        for name in SHOWN
+        if name != found.target.metric and any(name in one.metrics for one in found.observations)
+    )
+
+
+def shown(one: Observation, name: str) -> str:
+    """Return one figure of a phase with its unit, nothing where it was not measured."""
+    value = one.metrics.get(name)
+    return "" if value is None else quantity(value, METRICS[name].unit)

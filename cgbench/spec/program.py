@@ -1,0 +1,210 @@
+"""A program of one's own: an image, how it is started, and the load that drives it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from cgbench.spec.fields import (
+    Duration,
+    ImageName,
+    Name,
+    Title,
+    Whole,
+    not_negative,
+    says,
+    short_enough,
+    shown_as_it_is,
+)
+from cgbench.spec.model import Model
+from cgbench.spec.workload import CONTAINER_USER, Workload
+from cgbench.units import NS_PER_S
+
+PROBER = "prober"
+"""The built-in workload that puts a load on a program and measures its answers."""
+
+LOAD_SUFFIX = "-load"
+"""What the name of a container that puts a load on another adds to that one's."""
+
+MOST_PER_S = 20_000
+"""How many requests a second the prober is let send; at 10,000 it uses most of a CPU."""
+
+_MOST_FILES, _MOST_FILE = 32, 256 * 1024
+_PATH = re.compile(r"/[^\0:]*")
+_PORTS = {"http": 80}
+
+
+def _path(text: str) -> str:
+    """Return a path inside a container if it is one, else complain as pydantic does."""
+    parts = text.split("/")
+    if not _PATH.fullmatch(text) or ".." in parts or text == "/":
+        raise PydanticCustomError("path", "should be an absolute path inside the container")
+    return shown_as_it_is(text)
+
+
+def _url(text: str) -> str:
+    """Return an address that the prober can ask, else complain as pydantic does."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        parts, port = urlsplit(""), None
+    known = parts.scheme in ("http", "tcp") and bool(parts.hostname)
+    if not known or port is None or (parts.scheme == "tcp" and parts.path):
+        raise PydanticCustomError(
+            "url", "should be such as http://127.0.0.1:8080/ or tcp://127.0.0.1:6379"
+        )
+    return shown_as_it_is(text)
+
+
+InnerPath = Annotated[str, Field(max_length=1000), AfterValidator(_path)]
+"""An absolute path inside a container."""
+
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
+"""The name of an environment variable."""
+
+User = Annotated[str, Field(pattern=r"^[a-z0-9_][a-z0-9_-]*(:[a-z0-9_][a-z0-9_-]*)?$")]
+"""A user, and after a colon a group, of a container, by name or number."""
+
+_Wait = Annotated[Duration, AfterValidator(not_negative), AfterValidator(short_enough)]
+
+
+class Load(Model):
+    """What drives a program: requests at fixed times, whether or not those before are answered."""
+
+    url: Annotated[
+        Annotated[str, Field(max_length=1000), AfterValidator(_url)],
+        says("What is asked, inside the program's own network.", "http://127.0.0.1:8080/"),
+    ]
+    send: Annotated[
+        Annotated[str, Field(max_length=1000), AfterValidator(shown_as_it_is)] | None,
+        says("What is sent to a tcp:// address; a line is the answer.", "PING\\r\\n"),
+    ] = None
+    rate: Annotated[
+        Whole, Field(ge=1, le=MOST_PER_S), says("Requests a second, evenly spaced.", 100)
+    ]
+    connections: Annotated[
+        Whole, Field(ge=1, le=512), says("Connections that are kept open, at most.", 64)
+    ] = 64
+    timeout: Annotated[
+        Annotated[_Wait, Field(ge=1_000_000, le=60 * NS_PER_S)],
+        Field(json_schema_extra={"default": "1s"}),
+        says("After which a request without an answer has failed.", "1s"),
+    ] = NS_PER_S
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Load:
+        if self.send is not None and not self.url.startswith("tcp:"):
+            raise ValueError("send: only a tcp:// address is sent a text")
+        return self
+
+    @property
+    def port(self) -> int:
+        """The TCP port that is asked."""
+        parts = urlsplit(self.url)
+        return parts.port or _PORTS[parts.scheme]
+
+    @property
+    def pace_ns(self) -> int:
+        """The time between two requests."""
+        return NS_PER_S // self.rate
+
+
+class Program(Model):
+    """A program of one's own, in its own image.
+
+    It is as confined as a built-in workload: a user without rights, no capabilities, a root file
+    system that it cannot write to, no network but loopback. `user`, `writable`, `capabilities` and
+    `read_only` loosen that, and reports say so. `files` are texts by their paths in the container.
+    """
+
+    image: Annotated[ImageName, says("Its image, which must be there: none is pulled.", "nginx")]
+    command: Annotated[
+        tuple[Title, ...],
+        Field(max_length=64),
+        says("What replaces the image's command, as after `docker run IMAGE`.", ["redis-server"]),
+    ] = ()
+    entrypoint: Annotated[
+        tuple[Title, ...] | None,
+        Field(max_length=64),
+        says("What replaces the image's entry point; an empty list is none.", ["/usr/bin/env"]),
+    ] = None
+    environment: Annotated[
+        Mapping[Variable, Annotated[str, Field(max_length=4000)]],
+        Field(max_length=64),
+        says("Environment variables, beside the image's own.", {"LANG": "C"}),
+    ] = Field(default_factory=dict)
+    files: Annotated[
+        Mapping[InnerPath, Annotated[str, Field(max_length=_MOST_FILE)]],
+        Field(max_length=_MOST_FILES),
+        says(
+            "Files that it finds, by their paths there: a text, or the path of a file beside this.",
+            {"/etc/app.conf": {"path": "app.conf"}},
+        ),
+    ] = Field(default_factory=dict)
+    writable: Annotated[
+        tuple[InnerPath, ...],
+        Field(max_length=16),
+        says("Folders that it may write to, in memory, beside /tmp.", ["/var/run"]),
+    ] = ()
+    user: Annotated[User, says("As whom it runs.", "65534:65534")] = (
+        f"{CONTAINER_USER}:{CONTAINER_USER}"
+    )
+    capabilities: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Z_]{2,40}$")], ...],
+        Field(max_length=16),
+        says("Capabilities that it keeps.", ["CHOWN"]),
+    ] = ()
+    read_only: Annotated[
+        bool, Field(strict=True), says("Whether its root file system is read-only.", False)
+    ] = True
+    listens: Annotated[
+        Annotated[Whole, Field(ge=1, le=65535)] | None,
+        says("The TCP port that it listens on once it is ready; else that of the load.", 8080),
+    ] = None
+    ready_within: Annotated[
+        Annotated[_Wait, Field(ge=100_000_000, le=600 * NS_PER_S)],
+        Field(json_schema_extra={"default": "30s"}),
+        says("How long it may take until it is ready.", "30s"),
+    ] = 30 * NS_PER_S
+    load: Annotated[Load | None, says("What drives it; without it, it works by itself.")] = None
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port on which it listens once it is ready, None where it need not."""
+        return self.load.port if self.listens is None and self.load else self.listens
+
+    @property
+    def loosened(self) -> tuple[str, ...]:
+        """How it is less confined than a built-in workload, one phrase for each way."""
+        found = []
+        if self.user.split(":")[0] in ("0", "root"):
+            found.append("runs as root")
+        elif self.user != f"{CONTAINER_USER}:{CONTAINER_USER}":
+            found.append(f"runs as {self.user}")
+        if self.capabilities:
+            found.append(f"keeps {', '.join(self.capabilities)}")
+        if not self.read_only:
+            found.append("may write to its root file system")
+        if self.writable:
+            found.append(f"may write to {', '.join(self.writable)}, in memory")
+        return tuple(found)
+
+    def workload(self, name: str) -> Workload:
+        """Return what measuring knows of it, in the form of a built-in workload."""
+        return Workload(
+            name=name,
+            summary=f"A program of one's own, from the image {self.image}.",
+            controller="cpu",
+            command=(*(self.entrypoint or ()), *self.command) or (self.image,),
+            probe=None if self.load is None else "request",
+        )
+
+
+PROGRAM_NAME = Name
+"""What a program is called: the name by which containers refer to it."""
