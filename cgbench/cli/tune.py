@@ -72,7 +72,7 @@ def tune(
         options.time_given(budget, "--budget"),
     )
     from cgbench.cli import live
-    from cgbench.commands import session
+    from cgbench.commands import program_life, session
 
     with (
         live.progress(quiet=quiet) as (progress, detail),
@@ -81,7 +81,9 @@ def tune(
             wait_s=options.seconds(wait),
         ) as here,
     ):  # fmt: skip
-        found = tuning.tune(asked, here)
+        here.require_image(here.image)
+        lives = program_life.life(asked, here)
+        found = tuning.tune(asked, lives, here.seed, here.progress)
     folder = tuning.keep(found, results)
     page = None if no_report else tuning.write_page(found, output or folder / "report.html")
     printed = give_json(lambda: found.model_dump(mode="json"), json_file)

@@ -10,23 +10,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cgbench.commands.session import Session
+from cgbench.commands.program_life import MEMORY, PIDS, Live, Question
 from cgbench.errors import OptionError, TrialError
 from cgbench.host import description
 from cgbench.judging import tune as judging
 from cgbench.judging.knee import LEVEL, Interval, Posterior
-from cgbench.judging.run import Run, load
-from cgbench.measuring import run as runs
-from cgbench.measuring.progress import Silent
+from cgbench.measuring.site import Progress, silent
 from cgbench.records import tune as records
 from cgbench.records.results import new_run_name
 from cgbench.records.run import Host
 from cgbench.records.tune import Knee, Observation, Tuned, Verdict
-from cgbench.spec.container import Container
-from cgbench.spec.experiment import Experiment
 from cgbench.spec.program import Program
-from cgbench.spec.programs import with_loads
-from cgbench.spec.step import Step
 from cgbench.spec.target import Target
 from cgbench.spec.tunable import Tunable
 from cgbench.units import NS_PER_S, format_duration
@@ -44,30 +38,11 @@ SURE = 5
 HOLD_NS = 3 * NS_PER_S
 """How long a limit is held at least while it is judged."""
 
-_AT_ONCE = 5
 _QUANTILES = (0.08, 0.29, 0.5, 0.71, 0.92)
 _REQUESTS = 200
-_SETTLE_NS = NS_PER_S // 5
-_WARMUP_NS = NS_PER_S // 2
 _MOST_SURVEYED = 9
 # A round without one phase that counts is bad luck; so many in a row are the host.
 _FRUITLESS = 3
-_MEMORY = 512 * 2**20
-_PIDS = 512
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is searched for: the smallest `limit` between `low` and `high` that meets `target`."""
-
-    name: str
-    program: Program
-    target: Target
-    limit: Tunable
-    low: float
-    high: float
-    hold_ns: int
-    budget_s: float = BUDGET_S
 
 
 def question(
@@ -89,7 +64,7 @@ def question(
             f"{name}: no load is put on it, so that no target can be met",
             'Give it a table [load]. For example: url = "http://127.0.0.1:8080/", rate = 100',
         )
-    most = {"cpus": float(description.cpus()), "memory": float(_MEMORY), "pids": float(_PIDS)}
+    most = {"cpus": float(description.cpus()), "memory": float(MEMORY), "pids": float(PIDS)}
     high = most[limit.name] if high is None else high
     if limit.name == "cpus" and high > most["cpus"]:
         raise OptionError(
@@ -110,7 +85,7 @@ class _Search:
     """A search while it lasts: what was seen, and what follows from it so far."""
 
     asked: Question
-    session: Session
+    live: Live
     known: Posterior
     began_s: float
     seen: list[Observation] = field(default_factory=list)
@@ -127,44 +102,39 @@ class _Search:
         """What is left of the budget."""
         return self.asked.budget_s - (time.monotonic() - self.began_s)
 
-    def measure(self, limits: Sequence[float]) -> list[Observation]:
-        """Try limits in this order in one life of the containers, and learn from what counts."""
+    def measure(self, limits: Sequence[float]) -> None:
+        """Try limits in this order in one life of the program, and learn from what counts."""
         begin = time.monotonic()
-        texts = {_text(self.asked.limit, one): one for one in limits}
-        run = _measured(_experiment(self.asked, limits), self.session)
-        self.host = run.record.host
+        lived = self.live(limits)
         self.longest_s = max(self.longest_s, time.monotonic() - begin)
-        for trial in run.failed:
-            self.failed = trial.reason
-        found = list(judging.observations(run, self.asked.name, self.asked.target, texts))
-        for one in found:
+        self.host = lived.host or self.host
+        self.failed = lived.failed or self.failed
+        for one in lived.seen:
             if one.met is not None:
                 self.known.learn(one.limit, met=one.met)
-        self.seen += found
-        self.fruitless = 0 if judging.counted(found) else self.fruitless + 1
-        return found
+        self.seen += lived.seen
+        self.fruitless = 0 if judging.counted(lived.seen) else self.fruitless + 1
 
 
-def tune(asked: Question, session: Session) -> Tuned:
+def tune(asked: Question, live: Live, seed: int, progress: Progress = silent) -> Tuned:
     """Search until the knee is known closely and a suggested limit has proved itself, or time ends.
 
-    Raises TrialError where the program cannot be measured at all.
+    `seed` is that of the orders in which limits are tried. Raises TrialError where the program
+    cannot be measured at all.
     """
-    session.require_image(session.image)
     began = datetime.now(UTC).isoformat(timespec="seconds")
-    search = _Search(asked, session, Posterior(asked.low, asked.high), time.monotonic())
-    session.progress(f"survey from {_words(asked, asked.high)} down to {_words(asked, asked.low)}")
+    search = _Search(asked, live, Posterior(asked.low, asked.high), time.monotonic())
+    progress(f"survey from {_words(asked, asked.high)} down to {_words(asked, asked.low)}")
     search.measure(_survey(asked))
     if not search.seen and search.failed is not None:
-        raise TrialError(search.failed, "Look at its log; try the file's image with docker run.")
-    rounds = random.Random(session.seed)
+        raise TrialError(search.failed, "Look at its log, or start its image with docker run.")
+    orders = random.Random(seed)
     while search.left_s > search.longest_s and search.fruitless < _FRUITLESS:
-        verdict = _verdict(search)
-        if verdict is not None:
+        if _verdict(search) is not None:
             break
-        search.measure(_next(search, rounds))
-        _show(search)
-    return _concluded(search, began)
+        progress(_progress(search))
+        search.measure(_next(search, orders))
+    return _concluded(search, began, seed)
 
 
 def _survey(asked: Question) -> list[float]:
@@ -174,7 +144,7 @@ def _survey(asked: Question) -> list[float]:
     return _distinct(asked, [asked.high * ratio**at for at in range(number)])
 
 
-def _next(search: _Search, rounds: random.Random) -> list[float]:
+def _next(search: _Search, orders: random.Random) -> list[float]:
     """Return which limits to try next: around the knee, or what is to be confirmed."""
     asked = search.asked
     below, above = search.known.outside()
@@ -190,7 +160,7 @@ def _next(search: _Search, rounds: random.Random) -> list[float]:
             return [search.suggested] * SURE
     wanted = [min(max(one, asked.low), asked.high) for one in search.known.quantiles(_QUANTILES)]
     chosen = [asked.limit.fitted(one) for one in wanted]
-    rounds.shuffle(chosen)
+    orders.shuffle(chosen)
     return chosen
 
 
@@ -221,7 +191,7 @@ def _all_at(last: Sequence[Observation], limit: float, *, met: bool) -> bool:
     return len(last) == SURE and all(one.limit == limit and one.met is met for one in last)
 
 
-def _concluded(search: _Search, began: str) -> Tuned:
+def _concluded(search: _Search, began: str, seed: int) -> Tuned:
     asked = search.asked
     verdict = _verdict(search) or Verdict.UNDECIDED
     counted = judging.counted(search.seen)
@@ -243,7 +213,7 @@ def _concluded(search: _Search, began: str) -> Tuned:
         low=asked.low,
         high=asked.high,
         budget_s=asked.budget_s,
-        seed=search.session.seed,
+        seed=seed,
         host=search.host,
         verdict=verdict,
         reason=_reason(search, verdict),
@@ -301,9 +271,9 @@ def _notes(search: _Search) -> Iterator[str]:
         yield f"{search.asked.name} {phrase}"
 
 
-def _show(search: _Search) -> None:
+def _progress(search: _Search) -> str:
     asked, knee = search.asked, search.known.knee()
-    search.session.progress(
+    return (
         f"{count(len(judging.counted(search.seen)), 'phase')}: the knee lies between "
         f"{_words(asked, knee.low)} and {_words(asked, knee.high)}"
     )
@@ -321,50 +291,6 @@ def _raised(asked: Question, limit: float) -> float:
 
 def _distinct(asked: Question, limits: Sequence[float]) -> list[float]:
     return list(dict.fromkeys(asked.limit.fitted(one) for one in limits))
-
-
-def _text(limit: Tunable, value: float) -> str:
-    """Return a limit as a trial's record has it."""
-    return str(limit.settings(value)[limit.option])
-
-
-def _experiment(asked: Question, limits: Sequence[float]) -> Experiment:
-    """Return one life of the program, in which limits are tried one after the other.
-
-    Before each, the program has the highest limit for a while, so that what an earlier one left
-    undone is done.
-    """
-    assert asked.program.load is not None
-    rest = _SETTLE_NS + max(asked.program.load.timeout, NS_PER_S // 2)
-    steps: list[Step] = []
-    for one in limits:
-        steps += [
-            Step(set=dict(asked.limit.settings(asked.high)), hold=rest, prepares=True),
-            Step(set=dict(asked.limit.settings(one)), hold=asked.hold_ns, may_end=True),
-        ]
-    memory = int(asked.high) if asked.limit.name == "memory" else _MEMORY
-    pids = int(asked.high) if asked.limit.name == "pids" else _PIDS
-    found = Experiment(
-        name=f"tune-{asked.name}"[:60],
-        title=f"The smallest limit of {asked.limit.name} for {asked.name}",
-        question=f"Which limit meets {asked.target.words}?",
-        option=asked.limit.option,
-        trials=1,
-        warmup=_WARMUP_NS,
-        programs={asked.name: asked.program},
-        containers=(Container(role=asked.name, workload=asked.name, memory=memory, pids=pids),),
-        steps=tuple(steps),
-    )
-    return with_loads(found)
-
-
-def _measured(experiment: Experiment, session: Session) -> Run:
-    request = runs.Request(experiment, session.image, session.results, session.seed, purpose="tune")
-    directory = runs.begin(request, session.engine, {})
-    runs.execute(directory, directory.run(), session.engine, Silent())
-    run = load(directory)
-    run.keep_rows()
-    return run
 
 
 def write_page(tuned: Tuned, output: Path) -> Path:

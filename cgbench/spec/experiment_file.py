@@ -74,6 +74,9 @@ def parse(text: str, origin: str) -> Experiment:
         found = Experiment.model_validate(document)
     except ValidationError as error:
         raise explained(error, origin) from None
+    for number, container in enumerate(found.containers, 1):
+        with at(f"{origin}: containers.{number}"):
+            _loaded(found, container)
     with at(origin):
         for complaint in programs.complaints(found):
             raise complaint

@@ -83,7 +83,10 @@ def _with_files(document: dict[str, Any], folder: Path, origin: str) -> dict[str
             try:
                 texts[inside] = toml_file.read(folder / entry["path"], WorkloadError)
             except WorkloadError as error:
-                raise WorkloadError(f"{origin}: files: {error.message}", error.advice) from None
+                advice = (
+                    error.advice or "Its path is relative to the folder of the file that names it."
+                )
+                raise WorkloadError(f"{origin}: files: {error.message}", advice) from None
         else:
             texts[inside] = entry
     return {**document, "files": texts}

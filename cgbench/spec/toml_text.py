@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def toml(value: object) -> str:
@@ -14,7 +17,11 @@ def toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{key} = {toml(one)}' for key, one in value.items())} }}"
+        return f"{{ {', '.join(f'{_key(str(key))} = {toml(one)}' for key, one in value.items())} }}"
     if isinstance(value, Sequence):
         return f"[{', '.join(map(toml, value))}]"
     return str(value)
+
+
+def _key(key: str) -> str:
+    return key if _BARE.fullmatch(key) else json.dumps(key, ensure_ascii=False)

@@ -22,7 +22,7 @@ from cgbench.records import baseline, truth
 from cgbench.records.run_directory import RunDirectory
 from cgbench.reporting import junit
 from cgbench.reporting.words import headline
-from cgbench.spec import experiment_file
+from cgbench.spec import emulated, experiment_file
 from tests.fuzz.inputs import GOLDEN
 from tests.fuzz.outputs import Finding, check_markdown, check_page, check_text, check_xml
 
@@ -42,7 +42,7 @@ def _experiment(folder: Path) -> None:
     one = experiment_file.load(str(folder / "x.toml"))
     experiment_file.explain(one, 64)
     experiment_file.explain(one.shortened(), 64)
-    experiment_file.explain(one.slowed(), 64)
+    experiment_file.explain(emulated.slowed(one), 64)
     one.model_dump_json()
     with _printed():
         results.show(str(folder / "x.toml"))

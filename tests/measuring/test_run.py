@@ -90,7 +90,7 @@ def test_a_host_with_an_emulated_cpu_gets_the_slowed_experiment(
     monkeypatch.setattr(description, "describe", lambda _engine: emulated)
     mine = experiment_file.load("pids-limit-sweep")
     request = run.Request(mine, image.tag(workload.directory()), tmp_path, seed=5)
-    assert run.begin(request, engine, {}).run().experiment == mine.slowed() != mine
+    assert run.begin(request, engine, {}).run().experiment == emulated.slowed(mine) != mine
 
 
 def test_the_containers_deadline_covers_the_schedule(tmp_path: Path) -> None:

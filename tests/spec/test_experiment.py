@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cgbench.errors import ExperimentError
-from cgbench.spec import experiment, experiment_file
+from cgbench.spec import emulated, experiment, experiment_file
 from cgbench.spec.container import Container
 from cgbench.spec.experiment import Experiment, Precondition
 from cgbench.spec.fields import LONGEST_HOLD
@@ -284,11 +284,11 @@ def test_quick_leaves_room_for_four_of_a_steps_longest_periods() -> None:
 def test_an_emulated_cpu_gets_time_for_workloads_to_get_somewhere() -> None:
     mine, slowed = (
         experiment_file.load("restart-policy"),
-        experiment_file.load("restart-policy").slowed(),
+        emulated.slowed(experiment_file.load("restart-policy")),
     )
     assert [one.pace for one in slowed.containers] == [4 * 10**9] * 2
     for before, after in zip(mine.steps, slowed.steps, strict=True):
-        assert after.hold == before.hold * (1 if before.prepares else experiment.EMULATED_TIMES)
+        assert after.hold == before.hold * (1 if before.prepares else emulated.EMULATED_TIMES)
 
 
 def test_an_emulated_cpu_lets_memory_grow_more_slowly() -> None:
@@ -296,7 +296,7 @@ def test_an_emulated_cpu_lets_memory_grow_more_slowly() -> None:
         one.containers
         for one in (
             experiment_file.load("memory-limit-sweep"),
-            experiment_file.load("memory-limit-sweep").slowed(),
+            emulated.slowed(experiment_file.load("memory-limit-sweep")),
         )
     )
     assert (before.pace, after.pace) == (10_000_000, 50_000_000)
@@ -304,7 +304,7 @@ def test_an_emulated_cpu_lets_memory_grow_more_slowly() -> None:
 
 def test_an_emulated_cpu_gives_workloads_that_are_there_at_once_no_more_time() -> None:
     mine = experiment_file.load("cpu-quota-sweep")
-    slowed = mine.slowed()
+    slowed = emulated.slowed(mine)
     assert (slowed.containers, slowed.steps) == (mine.containers, mine.steps)
 
 
@@ -317,9 +317,9 @@ def test_an_emulated_cpu_reads_files_a_hundred_times_a_second_at_most(
 ) -> None:
     sampling = experiment.Sampling(fast_hz=asked[0], slow_hz=asked[1])
     mine = experiment_file.load("cpu-quota-sweep").model_copy(update={"sampling": sampling})
-    found = mine.slowed().sampling
+    found = emulated.slowed(mine).sampling
     assert (found.fast_hz, found.slow_hz) == read
-    assert mine.slowed().slowed() == mine.slowed()
+    assert emulated.slowed(emulated.slowed(mine)) == emulated.slowed(mine)
 
 
 def test_an_explanation_names_question_roles_and_every_step() -> None:
@@ -358,7 +358,7 @@ def test_every_key_is_described_and_the_short_ones_have_an_example() -> None:
     assert len(keys) > 40
     assert [name for name, key in keys.items() if not key.get("description")] == []
     assert {name for name, key in keys.items() if "examples" not in key} == {
-        "sampling", "quick", "verify", "gate", "containers", "steps",
+        "sampling", "quick", "verify", "gate", "programs", "load", "containers", "steps",
     }  # fmt: skip
 
 

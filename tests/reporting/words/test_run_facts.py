@@ -90,7 +90,7 @@ def test_a_built_in_experiment_is_run_again_by_its_name(tmp_path: Path) -> None:
 def test_an_emulated_host_ran_the_same_experiment_for_longer(tmp_path: Path) -> None:
     record = build(tmp_path, MadeUp(status="running", finished=0)).run()
     emulated = record.host.model_copy(update={"cpu_model": "QEMU TCG CPU version 2.5+"})
-    slowed = experiment_file.load("pids-limit-sweep").slowed()
+    slowed = emulated.slowed(experiment_file.load("pids-limit-sweep"))
     again = run_facts.how_to_run_again(
         record.model_copy(update={"experiment": slowed, "host": emulated})
     )
