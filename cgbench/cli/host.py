@@ -40,8 +40,9 @@ def clean(
     from cgbench.commands import clean as cleaning
 
     removed = cleaning.clean(force=force)
+    networks = f"{count(removed.networks, 'network')}, " if removed.networks else ""
     say(
-        f"removed {count(removed.containers, 'container')}, "
+        f"removed {count(removed.containers, 'container')}, {networks}"
         f"{count(removed.directories, 'scratch directory', 'scratch directories')}, "
         f"and {removed.lent} scratch devices, swaps or cgroups"
     )

@@ -47,6 +47,7 @@ class Removed:
     lent: int
     kept: tuple[Kept, ...] = ()
     left_alone: tuple[str, ...] = ()
+    networks: int = 0
 
 
 def clean(*, force: bool = False) -> Removed:
@@ -87,13 +88,14 @@ def make_room(engine: Engine) -> list[str]:
 
 
 def remove_leftovers(engine: Engine | None, *, force: bool = False) -> Removed:
-    """Remove containers, scratch directories, and what was lent.
+    """Remove containers, networks, scratch directories, and what was lent.
 
     Containers of a living cgbench stay, as of one in another PID namespace, unless by `force`.
     One thing that cannot be removed does not save the others.
     """
     kept: list[Kept] = []
     containers = 0 if engine is None else _remove_containers(engine, kept, force=force)
+    networks = 0 if engine is None else _remove_networks(engine, kept, force=force)
     base_image.sweep(ownership.is_dead)
     directories = 0
     for path in lock.scratch_leftovers():
@@ -113,7 +115,7 @@ def remove_leftovers(engine: Engine | None, *, force: bool = False) -> Removed:
         kept += [Kept(one.error, one.is_shared) for one in refused.refusals]
     except CgbenchError as error:
         kept.append(Kept(error, in_the_way=True))
-    return Removed(containers, directories, lent, tuple(kept))
+    return Removed(containers, directories, lent, tuple(kept), networks=networks)
 
 
 def _remove_containers(engine: Engine, kept: list[Kept], *, force: bool) -> int:
@@ -131,6 +133,18 @@ def _remove_containers(engine: Engine, kept: list[Kept], *, force: bool) -> int:
             removed += 1
         except CgbenchError as error:
             kept.append(Kept(error, in_the_way=_may_run(engine, container)))
+    return removed
+
+
+def _remove_networks(engine: Engine, kept: list[Kept], *, force: bool) -> int:
+    """Remove networks, note those that stay, and return how many went."""
+    removed = 0
+    try:
+        for network in engine.networks.leftovers((lambda _: True) if force else ownership.is_dead):
+            engine.networks.remove(network)
+            removed += 1
+    except CgbenchError as error:
+        kept.append(Kept(error, in_the_way=False))
     return removed
 
 

@@ -20,6 +20,7 @@ from cgbench.engine.connection import CLIENT_ERRORS, TIMEOUT_S, Answer, Connecti
 from cgbench.engine.container_spec import LABEL, OWNER, ContainerSpec
 from cgbench.engine.daemon import Daemon
 from cgbench.engine.images import Images
+from cgbench.engine.networks import Networks
 from cgbench.engine.program_spec import ProgramSpec
 from cgbench.engine.streams import EventStream, Stats, StatsStream, stats
 from cgbench.errors import DockerUnavailable, EngineError, ImageError, UpdateRejected
@@ -114,6 +115,7 @@ class Engine:
         self._api = self._connection.api
         self.images = Images(self._connection)
         self.chronicle = Chronicle(self._connection)
+        self.networks = Networks(self._connection)
         try:
             version: Mapping[str, Any] = self._call(self._api.version, api_version=False)
             self._connection.part(version, "ApiVersion")

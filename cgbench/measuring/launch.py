@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cgbench.measuring import program
 from cgbench.measuring.container import Running, await_probes, start
-from cgbench.measuring.program import Driven, Stage
+from cgbench.measuring.program import Driven, Guard, Stage
 from cgbench.measuring.task import task_of
 from cgbench.spec.container import Container
 from cgbench.spec.experiment import Experiment
@@ -18,12 +18,12 @@ def start_all(stage: Stage, experiment: Experiment) -> list[Running]:
     its prober a right answer. Raises TrialError where one does not come so far.
     """
     running: dict[str, Running] = {}
-    guards: dict[str, str] = {}
+    guards: dict[str, Guard] = {}
     shared = {one.shares for one in experiment.containers}
     for one in experiment.containers:
         own = program_of(experiment, one)
         if own is not None:
-            guards[one.role] = program.guard(stage, one.role)
+            guards[one.role] = program.guard(stage, one.role, own)
             running[one.role] = program.start(stage, one, own, guards[one.role])
         elif one.drives is not None:
             driven = _driven(experiment, one, running[one.drives])

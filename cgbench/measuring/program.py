@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -49,8 +50,21 @@ class Driven:
     within_ns: int
 
 
-def guard(stage: Stage, role: str) -> str:
-    """Start the container whose namespaces a program gets, and return its id.
+@dataclass(frozen=True)
+class Guard:
+    """The container whose namespaces a program gets, and where its load finds the program.
+
+    `network` is Docker's word for the network of the load, `address` None where that is the
+    program's own.
+    """
+
+    container_id: str
+    network: str
+    address: str | None = None
+
+
+def guard(stage: Stage, role: str, program: Program) -> Guard:
+    """Start the container whose namespaces a program gets.
 
     Its first process ends on the deadline, or when nobody lets it go on; then all others end.
     """
@@ -58,6 +72,15 @@ def guard(stage: Stage, role: str) -> str:
     path = birth.scratch / f"{role}-guard"
     argv = followed(path, PROBE_PATH, ["sleep", str(birth.deadline_s)])
     stack.enter_context(beating(path))
+    owner = str(ownership.this_process())
+    networks, network = stage.engine.networks, None
+    if program.network == "host":
+        _require_free(role, program.port)
+        network = "host"
+    elif program.network == "bridge":
+        with undisturbed():
+            made = networks.internal(f"{birth.name}-{role}", birth.run, owner)
+            network = stack.enter_context(made)
     wanted = ContainerSpec(
         name=f"{birth.name}-{role}-guard",
         image=birth.image,
@@ -68,13 +91,17 @@ def guard(stage: Stage, role: str) -> str:
         pids=_GUARD_PIDS,
         deadline_s=birth.deadline_s,
         probe=path,
-        owner=str(ownership.this_process()),
+        owner=owner,
+        network=network,
     )
     with undisturbed():
-        return stack.enter_context(stage.engine.container(wanted))
+        container_id = stack.enter_context(stage.engine.container(wanted))
+    if program.network == "bridge":
+        return Guard(container_id, str(network), networks.address(container_id))
+    return Guard(container_id, f"container:{container_id}")
 
 
-def start(stage: Stage, spec: Container, program: Program, inside: str) -> Running:
+def start(stage: Stage, spec: Container, program: Program, inside: Guard) -> Running:
     """Start a program in the namespaces of the container `inside`, and wait until it listens.
 
     Raises TrialError when it ends at once, or does not listen in time.
@@ -85,7 +112,7 @@ def start(stage: Stage, spec: Container, program: Program, inside: str) -> Runni
         name=f"{birth.name}-{spec.role}",
         image=birth.programs.get(spec.workload, program.image),
         program=program,
-        guard=inside,
+        guard=inside.container_id,
         run=birth.run,
         owner=str(ownership.this_process()),
         options=settings,
@@ -106,13 +133,14 @@ def start(stage: Stage, spec: Container, program: Program, inside: str) -> Runni
     return running
 
 
-def drive(stage: Stage, spec: Container, driven: Driven, inside: str) -> Running:
+def drive(stage: Stage, spec: Container, driven: Driven, inside: Guard) -> Running:
     """Start the prober of a program that is there, and wait until it got a right answer.
 
     What the prober notes is the program's. Raises TrialError where none comes in time.
     """
     stack, engine, birth = stage.stack, stage.engine, stage.birth
     workload, path = load(spec.workload), birth.scratch / spec.role
+    url, payload = _asked(driven.load, inside), driven.load.send or ""
     file = ProbeFile(path, 1, birth.deadline_s, CONTAINER_USER, driven.task)
     driven.running.probe = stack.enter_context(file)
     stack.enter_context(beating(path))
@@ -120,7 +148,9 @@ def drive(stage: Stage, spec: Container, driven: Driven, inside: str) -> Running
         name=f"{birth.name}-{spec.role}",
         image=birth.image,
         argv=workload.argv(
-            Placeholders(1, probe=PROBE_PATH, url=driven.load.url, payload=driven.load.send or "")
+            Placeholders(
+                1, probe=PROBE_PATH, url=_asked(driven.load, inside), payload=driven.load.send or ""
+            )
         ),
         run=birth.run,
         options=dict(spec.options),
@@ -129,7 +159,7 @@ def drive(stage: Stage, spec: Container, driven: Driven, inside: str) -> Running
         deadline_s=birth.deadline_s,
         probe=path,
         owner=str(ownership.this_process()),
-        network=f"container:{inside}",
+        network=inside.network,
     )
     with undisturbed():
         container_id = stack.enter_context(engine.container(wanted))
@@ -140,6 +170,19 @@ def drive(stage: Stage, spec: Container, driven: Driven, inside: str) -> Running
     )  # fmt: skip
     _await_answer(driven, file, prober, engine)
     return prober
+
+
+def _asked(load: Load, inside: Guard) -> str:
+    return load.url if inside.address is None else load.asked_at(inside.address)
+
+
+def _require_free(role: str, port: int | None) -> None:
+    """Raise TrialError where a program of the host listens on the port already."""
+    there = [one for one in listening.listeners(os.getpid()) if one.port == port]
+    if there:
+        raise TrialError(
+            f"{role} is in the network of the host, where another program listens on {there[0]}"
+        )
 
 
 def _await_answer(driven: Driven, file: ProbeFile, prober: Running, engine: Engine) -> None:

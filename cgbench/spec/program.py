@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
@@ -68,6 +68,13 @@ InnerPath = Annotated[str, Field(max_length=1000), AfterValidator(_path)]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)]
 """The name of an environment variable."""
 
+Network = Literal["shared", "bridge", "host", "none"]
+"""How a program and its load reach one another.
+
+By loopback in one namespace of their own, by a bridge that leads nowhere else, by loopback of the
+host, or not at all.
+"""
+
 User = Annotated[str, Field(pattern=r"^[a-z0-9_][a-z0-9_-]*(:[a-z0-9_][a-z0-9_-]*)?$")]
 """A user, and after a colon a group, of a container, by name or number."""
 
@@ -113,6 +120,12 @@ class Load(Model):
     def pace_ns(self) -> int:
         """The time between two requests."""
         return NS_PER_S // self.rate
+
+    def asked_at(self, address: str) -> str:
+        """Return what is asked where the program has another address than its file says."""
+        parts = urlsplit(self.url)
+        host = f"[{address}]" if ":" in address else address
+        return parts._replace(netloc=f"{host}:{self.port}").geturl()
 
 
 class Program(Model):
@@ -163,6 +176,13 @@ class Program(Model):
     read_only: Annotated[
         bool, Field(strict=True), says("Whether its root file system is read-only.", False)
     ] = True
+    network: Annotated[
+        Network,
+        says(
+            "How its load reaches it: over `shared` loopback, a `bridge`, the `host`, or `none`.",
+            "bridge",
+        ),
+    ] = "shared"
     listens: Annotated[
         Annotated[Whole, Field(ge=1, le=65535)] | None,
         says("The TCP port that it listens on once it is ready; else that of the load.", 8080),
@@ -173,6 +193,12 @@ class Program(Model):
         says("How long it may take until it is ready.", "30s"),
     ] = 30 * NS_PER_S
     load: Annotated[Load | None, says("What drives it; without it, it works by itself.")] = None
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Program:
+        if self.load is not None and self.network == "none":
+            raise ValueError("network: without one no load reaches it")
+        return self
 
     @property
     def port(self) -> int | None:
@@ -189,6 +215,8 @@ class Program(Model):
             found.append(f"runs as {self.user}")
         if self.capabilities:
             found.append(f"keeps {', '.join(self.capabilities)}")
+        if self.network == "host":
+            found.append("is in the network of the host")
         if not self.read_only:
             found.append("may write to its root file system")
         if self.writable:
