@@ -147,11 +147,7 @@ def drive(stage: Stage, spec: Container, driven: Driven, inside: Guard) -> Runni
     wanted = ContainerSpec(
         name=f"{birth.name}-{spec.role}",
         image=birth.image,
-        argv=workload.argv(
-            Placeholders(
-                1, probe=PROBE_PATH, url=_asked(driven.load, inside), payload=driven.load.send or ""
-            )
-        ),
+        argv=workload.argv(Placeholders(1, probe=PROBE_PATH, url=url, payload=payload)),
         run=birth.run,
         options=dict(spec.options),
         memory=spec.memory,

@@ -30,11 +30,28 @@ from tests.made.command import cgbench
 ELSEWHERE = "77-5-4a5ff6c2-4026531836"
 
 
+class Networks:
+    """Has a network of the dead, and one of another namespace; nobody removes one that is used."""
+
+    def __init__(self) -> None:
+        self.removed: list[str] = []
+        self.used = False
+
+    def leftovers(self, is_dead: Callable[[str], bool]) -> list[str]:
+        return ["bridge", *(["foreign"] if is_dead(ELSEWHERE) else [])]
+
+    def remove(self, network: str) -> None:
+        if self.used:
+            raise EngineError("network bridge has active endpoints")
+        self.removed.append(network)
+
+
 class Daemon:
     """Has two containers of the dead, of which the first stays, and one of another namespace."""
 
     def __init__(self, runs: bool | None = True) -> None:
         self.removed: list[str] = []
+        self.networks = Networks()
         self.runs = runs
 
     def leftovers(self, is_dead: Callable[[str], bool]) -> list[str]:
@@ -78,6 +95,29 @@ def test_one_thing_that_cannot_be_removed_keeps_no_other(
     assert daemon.removed == ["loose"]
     assert folders() == []
     assert (removed.containers, removed.directories, removed.lent) == (1, 2, 1)
+
+
+def test_networks_of_the_dead_are_removed_and_those_of_the_living_only_by_force(
+    folders: Callable[[], list[Path]],
+) -> None:
+    assert folders()
+    daemon = Daemon()
+    assert clean.remove_leftovers(cast(Engine, daemon)).networks == 1
+    assert daemon.networks.removed == ["bridge"]
+    forced = Daemon()
+    assert clean.remove_leftovers(cast(Engine, forced), force=True).networks == 2
+
+
+def test_a_network_that_is_still_used_is_named_and_disturbs_nothing(
+    folders: Callable[[], list[Path]],
+) -> None:
+    assert folders()
+    daemon = Daemon()
+    daemon.networks.used = True
+    removed = clean.remove_leftovers(cast(Engine, daemon))
+    assert removed.networks == 0
+    said = [one for one in removed.kept if "active endpoints" in str(one)]
+    assert [one.in_the_way for one in said] == [False]
 
 
 def test_a_daemon_that_does_not_list_its_containers_keeps_no_folder(
