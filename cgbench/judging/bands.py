@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from cgbench.records.run import PointKey, Row, RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.spec import judged
+from cgbench.spec.band import Conditions, Tolerance
 from cgbench.spec.emulated import EMULATED_TIMES
-from cgbench.spec.metrics import METRICS, Conditions, Tolerance, tolerance
+from cgbench.spec.metrics import METRICS, tolerance
 from cgbench.units import NS_PER_MS
 
 # A container that ends this soon after the change was above the limit before it was set; an

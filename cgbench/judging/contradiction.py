@@ -20,7 +20,8 @@ from cgbench.judging.value import Judged, Tried, described
 from cgbench.records.run import PointKey
 from cgbench.records.truth import Row, TruthTable
 from cgbench.records.verdict import Outcome, Point, Value, Verdict
-from cgbench.spec.metrics import METRICS, Tolerance
+from cgbench.spec.band import Tolerance
+from cgbench.spec.metrics import METRICS
 
 # A reason counts values: `10 of 10 values held`, `of 4 values 3 were refused, 1 was ignored`.
 _COUNTS = re.compile(r"(?:(\d+) of (\d+) values (\w[\w ]*)|of (\d+) values ([\w ,]+)):")

@@ -21,8 +21,9 @@ from cgbench.judging.summary import Estimate, estimated
 from cgbench.records.idle_findings import Effect, Felt
 from cgbench.records.run import Row
 from cgbench.records.trial import Phase, TrialRecord
+from cgbench.spec.band import Tolerance
 from cgbench.spec.judged import candidates, judged_metric
-from cgbench.spec.metrics import METRICS, Tolerance
+from cgbench.spec.metrics import METRICS
 from cgbench.units import format_size
 from cgbench.wording import around
 

@@ -12,8 +12,9 @@ from cgbench.judging.run import Run
 from cgbench.judging.summary import Estimate
 from cgbench.records.run import PointKey, Row
 from cgbench.records.trial import Harness
+from cgbench.spec.band import SLOWEST_TIMER_HZ
 from cgbench.spec.conversions import bandwidth
-from cgbench.spec.metrics import METRICS, SET_USED_PCT, SLOWEST_TIMER_HZ
+from cgbench.spec.metrics import METRICS, SET_USED_PCT
 from cgbench.units import NS_PER_S
 
 # CPU time taken from an emulator is charged to whatever ran in it, and its ticks come late: with

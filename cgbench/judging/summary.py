@@ -10,7 +10,7 @@ from typing import TypeVar
 from cgbench.judging.bands import Bands
 from cgbench.judging.intervals import error_pct, median_interval
 from cgbench.records.run import PointKey, Row
-from cgbench.spec.metrics import Tolerance
+from cgbench.spec.band import Tolerance
 
 T = TypeVar("T")
 

@@ -12,6 +12,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from cgbench.errors import CgbenchError, ExperimentError, OptionError
+from cgbench.spec.band import Band
 from cgbench.spec.container import Container
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.fields import (
@@ -28,7 +29,6 @@ from cgbench.spec.fields import (
     bare_names,
     says,
 )
-from cgbench.spec.metrics import Band
 from cgbench.spec.model import Model
 from cgbench.spec.option import Settings, Value
 from cgbench.spec.options import KNOWN, option

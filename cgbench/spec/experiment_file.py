@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from cgbench.errors import ExperimentError, WorkloadError
 from cgbench.spec import example, judged, program_file, programs, toml_file, workload
+from cgbench.spec.band import PER_PERIOD
 from cgbench.spec.container import Container
 from cgbench.spec.experiment import Experiment, at
-from cgbench.spec.metrics import PER_PERIOD
 from cgbench.spec.option import written
 from cgbench.spec.options import option
 from cgbench.spec.schedule import lasts_ns, planned

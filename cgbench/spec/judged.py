@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from cgbench.errors import ExperimentError
+from cgbench.spec.band import Band
 from cgbench.spec.experiment import Experiment
-from cgbench.spec.metrics import METRICS, Band, Metric, nearest
+from cgbench.spec.metrics import METRICS, Metric, nearest
 
 JUDGED_BY: Mapping[str, tuple[str, ...]] = {
     "cpus": ("cpus_used",),

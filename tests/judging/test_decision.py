@@ -12,7 +12,7 @@ from cgbench.judging.summary import Estimate
 from cgbench.judging.value import Judged, Tried
 from cgbench.records.run import PointKey
 from cgbench.records.verdict import Outcome
-from cgbench.spec.metrics import Tolerance
+from cgbench.spec.band import Tolerance
 from tests.made import records
 
 

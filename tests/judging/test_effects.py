@@ -7,7 +7,7 @@ import pytest
 from cgbench.judging.effects import Around, Seen, confirmed, judged
 from cgbench.judging.summary import Estimate
 from cgbench.records.idle_findings import Effect, Felt
-from cgbench.spec.metrics import Tolerance
+from cgbench.spec.band import Tolerance
 
 
 def estimate(value: float, expected: float | None, within: bool | None) -> Estimate:

@@ -13,7 +13,7 @@ from cgbench.judging.summary import Estimate
 from cgbench.records.run import Row
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import Harness
-from cgbench.spec.metrics import Tolerance
+from cgbench.spec.band import Tolerance
 from cgbench.units import NS_PER_S
 from tests.made import records
 

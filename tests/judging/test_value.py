@@ -14,7 +14,8 @@ from cgbench.judging.value import Judged, Shown, Tried
 from cgbench.records.run import PointKey
 from cgbench.records.trial import Awaited, AwaitedState, Ending, FileChange, Phase
 from cgbench.records.verdict import Outcome
-from cgbench.spec.metrics import METRICS, Tolerance
+from cgbench.spec.band import Tolerance
+from cgbench.spec.metrics import METRICS
 from cgbench.units import NS_PER_S
 from tests.made import records
 

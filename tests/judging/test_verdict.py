@@ -17,8 +17,9 @@ from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import Change, Ending, FileChange, Phase, TrialRecord
 from cgbench.records.verdict import Outcome, Verdict
 from cgbench.spec import experiment_file
+from cgbench.spec.band import Tolerance
 from cgbench.spec.conversions import bandwidth
-from cgbench.spec.metrics import METRICS, Tolerance
+from cgbench.spec.metrics import METRICS
 from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_MS, NS_PER_S
 from tests.made import drawn_counts, records, run_builder

@@ -6,8 +6,9 @@ import pytest
 
 from cgbench.errors import ExperimentError
 from cgbench.spec import experiment_file, judged
+from cgbench.spec.band import Band
 from cgbench.spec.experiment import Experiment
-from cgbench.spec.metrics import METRICS, Band
+from cgbench.spec.metrics import METRICS
 from cgbench.spec.options import KNOWN
 
 FILE = """\

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cgbench.spec.metrics import (
-    METRICS,
-    Band,
-    Conditions,
-    Metric,
-    Tolerance,
-    nearest,
-    tolerance,
-)
+from cgbench.spec.band import Band, Conditions, Tolerance
+from cgbench.spec.metrics import METRICS, Metric, nearest, tolerance
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)

@@ -20,7 +20,8 @@ from cgbench.reporting.plots.plot import (
     rescaled,
 )
 from cgbench.reporting.plots.value_axis import Layout, in_words, medians, named, singles
-from cgbench.spec.metrics import METRICS, Tolerance
+from cgbench.spec.band import Tolerance
+from cgbench.spec.metrics import METRICS
 from cgbench.wording import (
     around,
     capitalised,

@@ -25,7 +25,8 @@ from cgbench.records.verdict import (
     Verdict,
 )
 from cgbench.reporting.words import states
-from cgbench.spec.metrics import METRICS, Tolerance
+from cgbench.spec.band import Tolerance
+from cgbench.spec.metrics import METRICS
 from cgbench.spec.options import OPTIONS
 from cgbench.units import format_size
 from cgbench.wording import around, count, significant

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cgbench.spec.metrics import METRICS, Band, Metric
+from cgbench.spec.band import Band
+from cgbench.spec.metrics import METRICS, Metric
 from tests.docs.reference.markdown import code, table
 
 _WORSE = {"lower": "lower", "higher": "higher", "either": "either way"}
