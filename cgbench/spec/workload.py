@@ -18,7 +18,7 @@ from cgbench.spec import toml_file
 from cgbench.spec.fields import Moves, Name, Size, Title
 from cgbench.spec.model import Model
 
-ProbeKind = Literal["spin", "wake", "memory", "cache", "fork", "end"]
+ProbeKind = Literal["spin", "wake", "memory", "cache", "fork", "end", "request"]
 """What the probe does, in the order of its numbers in the file; see workloads/probe.py."""
 
 
