@@ -16,11 +16,13 @@ that holds nothing else. The layout:
                time again and again, so that the work ends soon after its host side has died
                15 spread: 1 if each worker of spin keeps to one CPU, one to each as far as they go
                16 waits: 1 until the host lets the pace of `end` begin; a life lasts till then
+               17 timeout in ns, after which a request counts as failed
     then, for each worker:
       one page  0 state (0 absent, 1 running, 2 finished)  1 process id  2 stalls seen
                3 units done  4 longest unit in ns, stalls apart  5 times it was started
                6 bytes held now  7 bytes held at most  8 children alive  9 refusals
                10 errno of the last refusal  11 deadlines skipped
+               12 requests without an answer at the stop  13 deadlines met late by over 1 ms
       buckets  one uint32 each: units finished in that bucket
       stalls   two int64 each: begin (CLOCK_MONOTONIC ns), length in ns
 
@@ -38,6 +40,8 @@ The kinds of work, and what stands in the file for each:
             one child born. A refusal after a success is a stall of length 0.
     end     ends with the exit status `count` after `pace`, and leaves a file of `size` bytes at
             PATH if one is given. A unit is one life, and so is a stall.
+    request asks a service every `pace`, over `count` connections. A unit is one right answer, and
+            every request is a stall. It is the work of prober.py beside this file, which says more.
 
 One unit of work lies inside each gap that is a stall of spin, so its length is too long by less
 than one unit (index 4). When the container is started again, its workers go on in the same file.
@@ -60,13 +64,13 @@ if TYPE_CHECKING:
 
 PAGE = 4096
 MAGIC = 0x6367_6265_6E63_6831
-LAYOUT = 5
-KINDS = ("spin", "wake", "memory", "cache", "fork", "end")
+LAYOUT = 6
+KINDS = ("spin", "wake", "memory", "cache", "fork", "end", "request")
 RUNNING, FINISHED = 1, 2
 WORKERS, BUCKETS, STALLS, BUCKET_NS, THRESHOLD_NS, ITERATIONS, T0, STOP = range(2, 10)
-KIND, SIZE, COUNT, PACE_NS, UNTIL, SPREAD, WAITS = range(10, 17)
+KIND, SIZE, COUNT, PACE_NS, UNTIL, SPREAD, WAITS, TIMEOUT_NS = range(10, 18)
 STATE, PID, STALLS_SEEN, UNITS, LONGEST_UNIT, STARTS = range(6)
-HELD, HELD_MOST, CHILDREN, REFUSALS, LAST_ERRNO, SKIPPED = range(6, 12)
+HELD, HELD_MOST, CHILDREN, REFUSALS, LAST_ERRNO, SKIPPED, CENSORED, LATE = range(6, 14)
 
 # Between two readings of the clock: a batch must stay well under the threshold, also where every
 # page of it has to be cleared first.
@@ -183,13 +187,7 @@ def spin(worker: Worker) -> None:
 
 def wake(worker: Worker) -> None:
     """Sleep from deadline to deadline and note how late each wake-up was."""
-    try:
-        # Else the kernel may sleep 50 µs longer, to end several sleeps at once (prctl(2)).
-        slack = os.open("/proc/self/timerslack_ns", os.O_WRONLY)
-        os.write(slack, b"1")
-        os.close(slack)
-    except OSError:
-        pass  # Then it is part of every lateness.
+    sharpen_timers()
     deadline = time.monotonic_ns() + worker.header[PACE_NS]
     while True:
         sleep_until(deadline)
@@ -324,6 +322,17 @@ def end(worker: Worker) -> None:
     worker.stall(begin, time.monotonic_ns() - begin)
 
 
+def sharpen_timers() -> None:
+    """Let this process's sleeps end when they should, as far as the kernel can."""
+    try:
+        # Else the kernel may sleep 50 µs longer, to end several sleeps at once (prctl(2)).
+        slack = os.open("/proc/self/timerslack_ns", os.O_WRONLY)
+        os.write(slack, b"1")
+        os.close(slack)
+    except OSError:
+        pass  # Then it is part of every lateness.
+
+
 def sleep_until(deadline: int) -> None:
     """Sleep until the clock says `deadline`, if it does not yet."""
     left = deadline - time.monotonic_ns()
@@ -365,8 +374,10 @@ def chosen(header: memoryview, paths: list[str]) -> Callable[[Worker], None]:
     """
     kinds: tuple[Callable[[Worker], None], ...]
     kinds = (spin, wake, memory, lambda worker: cache(worker, paths[0]), fork, end)
-    if not 0 <= header[KIND] < len(kinds):
+    if not 0 <= header[KIND] < len(KINDS):
         raise Misuse(f"no kind has the number {header[KIND]}")
+    if KINDS[header[KIND]] == "request":
+        raise Misuse("requests are the work of prober.py beside this program")
     if KINDS[header[KIND]] == "cache" and not paths:
         raise Misuse("the kind cache needs the path of a file as a second argument")
     if paths:
@@ -391,31 +402,45 @@ def beside(path: str, *command: str) -> None:
     os.execvp(command[0], command)
 
 
-def main(path: str, *more: str) -> int:
-    """Run the workers that the header of the file at `path` asks for; return the exit status."""
+def shared(path: str) -> memoryview:
+    """Return the file at `path`, mapped. Raises Misuse where it is of another layout."""
     descriptor = os.open(path, os.O_RDWR)
     memory = memoryview(mmap.mmap(descriptor, 0))
     os.close(descriptor)
     header = memory[:PAGE].cast("q")
-    try:
-        if header[0] != MAGIC or header[1] != LAYOUT:
-            raise Misuse(f"{path} has magic {header[0]:#x} layout {header[1]}")
-        kind = chosen(header, list(more))
-    except Misuse as error:
-        print(f"probe: {error}", file=sys.stderr)
-        return 2
+    if header[0] != MAGIC or header[1] != LAYOUT:
+        raise Misuse(f"{path} has magic {header[0]:#x} layout {header[1]}")
+    return memory
+
+
+def run(memory: memoryview, job: Callable[[Worker], None]) -> int:
+    """Give each worker that the header asks for its job, and wait; return the exit status."""
+    header = memory[:PAGE].cast("q")
     # A container that was started again goes on with the time of its first life.
     header[T0] = header[T0] or time.monotonic_ns()
     for number in range(header[WORKERS]):
         if os.fork() == 0:
-            work(worker_at(memory, number), kind)
+            job(worker_at(memory, number))
             os._exit(0)
     for _ in range(header[WORKERS]):
         status = os.waitstatus_to_exitcode(os.wait()[1])
         if status:
             # One worker was killed. Leaving ends the container, and with it the other workers.
             return 128 - status if status < 0 else status
-    return header[COUNT] if kind is end else 0
+    return 0
+
+
+def main(path: str, *more: str) -> int:
+    """Do the work that the header of the file at `path` asks for; return the exit status."""
+    try:
+        memory = shared(path)
+        header = memory[:PAGE].cast("q")
+        kind = chosen(header, list(more))
+    except Misuse as error:
+        print(f"probe: {error}", file=sys.stderr)
+        return 2
+    status = run(memory, lambda worker: work(worker, kind))
+    return status or (header[COUNT] if kind is end else 0)
 
 
 def align(size: int) -> int:

@@ -200,10 +200,11 @@ def _quantity(value: float, unit: str) -> str:
 
 
 def _p99(found: Mapping[str, Entry]) -> str:
-    """Return the 99th percentile of stalls, or of how late a container woke up."""
+    """Return the 99th percentile of stalls, of a service's latency, or of how late it woke up."""
     if (late := _median(found, "wake_p99_us")) is not None:
         return f"{late:.0f} µs"
-    return _number(_median(found, "stall_p99_ms"), "{:.1f} ms")
+    metric = "latency_p99_ms" if "latency_p99_ms" in found else "stall_p99_ms"
+    return _number(_median(found, metric), "{:.1f} ms")
 
 
 def _median(found: Mapping[str, Entry], metric: str) -> float | None:

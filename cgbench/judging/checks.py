@@ -13,7 +13,7 @@ from cgbench.judging.intervals import relative_spread_pct
 from cgbench.judging.run import Run
 from cgbench.records.trial import Harness, TrialRecord
 from cgbench.spec.conversions import bandwidth
-from cgbench.units import NS_PER_S, NS_PER_US
+from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US
 from cgbench.wording import count
 
 Severity = Literal["note", "warning"]
@@ -23,6 +23,8 @@ STEAL_PCT = 1.0
 OTHERS_CPUS = 0.1
 MISSED_PCT = 0.2
 LATE_P99_US = 150.0
+# From there on a 99th percentile may be that of requests that the prober itself noticed late.
+LATE_REQUESTS_PCT = 1.0
 DRIFT_PCT = 10.0
 PERIODS_WANTED = 50
 DISAGREEMENT_PCT = 5.0
@@ -302,6 +304,24 @@ def _agreement(run: Run) -> Iterator[Check]:
         )  # fmt: skip
 
 
+def _probers(run: Run) -> Iterator[Check]:
+    late = [
+        (100 * probe.late / probe.stalls, probe.longest_unit_us * NS_PER_US / NS_PER_MS)
+        for trial in run.finished
+        for probe in trial.probes
+        if probe.late is not None and probe.stalls
+    ]
+    share, longest_ms = max(late, default=(0.0, 0.0))
+    if share > LATE_REQUESTS_PCT:
+        yield Check(
+            "late prober", "warning",
+            f"the prober noticed up to {share:.1f} % of a trial's requests over 1 ms after they "
+            f"were due, one {longest_ms:.0f} ms",
+            "Their latency reads too long by as much: leave CPU time to the prober, or ask less "
+            "often.",
+        )  # fmt: skip
+
+
 _LOOKS: tuple[Callable[[Run], Iterator[Check]], ...] = (
     _completeness,
     _neighbours,
@@ -310,6 +330,7 @@ _LOOKS: tuple[Callable[[Run], Iterator[Check]], ...] = (
     _docker_stats,
     _read_back,
     _agreement,
+    _probers,
     _emulated,
     _drift,
     _periods,

@@ -60,7 +60,8 @@ class ContainerData:
     value per entry of `t_ns`, NaN where nothing was read; `per_cpu` has the usage of each CPU,
     `running_on` the CPU of each process that was seen running, NaN while it was not.
     `stalls` has one (begin, length) pair of arrays per worker (of a `wake` probe: deadline and
-    lateness), `units` the probe's buckets as (begin, units) of all workers.
+    lateness; of a prober: when a request was due, and how long it took, 0 if it failed), `units`
+    the probe's buckets as (begin, units) of all workers.
     """
 
     record: ContainerRecord
@@ -98,11 +99,16 @@ def load(
                 stalls["begin_ns"][stalls["worker"] == worker],
                 stalls["length_ns"][stalls["worker"] == worker],
             )
-            for worker in np.flatnonzero(np.bincount(probe["worker"]))
+            # A prober's worker that had no right answer at all has only these.
+            for worker in sorted(_workers(probe["worker"]) | _workers(stalls["worker"]))
         ],
         units=(probe["t_ns"], probe["units"]),
         stats=(stats["t_ns"], stats["cpus"].astype(float)),
     )
+
+
+def _workers(column: Integers) -> set[int]:
+    return set(np.flatnonzero(np.bincount(column)).tolist())
 
 
 def _counters(tables: TrialTables, role: str, sources: Mapping[str, Source]) -> dict[str, Floats]:

@@ -17,7 +17,7 @@ _BAND_MARGIN = 0.02
 _OUTLIERS_ALLOWED = 0.02
 
 # Workloads that sleep by design: a pause in their work shows nothing about a limit.
-_NOT_SPINNING = ("wake", "fork", "end", None)
+_NOT_SPINNING = ("wake", "fork", "end", "request", None)
 
 
 def settle_ns(phase: Phase, data: ContainerData, window: Window, period_ns: int) -> int | None:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cgbench.judging.container_data import ContainerData, Window, busy_ns
+from cgbench.judging.latency import latency
 from cgbench.records.trial import Phase
 from cgbench.spec.metrics import SET_USED_PCT
 from cgbench.spec.option import Settings
@@ -45,6 +46,9 @@ def steady(data: ContainerData, window: Window) -> dict[str, float | None]:
     found["memory_kept_bytes"] = _percentile(held[len(held) // 2 :], 5)
     moved = _difference(data.counters.get("io_bytes"), window)
     found["io_bytes_per_s"] = _ratio(moved, elapsed_ns, NS_PER_S)
+    if data.record.probe == "request":
+        # Its units are answers of a service, which say nothing about the prober's own CPU time.
+        return found | latency(data, window)
     if data.record.probe == "wake":
         found |= _wake_metrics(data, window)
     elif data.stalls:

@@ -13,7 +13,7 @@ from cgbench.engine import streams as docker_streams
 from cgbench.errors import ProbeError, ProbeSilent, SamplerError
 from cgbench.host import cpu_time
 from cgbench.measuring.container import Running
-from cgbench.measuring.probe import BUCKET_NS, WorkerLog
+from cgbench.measuring.probe import BUCKET_NS, ProbeFile, WorkerLog
 from cgbench.measuring.readings import Readings, Target
 from cgbench.measuring.sampler import Sampler
 from cgbench.records.samples import ProbeLog, Samples, StatsPoint, TrialData
@@ -27,6 +27,9 @@ from cgbench.records.trial import (
     SamplerFigures,
 )
 from cgbench.units import NS_PER_S, NS_PER_US
+
+# Its own schedule wakes a prober at once; beside load it may wait for a CPU.
+_PROBERS_END_S = 1.0
 
 
 @dataclass
@@ -79,6 +82,7 @@ def _collect_logs(running: Sequence[Running], progress: Harvest, forgiving: bool
             unusable[role] = error
     # A worker looks for the stop once per bucket, unless it is throttled just now.
     time.sleep(0.02)
+    _await_probers([probe for role, probe in probes.items() if role not in unusable])
     for role, probe in probes.items():
         if role in unusable:
             continue
@@ -89,6 +93,15 @@ def _collect_logs(running: Sequence[Running], progress: Harvest, forgiving: bool
     for why in unusable.values():
         if not (forgiving and isinstance(why, ProbeSilent)):
             raise why
+
+
+def _await_probers(probes: Sequence[ProbeFile]) -> None:
+    """Wait until probers have noted what became of every request, or long enough."""
+    limit = time.monotonic() + _PROBERS_END_S
+    asking = [probe for probe in probes if probe.task.kind == "request"]
+    with contextlib.suppress(ProbeError):
+        while not all(probe.finished() for probe in asking) and time.monotonic() < limit:
+            time.sleep(0.005)
 
 
 def take_events(stream: docker_streams.EventStream, progress: Harvest) -> None:

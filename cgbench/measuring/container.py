@@ -217,9 +217,10 @@ def await_probes(engine: Engine, running: Sequence[Running]) -> None:
             if ended(container.pidfd, 0.005):
                 raise TrialError(why_ended(engine, container.spec.role, container.container_id))
             if time.monotonic() > limit:
+                why = container.probe.why_not_running()
                 raise TrialError(
                     f"the probe of {container.spec.role} did not begin within "
-                    f"{_READY_TIMEOUT_S:g} s"
+                    f"{_READY_TIMEOUT_S:g} s{f': {why}' if why else ''}"
                 )
 
 
@@ -268,15 +269,19 @@ def _seen_running(container: Running) -> bool:
 def describe(container: Running) -> ContainerRecord:
     """Return what the trial's record says of a container."""
     running_on = Source(column=counters.RUNNING_ON_COLUMN, scale=1)
+    task = None if container.probe is None else container.probe.task
+    asks = task if task is not None and task.kind == "request" else None
     return ContainerRecord(
         role=container.spec.role,
         container_id=container.container_id,
         workload=container.workload.name,
         workers=container.spec.workers,
-        probe=container.workload.probe,
+        probe=None if task is None else task.kind,
         moves=container.workload.moves,
         block=container.workload.block,
         depth=container.workload.depth,
+        pace_ns=None if asks is None else asks.pace,
+        timeout_ns=None if asks is None else asks.timeout_ns,
         sources={
             counter.name: Source(column=counter.column_of(container.device), scale=counter.scale)
             for counter in container.cgroup.counters()

@@ -20,24 +20,28 @@ import numpy as np
 
 from cgbench.errors import ProbeError, ProbeSilent
 from cgbench.measuring import probe_checks
-from cgbench.measuring.probe_checks import SHORTEST_PACE_NS, Integers, Scale, Words
+from cgbench.measuring.answers import reason, settled
+from cgbench.measuring.probe_checks import SHORTEST_PACE_NS, Integers, Requests, Scale, Words
 from cgbench.spec.workload import ProbeKind
 from cgbench.units import NS_PER_MS, NS_PER_S, format_duration
 
 # Part of the layout, and not the size of this kernel's pages.
 PAGE = 4096
 MAGIC = 0x6367_6265_6E63_6831
-LAYOUT = 5
+LAYOUT = 6
 KINDS: tuple[ProbeKind, ...] = get_args(ProbeKind)
 BUCKET_NS = 1_000_000
 THRESHOLD_NS = 200_000
 # A unit must stay well under the threshold, also on a CPU twenty times slower than today's.
 ITERATIONS_PER_UNIT = 200
 STALLS_PER_SECOND = 4000
-_HEADER = struct.Struct("<17q")
+SHORTEST_REQUEST_NS = 20_000
+"""No worker can ask more often: one request takes it about as long."""
+
+_HEADER = struct.Struct("<18q")
 # The words that are written after the file was made.
 _T0, _STOP, _UNTIL, _WAITS = 8, 9, 14, 16
-_WORDS = struct.Struct("<12q")
+_WORDS = struct.Struct("<14q")
 _ABSENT = 0
 
 
@@ -46,8 +50,10 @@ class Task:
     """What every worker of one probe is to do; workloads/probe.py says what each kind makes of it.
 
     `size` is in bytes; a `pace_ns` of None is the kind's own. With `spread`, each worker of spin
-    keeps to one CPU; with `waits`, the pace of `end` begins when the host releases it. Raises
-    ProbeError for a task that cannot be done.
+    keeps to one CPU; with `waits`, the pace of `end` begins when the host releases it. Of request,
+    `count` is how many connections a worker may have open, `pace_ns` the time between two of its
+    requests, and `timeout_ns` how long after it was due one counts as failed. Raises ProbeError for
+    a task that cannot be done.
     """
 
     kind: ProbeKind = "spin"
@@ -56,16 +62,23 @@ class Task:
     pace_ns: int | None = None
     spread: bool = False
     waits: bool = False
+    timeout_ns: int = NS_PER_S
 
     def __post_init__(self) -> None:
         if self.size < 0 or self.count < 0 or self.pace < 0:
             raise ProbeError(f"a probe's size, count and pace cannot be negative: {self}")
         if self.kind == "memory" and self.size == 0:
             raise ProbeError("a probe of kind memory needs a size", "Give its container a size.")
-        if self.kind == "wake" and self.pace < SHORTEST_PACE_NS:
+        shortest = {"wake": SHORTEST_PACE_NS, "request": SHORTEST_REQUEST_NS}.get(self.kind, 0)
+        if self.pace < shortest:
             raise ProbeError(
-                f"a probe of kind wake cannot keep a pace of {format_duration(self.pace)}",
-                f"Give its container a pace of at least {format_duration(SHORTEST_PACE_NS)}.",
+                f"a probe of kind {self.kind} cannot keep a pace of {format_duration(self.pace)}",
+                f"Give its container a pace of at least {format_duration(shortest)}.",
+            )
+        if self.kind == "request" and not (self.count and self.timeout_ns > 0):
+            raise ProbeError(
+                "a probe of kind request needs connections, and time for an answer",
+                "Give it at least one connection, and a timeout of more than 0.",
             )
         if self.kind == "end" and self.count > 255:
             raise ProbeError(
@@ -78,7 +91,12 @@ class Task:
         """The pace in ns: the one given, else 1 ms where the kind wakes up or forks, else none."""
         if self.pace_ns is not None:
             return self.pace_ns
-        return NS_PER_MS if self.kind in ("wake", "fork") else 0
+        return NS_PER_MS if self.kind in ("wake", "fork", "request") else 0
+
+    @property
+    def connections(self) -> int:
+        """How many connections each worker of request may have open: its count."""
+        return self.count
 
     @property
     def keeps_deadlines(self) -> bool:
@@ -88,7 +106,7 @@ class Task:
     @property
     def stalls_per_second(self) -> int:
         """How many stalls there must be room for."""
-        if self.kind == "wake":
+        if self.kind in ("wake", "request"):
             return -(-NS_PER_S // self.pace) + 1
         return STALLS_PER_SECOND
 
@@ -100,7 +118,9 @@ class Tally:
     `starts` is more than one when its container was started again. `bytes_held` were filled and
     not given back, at most `bytes_held_most` at any time. `children` were alive when it was read;
     `last_refusal` is the kernel's name of an error, such as EAGAIN. `deadlines_skipped` passed
-    while the worker slept or was held up.
+    while the worker slept or was held up. Of the requests, `failed` did, the last one for the
+    reason `last_failure`; `unanswered` had waited for less than their timeout when it was read, or
+    stopped; `late` were noticed over 1 ms after they were due, which is the prober's own fault.
     """
 
     starts: int = 1
@@ -110,6 +130,10 @@ class Tally:
     refusals: int | None = None
     last_refusal: str | None = None
     deadlines_skipped: int | None = None
+    failed: int | None = None
+    last_failure: str | None = None
+    unanswered: int | None = None
+    late: int | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +142,8 @@ class WorkerLog:
 
     `stall_begin_ns` and `stall_length_ns` have one entry per stall kept; `stalls_lost` counts
     those that found no room. `longest_unit_ns` bounds how much a stall's length is too long.
-    Units and stalls mean what the kind of the probe makes of them.
+    Units and stalls mean what the kind of the probe makes of them. A request that was unanswered
+    has the time it had waited for a length, one that failed 0.
     """
 
     worker: int
@@ -170,6 +195,7 @@ class ProbeFile:
             0,
             int(self.task.spread),
             int(self.task.waits),
+            self.task.timeout_ns,
         )
         self._descriptor = self._make(PAGE + workers * self._stride, owner)
 
@@ -208,6 +234,17 @@ class ProbeFile:
     def running(self) -> bool:
         """Say whether every worker has begun to work."""
         return all(self._words(number).state != _ABSENT for number in range(self._workers))
+
+    def finished(self) -> bool:
+        """Say whether every worker has come to its end."""
+        return all(self._words(number).finished for number in range(self._workers))
+
+    def why_not_running(self) -> str | None:
+        """Say why a worker has not begun to ask, such as `connection refused`; None if unknown."""
+        if self.task.kind != "request":
+            return None
+        waiting = (self._words(number) for number in range(self._workers))
+        return next((reason(one.last_errno) for one in waiting if one.state == _ABSENT), None)
 
     def stop(self) -> None:
         """Ask the workers to finish; they look once per bucket, or when they wake up.
@@ -248,7 +285,10 @@ class ProbeFile:
     def _read(self, number: int, t0: int) -> WorkerLog:
         words = self._words(number)
         if words.state == _ABSENT:
-            raise ProbeSilent(f"worker {number} of the probe never began to work")
+            why = self.why_not_running()
+            raise ProbeSilent(
+                f"worker {number} of the probe never began to work{f': {why}' if why else ''}"
+            )
         scale = self._scale()
         self._require(number, probe_checks.of_start(t0, self._made_ns, scale))
         self._require(number, probe_checks.of_words(words, t0, scale))
@@ -257,7 +297,14 @@ class ProbeFile:
         stalls = np.frombuffer(
             self._bytes(base + _align(4 * self._buckets), 16 * kept), np.int64
         )  # fmt: skip
-        self._require(number, probe_checks.of_stalls(stalls[::2], stalls[1::2], t0, scale))
+        begin, length, waiting = stalls[::2], stalls[1::2], 0
+        if scale.requests is None:
+            self._require(number, probe_checks.of_stalls(begin, length, t0, scale))
+        else:
+            # Answers that came meanwhile stand among them.
+            scale = self._scale()
+            self._require(number, probe_checks.of_requests(begin, length, words, t0, scale))
+            length, waiting = settled(begin, length, scale.now_ns, self.task.timeout_ns)
         content = self._bytes(base, 4 * self._buckets)
         units = np.frombuffer(content, np.uint32).astype(np.int64)
         later = self._words(number)
@@ -266,12 +313,12 @@ class ProbeFile:
             number,
             t0,
             units,
-            stalls[::2],
-            stalls[1::2],
+            begin,
+            length,
             words.stalls_seen - kept,
             words.longest_unit_ns,
             self.task.kind,
-            self._tally(words),
+            self._tally(words, length, waiting),
         )
 
     def _scale(self) -> Scale:
@@ -286,11 +333,12 @@ class ProbeFile:
             most_held=_align(self.task.size) if kind == "memory" else 0,
             most_children=self.task.count if kind == "fork" else 0,
             now_ns=time.monotonic_ns(),
+            requests=Requests(self.task.pace, self.task.timeout_ns) if kind == "request" else None,
         )
 
-    def _tally(self, words: Words) -> Tally:
+    def _tally(self, words: Words, length_ns: Integers, waiting: int) -> Tally:
         kind = self.task.kind
-        memory, fork = kind == "memory", kind == "fork"
+        memory, fork, request = kind == "memory", kind == "fork", kind == "request"
         return Tally(
             starts=words.starts,
             bytes_held=words.held if memory else None,
@@ -299,6 +347,10 @@ class ProbeFile:
             refusals=words.refusals if fork else None,
             last_refusal=errno.errorcode.get(words.last_errno) if fork else None,
             deadlines_skipped=words.skipped if self.task.keeps_deadlines else None,
+            failed=int(np.count_nonzero(length_ns == 0)) if request else None,
+            last_failure=reason(words.last_errno) if request else None,
+            unanswered=words.censored + waiting if request else None,
+            late=words.late if request else None,
         )
 
     def _words(self, number: int) -> Words:

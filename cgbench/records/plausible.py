@@ -13,7 +13,7 @@ from cgbench.units import NS_PER_S
 _PATIENCE_NS = 600 * NS_PER_S
 """How much longer than it is held a phase may take, with a daemon that is slow to answer."""
 
-_MOST_PER_S = 20_000
+_MOST_PER_S = 60_000
 """How many stalls or buckets at most a worker of a probe writes in a second."""
 
 

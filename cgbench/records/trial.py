@@ -185,7 +185,8 @@ class ContainerRecord(Model):
     """One container of a trial: `sources` maps quantities to columns of the samples.
 
     `moves` is what it only does with its device, in requests of `block` bytes, `depth` of them at
-    once. `docker_stats_broke` says why messages of `docker stats` are missing at its end, None
+    once. A prober's requests were due every `pace_ns` and failed after `timeout_ns`, None for all
+    others. `docker_stats_broke` says why messages of `docker stats` are missing at its end, None
     where none are. `confines` are those when the trial began, None in runs of an older cgbench.
     """
 
@@ -197,6 +198,8 @@ class ContainerRecord(Model):
     moves: Moves | None = None
     block: Count | None = None
     depth: Count = 1
+    pace_ns: Annotated[int, Field(ge=1, lt=2**63)] | None = None
+    timeout_ns: Annotated[int, Field(ge=1, lt=2**63)] | None = None
     sources: Mapping[MetricName, Source]
     docker_stats_broke: Foreign | None = None
     confines: Confines | None = None
@@ -237,7 +240,11 @@ class ProbeFigures(Model):
 
     `starts` counts the lives of its container. Of the others, those that its kind of probe does
     not have are None: bytes held at the end and at most, children alive at the end, attempts to
-    fork that the kernel refused with the error `last_refusal`, deadlines that passed unused.
+    fork that the kernel refused with the error `last_refusal`, deadlines that passed unused. A
+    prober's stalls are its requests: how many `failed`, the last one for which reason, and how many
+    were unanswered when it stopped, which have the time until then for a latency. `late` of them
+    were noticed over 1 ms after they were due and none more than `longest_unit_us`: that is the
+    prober's fault and no service's.
     """
 
     role: Name
@@ -252,6 +259,10 @@ class ProbeFigures(Model):
     refusals: Number | None = None
     last_refusal: Label | None = None
     deadlines_skipped: Number | None = None
+    failed: Count | None = None
+    last_failure: Label | None = None
+    unanswered: Count | None = None
+    late: Count | None = None
 
 
 class Harness(Model):

@@ -104,6 +104,9 @@ _BATCH_PAGES = 64
 # passes it only where a charge is forced (as of a process that is being killed), by single pages.
 _FORCED_PAGES = 32
 
+# How late a prober may notice a request, and an answer, before it counts as late itself.
+_LATE_MS = 1.0
+
 SET_USED_PCT = 5.0
 """A CPU of a set counts as used if the workload ran there for this part of the time."""
 
@@ -293,6 +296,33 @@ _ALL = (
         "wake_max_us", "µs", "latest wake-up",
         "How late a `wake` worker woke up at most after its deadlines.",
         "higher", 1.0,
+    ),
+    Metric(
+        "latency_p50_ms", "ms", "latency, median",
+        "Median time from the moment at which a request was due to the last byte of its answer; "
+        "one that failed counts as its timeout.",
+        "higher", _LATE_MS,
+    ),
+    Metric(
+        "latency_p99_ms", "ms", "latency, 99th percentile",
+        "99th percentile of the same, of at least 100 requests: a quantile needs one beyond it.",
+        "higher", _LATE_MS,
+    ),
+    Metric(
+        "latency_max_ms", "ms", "longest latency",
+        "The longest of the same.",
+        "higher", _LATE_MS,
+    ),
+    Metric(
+        "requests_per_s", "1/s", "right answers per second",
+        "Right answers that came in the steady window, divided by the elapsed time.",
+        "lower", 1.0,
+    ),
+    Metric(
+        "failed_pct", "%", "failed requests",
+        "Requests due in the steady window that were refused, broken off, answered wrongly or not "
+        "answered within their timeout, in percent of all that were due.",
+        "higher", 0.1,
     ),
     Metric(
         "ended_ms", "ms", "time to the end",

@@ -147,6 +147,12 @@ def read_back(text: str | None) -> Run:
     return run(*many(phases=(phase(50_000, 10_000, records.quota_file(text)),)))
 
 
+def noticed(late: int) -> Run:
+    probe = ProbeFigures(role="prober", worker=0, stalls=1000, stalls_lost=0,
+                         longest_unit_us=35_400, failed=0, unanswered=0, late=late)  # fmt: skip
+    return run(*many(probes=(probe,)))
+
+
 def model(name: str) -> Run:
     return run(host=records.host(cpu_model=name))
 
@@ -181,6 +187,8 @@ RULES = (
     Rule("quota below a tick", "note", quota, 4000, 3999, "a quota of 3999 µs"),
     Rule("read-back", "warning", read_back, "50000", "49999", "cpu.cfs_quota_us held 49999"),
     Rule("stalls lost", "warning", lost, 0, 1, "1 stalls did not fit"),
+    Rule("late prober", "warning", noticed, 10, 11, "to 1.1 % of a trial's requests over 1 ms "
+         "after they were due, one 35 ms"),
     Rule("probe and kernel disagree", "warning", apart, 5.0, 5.1, "differ by 5.1 %"),
 )  # fmt: skip
 

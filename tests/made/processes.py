@@ -16,7 +16,7 @@ from cgbench.engine.streams import StatsStream
 from cgbench.errors import EngineError
 from cgbench.host.cgroups import Cgroup
 from cgbench.measuring.container import Running
-from cgbench.measuring.probe import ProbeFile
+from cgbench.measuring.probe import ProbeFile, Task
 from cgbench.spec.container import Container
 from cgbench.spec.workload import Workload
 
@@ -53,10 +53,15 @@ class MadeUpEngine:
 
 
 class MadeUpProbe:
-    """A probe that begins to work after so many looks."""
+    """A probe that begins to work after so many looks, and says why it does not yet."""
 
-    def __init__(self, looks: int) -> None:
-        self._looks = looks
+    def __init__(self, looks: int, why: str | None = None, task: Task | None = None) -> None:
+        self._looks, self._why = looks, why
+        self.task = task or Task()
+
+    def why_not_running(self) -> str | None:
+        """Say why it does not work yet."""
+        return self._why
 
     def running(self) -> bool:
         """Say whether it works."""

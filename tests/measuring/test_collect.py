@@ -16,7 +16,7 @@ from cgbench.host.cpu_time import CpuState, CpuTimes
 from cgbench.measuring import collect
 from cgbench.measuring.collect import Harvest
 from cgbench.measuring.container import Running
-from cgbench.measuring.probe import ProbeFile
+from cgbench.measuring.probe import ProbeFile, Task
 from cgbench.measuring.readings import Readings, Target
 from cgbench.measuring.sampler import Sampler
 from cgbench.records.file_history import FileHistory, Stood
@@ -163,9 +163,17 @@ class Sampled:
 class Probe:
     """A probe that gives its logs, or its error."""
 
-    def __init__(self, error: ProbeError | None = None) -> None:
+    def __init__(self, error: ProbeError | None = None, *, asks_for: int = 0) -> None:
         self.stopped = False
+        self.task = Task("request", count=1) if asks_for else Task()
+        self.looks = asks_for
         self._error = error
+
+    def finished(self) -> bool:
+        assert self.stopped
+        assert self.task.kind == "request", "others need no more than a moment"
+        self.looks -= 1
+        return self.looks <= 0
 
     def stop(self) -> None:
         self.stopped = True
@@ -208,6 +216,22 @@ def test_a_probe_that_never_began_costs_no_others_log_and_is_an_error() -> None:
     assert error is silent
     assert set(found.logs) == {"b"}
     assert found.readings is READINGS
+
+
+def test_a_prober_is_waited_for_until_it_has_noted_its_last_request() -> None:
+    prober = Probe(asks_for=3)
+    found, error = collected(Sampled(), running("a", prober), running("b", Probe()))
+    assert error is None
+    assert prober.looks == 0
+    assert set(found.logs) == {"a", "b"}
+
+
+def test_a_prober_that_never_ends_is_not_waited_for_without_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(collect, "_PROBERS_END_S", 0.05)
+    found, _error = collected(Sampled(), running("a", Probe(asks_for=10**9)))
+    assert set(found.logs) == {"a"}
 
 
 def test_a_probe_that_never_began_is_no_error_where_containers_may_end() -> None:

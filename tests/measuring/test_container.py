@@ -19,6 +19,7 @@ from cgbench.errors import TrialError
 from cgbench.host.cgroups import Cgroup, find
 from cgbench.measuring import container
 from cgbench.measuring.container import Birth, Counted, Running
+from cgbench.measuring.probe import Task
 from cgbench.spec.container import Container
 from cgbench.spec.schedule import PlannedStep, TrialPlan
 from tests.made.host_tree import hybrid
@@ -136,11 +137,12 @@ def test_a_probe_that_never_works_is_not_waited_for_without_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(container, "_READY_TIMEOUT_S", 0.1)
-    with living(probe=MadeUpProbe(looks=10**9)) as (running, _process):
-        begin = time.monotonic()
-        with pytest.raises(TrialError, match="the probe of worker"):
-            container.await_probes(cast(Engine, MadeUpEngine()), [running])
-    assert time.monotonic() - begin < 5
+    for why, said in ((None, ""), ("status 503", ": status 503")):
+        with living(probe=MadeUpProbe(looks=10**9, why=why)) as (running, _process):
+            begin = time.monotonic()
+            with pytest.raises(TrialError, match=rf"the probe of worker .* 0.1 s{said}$"):
+                container.await_probes(cast(Engine, MadeUpEngine()), [running])
+        assert time.monotonic() - begin < 5
 
 
 def test_all_containers_are_killed_at_once_and_one_that_is_gone_is_no_error() -> None:
@@ -240,6 +242,17 @@ def test_a_container_with_a_device_is_counted_by_what_that_device_did(
         sources = container.describe(one).sources
     assert sources["io_bytes"].column == column
     assert sources["tasks"].column == "pids.current"
+
+
+def test_a_prober_is_recorded_with_its_pace_and_timeout_and_others_with_none() -> None:
+    asks = Task("request", count=8, pace_ns=2_000_000, timeout_ns=700_000_000)
+    for task in (asks, Task("wake"), None):
+        made = None if task is None else MadeUpProbe(0, task=task)
+        with living(probe=made) as (one, _process):
+            found = container.describe(one)
+        assert found.probe == (None if task is None else task.kind)
+        own = (2_000_000, 700_000_000) if task is asks else (None, None)
+        assert (found.pace_ns, found.timeout_ns) == own
 
 
 def test_every_file_that_a_value_needs_is_an_interface_file_of_it(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_files_that_workloads_write_count_as_disk() -> None:
     assert asked(experiment()).disk == 40 * MIB
 
 
-@pytest.mark.parametrize("kind", ["spin", "wake", "fork"])
+@pytest.mark.parametrize("kind", ["spin", "wake", "fork", "request"])
 def test_the_size_of_a_probe_file_is_known_before_it_is_made(
     tmp_path: Path, kind: ProbeKind
 ) -> None:

@@ -19,9 +19,8 @@ from cgbench.measuring.probe import BUCKET_NS, PAGE, ProbeFile, Task, WorkerLog
 WORKERS, BUCKETS = 2, 101
 LARGEST, SMALLEST = 2**63 - 1, -(2**63)
 ODD = (LARGEST, SMALLEST, -1, 0, 1, 2, 255, 2**31, 2**32, 2**53, -(2**32), 10**18)
-STATE, PID, SEEN, UNITS, LONGEST, STARTS, HELD, MOST, CHILDREN, REFUSALS, _ERRNO, SKIPPED = range(
-    12
-)
+STATE, PID, SEEN, UNITS, LONGEST, STARTS, HELD, MOST, CHILDREN, REFUSALS, ERRNO, SKIPPED = range(12)
+CENSORED, LATE = 12, 13
 T0, STOP = 8, 9
 
 
@@ -39,8 +38,8 @@ class Written:
         for number in range(WORKERS):
             units = np.full(30, 200 + number, np.uint32)
             stalls = [self.t0 + 2 * BUCKET_NS, 300_000, self.t0 + 5 * BUCKET_NS, 400_000]
-            words = [2, 7, 2, int(units.sum()), 5000, 1, 0, 0, 0, 0, 0, 0]
-            self.write(self.base(number), struct.pack("<12q", *words))
+            words = [2, 7, 2, int(units.sum()), 5000, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+            self.write(self.base(number), struct.pack("<14q", *words))
             self.write(self.base(number) + PAGE, units.tobytes())
             self.write(self.stalls(number), struct.pack("<4q", *stalls))
 
@@ -170,6 +169,8 @@ CHOSEN: dict[str, tuple[Callable[[Written], None], str]] = {
     "no start": (lambda one: one.own(STARTS, 0), "number of starts is 0"),
     "memory that nobody asked for": (lambda one: one.own(HELD, 4096), "memory held is 4096"),
     "negative refusals": (lambda one: one.own(REFUSALS, -5), "number of refusals is -5"),
+    "requests without any": (lambda one: one.own(CENSORED, 1), "unanswered requests is 1"),
+    "late without requests": (lambda one: one.own(LATE, 1), "number of late requests is 1"),
     "skipped for ages": (lambda one: one.own(SKIPPED, LARGEST), "skipped deadlines is 9"),
     "more units than counted": (lambda one: one.bucket(3, 900), "have 6729 units, and its count"),
     "the most units": (lambda one: one.bucket(3, 2**32 - 1), "4294967295 units were done in a"),
@@ -235,3 +236,109 @@ def test_the_most_is_written_a_moment_after_what_is_held(tmp_path: Path) -> None
         written.own(MOST, 0)
         tallies = [one.tally for one in file.read()]
     assert (4096, 4096) in [(one.bytes_held, one.bytes_held_most) for one in tallies]
+
+
+# Requests
+
+PACE, TIMEOUT = 2 * BUCKET_NS, 5 * BUCKET_NS
+
+
+@pytest.fixture
+def requests(tmp_path: Path) -> Iterator[Written]:
+    """A file in which one worker noted ten requests: seven right answers, two failures, one that
+    was unanswered at the stop.
+    """
+    task = Task("request", count=4, pace_ns=PACE, timeout_ns=TIMEOUT)
+    with ProbeFile(tmp_path / "worker", WORKERS, 0.1, os.getuid(), task) as file:
+        written = Written(file)
+        lengths = [100, 200, 0, 400, 500, 600, 0, 800, 900, 1000]
+        for number in range(WORKERS):
+            units = np.zeros(30, np.uint32)
+            units[3] = 7
+            words = [2, 7, 10, 7, BUCKET_NS, 1, 0, 0, 0, 2, 111, 0, 1, 3]
+            written.write(written.base(number), struct.pack("<14q", *words))
+            written.write(written.base(number) + PAGE, units.tobytes())
+            for at, length in enumerate(lengths):
+                due = written.t0 + at * PACE
+                written.write(written.stalls(number) + 16 * at, struct.pack("<2q", due, length))
+        yield written
+
+
+def test_requests_are_read_as_they_were_written(requests: Written) -> None:
+    logs = attempt(requests.file)
+    assert not isinstance(logs, ProbeError)
+    tally = logs[1].tally
+    assert (tally.failed, tally.last_failure) == (2, "connection refused")
+    assert (tally.unanswered, tally.late) == (1, 3)
+    assert logs[1].stall_length_ns.tolist()[:4] == [100, 200, 0, 400]
+    assert logs[1].longest_unit_ns == BUCKET_NS
+
+
+def test_a_reason_that_no_prober_gives_is_unknown(requests: Written) -> None:
+    requests.own(ERRNO, LARGEST)
+    logs = attempt(requests.file)
+    assert not isinstance(logs, ProbeError)
+    assert logs[1].tally.last_failure == "unknown"
+
+
+IMPOSSIBLE: dict[str, tuple[Callable[[Written], None], str]] = {
+    "due before the trial": (lambda one: one.stall(0, one.t0 - 1), "due outside the trial"),
+    "due in the future": (lambda one: one.stall(18, 2**62), "due outside the trial"),
+    "an answer before": (lambda one: one.stall(1, -2), "answered outside the trial"),
+    "an answer of the future": (lambda one: one.stall(19, 2**40), "answered outside the trial"),
+    "after its timeout": (lambda one: one.stall(1, TIMEOUT), "5000000 ns after it was due"),
+    "too close": (lambda one: one.stall(2, one.t0 + PACE - 1), "less than 2000000 ns apart"),
+    "too far": (lambda one: one.stall(18, one.t0 + 9 * PACE + 1), "more than 2000000 ns apart"),
+    "a failure more": (lambda one: one.stall(1, 0), "3 failed and 7 did not"),
+    "one that still waits": (lambda one: one.stall(1, -1), "2 failed and 7 did not"),
+    "a failure less": (lambda one: one.stall(5, 7), "1 failed and 9 did not"),
+    "unanswered ones more": (lambda one: one.own(CENSORED, 2), "its counts say 2 and 9"),
+    "more than there can be": (lambda one: one.own(SEEN, 22), "number of stalls is 22"),
+    "late for ages": (lambda one: one.own(LONGEST, 2**50), "longest unit is 11258999"),
+    "later than there are": (lambda one: one.own(LATE, 10**6), "late requests is 1000000"),
+    "fewer than none": (lambda one: one.own(CENSORED, -1), "unanswered requests is -1"),
+    "a longer timeout": (lambda one: one.word(17, 2**40), "word 17 of its header"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", IMPOSSIBLE)
+def test_requests_that_cannot_be_are_refused_with_the_reason(
+    requests: Written, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    act, reason = IMPOSSIBLE[change]
+    monkeypatch.setattr(time, "monotonic_ns", lambda: requests.now_ns)
+    act(requests)
+    assert reason in str(attempt(requests.file))
+
+
+def test_a_new_life_may_leave_a_gap_and_waiting_requests_and_only_one_for_each(
+    requests: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "monotonic_ns", lambda: requests.now_ns)
+    requests.stall(18, requests.t0 + 9 * PACE + 777)
+    requests.stall(17, -1)
+    requests.own(STARTS, 2)
+    logs = attempt(requests.file)
+    assert not isinstance(logs, ProbeError)
+    # It was due longer ago than any may wait.
+    assert logs[1].stall_length_ns[8] == 0
+    requests.stall(16, requests.t0 + 8 * PACE + 5)
+    assert "more than 2000000 ns apart" in str(attempt(requests.file))
+
+
+def test_no_content_of_a_probers_file_crashes_its_reader(tmp_path: Path, requests: Written) -> None:
+    true = requests.file.read()
+    whole = requests.file.path.read_bytes()
+    refused = 0
+    for seed in range(300):
+        requests.cut(len(whole))
+        requests.write(0, whole)
+        requests.file._stopped = False
+        requests.noise(random.Random(seed))
+        found = attempt(requests.file)
+        refused += isinstance(found, ProbeError)
+        if not isinstance(found, ProbeError):
+            assert [one.t0_ns for one in found] == [one.t0_ns for one in true]
+            assert all((one.stall_length_ns >= 0).all() for one in found)
+            assert all((np.diff(one.stall_begin_ns) >= PACE).all() for one in found)
+    assert refused > 150

@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 from cgbench.errors import ProbeError
 from cgbench.measuring import probe, probe_checks
 from cgbench.measuring.probe import PAGE, ProbeFile, Tally, Task, WorkerLog
+from cgbench.spec.workload import ProbeKind
 
 relaxed = settings(deadline=None)
 
@@ -79,11 +80,13 @@ def test_both_sides_round_up_to_the_same_pages(size: int) -> None:
 
 
 def test_the_host_writes_every_word_where_the_probe_looks_for_it(tmp_path: Path) -> None:
-    task = Task("fork", size=2**33, count=7, pace_ns=5 * MS, spread=True, waits=True)
+    task = Task(
+        "fork", size=2**33, count=7, pace_ns=5 * MS, spread=True, waits=True, timeout_ns=9 * MS
+    )
     with ProbeFile(tmp_path / "probe", 3, 2.5, os.getuid(), task) as file:
-        header = struct.unpack_from("<17q", file.path.read_bytes())
+        header = struct.unpack_from("<18q", file.path.read_bytes())
         file.release()
-        released = struct.unpack_from("<17q", file.path.read_bytes())
+        released = struct.unpack_from("<18q", file.path.read_bytes())
     assert header[0] == inside.MAGIC
     assert header[1] == inside.LAYOUT
     assert header[inside.WORKERS] == 3
@@ -99,6 +102,7 @@ def test_the_host_writes_every_word_where_the_probe_looks_for_it(tmp_path: Path)
     assert (header[inside.UNTIL], header[inside.SPREAD]) == (0, 1)
     assert (header[inside.WAITS], released[inside.WAITS]) == (1, 0)
     assert released[: inside.WAITS] == header[: inside.WAITS]
+    assert released[inside.TIMEOUT_NS] == header[inside.TIMEOUT_NS] == 9 * MS
 
 
 def test_without_a_task_the_probe_spins_and_each_kind_has_a_pace_of_its_own(
@@ -106,11 +110,14 @@ def test_without_a_task_the_probe_spins_and_each_kind_has_a_pace_of_its_own(
 ) -> None:
     with ProbeFile(tmp_path / "probe", 1, 1, os.getuid()) as file:
         assert file.task == Task("spin")
-    assert [Task(kind, size=1).pace for kind in probe.KINDS] == [0, MS, 0, 0, MS, 0]
+    paces = [Task(kind, size=1, count=1).pace for kind in probe.KINDS]
+    assert paces == [0, MS, 0, 0, MS, 0, MS]
+    assert Task("request", count=3).connections == 3
 
 
-def test_there_is_room_for_every_wake_up(tmp_path: Path) -> None:
-    task = Task("wake", pace_ns=100_000)
+@pytest.mark.parametrize("kind", ["wake", "request"])
+def test_there_is_room_for_every_wake_up_and_request(tmp_path: Path, kind: ProbeKind) -> None:
+    task = Task(kind, count=1, pace_ns=100_000)
     with ProbeFile(tmp_path / "probe", 1, 10, os.getuid(), task) as file:
         header = struct.unpack_from("<16q", file.path.read_bytes())
     assert header[inside.STALLS] >= 100_000
@@ -121,6 +128,9 @@ def test_there_is_room_for_every_wake_up(tmp_path: Path) -> None:
     [
         (lambda: Task("memory"), "needs a size"),
         (lambda: Task("wake", pace_ns=0), "cannot keep a pace of 0"),
+        (lambda: Task("request", count=1, pace_ns=10_000), "cannot keep a pace of 10 µs"),
+        (lambda: Task("request"), "needs connections, and time for an answer"),
+        (lambda: Task("request", count=1, timeout_ns=0), "needs connections, and time for an"),
         (lambda: Task("end", count=256), "no process can end with the status 256"),
         (lambda: Task("fork", count=-1), "cannot be negative"),
         (lambda: Task("memory", size=-1), "cannot be negative"),
@@ -564,7 +574,7 @@ def test_a_kind_that_this_probe_does_not_know_is_refused(tmp_path: Path) -> None
         with file.path.open("r+b") as raw:
             raw.seek(8 * inside.KIND)
             raw.write(struct.pack("<q", len(inside.KINDS)))
-        assert "no kind has the number 6" in refused(file)
+        assert "no kind has the number 7" in refused(file)
 
 
 def test_a_sleeper_wakes_up_about_as_often_as_it_was_told(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from cgbench.units import NS_PER_MS
 BINS_PER_DECADE = 40
 """The resolution of stall lengths: bins per factor of ten."""
 
-# This probe records how late it woke up, which is no stall.
-_SLEEPING = "wake"
+# These probes record how late they woke up, and how long a service took: that is no stall.
+_SLEEPING = ("wake", "request")
 
 THRESHOLD_MS = 0.2
 """The shortest stall that the probe records."""
@@ -60,7 +60,7 @@ def count_stalls(
     run: RunRecord,
 ) -> None:
     """Add one container's stalls to `counts`, from the windows that the stall metrics use."""
-    if not data.stalls or data.record.probe == _SLEEPING:
+    if not data.stalls or data.record.probe in _SLEEPING:
         return
     role = data.record.role
     settings: Settings = next(
