@@ -188,9 +188,11 @@ def _await_answer(driven: Driven, file: ProbeFile, prober: Running, engine: Engi
             if ended(one.pidfd, _LOOK_EVERY_S / 2):
                 raise TrialError(why_ended(engine, one.spec.role, one.container_id))
         if time.monotonic() > limit:
+            why = file.why_not_running() or "nothing came"
             raise TrialError(
                 f"{driven.running.spec.role} gave no right answer to {driven.load.url} within "
-                f"{format_duration(driven.within_ns)}{_last_words(engine, driven.running)}"
+                f"{format_duration(driven.within_ns)} ({why})"
+                f"{_last_words(engine, driven.running)}"
             )
 
 

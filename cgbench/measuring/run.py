@@ -128,7 +128,7 @@ def execute(
         plans = [plan for plan in plans if plan.repetition == repetition]
     before = directory.trials()
     finished = {done.number for done in before if done.status == "ok"}
-    site = Site(engine, record.image, record.run, record.host.program_images or {})
+    site = Site(engine, record.image, record.run, programs=record.host.program_images or {})
     observer.run_started(record, plans, len(finished))
     begin_s = time.monotonic()
     # Of a run that was killed nobody knows how long it took until then.

@@ -27,7 +27,7 @@ class Site:
     engine: Engine
     image: str
     run: str
-    programs: Mapping[str, str] = field(default_factory=dict)
     scratch: Path = SCRATCH
     proc: Path = Path("/proc")
     root: Path = Path("/")
+    programs: Mapping[str, str] = field(default_factory=dict)

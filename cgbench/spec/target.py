@@ -73,9 +73,12 @@ def _value(text: str, amount: str, unit: str) -> float:
         return float(amount)
     if unit in ("ms", "µs"):
         try:
-            return parse_duration(amount) / (NS_PER_MS if unit == "ms" else 1000)
+            found = parse_duration(amount) / (NS_PER_MS if unit == "ms" else 1000)
         except UnitError as error:
             raise OptionError(f"--target {text}: {error.message}", error.advice) from None
+        if found < 0:
+            raise OptionError(f"--target {text}: {amount} is less than no time", _EXAMPLE)
+        return found
     number = amount.removesuffix(unit).strip()
     if not _NUMBER.fullmatch(number):
         raise OptionError(

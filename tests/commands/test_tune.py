@@ -64,7 +64,7 @@ def test_where_every_limit_suffices_the_lowest_is_suggested() -> None:
 
 def test_where_time_ends_first_nothing_is_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 10**6, 120))
-    monkeypatch.setattr(tune.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("cgbench.commands.tune.time.monotonic", lambda: float(next(clock)))
     found = tune.tune(searches.asked(), Program20ms(), seed=3)
     assert found.verdict is Verdict.UNDECIDED
     assert found.suggested is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -265,26 +265,3 @@ def test_every_file_that_a_value_needs_is_an_interface_file_of_it(tmp_path: Path
     assert {path.name: one.expected({"cpus": "0.5"}) for path, one in found.items()} == {
         "cpu.cfs_quota_us": "50000", "cpu.cfs_period_us": "100000",
     }  # fmt: skip
-
-
-def test_who_shares_a_shm_is_started_once_its_maker_has_made_its_file(tmp_path: Path) -> None:
-    alive = State(True, os.getpid(), 0, False, "")
-    engine = Starting(alive)
-    ready: list[tuple[list[str], int]] = []
-    specs = (
-        Container(role="maker", workload="shared", size=4096),
-        Container(role="guest", workload="shared", shares="maker", size=4096),
-    )
-
-    def awaited(_engine: Engine, running: Sequence[Running]) -> None:
-        ready.append(([one.spec.role for one in running], len(engine.asked)))
-
-    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(container, "await_probes", awaited)
-        tree = hybrid(tmp_path / "host")
-        tree.write(f"proc/{os.getpid()}/cgroup", "4:cpu:/docker/id\n")
-        birth = Birth("x", "image", "x", 30, tmp_path, proc=tree.root / "proc", root=tree.root)
-        container.start_all(stack, specs, plan(), cast(Engine, engine), birth)
-    assert [one.ipc for one in engine.asked] == ["shareable", "container:id"]
-    assert [one.argv[-1] for one in engine.asked] == ["/dev/shm/cache"] * 2
-    assert ready == [(["maker"], 1)], "before the guest is started"

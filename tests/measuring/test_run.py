@@ -15,6 +15,7 @@ from cgbench.measuring import run, trial
 from cgbench.measuring.progress import Silent
 from cgbench.records.trial import TrialRecord
 from cgbench.spec import experiment_file, workload
+from cgbench.spec.emulated import slowed
 from cgbench.spec.schedule import planned
 from tests.made import short_experiment
 
@@ -90,7 +91,7 @@ def test_a_host_with_an_emulated_cpu_gets_the_slowed_experiment(
     monkeypatch.setattr(description, "describe", lambda _engine: emulated)
     mine = experiment_file.load("pids-limit-sweep")
     request = run.Request(mine, image.tag(workload.directory()), tmp_path, seed=5)
-    assert run.begin(request, engine, {}).run().experiment == emulated.slowed(mine) != mine
+    assert run.begin(request, engine, {}).run().experiment == slowed(mine) != mine
 
 
 def test_the_containers_deadline_covers_the_schedule(tmp_path: Path) -> None:

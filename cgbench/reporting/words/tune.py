@@ -39,11 +39,13 @@ def knee(found: Tuned) -> str | None:
     """Return in words where the knee lies, None where that is not known."""
     if found.knee is None:
         return None
-    return (
-        f"the knee is at {in_words(found, found.knee.median)}: between "
-        f"{in_words(found, found.knee.low)} and {in_words(found, found.knee.high)} with "
+    between = (
+        f"between {in_words(found, found.knee.low)} and {in_words(found, found.knee.high)} with "
         f"{100 * found.knee.level:g} % certainty"
     )
+    if found.verdict is not Verdict.FOUND:
+        return f"the knee lies {between}"
+    return f"the knee is at {in_words(found, found.knee.median)}: {between}"
 
 
 def lines(found: Tuned) -> Iterator[str]:

@@ -8,6 +8,7 @@ from cgbench.judging import estimates
 from cgbench.judging.run import load
 from cgbench.reporting.words import run_facts
 from cgbench.spec import experiment_file
+from cgbench.spec.emulated import slowed
 from tests.made.run_builder import MadeUp, build
 
 
@@ -90,9 +91,9 @@ def test_a_built_in_experiment_is_run_again_by_its_name(tmp_path: Path) -> None:
 def test_an_emulated_host_ran_the_same_experiment_for_longer(tmp_path: Path) -> None:
     record = build(tmp_path, MadeUp(status="running", finished=0)).run()
     emulated = record.host.model_copy(update={"cpu_model": "QEMU TCG CPU version 2.5+"})
-    slowed = emulated.slowed(experiment_file.load("pids-limit-sweep"))
+    shaped = slowed(experiment_file.load("pids-limit-sweep"))
     again = run_facts.how_to_run_again(
-        record.model_copy(update={"experiment": slowed, "host": emulated})
+        record.model_copy(update={"experiment": shaped, "host": emulated})
     )
     assert again.words == "The seed gives the trials the same order."
 
