@@ -11,7 +11,7 @@ import pytest
 from cgbench.engine.engine import Engine
 from cgbench.errors import PreconditionError
 from cgbench.host.scratch import headroom, ownership
-from cgbench.measuring import demand, trial
+from cgbench.measuring import demand, launch, trial
 from cgbench.measuring.demand import Demand
 from cgbench.measuring.probe import ProbeFile, Task, file_bytes
 from cgbench.measuring.site import Site
@@ -169,7 +169,7 @@ def test_a_trial_that_does_not_fit_starts_no_container(
     def start(*_: Any) -> None:
         raise AssertionError("a container was started")
 
-    monkeypatch.setattr(trial, "start_all", start)
+    monkeypatch.setattr(launch, "start_all", start)
     mine = experiment('memory = "900g"')
     with pytest.raises(PreconditionError):
         trial.run_trial(plan_of(mine), mine, site(tree, tree.root), cast(Any, None))
