@@ -1,0 +1,156 @@
+"""Programs of one's own on real containers: their known answers, networks, ends and errors."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from cgbench.engine.engine import Engine
+from cgbench.judging.run import Run, load
+from cgbench.records.results import runs
+from tests.made import command, own_program
+from tests.made.quiet import disturbed, holds
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+
+SLEEP_MS, CPU_MS, RATE = 20.0, 2.0, 200
+ONE_STEP = '[[steps]]\nset = { cpus = "0.8" }\nhold = "2s"'
+
+
+def measured(folder: Path, program: str, steps: str = ONE_STEP) -> Run:
+    path = own_program.experiment(folder, program, steps=steps)
+    done = command.cgbench("run", path, "--results", folder / "results", "--no-report")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return load(runs(folder / "results")[-1])
+
+
+def values(run: Run, role: str = "server") -> dict[str, float]:
+    return {row.metric: row.value for row in run.every_row if row.role == role}
+
+
+@pytest.mark.usefixtures("engine")
+def test_latency_and_work_are_those_that_the_server_is_known_for(tmp_path: Path) -> None:
+    """A sleep of 20 ms is an answer after 20 ms; 200 times 2 ms of CPU time is 0.4 CPUs."""
+
+    def measure() -> Run:
+        return measured(tmp_path, own_program.toml(sleep_ms=SLEEP_MS, cpu_ms=CPU_MS, rate=RATE))
+
+    def claim(run: Run) -> None:
+        found = values(run)
+        assert found["failed_pct"] == 0
+        assert found["requests_per_s"] == pytest.approx(RATE, rel=0.05)
+        # The sleep and the computing come before the answer, however busy the host is.
+        assert SLEEP_MS + CPU_MS <= found["latency_p50_ms"] <= 2 * (SLEEP_MS + CPU_MS)
+        assert found["latency_p99_ms"] >= found["latency_p50_ms"]
+        assert found["cpus_used"] >= RATE * CPU_MS / 1000 * 0.95
+        # What the load itself uses is its own container's.
+        assert 0 < values(run, "server-load")["cpus_used"] < 1
+
+    holds(claim, measure, disturbed)
+    (trial,) = load(runs(tmp_path / "results")[-1]).trials
+    assert [one.role for one in trial.containers] == ["server", "server-load"]
+    assert trial.containers[0].probe == "request"
+
+
+@pytest.mark.usefixtures("engine")
+def test_a_quota_that_is_too_small_is_felt_in_every_answer(tmp_path: Path) -> None:
+    """Half of the CPU time that the requests cost: they queue up, and most of them fail."""
+    steps = '[[steps]]\nset = { cpus = ["0.8", "0.2"] }\nhold = "2s"'
+    run = measured(tmp_path, own_program.toml(cpu_ms=CPU_MS, rate=RATE), steps)
+    by_limit = {
+        (row.requested, row.metric): row.value for row in run.every_row if row.role == "server"
+    }
+    assert by_limit["0.2", "latency_p99_ms"] > 10 * by_limit["0.8", "latency_p50_ms"]
+    assert by_limit["0.2", "throttled_periods_pct"] > 90
+    assert by_limit["0.2", "cpus_used"] == pytest.approx(0.2, rel=0.1)
+    assert by_limit["0.2", "requests_per_s"] < 0.7 * RATE
+
+
+@pytest.mark.parametrize("network", ["bridge", "host"])
+def test_a_load_reaches_a_program_over_other_networks_and_leaves_none(
+    tmp_path: Path, network: str, engine: Engine
+) -> None:
+    address = "0.0.0.0" if network == "bridge" else "127.0.0.1"
+    program = own_program.toml(sleep_ms=5, rate=100, network=network, address=address)
+    run = measured(tmp_path, program)
+    assert values(run)["requests_per_s"] == pytest.approx(100, rel=0.2)
+    assert engine.networks.leftovers() == []
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (
+            {"asked": own_program.PORT + 1, "ready_within": "1s"},
+            "does not listen on TCP port 18081 after 1 s, but on 0.0.0.0:18080; the last it "
+            "printed: listening",
+        ),
+        ({"address": "no-address"}, "the container of server ended by itself (exit status 1)"),
+        ({"sleep_ms": 10_000, "ready_within": "1s"}, "gave no right answer to"),
+    ],
+)
+def test_a_program_that_never_gets_ready_is_one_line_and_leaves_nothing(
+    tmp_path: Path, program: dict[str, object], said: str
+) -> None:
+    path = own_program.experiment(
+        tmp_path,
+        own_program.toml(**program),  # type: ignore[arg-type]
+        steps=ONE_STEP,
+    )
+    done = command.cgbench("run", path, "--results", tmp_path / "results")
+    assert done.returncode == 1
+    (trial,) = load(runs(tmp_path / "results")[-1]).trials
+    assert trial.reason is not None
+    assert said in trial.reason
+
+
+@pytest.mark.usefixtures("engine")
+def test_an_image_that_is_not_there_is_named_before_anything_starts(tmp_path: Path) -> None:
+    text = 'image = "nobody/knows:this"\nload = { url = "http://127.0.0.1:80/", rate = 10 }'
+    path = own_program.experiment(tmp_path, text, steps=ONE_STEP)
+    done = command.cgbench("run", path, "--results", tmp_path / "results")
+    assert done.returncode == 2
+    assert "the image nobody/knows:this is missing" in done.stderr
+    assert "docker pull nobody/knows:this" in done.stderr
+
+
+@pytest.mark.usefixtures("engine")
+def test_an_end_under_a_limit_is_a_result_of_its_phase(tmp_path: Path) -> None:
+    """The server alone needs more than 6 MB: the kernel kills it, and that is what is measured."""
+    steps = (
+        '[[steps]]\nset = { memory = "64m", memory-swap = "64m" }\nhold = "1s"\n'
+        '[[steps]]\nset = { memory = "6m", memory-swap = "6m" }\nhold = "3s"\nmay_end = true'
+    )
+    path = own_program.experiment(tmp_path, own_program.toml(rate=100), steps=steps)
+    path.write_text(path.read_text().replace('option = "cpus"', 'option = "memory"'))
+    command.cgbench("run", path, "--results", tmp_path / "results", "--no-report")
+    (trial,) = load(runs(tmp_path / "results")[-1]).trials
+    last = trial.phases[-1]
+    # Where the kernel can take enough from it, it lives, or the daemon refuses the limit.
+    assert trial.status == "ok", trial.reason
+    assert last.change.error is not None or last.ending is not None or last.change.requested == "6m"
+
+
+def test_nothing_outlives_a_cgbench_that_is_killed(tmp_path: Path, engine: Engine) -> None:
+    """The guard's first process ends by itself, and the kernel ends all others with it."""
+    steps = '[[steps]]\nset = { cpus = "0.8" }\nhold = "60s"'
+    path = own_program.experiment(tmp_path, own_program.toml(rate=50), steps=steps)
+    with command.started("run", path, "--results", tmp_path / "results") as process:
+        end = time.monotonic() + 60
+        while len(_running(engine)) < 3:
+            assert time.monotonic() < end, "they never started"
+            time.sleep(0.1)
+        time.sleep(1)
+        process.kill()
+    end = time.monotonic() + 60
+    while _running(engine):
+        assert time.monotonic() < end, "something still runs"
+        time.sleep(0.2)
+    assert command.cgbench("clean").returncode == 0
+
+
+def _running(engine: Engine) -> list[str]:
+    return [one for one in engine.leftovers() if (state := engine.state(one)) and state.running]
