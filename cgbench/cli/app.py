@@ -19,6 +19,7 @@ from cgbench.cli import (
     exits,
     fleet,
     host,
+    image,
     measure,
     results,
     tune,
@@ -51,7 +52,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-_image = typer.Typer(help="The image that all workloads share.", no_args_is_help=True)
+_image = typer.Typer(help="Images of the workloads and of examples.", no_args_is_help=True)
 _baseline = typer.Typer(help="Small files that later runs are compared with.", no_args_is_help=True)
 
 app.callback()(_anything)
@@ -79,9 +80,10 @@ app.command("fleet", context_settings={"allow_interspersed_args": False})(
 app.command("tune")(exits.guarded(tune.tune))
 app.command("clean")(exits.guarded(host.clean))
 app.command("schema")(exits.guarded(results.schema))
-_image.command("build")(exits.guarded(host.image_build))
-_image.command("save")(exits.guarded(host.image_save))
-_image.command("load")(exits.guarded(host.image_load))
+_image.command("build")(exits.guarded(image.build))
+_image.command("list")(exits.guarded(image.list_all))
+_image.command("save")(exits.guarded(image.save))
+_image.command("load")(exits.guarded(image.load))
 _baseline.command("set")(exits.guarded(baseline.set_))
 _baseline.command("list")(exits.guarded(baseline.list_all))
 _baseline.command("show")(exits.guarded(baseline.show))

@@ -1,14 +1,13 @@
-"""`cgbench doctor`, `clean` and `image`: this host, made ready and left clean."""
+"""`cgbench doctor` and `clean`: what this host offers, and left clean."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cgbench.cli import exits, forms, options
-from cgbench.cli.terminal import PRINTED, complain, give_json, say
+from cgbench.cli.terminal import complain, give_json, say
 from cgbench.wording import count
 
 
@@ -52,31 +51,3 @@ def clean(
         complain(str(one))
     if removed.kept:
         exits.end(exits.ERROR)
-
-
-def image_build() -> None:
-    """Build the workload image, with a registry or without; quick when it is there already."""
-    from cgbench.commands import image
-
-    say(image.build(lambda line: say(f"  {line}")))
-
-
-_Tar = Annotated[
-    Path, typer.Argument(metavar="FILE", help="A tar file; - for the standard stream.")
-]
-
-
-def image_save(file: _Tar) -> None:
-    """Write the image as `docker save` does, for a host that can build none."""
-    from cgbench.commands import image
-
-    tag = image.save(forms.file_of(file))
-    if file != PRINTED:
-        say(f"{tag}: {file}")
-
-
-def image_load(file: _Tar) -> None:
-    """Load the image that `cgbench image save` wrote on another host."""
-    from cgbench.commands import image
-
-    say(image.load(forms.file_of(file)))

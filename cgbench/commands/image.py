@@ -1,9 +1,13 @@
-"""Make the image that all workloads share."""
+"""Make cgbench's own images, list them, and carry them to other hosts."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
@@ -14,24 +18,57 @@ from cgbench.records import writing
 from cgbench.spec import workload
 
 
-def build(progress: Progress) -> str:
-    """Build the image unless it is there, and return its tag; `progress` shows each line."""
-    engine = Engine()
-    try:
-        owner = str(ownership.this_process())
-        return image.build(engine.images, workload.directory(), progress, owner)
-    finally:
-        engine.close()
+@dataclass(frozen=True)
+class Listed:
+    """An image of cgbench's own: `tag` is the whole reference of what its files make now.
+
+    `size_bytes` is None where it is not built.
+    """
+
+    name: str
+    tag: str
+    size_bytes: int | None
+
+    @property
+    def built(self) -> bool:
+        """Whether Docker has it."""
+        return self.size_bytes is not None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return asdict(self) | {"built": self.built}
 
 
-def save(file: Path | None) -> str:
-    """Write the image as a tar to a file, or to standard output; return its tag.
+def build(progress: Progress, names: Sequence[str] = ()) -> list[str]:
+    """Build images unless they are there, by default that of the workloads; return their tags.
+
+    `progress` shows each line. Raises ImageError, for a name that is none before any is built.
+    """
+    folder = workload.directory()
+    contexts = {name: image.context_of(name, folder) for name in names or (image.WORKLOAD,)}
+    owner = str(ownership.this_process())
+    with closing(Engine()) as engine:
+        return [
+            image.build(engine.images, context, progress, owner, name)
+            for name, context in contexts.items()
+        ]
+
+
+def listed() -> list[Listed]:
+    """Return every image there is or could be, that of the workloads first."""
+    folder = workload.directory()
+    tags = {name: image.current(name, folder) for name in image.names(folder)}
+    with closing(Engine()) as engine:
+        return [Listed(name, tag, engine.images.size(tag)) for name, tag in tags.items()]
+
+
+def save(file: Path | None, name: str = image.WORKLOAD) -> str:
+    """Write an image as a tar to a file, or to standard output; return its tag.
 
     Raises ImageError where it is not built, and StoreError where it cannot be written.
     """
-    engine = Engine()
-    tag = image.tag(workload.directory())
-    try:
+    tag = image.current(name, workload.directory())
+    with closing(Engine()) as engine:
         if file is None:
             for part in engine.images.saved(tag):
                 sys.stdout.buffer.write(part)
@@ -40,19 +77,16 @@ def save(file: Path | None) -> str:
             with writing.whole(file) as out:
                 for part in engine.images.saved(tag):
                     out.write(part)
-    finally:
-        engine.close()
     return tag
 
 
-def load(file: Path | None) -> str:
-    """Load the image from a tar that `save` wrote, or from standard input; return its tag.
+def load(file: Path | None, name: str = image.WORKLOAD) -> str:
+    """Load an image from a tar that `save` wrote, or from standard input; return its tag.
 
     Raises ImageError where it is another image, or the file cannot be read.
     """
-    engine = Engine()
-    tag = image.tag(workload.directory())
-    try:
+    tag = image.current(name, workload.directory())
+    with closing(Engine()) as engine:
         if file is None:
             engine.images.load(sys.stdin.buffer, tag)
         else:
@@ -61,6 +95,4 @@ def load(file: Path | None) -> str:
                     engine.images.load(tar, tag)
             except OSError as error:
                 raise ImageError(f"cannot read {file}: {error.strerror}") from None
-    finally:
-        engine.close()
     return tag

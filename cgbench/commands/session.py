@@ -11,7 +11,6 @@ from pathlib import Path
 from cgbench.commands import clean
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
-from cgbench.errors import ImageError
 from cgbench.host import interrupts, lock, preconditions
 from cgbench.measuring.site import Progress, Site, silent
 from cgbench.records.results import new_run_name
@@ -39,7 +38,7 @@ class Session:
     def require_image(self, tag: str) -> None:
         """Raise ImageError unless Docker has the image `tag`."""
         if not self.engine.images.has_image(tag):
-            raise ImageError(f"the image {tag} is missing", "Build it: cgbench image build.")
+            raise image.missing(tag)
 
 
 @contextmanager

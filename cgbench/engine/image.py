@@ -1,12 +1,16 @@
-"""The workload image: its tag, and how it is made, with a registry or without.
+"""cgbench's own images: their tags, and how they are made, with a registry or without.
 
-The Dockerfile is the one source of truth. Its `COPY` lines say which files make the image what it
+A Dockerfile is the one source of truth. Its `COPY` lines say which files make the image what it
 is, so the digest of those is the tag; its `FROM` line names the base, which comes from a registry
 where one answers and from debootstrap where none does.
+
+One image all workloads share: it is called `workload`, and its Dockerfile lies beside them. Each
+example program has one of its own, which is called as the folder there that its Dockerfile is in.
 """
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
 import shlex
@@ -17,9 +21,14 @@ from typing import BinaryIO, Protocol
 from cgbench.engine import base_image
 from cgbench.errors import ImageError
 
-REPOSITORY = "cgbench/workload"
+WORKLOAD = "workload"
+"""What the image that all workloads share is called."""
+
 PULL_TIMEOUT_S = 60.0
 """How long a registry may take over the base (30 MB) before it is made here instead."""
+
+_OURS = "cgbench/"
+_TAG = re.compile(rf"{_OURS}([a-z0-9]+(?:-[a-z0-9]+)*):[0-9a-f]{{12}}")
 
 
 class Images(Protocol):
@@ -43,31 +52,83 @@ class Images(Protocol):
 
 
 def is_ours(reference: str) -> bool:
-    """Say whether a name is one that `tag` returns."""
-    return re.fullmatch(rf"{REPOSITORY}:[0-9a-f]{{12}}", reference) is not None
+    """Say whether a reference is one that `tag` returns."""
+    return _TAG.fullmatch(reference) is not None
 
 
-def tag(context: Path) -> str:
-    """Return the name of the image that `context` makes: a digest of everything that goes into it.
+def missing(reference: str) -> ImageError:
+    """Return the error that says that Docker has no such image, and how it gets there."""
+    ours = _TAG.fullmatch(reference)
+    if ours is None:
+        advice = f"Get it: docker pull {reference}."
+    elif ours[1] == WORKLOAD:
+        advice = "Build it: cgbench image build."
+    else:
+        advice = f"Build it: cgbench image build {ours[1]}."
+    return ImageError(f"the image {reference} is missing", advice)
+
+
+def names(folder: Path) -> list[str]:
+    """Return what the images are called that `folder` holds, that of the workloads first."""
+    return [WORKLOAD, *sorted(file.parent.name for file in folder.glob("*/Dockerfile"))]
+
+
+def context_of(name: str, folder: Path) -> Path:
+    """Return where the Dockerfile of an image of `folder` lies.
+
+    Raises ImageError when there is none that is called `name`, with the nearest.
+    """
+    known = names(folder)
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        advice = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}."
+        raise ImageError(f"cgbench has no image {name}", advice)
+    return folder if name == WORKLOAD else folder / name
+
+
+def current(name: str, folder: Path) -> str:
+    """Return the reference of an image of `folder` as its files are now. Raises ImageError."""
+    return tag(context_of(name, folder), name)
+
+
+def resolved(images: Images, reference: str, folder: Path) -> str:
+    """Return what Docker knows an image by: `cgbench/NAME` stands for its current reference.
+
+    Any other reference is returned as it is. Raises ImageError where cgbench has no image of that
+    name, or has not built it yet.
+    """
+    name = reference.removeprefix(_OURS)
+    if name == reference or ":" in name or "@" in name:
+        return reference
+    found = current(name, folder)
+    if not images.has_image(found):
+        raise missing(found)
+    return found
+
+
+def tag(context: Path, name: str = WORKLOAD) -> str:
+    """Return the reference of what `context` makes: `name`, and a digest of all that goes into it.
 
     Raises ImageError when the Dockerfile, or a file that it copies, cannot be read.
     """
     digest = hashlib.sha256()
-    for name in _inputs(context):
-        content = _read(context / name)
+    for file in _inputs(context):
+        content = _read(context / file)
         # The lengths keep "ab" + "c" apart from "a" + "bc".
-        digest.update(f"{len(name)} {name} {len(content)}\n".encode())
+        digest.update(f"{len(file)} {file} {len(content)}\n".encode())
         digest.update(content)
-    return f"{REPOSITORY}:{digest.hexdigest()[:12]}"
+    return f"{_OURS}{name}:{digest.hexdigest()[:12]}"
 
 
-def build(images: Images, context: Path, log: Callable[[str], None], owner: str) -> str:
-    """Make sure that the image which `context` describes exists, and return its tag.
+def build(
+    images: Images, context: Path, log: Callable[[str], None], owner: str, name: str = WORKLOAD
+) -> str:
+    """Make sure that the image which `context` describes exists, and return its reference.
 
     `owner` names this process where what it leaves may have to be removed later.
     Costs one question to Docker when it exists already. Raises ImageError when it cannot be made.
     """
-    reference = tag(context)
+    reference = tag(context, name)
     if images.has_image(reference):
         return reference
     base = _base(context)

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import docker
 import docker.errors
 
+from cgbench.engine import image
 from cgbench.engine.connection import CLIENT_ERRORS, Connection, message
 from cgbench.engine.container_spec import LABEL
 from cgbench.errors import EngineError, ImageError
@@ -21,8 +22,10 @@ _IMPORT_TIMEOUT_S = 600.0
 _BUILD_TIMEOUT_S = 1800
 _STATUS = "/var/lib/dpkg/status"
 _MOST_STATUS_BYTES = 64 * 2**20
-# What workloads run; of all others the digest is enough.
-_PROGRAMS = ("stress-ng", "fio", "python3-minimal")
+# What workloads and examples run; of all others the digest is enough.
+_PROGRAMS = (
+    "stress-ng", "fio", "python3-minimal", "redis-server", "nginx", "postgresql-15", "xz-utils",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,21 @@ class Images:
 
     def has_image(self, reference: str) -> bool:
         """Say whether the daemon has an image."""
+        return self._inspected(reference) is not None
+
+    def size(self, reference: str) -> int | None:
+        """Return how many bytes an image's layers have together, None where it is absent."""
+        found = self._inspected(reference)
+        return None if found is None else int(self._connection.part(found, "Size"))
+
+    def _inspected(self, reference: str) -> object:
+        """Return what the daemon says of an image, None where it is absent."""
         try:
-            self._api.inspect_image(reference)
+            return self._api.inspect_image(reference)
         except docker.errors.ImageNotFound:
-            return False
+            return None
         except CLIENT_ERRORS as error:
             raise self._connection.failure(error) from error
-        return True
 
     def identity(self, reference: str) -> str:
         """Return the digest of an image. Raises ImageError, with the next move, if it is absent."""
@@ -111,9 +122,7 @@ class Images:
         try:
             yield from self._api.get_image(reference)
         except docker.errors.ImageNotFound:
-            raise ImageError(
-                f"the image {reference} is missing", "Build it: cgbench image build."
-            ) from None
+            raise image.missing(reference) from None
         except CLIENT_ERRORS as error:
             raise self._connection.failure(error) from error
 
@@ -139,9 +148,7 @@ class Images:
             finally:
                 self._api.remove_container(container, force=True, v=True)
         except docker.errors.ImageNotFound as error:
-            raise ImageError(
-                f"the image {reference} is missing", "Build it: cgbench image build."
-            ) from error
+            raise image.missing(reference) from error
         except CLIENT_ERRORS as error:
             raise self._connection.failure(error) from error
         return Contents(layers[0], None if status is None else packages(status))
