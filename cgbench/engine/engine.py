@@ -264,6 +264,11 @@ class Engine:
         except CLIENT_ERRORS as error:
             raise self._connection.failure(error) from error
 
+    def printed(self, container_id: str) -> list[str]:
+        """Return all lines that a container printed, each after Docker's time stamp and a blank."""
+        text: bytes = self._call(self._api.logs, container_id, timestamps=True)
+        return text.decode(errors="replace").splitlines()
+
     def remove(self, container_id: str) -> None:
         """Kill and remove a container; one that is gone already is fine.
 

@@ -11,6 +11,9 @@ from cgbench.spec.option import Settings
 from cgbench.spec.options import birth_body
 from cgbench.spec.program import Program
 
+MOST_PRINTED_MB = 16
+"""How much of what a program prints Docker keeps, in MB."""
+
 _TMPFS = "rw,nosuid,nodev,size=64m,mode=1777"
 
 
@@ -18,16 +21,18 @@ _TMPFS = "rw,nosuid,nodev,size=64m,mode=1777"
 class ProgramSpec:
     """What to start: a program whose image cgbench knows nothing of.
 
-    It lives in the PID and network namespaces of the container `guard`, whose first process ends
-    on its deadline, or soon after cgbench did: with it the kernel ends all that is in the PID
-    namespace, whatever the image can do. `options` are those it is born with, `memory` and `pids`
-    safety caps. `files` are those of this host by their paths in the container.
+    It lives in the PID namespace of the container `guard`, whose first process ends on its
+    deadline, or soon after cgbench did: with it the kernel ends all that is in the namespace,
+    whatever the image can do. `network` is Docker's word for its network. `options` are those it
+    is born with, `memory` and `pids` safety caps. `files` are those of this host by their paths in
+    the container.
     """
 
     name: str
     image: str
     program: Program
     guard: str
+    network: str
     run: str
     owner: str
     options: Settings
@@ -43,7 +48,7 @@ class ProgramSpec:
 
     def body(self) -> dict[str, object]:
         """Return the body of the request that creates it."""
-        own, shared = self.program, f"container:{self.guard}"
+        own = self.program
         request: dict[str, object] = {
             "Image": self.image,
             "User": own.user,
@@ -52,8 +57,8 @@ class ProgramSpec:
             # A health check of the image would use the CPU time that is measured.
             "Healthcheck": {"Test": ["NONE"]},
             "HostConfig": {
-                "NetworkMode": shared,
-                "PidMode": shared,
+                "NetworkMode": self.network,
+                "PidMode": f"container:{self.guard}",
                 "CapDrop": ["ALL"],
                 "CapAdd": list(own.capabilities),
                 "SecurityOpt": ["no-new-privileges"],
@@ -63,7 +68,7 @@ class ProgramSpec:
                     {"Type": "bind", "Source": str(path), "Target": inside, "ReadOnly": True}
                     for inside, path in self.files.items()
                 ],
-                "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}},
+                "LogConfig": {"Type": "json-file", "Config": {"max-size": f"{MOST_PRINTED_MB}m"}},
                 "Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
                 "OomScoreAdj": 1000,
                 "Memory": self.memory,

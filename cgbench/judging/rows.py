@@ -16,6 +16,7 @@ import numpy as np
 from cgbench.judging.container_data import ContainerData, steady_window
 from cgbench.judging.expectation import Situation, Work, load_of
 from cgbench.judging.intervals import error_pct
+from cgbench.judging.reported import reported
 from cgbench.judging.settling import time_to_effect
 from cgbench.judging.steady import (
     docker_stats_off_pct,
@@ -47,6 +48,9 @@ def of_trial(run: RunRecord, trial: TrialRecord, data: Measured) -> Iterator[Row
         _add_shares({role: metrics for role, (metrics, _) in found.items()}, situation)
         for role, (metrics, n_samples) in found.items():
             metrics |= _restarts(phase, trial, role)
+            window = steady_window(phase, data[role], settings[role]) if trial.reports else None
+            if window is not None:
+                metrics |= reported(trial.reports, role, window)
             place = _Place(run.experiment.name, trial.number, phase, role)
             yield from _rows(place, metrics, situation, n_samples)
 

@@ -24,6 +24,7 @@ from cgbench.records.trial import (
     Harness,
     Phase,
     ProbeFigures,
+    Reported,
     SamplerFigures,
 )
 from cgbench.units import NS_PER_S, NS_PER_US
@@ -48,6 +49,7 @@ class Harvest:
     logs: dict[str, tuple[WorkerLog, ...]] = field(default_factory=dict)
     streams: dict[str, docker_streams.StatsStream] = field(default_factory=dict)
     events: list[docker_streams.Event] = field(default_factory=list)
+    reports: list[Reported] = field(default_factory=list)
     lost: str | None = None
 
 

@@ -20,9 +20,11 @@ from cgbench.measuring.container import Birth, Running, born_with, ended, held, 
 from cgbench.measuring.heartbeat import beating, followed
 from cgbench.measuring.probe import ProbeFile, Task
 from cgbench.spec.container import Container
-from cgbench.spec.program import Load, Program
+from cgbench.spec.program import Load
+from cgbench.spec.program import Program as Spec
 from cgbench.spec.schedule import TrialPlan
-from cgbench.spec.workload import CONTAINER_USER, Placeholders, load
+from cgbench.spec.workload import CONTAINER_USER, Placeholders, Workload
+from cgbench.spec.workload import load as built_in
 from cgbench.units import NS_PER_S, format_duration
 
 _GUARD_MEMORY, _GUARD_PIDS = 32 * 2**20, 8
@@ -41,30 +43,56 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Driven:
-    """A program that is there, what a prober asks it, and for how long for its first answer."""
+class Program:
+    """A program that is there, in which network a load finds it, and at which address.
 
-    running: Running
-    load: Load
-    task: Task
-    within_ns: int
-
-
-@dataclass(frozen=True)
-class Guard:
-    """The container whose namespaces a program gets, and where its load finds the program.
-
-    `network` is Docker's word for the network of the load, `address` None where that is the
-    program's own.
+    `network` is Docker's word for it; `address` is None where that is loopback.
     """
 
-    container_id: str
+    running: Running
+    own: Spec
     network: str
     address: str | None = None
 
 
-def guard(stage: Stage, role: str, program: Program) -> Guard:
-    """Start the container whose namespaces a program gets.
+def start(stage: Stage, spec: Container, own: Spec) -> Program:
+    """Start a program below its guard, and wait until it listens.
+
+    Raises TrialError when it ends at once, or does not listen in time.
+    """
+    engine, birth = stage.engine, stage.birth
+    owner, settings = str(ownership.this_process()), born_with(spec, stage.plan)
+    network = _network(stage, spec.role, own, owner)
+    wanted = ProgramSpec(
+        name=f"{birth.name}-{spec.role}",
+        image=birth.programs.get(spec.workload, own.image),
+        program=own,
+        guard=_guard(stage, spec.role, owner),
+        network=network,
+        run=birth.run,
+        owner=owner,
+        options=settings,
+        memory=spec.memory,
+        pids=spec.pids,
+        files=_written(own, birth.scratch, spec.role),
+        parent=birth.parent if spec.group else None,
+    )
+    with undisturbed():
+        container_id = stage.stack.enter_context(engine.container(wanted))
+    pidfd, cgroup, home = held(stage.stack, spec.role, container_id, engine, birth)
+    running = Running(
+        spec, own.workload(spec.workload), container_id, pidfd, cgroup, None,
+        engine.stats(container_id), settings, home=home,
+    )  # fmt: skip
+    if own.port is not None:
+        _await_listening(running, own.port, own.ready_within, engine, birth.proc)
+    if own.network == "bridge":
+        return Program(running, own, network, engine.networks.address(container_id))
+    return Program(running, own, network if network == "host" else f"container:{container_id}")
+
+
+def _guard(stage: Stage, role: str, owner: str) -> str:
+    """Start the container whose PID namespace a program gets, and return its identity.
 
     Its first process ends on the deadline, or when nobody lets it go on; then all others end.
     """
@@ -72,15 +100,6 @@ def guard(stage: Stage, role: str, program: Program) -> Guard:
     path = birth.scratch / f"{role}-guard"
     argv = followed(path, PROBE_PATH, ["sleep", str(birth.deadline_s)])
     stack.enter_context(beating(path))
-    owner = str(ownership.this_process())
-    networks, network = stage.engine.networks, None
-    if program.network == "host":
-        _require_free(role, program.port)
-        network = "host"
-    elif program.network == "bridge":
-        with undisturbed():
-            made = networks.internal(f"{birth.name}-{role}", birth.run, owner)
-            network = stack.enter_context(made)
     wanted = ContainerSpec(
         name=f"{birth.name}-{role}-guard",
         image=birth.image,
@@ -92,62 +111,43 @@ def guard(stage: Stage, role: str, program: Program) -> Guard:
         deadline_s=birth.deadline_s,
         probe=path,
         owner=owner,
-        network=network,
     )
     with undisturbed():
-        container_id = stack.enter_context(stage.engine.container(wanted))
-    if program.network == "bridge":
-        return Guard(container_id, str(network), networks.address(container_id))
-    return Guard(container_id, f"container:{container_id}")
+        return stack.enter_context(stage.engine.container(wanted))
 
 
-def start(stage: Stage, spec: Container, program: Program, inside: Guard) -> Running:
-    """Start a program in the namespaces of the container `inside`, and wait until it listens.
-
-    Raises TrialError when it ends at once, or does not listen in time.
-    """
-    engine, birth = stage.engine, stage.birth
-    settings = born_with(spec, stage.plan)
-    wanted = ProgramSpec(
-        name=f"{birth.name}-{spec.role}",
-        image=birth.programs.get(spec.workload, program.image),
-        program=program,
-        guard=inside.container_id,
-        run=birth.run,
-        owner=str(ownership.this_process()),
-        options=settings,
-        memory=spec.memory,
-        pids=spec.pids,
-        files=_written(program, birth.scratch, spec.role),
-        parent=birth.parent if spec.group else None,
-    )
+def _network(stage: Stage, role: str, own: Spec, owner: str) -> str:
+    """Return Docker's word for the network of a program, made if it is a bridge."""
+    if own.network == "host":
+        _require_free(role, own.port)
+        return "host"
+    if own.network != "bridge":
+        return "none"
+    name = f"{stage.birth.name}-{role}"
     with undisturbed():
-        container_id = stage.stack.enter_context(engine.container(wanted))
-    pidfd, cgroup, home = held(stage.stack, spec.role, container_id, engine, birth)
-    running = Running(
-        spec, program.workload(spec.workload), container_id, pidfd, cgroup, None,
-        engine.stats(container_id), settings, home=home,
-    )  # fmt: skip
-    if program.port is not None:
-        _await_listening(running, program.port, program.ready_within, engine, birth.proc)
-    return running
+        made = stage.engine.networks.internal(name, stage.birth.run, owner)
+        return stage.stack.enter_context(made)
 
 
-def drive(stage: Stage, spec: Container, driven: Driven, inside: Guard) -> Running:
-    """Start the prober of a program that is there, and wait until it got a right answer.
+def drive(stage: Stage, spec: Container, program: Program, task: Task | None) -> Running:
+    """Start the load of a program that is there: its prober, which has a `task`, or a command.
 
-    What the prober notes is the program's. Raises TrialError where none comes in time.
+    What the prober notes is the program's. Raises TrialError where no right answer comes in time.
     """
+    load = program.own.load
+    assert load is not None
+    if task is None:
+        return _commanded(stage, spec, program, load)
     stack, engine, birth = stage.stack, stage.engine, stage.birth
-    workload, path = load(spec.workload), birth.scratch / spec.role
-    url, payload = _asked(driven.load, inside), driven.load.send or ""
-    file = ProbeFile(path, 1, birth.deadline_s, CONTAINER_USER, driven.task)
-    driven.running.probe = stack.enter_context(file)
+    workload, path = built_in(spec.workload), birth.scratch / spec.role
+    url = load.url if program.address is None else load.asked_at(program.address)
+    file = ProbeFile(path, 1, birth.deadline_s, CONTAINER_USER, task)
+    program.running.probe = stack.enter_context(file)
     stack.enter_context(beating(path))
     wanted = ContainerSpec(
         name=f"{birth.name}-{spec.role}",
         image=birth.image,
-        argv=workload.argv(Placeholders(1, probe=PROBE_PATH, url=url, payload=payload)),
+        argv=workload.argv(Placeholders(1, probe=PROBE_PATH, url=url, payload=load.send or "")),
         run=birth.run,
         options=dict(spec.options),
         memory=spec.memory,
@@ -155,21 +155,51 @@ def drive(stage: Stage, spec: Container, driven: Driven, inside: Guard) -> Runni
         deadline_s=birth.deadline_s,
         probe=path,
         owner=str(ownership.this_process()),
-        network=inside.network,
+        network=program.network,
     )
-    with undisturbed():
-        container_id = stack.enter_context(engine.container(wanted))
-    pidfd, cgroup, home = held(stack, spec.role, container_id, engine, birth)
-    prober = Running(
-        spec, workload, container_id, pidfd, cgroup, None, engine.stats(container_id),
-        dict(spec.options), home=home,
-    )  # fmt: skip
-    _await_answer(driven, file, prober, engine)
+    prober = _started(stage, spec, wanted, workload)
+    _await_answer(program, str(url), file, prober, engine)
     return prober
 
 
-def _asked(load: Load, inside: Guard) -> str:
-    return load.url if inside.address is None else load.asked_at(inside.address)
+def _commanded(stage: Stage, spec: Container, program: Program, load: Load) -> Running:
+    """Start a command that drives a program, in that one's network, below a guard of its own."""
+    birth, owner = stage.birth, str(ownership.this_process())
+    image, driven = load.image or program.own.image, program.running.spec.workload
+    update = {
+        "image": image, "command": load.command, "entrypoint": (), "files": {},
+        "environment": load.environment,
+    }  # fmt: skip
+    wanted = ProgramSpec(
+        name=f"{birth.name}-{spec.role}",
+        image=birth.programs.get(spec.role if load.image else driven, image),
+        program=program.own.model_copy(update=update),
+        guard=_guard(stage, spec.role, owner),
+        network=program.network,
+        run=birth.run,
+        owner=owner,
+        options=dict(spec.options),
+        memory=spec.memory,
+        pids=spec.pids,
+    )
+    workload = Workload(
+        name=spec.workload, summary="A load.", controller="none", command=load.command
+    )
+    return _started(stage, spec, wanted, workload)
+
+
+def _started(
+    stage: Stage, spec: Container, wanted: ContainerSpec | ProgramSpec, workload: Workload
+) -> Running:
+    """Start a container that drives another, and find its cgroup."""
+    stack, engine = stage.stack, stage.engine
+    with undisturbed():
+        container_id = stack.enter_context(engine.container(wanted))
+    pidfd, cgroup, home = held(stack, spec.role, container_id, engine, stage.birth)
+    return Running(
+        spec, workload, container_id, pidfd, cgroup, None, engine.stats(container_id),
+        dict(spec.options), home=home,
+    )  # fmt: skip
 
 
 def _require_free(role: str, port: int | None) -> None:
@@ -181,18 +211,20 @@ def _require_free(role: str, port: int | None) -> None:
         )
 
 
-def _await_answer(driven: Driven, file: ProbeFile, prober: Running, engine: Engine) -> None:
-    limit = time.monotonic() + driven.within_ns / NS_PER_S
+def _await_answer(
+    program: Program, url: str, file: ProbeFile, prober: Running, engine: Engine
+) -> None:
+    running, within_ns = program.running, program.own.ready_within
+    limit = time.monotonic() + within_ns / NS_PER_S
     while not file.running():
-        for one in (driven.running, prober):
+        for one in (running, prober):
             if ended(one.pidfd, _LOOK_EVERY_S / 2):
                 raise TrialError(why_ended(engine, one.spec.role, one.container_id))
         if time.monotonic() > limit:
             why = file.why_not_running() or "nothing came"
             raise TrialError(
-                f"{driven.running.spec.role} gave no right answer to {driven.load.url} within "
-                f"{format_duration(driven.within_ns)} ({why})"
-                f"{_last_words(engine, driven.running)}"
+                f"{running.spec.role} gave no right answer to {url} within "
+                f"{format_duration(within_ns)} ({why}){_last_words(engine, running)}"
             )
 
 
@@ -220,7 +252,7 @@ def _last_words(engine: Engine, running: Running) -> str:
     return f"; the last it printed: {said[-1]}" if said else "; it printed nothing"
 
 
-def _written(program: Program, folder: Path, role: str) -> Mapping[str, Path]:
+def _written(program: Spec, folder: Path, role: str) -> Mapping[str, Path]:
     """Write the program's files and return each by its path in the container.
 
     Raises ProbeError where one cannot be written.

@@ -20,8 +20,10 @@ from cgbench.records.agreement import HOST_KEYS, PACKAGES, PROGRAMS, conditions,
 from cgbench.records.results import new_run_name
 from cgbench.records.run import Host, Purpose, RunRecord
 from cgbench.records.run_directory import RunDirectory
+from cgbench.spec import workload
 from cgbench.spec.emulated import slowed
 from cgbench.spec.experiment import Experiment
+from cgbench.spec.programs import images_of
 from cgbench.spec.schedule import planned
 
 
@@ -67,12 +69,16 @@ def begin(request: Request, engine: Engine, met: Mapping[str, bool]) -> RunDirec
     return directory
 
 
-def _host(engine: Engine, image: str, experiment: Experiment) -> Host:
+def _host(engine: Engine, tag: str, experiment: Experiment) -> Host:
     """Return this host, and what the images are here. Raises ImageError where one is missing."""
-    images = {name: engine.images.identity(one.image) for name, one in experiment.programs.items()}
+    folder = workload.directory()
+    images = {
+        name: engine.images.identity(image.resolved(engine.images, one, folder))
+        for name, one in images_of(experiment).items()
+    }
     # It makes a container: an interrupt on the way would leave that behind.
     with undisturbed():
-        made_of = engine.images.contents(image)
+        made_of = engine.images.contents(tag)
     return description.describe(engine.describe()).model_copy(
         update={
             "image_base": made_of.base,

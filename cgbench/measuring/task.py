@@ -14,6 +14,8 @@ def task_of(experiment: Experiment, container: Container) -> Task | None:
     A prober's is what the load of the program that it drives says.
     """
     load = load_by(experiment, container)
+    if load is not None and load.url is None:
+        return None
     if load is not None:
         return Task(
             "request", count=load.connections, pace_ns=load.pace_ns, timeout_ns=load.timeout

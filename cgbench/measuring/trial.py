@@ -34,6 +34,7 @@ from cgbench.measuring import (
     launch,
     other_limits,
     outage,
+    reports,
 )
 from cgbench.measuring.awaiting import Patience, patience_s
 from cgbench.measuring.change import apply, make_change, with_declared, with_held
@@ -137,6 +138,7 @@ def run_trial(
         probes=tuple(collect.probe_figures(progress)),
         events=tuple(collect.events(progress)),
         harness=collect.harness(before, after, data, progress),
+        reports=tuple(progress.reports),
         n_samples=sum(len(samples.t_ns) for samples in data.samples),
     )
     return record, data
@@ -225,6 +227,7 @@ def _measure_in(stack: ExitStack, course: _Course, folder: Path) -> None:
             collect.collect(sampler, running, progress)
         raise
     collect.collect(sampler, running, progress, forgiving=ending)
+    progress.reports.extend(reports.taken(site.engine, experiment, running))
 
 
 def _prepared(stack: ExitStack, experiment: Experiment, site: Site, birth: Birth) -> Birth:

@@ -265,6 +265,15 @@ class ProbeFigures(Model):
     late: Count | None = None
 
 
+class Reported(Model):
+    """One figure that a program or its load printed: its time, and what it says it is."""
+
+    role: Name
+    t_ns: Count
+    metric: MetricName
+    value: float
+
+
 class Harness(Model):
     """What else cgbench and the host's other tenants used during a trial, in CPU-seconds.
 
@@ -303,4 +312,5 @@ class TrialRecord(Model):
     probes: tuple[ProbeFigures, ...] = ()
     events: tuple[Event, ...] = ()
     harness: Harness | None = None
+    reports: tuple[Reported, ...] = ()
     n_samples: Count = 0

@@ -339,6 +339,38 @@ _ALL = (
         "Median pause between an end and the next start, by Docker's events.",
         "higher", 1.0,
     ),
+    Metric(
+        "reported_rate_per_s", "1/s", "rate, as reported",
+        "What a program or its load says it did per second, averaged over the times that its "
+        "reports are of.",
+        "lower",
+    ),
+    Metric(
+        "reported_mean_ms", "ms", "mean latency, as reported",
+        "Median of the mean latencies that a program or its load reported in the steady window.",
+        "higher",
+    ),
+    Metric(
+        "reported_p50_ms", "ms", "median latency, as reported",
+        "Median of the median latencies that a program or its load reported in the steady window.",
+        "higher",
+    ),
+    Metric(
+        "reported_p99_ms", "ms", "latency, 99th percentile, as reported",
+        "Median of the 99th percentiles that a program or its load reported in the steady window: "
+        "a load that waits for an answer before it asks again forgives every stall.",
+        "higher",
+    ),
+    Metric(
+        "reported_max_ms", "ms", "longest latency, as reported",
+        "Highest latency that a program or its load reported in the steady window.",
+        "higher",
+    ),
+    Metric(
+        "reported_duration_s", "s", "time of a job, as reported",
+        "Median of the times that a job took which began and ended in the steady window.",
+        "higher",
+    ),
 )  # fmt: skip
 
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ALL}

@@ -13,7 +13,6 @@ from pydantic_core import PydanticCustomError
 from cgbench.spec.fields import (
     Duration,
     ImageName,
-    Name,
     Title,
     Whole,
     not_negative,
@@ -22,11 +21,15 @@ from cgbench.spec.fields import (
     shown_as_it_is,
 )
 from cgbench.spec.model import Model
+from cgbench.spec.report import Report
 from cgbench.spec.workload import CONTAINER_USER, Workload
 from cgbench.units import NS_PER_S
 
 PROBER = "prober"
 """The built-in workload that puts a load on a program and measures its answers."""
+
+DRIVER = "driver"
+"""What a container runs whose command is the load of a program."""
 
 LOAD_SUFFIX = "-load"
 """What the name of a container that puts a load on another adds to that one's."""
@@ -78,23 +81,33 @@ host, or not at all.
 User = Annotated[str, Field(pattern=r"^[a-z0-9_][a-z0-9_-]*(:[a-z0-9_][a-z0-9_-]*)?$")]
 """A user, and after a colon a group, of a container, by name or number."""
 
+Environment = Annotated[
+    Mapping[Variable, Annotated[str, Field(max_length=4000)]], Field(max_length=64)
+]
+"""Environment variables by their names."""
+
 _Wait = Annotated[Duration, AfterValidator(not_negative), AfterValidator(short_enough)]
 
 
 class Load(Model):
-    """What drives a program: requests at fixed times, whether or not those before are answered."""
+    """What drives a program: requests of the prober at fixed times, or a command of one's own.
+
+    The prober sends each request when it is due, whether or not those before are answered. A
+    command runs in a container beside the program, in its network, and reports by what it prints.
+    """
 
     url: Annotated[
-        Annotated[str, Field(max_length=1000), AfterValidator(_url)],
-        says("What is asked, inside the program's own network.", "http://127.0.0.1:8080/"),
-    ]
+        Annotated[str, Field(max_length=1000), AfterValidator(_url)] | None,
+        says("What the prober asks, inside the program's own network.", "http://127.0.0.1:8080/"),
+    ] = None
     send: Annotated[
         Annotated[str, Field(max_length=1000), AfterValidator(shown_as_it_is)] | None,
         says("What is sent to a tcp:// address; a line is the answer.", "PING\\r\\n"),
     ] = None
     rate: Annotated[
-        Whole, Field(ge=1, le=MOST_PER_S), says("Requests a second, evenly spaced.", 100)
-    ]
+        Annotated[Whole, Field(ge=1, le=MOST_PER_S)] | None,
+        says("Requests a second, evenly spaced.", 100),
+    ] = None
     connections: Annotated[
         Whole, Field(ge=1, le=512), says("Connections that are kept open, at most.", 64)
     ] = 64
@@ -103,27 +116,53 @@ class Load(Model):
         Field(json_schema_extra={"default": "1s"}),
         says("After which a request without an answer has failed.", "1s"),
     ] = NS_PER_S
+    command: Annotated[
+        tuple[Title, ...],
+        Field(max_length=64),
+        says(
+            "What drives it in place of the prober, for as long as the trial lasts.",
+            ["pgbench", "-P", "1"],
+        ),
+    ] = ()
+    image: Annotated[
+        ImageName | None, says("The image of that command, if it is not the program's.", "nginx")
+    ] = None
+    environment: Annotated[
+        Environment,
+        says("Environment variables of that command.", {"LANG": "C"}),
+    ] = Field(default_factory=dict)
+    report: Annotated[Report | None, says("What of its output is measured.")] = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Load:
-        if self.send is not None and not self.url.startswith("tcp:"):
+        if (self.url is None) == (not self.command):
+            raise ValueError("a load is either a url, which the prober asks, or a command")
+        if self.url is not None and self.rate is None:
+            raise ValueError("rate: how many requests a second does the prober send?")
+        if self.send is not None and not str(self.url).startswith("tcp:"):
             raise ValueError("send: only a tcp:// address is sent a text")
+        if self.command and self.report is None:
+            raise ValueError("report: what of the command's output is measured?")
+        if self.url is not None and (self.report or self.image or self.environment):
+            raise ValueError("report, image and environment are of a command")
         return self
 
     @property
-    def port(self) -> int:
-        """The TCP port that is asked."""
+    def port(self) -> int | None:
+        """The TCP port that the prober asks, None where a command drives."""
+        if self.url is None:
+            return None
         parts = urlsplit(self.url)
         return parts.port or _PORTS[parts.scheme]
 
     @property
     def pace_ns(self) -> int:
-        """The time between two requests."""
-        return NS_PER_S // self.rate
+        """The time between two requests of the prober; a second where a command drives."""
+        return NS_PER_S // (self.rate or 1)
 
     def asked_at(self, address: str) -> str:
         """Return what is asked where the program has another address than its file says."""
-        parts = urlsplit(self.url)
+        parts = urlsplit(self.url or "")
         host = f"[{address}]" if ":" in address else address
         return parts._replace(netloc=f"{host}:{self.port}").geturl()
 
@@ -148,9 +187,7 @@ class Program(Model):
         says("What replaces the image's entry point; an empty list is none.", ["/usr/bin/env"]),
     ] = None
     environment: Annotated[
-        Mapping[Variable, Annotated[str, Field(max_length=4000)]],
-        Field(max_length=64),
-        says("Environment variables, beside the image's own.", {"LANG": "C"}),
+        Environment, says("Environment variables, beside the image's own.", {"LANG": "C"})
     ] = Field(default_factory=dict)
     files: Annotated[
         Mapping[InnerPath, Annotated[str, Field(max_length=_MOST_FILE)]],
@@ -193,6 +230,9 @@ class Program(Model):
         says("How long it may take until it is ready.", "30s"),
     ] = 30 * NS_PER_S
     load: Annotated[Load | None, says("What drives it; without it, it works by itself.")] = None
+    report: Annotated[
+        Report | None, says("What of its own output is measured, such as of a batch job.")
+    ] = None
 
     @model_validator(mode="after")
     def _reachable(self) -> Program:
@@ -203,7 +243,7 @@ class Program(Model):
     @property
     def port(self) -> int | None:
         """The TCP port on which it listens once it is ready, None where it need not."""
-        return self.load.port if self.listens is None and self.load else self.listens
+        return self.load.port if self.listens is None and self.load is not None else self.listens
 
     @property
     def loosened(self) -> tuple[str, ...]:
@@ -230,9 +270,5 @@ class Program(Model):
             summary=f"A program of one's own, from the image {self.image}.",
             controller="cpu",
             command=(*(self.entrypoint or ()), *self.command) or (self.image,),
-            probe=None if self.load is None else "request",
+            probe="request" if self.load is not None and self.load.url is not None else None,
         )
-
-
-PROGRAM_NAME = Name
-"""What a program is called: the name by which containers refer to it."""

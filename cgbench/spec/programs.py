@@ -8,7 +8,8 @@ from cgbench.errors import ExperimentError
 from cgbench.spec import workload as workloads
 from cgbench.spec.container import Container
 from cgbench.spec.experiment import Experiment
-from cgbench.spec.program import LOAD_SUFFIX, PROBER, Load, Program
+from cgbench.spec.program import DRIVER, LOAD_SUFFIX, PROBER, Load, Program
+from cgbench.spec.report import Report
 from cgbench.spec.workload import Workload
 
 _LONGEST_ROLE = 60
@@ -20,7 +21,13 @@ def workload_of(experiment: Experiment, container: Container) -> Workload:
     Raises WorkloadError where it is neither.
     """
     own = experiment.programs.get(container.workload)
-    return workloads.load(container.workload) if own is None else own.workload(container.workload)
+    if own is not None:
+        return own.workload(container.workload)
+    load = load_by(experiment, container) if container.workload == DRIVER else None
+    if load is None:
+        return workloads.load(container.workload)
+    summary = "The load of a program of one's own."
+    return Workload(name=DRIVER, summary=summary, controller="none", command=load.command)
 
 
 def program_of(experiment: Experiment, container: Container) -> Program | None:
@@ -32,15 +39,40 @@ def load_by(experiment: Experiment, container: Container) -> Load | None:
     """Return the load that a container puts on another, None where it is no prober."""
     if container.drives is None:
         return None
-    driven = next(one for one in experiment.containers if one.role == container.drives)
-    return experiment.programs[driven.workload].load
+    driven = next((one for one in experiment.containers if one.role == container.drives), None)
+    program = None if driven is None else program_of(experiment, driven)
+    return None if program is None else program.load
+
+
+def images_of(experiment: Experiment) -> dict[str, str]:
+    """Return the images of all programs by their names, and of commands that drive, by role."""
+    found = {name: one.image for name, one in experiment.programs.items()}
+    for one in experiment.containers:
+        load = load_by(experiment, one)
+        if load is not None and load.image is not None:
+            found[one.role] = load.image
+    return found
+
+
+def report_of(experiment: Experiment, container: Container) -> tuple[str, Report] | None:
+    """Return whose figures a container prints, by its role, and how they are read from that."""
+    own, load = program_of(experiment, container), load_by(experiment, container)
+    if own is not None and own.report is not None:
+        return container.role, own.report
+    if load is not None and load.report is not None and container.drives is not None:
+        return container.drives, load.report
+    return None
 
 
 def with_loads(experiment: Experiment) -> Experiment:
     """Return the experiment with a prober for each program whose load nobody puts on it yet."""
     driven = {one.drives for one in experiment.containers}
     added = tuple(
-        Container(role=f"{one.role}{LOAD_SUFFIX}", workload=PROBER, drives=one.role)
+        Container(
+            role=f"{one.role}{LOAD_SUFFIX}",
+            workload=PROBER if own.load.url is not None else DRIVER,
+            drives=one.role,
+        )
         for one in experiment.containers
         if (own := program_of(experiment, one)) is not None
         and own.load is not None
@@ -52,7 +84,7 @@ def with_loads(experiment: Experiment) -> Experiment:
 
 def complaints(experiment: Experiment) -> Iterator[ExperimentError]:
     """Yield what is wrong with the programs of an experiment, and with who drives them."""
-    names = set(workloads.names(workloads.directory()))
+    names = {*workloads.names(workloads.directory()), DRIVER}
     for name in experiment.programs:
         if name in names:
             yield ExperimentError(
@@ -82,7 +114,7 @@ def _of_container(
             f"{place}: shares, size, count and pace are for built-in workloads",
             "Leave them out: a program gets arguments by its command.",
         )
-    if (one.workload == PROBER) != (one.drives is not None):
+    if (one.workload in (PROBER, DRIVER)) != (one.drives is not None):
         yield ExperimentError(
             f"{place}: a prober drives another container, and nothing else does",
             f'For example: workload = "{PROBER}", drives = "web"',
