@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from cgbench.errors import EngineError, ImageError
 
 _IMPORT_TIMEOUT_S = 600.0
 _BUILD_TIMEOUT_S = 1800
+_LOADED = re.compile(r"Loaded image: ([\w./:-]+)")
 _STATUS = "/var/lib/dpkg/status"
 _MOST_STATUS_BYTES = 64 * 2**20
 # What workloads and examples run; of all others the digest is enough.
@@ -122,8 +124,9 @@ class Images:
         )  # fmt: skip
         # It may have been there before; the answer names all that was loaded.
         if response.status_code != 200 or reference not in response.text:
+            loaded = ", ".join(_LOADED.findall(response.text)) or message(response)
             raise ImageError(
-                f"{reference} was not in what was loaded: {message(response)}",
+                f"{reference} was not in what was loaded: {loaded}",
                 "Name the image that the file holds: cgbench image load FILE NAME.",
             )
 
