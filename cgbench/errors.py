@@ -9,7 +9,7 @@
     ├── EngineError            Docker refused, or answered something unexpected
     │   ├── DockerUnavailable  no daemon answers, it is too old, or it is remote
     │   ├── NoAnswer           a request was not answered: the daemon stopped, hangs or restarts
-    │   ├── ImageError         the workload image is missing or cannot be built
+    │   ├── ImageError         an image is missing or cannot be built
     │   └── UpdateRejected     `docker update` was refused
     ├── SamplerError           the sampler process did not start, hung or died
     ├── ProbeError             the probe's shared file is missing or malformed
@@ -93,7 +93,7 @@ class NoAnswer(EngineError):
 
 
 class ImageError(EngineError):
-    """The workload image is missing or cannot be built."""
+    """An image is missing or cannot be built."""
 
 
 class UpdateRejected(EngineError):

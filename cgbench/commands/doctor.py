@@ -120,9 +120,8 @@ def _docker(engine: Engine, described: Host) -> list[Finding]:
         findings.append(Finding("image", "ok", tag))
         findings += _conversion(engine, tag)
     else:
-        findings.append(
-            Finding("image", "bad", f"{tag} is missing", "Build it: cgbench image build.")
-        )
+        lack = image.missing(tag)
+        findings.append(Finding("image", "bad", lack.message, lack.advice))
     leftovers = engine.leftovers()
     holder = lock.holder()
     if holder is not None:

@@ -59,11 +59,6 @@ class ContainerSpec:
     ipc: str | None = None
     network: str | None = None
 
-    @property
-    def lacking(self) -> str:
-        """The next move where its image is not there."""
-        return "Build it: cgbench image build."
-
     def body(self) -> dict[str, object]:
         """Return the body of the request that creates it."""
         caps: dict[str, object] = {}

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import docker
 import docker.errors
 
-from cgbench.engine import endpoint
+from cgbench.engine import endpoint, image
 from cgbench.engine.chronicle import Chronicle
 from cgbench.engine.connection import CLIENT_ERRORS, TIMEOUT_S, Answer, Connection
 from cgbench.engine.container_spec import LABEL, OWNER, ContainerSpec
@@ -23,7 +23,7 @@ from cgbench.engine.images import Images
 from cgbench.engine.networks import Networks
 from cgbench.engine.program_spec import ProgramSpec
 from cgbench.engine.streams import EventStream, Stats, StatsStream, stats
-from cgbench.errors import DockerUnavailable, EngineError, ImageError, UpdateRejected
+from cgbench.errors import DockerUnavailable, EngineError, UpdateRejected
 from cgbench.spec.option import Settings
 from cgbench.spec.options import update_body
 
@@ -181,7 +181,7 @@ class Engine:
             f"/containers/create?name={quote(spec.name, safe='')}", spec.body()
         )
         if response.status_code == 404:
-            raise ImageError(f"the image {spec.image} is missing", spec.lacking)
+            raise image.missing(spec.image)
         created = (
             None
             if answer.refusal is not None

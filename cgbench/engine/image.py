@@ -28,7 +28,7 @@ PULL_TIMEOUT_S = 60.0
 """How long a registry may take over the base (30 MB) before it is made here instead."""
 
 _OURS = "cgbench/"
-_TAG = re.compile(rf"{_OURS}([a-z0-9]+(?:-[a-z0-9]+)*):[0-9a-f]{{12}}")
+_TAG = re.compile(rf"{_OURS}[a-z0-9]+(-[a-z0-9]+)*:[0-9a-f]{{12}}")
 
 
 class Images(Protocol):
@@ -58,13 +58,13 @@ def is_ours(reference: str) -> bool:
 
 def missing(reference: str) -> ImageError:
     """Return the error that says that Docker has no such image, and how it gets there."""
-    ours = _TAG.fullmatch(reference)
-    if ours is None:
+    name = _name(reference)
+    if name is None:
         advice = f"Get it: docker pull {reference}."
-    elif ours[1] == WORKLOAD:
+    elif name == WORKLOAD:
         advice = "Build it: cgbench image build."
     else:
-        advice = f"Build it: cgbench image build {ours[1]}."
+        advice = f"Build it: cgbench image build {name}."
     return ImageError(f"the image {reference} is missing", advice)
 
 
@@ -97,8 +97,8 @@ def resolved(images: Images, reference: str, folder: Path) -> str:
     Any other reference is returned as it is. Raises ImageError where cgbench has no image of that
     name, or has not built it yet.
     """
-    name = reference.removeprefix(_OURS)
-    if name == reference or ":" in name or "@" in name:
+    name = _name(reference)
+    if name is None or reference != _OURS + name:
         return reference
     found = current(name, folder)
     if not images.has_image(found):
@@ -140,6 +140,13 @@ def build(
     log(f"Building {reference}")
     images.build(context, reference, log)
     return reference
+
+
+def _name(reference: str) -> str | None:
+    """Return what an image of cgbench's own is called, None for any other."""
+    if not reference.startswith(_OURS):
+        return None
+    return re.split("[:@]", reference.removeprefix(_OURS), maxsplit=1)[0]
 
 
 def _inputs(context: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from cgbench.errors import EngineError, ImageError
 
 _IMPORT_TIMEOUT_S = 600.0
 _BUILD_TIMEOUT_S = 1800
+_LOADED = re.compile(r"Loaded image: ([\w./:-]+)")
 _STATUS = "/var/lib/dpkg/status"
 _MOST_STATUS_BYTES = 64 * 2**20
 # What workloads and examples run; of all others the digest is enough.
@@ -132,8 +134,13 @@ class Images:
             "/images/load?quiet=1", _IMPORT_TIMEOUT_S, data=tar,
             headers={"Content-Type": "application/x-tar"},
         )  # fmt: skip
-        if response.status_code != 200 or not self.has_image(reference):
-            raise ImageError(f"{reference} was not in what was loaded: {message(response)}")
+        # It may have been there before; the answer names all that was loaded.
+        if response.status_code != 200 or reference not in response.text:
+            loaded = ", ".join(_LOADED.findall(response.text)) or message(response)
+            raise ImageError(
+                f"{reference} was not in what was loaded: {loaded}",
+                "Name the image that the file holds: cgbench image load FILE NAME.",
+            )
 
     def contents(self, reference: str) -> Contents:
         """Return what an image is made of, and start nothing. Raises ImageError if it is absent."""

@@ -41,11 +41,6 @@ class ProgramSpec:
     files: Mapping[str, Path] = field(default_factory=dict)
     parent: str | None = None
 
-    @property
-    def lacking(self) -> str:
-        """The next move where its image is not there."""
-        return f"Nothing is pulled by itself: docker pull {self.image}, or build it."
-
     def body(self) -> dict[str, object]:
         """Return the body of the request that creates it."""
         own = self.program

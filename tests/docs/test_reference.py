@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cgbench.cli import exits
+from cgbench.engine import image
 from cgbench.errors import CgbenchError
 from cgbench.host import interrupts
 from cgbench.records.verdict import Outcome
@@ -58,6 +59,13 @@ def test_every_workload_has_its_unit_of_work() -> None:
     units = text("workloads.md").split("## What a unit")[1]
     for name in workload.names(workload.directory()):
         assert f"`{name}`" in units
+
+
+def test_every_example_says_what_it_does_and_what_it_needs() -> None:
+    does, needs = text("examples.md").split("## What runtimes print")[0].split("## What they need")
+    examples = set(image.names(workload.directory())) - {image.WORKLOAD}
+    for part in (does, needs):
+        assert set(re.findall(r"^\| `([a-z]+)` \|", part, re.MULTILINE)) == examples
 
 
 def test_every_exit_status_is_explained() -> None:

@@ -1,4 +1,4 @@
-"""The image's tag, and the way to the image where a registry answers."""
+"""The tags of cgbench's own images, their names, and the way to one where a registry answers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cgbench.errors import ImageError
 from tests.made.images import Notes
 
 WORKLOADS = Path(__file__).parents[2] / "workloads"
+EXAMPLES = [name for name in image.names(WORKLOADS) if name != image.WORKLOAD]
 
 
 def test_the_tag_is_the_repository_and_twelve_digits_of_a_digest(context: Path) -> None:
@@ -30,6 +31,114 @@ def test_a_change_in_anything_that_goes_into_the_image_changes_the_tag(
     with (context / name).open("a") as file:
         file.write("\n")
     assert image.tag(context) != before
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_file_of_an_example_goes_into_its_image_and_changes_its_tag(
+    tmp_path: Path, name: str
+) -> None:
+    folder = shutil.copytree(WORKLOADS, tmp_path / "workloads")
+    shutil.rmtree(folder / name / "__pycache__", ignore_errors=True)
+    tags, files = {image.current(name, folder)}, sorted((folder / name).iterdir())
+    for file in files:
+        with file.open("a") as end:
+            end.write("\n")
+        tags.add(image.current(name, folder))
+    assert len(tags) == 1 + len(files)
+    assert all(image.is_ours(tag) and tag.startswith(f"cgbench/{name}:") for tag in tags)
+    assert image.tag(folder) == image.tag(WORKLOADS)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_has_the_base_and_the_user_of_the_workloads_and_says_what_it_runs(
+    name: str,
+) -> None:
+    lines = (WORKLOADS / name / "Dockerfile").read_text().splitlines()
+    ours = (WORKLOADS / "Dockerfile").read_text().splitlines()
+    assert [line for line in lines if line.startswith("FROM ")] == [
+        line for line in ours if line.startswith("FROM ")
+    ]
+    assert "USER 65534:65534" in lines
+    # Another command takes the place of the image's own; an entry point would stay before it.
+    assert lines[-1].startswith('CMD ["')
+    assert not any(line.startswith("ENTRYPOINT") for line in lines)
+
+
+def test_names_are_those_of_folders_with_a_dockerfile_after_the_one_of_the_workloads(
+    context: Path,
+) -> None:
+    assert image.names(context) == ["workload"]
+    for name in ("web", "redis", "notes"):
+        (context / name).mkdir()
+    for name in ("web", "redis"):
+        (context / name / "Dockerfile").write_text("FROM debian:bookworm-slim\n")
+    assert image.names(context) == ["workload", "redis", "web"]
+    assert image.context_of("workload", context) == context
+    assert image.context_of("web", context) == context / "web"
+    assert image.current("workload", context) == image.tag(context)
+    assert (
+        image.current("web", context).rpartition(":")[2]
+        == (image.current("redis", context).rpartition(":")[2])
+    )
+
+
+def test_a_name_that_is_none_is_told_with_the_nearest() -> None:
+    with pytest.raises(ImageError, match="cgbench has no image redi\n") as caught:
+        image.context_of("redi", WORKLOADS)
+    assert caught.value.advice == "Did you mean redis?"
+    for name in ("", "..", "mysterious"):
+        with pytest.raises(ImageError) as caught:
+            image.context_of(name, WORKLOADS)
+        assert (caught.value.advice or "").startswith("Known: workload, nginx, ")
+
+
+def test_a_name_without_a_tag_stands_for_the_image_of_the_files_as_they_are() -> None:
+    for name in image.names(WORKLOADS):
+        built = image.current(name, WORKLOADS)
+        assert image.resolved(Notes(built), f"cgbench/{name}", WORKLOADS) == built
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "cgbench/redis:0123456789ab",
+        "cgbench/redis:latest",
+        "redis",
+        "redis:7",
+        "x.org/cgbench/redis",
+    ],
+)
+def test_any_other_reference_stays_what_it_is_and_nobody_is_asked(reference: str) -> None:
+    assert image.resolved(Notes(), reference, WORKLOADS) == reference
+
+
+def test_an_image_that_is_not_built_or_not_ours_to_build_is_told_with_the_next_move() -> None:
+    with pytest.raises(ImageError, match=r"the image cgbench/redis:[0-9a-f]{12} is missing") as no:
+        image.resolved(Notes(), "cgbench/redis", WORKLOADS)
+    assert no.value.advice == "Build it: cgbench image build redis."
+    with pytest.raises(ImageError) as no:
+        image.resolved(Notes(), "cgbench/workload", WORKLOADS)
+    assert no.value.advice == "Build it: cgbench image build."
+    with pytest.raises(ImageError, match="cgbench has no image ngimx") as no:
+        image.resolved(Notes(), "cgbench/ngimx", WORKLOADS)
+    assert no.value.advice == "Did you mean nginx?"
+    assert image.missing("redis:7").advice == "Get it: docker pull redis:7."
+
+
+@pytest.mark.parametrize(
+    ("reference", "ours"),
+    [
+        ("cgbench/workload:0123456789ab", True),
+        ("cgbench/redis:0123456789ab", True),
+        ("cgbench/redis", False),
+        ("cgbench/redis:latest", False),
+        ("cgbench/redis:0123456789ab\n", False),
+        ("cgbench/../redis:0123456789ab", False),
+        ("example.org/cgbench/redis:0123456789ab", False),
+    ],
+)
+def test_ours_is_what_a_tag_looks_like(reference: str, ours: bool) -> None:
+    assert image.is_ours(reference) is ours
 
 
 def test_a_new_workload_or_a_new_directory_does_not_change_the_tag(
@@ -89,3 +198,10 @@ def test_a_registry_that_answers_gives_the_base(context: Path) -> None:
     assert engine.done == ["pull debian:bookworm-slim", f"build {tag}"]
     assert image.build(engine, context, print, "4711-5") == tag
     assert len(engine.done) == 2
+
+
+def test_an_example_is_built_from_its_own_folder_under_its_own_name() -> None:
+    engine, folder = Notes("debian:bookworm-slim"), image.context_of("nginx", WORKLOADS)
+    tag = image.build(engine, folder, print, "4711-5", "nginx")
+    assert tag == image.current("nginx", WORKLOADS)
+    assert engine.done == [f"build {tag}"]

@@ -6,6 +6,7 @@ import io
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import docker.errors
@@ -55,7 +56,7 @@ class Api:
     def inspect_image(self, reference: str) -> dict[str, Any]:
         if reference == "absent":
             raise docker.errors.ImageNotFound("no such image")
-        return {"RootFS": {"Layers": ["sha256:base", "sha256:more"]}}
+        return {"Size": 402, "RootFS": {"Layers": ["sha256:base", "sha256:more"]}}
 
     def create_container(self, reference: str, _command: list[str], **named: Any) -> dict[str, str]:
         assert named["labels"], "`cgbench clean` finds it by its label"
@@ -86,6 +87,14 @@ class Client:
 
     def part(self, answer: Any, key: str) -> Any:
         return answer[key]
+
+    def post(self, path: str, *_: Any, **__: Any) -> SimpleNamespace:
+        assert path.startswith("/images/load")
+        return SimpleNamespace(
+            status_code=200,
+            text='{"stream":"Loaded image: cgbench/redis:0123456789ab\\n"}',
+            json=dict,
+        )
 
 
 def of(api: Api) -> Images:
@@ -139,6 +148,20 @@ def test_an_image_is_built_on_the_hosts_network_only_if_the_default_one_failed()
     assert "trying again on the host's network" in shown[-2]
     with pytest.raises(ImageError, match="cannot resolve"):
         of(Api(fails=(None, "host"))).build(Path(), "x", shown.append)
+
+
+def test_what_was_loaded_is_what_the_answer_names_and_not_what_was_there_before() -> None:
+    of(Api()).load(io.BytesIO(), "cgbench/redis:0123456789ab")
+    assert of(Api()).has_image("cgbench/nginx:0123456789ab")
+    with pytest.raises(ImageError, match=r"nginx:\w+ was not in .*: cgbench/redis:\w+\n") as caught:
+        of(Api()).load(io.BytesIO(), "cgbench/nginx:0123456789ab")
+    assert "cgbench image load FILE NAME" in (caught.value.advice or "")
+
+
+def test_an_image_has_a_size_and_an_absent_one_none() -> None:
+    assert of(Api()).size("x") == 402
+    assert of(Api()).size("absent") is None
+    assert not of(Api()).has_image("absent")
 
 
 @pytest.mark.docker
