@@ -88,10 +88,7 @@ class Images:
         try:
             return str(self._connection.part(self._api.inspect_image(reference), "Id"))
         except docker.errors.ImageNotFound:
-            raise ImageError(
-                f"the image {reference} is missing",
-                f"Pull it: docker pull {reference}; or build it.",
-            ) from None
+            raise image.missing(reference) from None
         except CLIENT_ERRORS as error:
             raise self._connection.failure(error) from error
 

@@ -11,7 +11,7 @@ from cgbench.spec.program import Program
 
 def body(program: Program, **more: Any) -> dict[str, Any]:
     spec = ProgramSpec(
-        name="x", image=program.image, program=program, guard="g", run="r", owner="o",
+        name="x", image=program.image, program=program, guard="g", network="none", run="r", owner="o",
         options=more.pop("options", {}), memory=64 * 2**20, pids=64, **more,
     )  # fmt: skip
     return cast(dict[str, Any], spec.body())
@@ -31,9 +31,10 @@ def test_a_program_is_as_confined_as_a_built_in_workload() -> None:
     assert found["Healthcheck"] == {"Test": ["NONE"]}
 
 
-def test_it_lives_and_dies_with_its_guard() -> None:
+def test_it_dies_with_its_guard_and_has_a_network_of_its_own() -> None:
     config = body(Program(image="nginx"))["HostConfig"]
-    assert config["PidMode"] == config["NetworkMode"] == "container:g"
+    assert config["PidMode"] == "container:g"
+    assert config["NetworkMode"] == "none"
 
 
 def test_the_images_own_command_is_kept_unless_another_is_given() -> None:

@@ -26,6 +26,7 @@ from cgbench.spec.container import Container
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.program import Load, Program
 from cgbench.spec.programs import with_loads
+from cgbench.spec.report import Report
 from cgbench.spec.schedule import planned
 from tests.made.host_tree import HostTree, hybrid
 from tests.made.processes import MadeUpEngine
@@ -137,7 +138,7 @@ def test_a_program_gets_a_guard_and_then_its_load(tmp_path: Path) -> None:
         # By the image's identity, not by a name that may mean another one tomorrow.
         assert own.image == "sha256:1"
         assert own.guard == "id-1"
-        assert load.network == "container:id-1"
+        assert (own.network, load.network) == ("none", "container:id-2")
         assert load.argv[-2:] == [URL, ""]
         assert cast(ContainerSpec, guard).deadline_s == load.deadline_s == 30
         # What the prober notes is the program's.
@@ -154,11 +155,33 @@ def test_over_a_bridge_the_load_asks_for_the_programs_address(tmp_path: Path) ->
     what = experiment(Container(role="shop", workload="web"), web=bridged)
     with launched(engine, tmp_path, what):
         guard, own, load = (cast(Any, one) for one in engine.asked)
-        assert guard.network == load.network == "net"
+        assert (guard.network, own.network, load.network) == (None, "net", "net")
         assert own.guard == "id-1"
         assert load.argv[-2] == "http://172.18.0.2:8080/"
         assert engine.networks.made == ["cgbench-x-0001-shop"]
     assert engine.networks.made == []
+
+
+@pytest.mark.usefixtures("answering")
+def test_a_command_that_drives_runs_beside_the_program_below_a_guard_of_its_own(
+    tmp_path: Path,
+) -> None:
+    engine = Starting()
+    load = Load(command=("bench", "-n"), report=Report(keys={"rate": "rps"}))
+    own = Program(image="shop", load=load, listens=8080, entrypoint=("/start",))
+    with launched(engine, tmp_path, experiment(Container(role="s", workload="web"), web=own)) as (
+        program,
+        driver,
+    ):
+        names = [one.name.removeprefix("cgbench-x-0001-") for one in engine.asked]
+        assert names == ["s-guard", "s", "s-load-guard", "s-load"]
+        bench = engine.asked[-1]
+        assert isinstance(bench, ProgramSpec)
+        # The program's image by its identity, and not its entry point.
+        assert (bench.image, bench.guard, bench.network) == ("sha256:1", "id-3", "container:id-2")
+        assert (bench.program.command, bench.program.entrypoint) == (("bench", "-n"), ())
+        assert program.probe is None
+        assert driver.workload.name == "driver"
 
 
 @pytest.mark.usefixtures("answering")

@@ -358,7 +358,7 @@ def test_every_key_is_described_and_the_short_ones_have_an_example() -> None:
     assert len(keys) > 40
     assert [name for name, key in keys.items() if not key.get("description")] == []
     assert {name for name, key in keys.items() if "examples" not in key} == {
-        "sampling", "quick", "verify", "gate", "programs", "load", "containers", "steps",
+        "sampling", "quick", "verify", "gate", "programs", "load", "report", "containers", "steps",
     }  # fmt: skip
 
 
