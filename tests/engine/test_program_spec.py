@@ -11,7 +11,8 @@ from cgbench.spec.program import Program
 
 def body(program: Program, **more: Any) -> dict[str, Any]:
     spec = ProgramSpec(
-        name="x", image=program.image, program=program, guard="g", network="none", run="r", owner="o",
+        name="x", image=program.image, program=program, guard="g", network="none", run="r",
+        owner="o",
         options=more.pop("options", {}), memory=64 * 2**20, pids=64, **more,
     )  # fmt: skip
     return cast(dict[str, Any], spec.body())
