@@ -35,7 +35,7 @@ def test_keys_reach_into_objects_and_a_scale_changes_the_unit() -> None:
 
 @pytest.mark.parametrize("value", ['"fast"', "NaN", "Infinity", "true", "[1]", '{"a": 1}'])
 def test_what_is_no_finite_number_is_an_error_and_no_figure(value: str) -> None:
-    with pytest.raises(WorkloadError, match="report: rate is .* no finite number") as caught:
+    with pytest.raises(WorkloadError, match=r"report: rate is .* no finite number") as caught:
         list(JSON.read(f'{{"rps": {value}}}'))
     assert caught.value.advice
 
