@@ -62,7 +62,10 @@ def foreseen(experiment: Experiment, cpus: int) -> Iterator[str]:
     by_role = {one.role: one.workload for one in experiment.containers}
     fit = _SHOWN_BY.get(name, _PRESSED_BY.get(option(name).controller, ()))
     roles = dict.fromkeys(step.role for step, _ in steps)
-    unfit = [] if named else [role for role in roles if by_role[role] not in fit]
+    # What is measured of a program of one's own is what its load sees.
+    own = [role for role in roles if by_role[role] in experiment.programs]
+    built_in = [role for role in roles if role not in own]
+    unfit = [] if named else [role for role in built_in if by_role[role] not in fit]
     for role in unfit:
         yield (
             f"workload {by_role[role]} of {role} does not show what --{name} does, so only the "
@@ -72,6 +75,7 @@ def foreseen(experiment: Experiment, cpus: int) -> Iterator[str]:
         f"{step.label} ({step.role})" if len(roles) > 1 else step.label
         for step, situation in steps
         if step.role not in unfit
+        and step.role not in own
         and not any(_shows(metric, step.role, situation) for metric in metrics)
     )
     if open_values:

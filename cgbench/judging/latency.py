@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cgbench.judging.container_data import ContainerData, Window
+from cgbench.records.trial import Phase
 from cgbench.units import NS_PER_MS
 
 FEWEST_FOR_P99 = 100
@@ -46,4 +47,29 @@ def latency(data: ContainerData, window: Window) -> dict[str, float | None]:
         "latency_max_ms": float(took_ms.max()),
         "requests_per_s": float(units[inside].sum()) / window.seconds,
         "failed_pct": 100 * float(failed.mean()),
+    }
+
+
+def spike(data: ContainerData, phase: Phase, window: Window) -> dict[str, float | None]:
+    """Return what clients felt from the request of a change until the steady window began.
+
+    Nothing where no request was due in that time, or none in the window to compare with. A request
+    that failed counts as one that took its timeout.
+    """
+    record, begin_ns = data.record, phase.change.t_request_ns
+    if record.timeout_ns is None or not data.stalls:
+        return {}
+    due = np.concatenate([begin for begin, _ in data.stalls])
+    lengths = np.concatenate([length for _, length in data.stalls])
+    failed = lengths == _FAILED
+    took_ms = np.where(failed, record.timeout_ns, lengths) / NS_PER_MS
+    before = (due >= begin_ns) & (due < window.t_begin_ns)
+    steady = (due >= window.t_begin_ns) & (due < window.t_end_ns)
+    if not before.any() or not steady.any():
+        return {}
+    worse = due[before & (took_ms > took_ms[steady].max())]
+    return {
+        "spike_ms": float(took_ms[before].max()),
+        "spike_failed": float(failed[before].sum()),
+        "recovered_ms": float(worse.max() - begin_ns) / NS_PER_MS if worse.size else 0.0,
     }

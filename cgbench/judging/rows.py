@@ -16,6 +16,7 @@ import numpy as np
 from cgbench.judging.container_data import ContainerData, steady_window
 from cgbench.judging.expectation import Situation, Work, load_of
 from cgbench.judging.intervals import error_pct
+from cgbench.judging.latency import spike
 from cgbench.judging.reported import reported
 from cgbench.judging.settling import time_to_effect
 from cgbench.judging.steady import (
@@ -137,6 +138,8 @@ def _measured(
     if window is None:
         return found, 0
     found |= steady(data, window)
+    if data.record.probe == "request" and data.record.role == phase.role:
+        found |= spike(data, phase, window)
     found["off_mask_cpu_ms"] = off_mask_ms(data, window, settings)
     found["off_mask_pct"] = off_mask_pct(data, window, settings)
     found["set_cpus_used"] = set_cpus_used(data, window, settings)

@@ -340,6 +340,23 @@ _ALL = (
         "higher", 1.0,
     ),
     Metric(
+        "spike_ms", "ms", "longest latency after the change",
+        "The longest latency of the requests that were due between the change and the steady "
+        "window.",
+        "higher", _LATE_MS,
+    ),
+    Metric(
+        "spike_failed", "requests", "failures after the change",
+        "How many of those requests failed.",
+        "higher",
+    ),
+    Metric(
+        "recovered_ms", "ms", "time until latency is steady",
+        "Time from the change to the last of those requests that took longer than any in the "
+        "steady window; 0 where none did.",
+        "higher", _LATE_MS,
+    ),
+    Metric(
         "reported_rate_per_s", "1/s", "rate, as reported",
         "What a program or its load says it did per second, averaged over the times that its "
         "reports are of.",

@@ -306,6 +306,23 @@ def test_files_in_a_shared_tmpfs_are_charged_to_who_made_them_and_to_no_guest(ru
     assert done[-1].value > 0, "the file outlives its maker"
 
 
+@experiment("network-modes")
+def test_a_server_answers_over_every_network(run: Run) -> None:
+    for role in ("loopback", "bridged", "hosted"):
+        rows = [one for one in run.rows if one.role == role and one.requested == "-1"]
+        found = {one.metric: one.value for one in rows}
+        assert found["failed_pct"] == 0
+        assert found["requests_per_s"] == pytest.approx(500, rel=0.1)
+
+
+@experiment("ways-to-give-one-cpu")
+def test_a_web_service_is_measured_under_each_way_to_give_it_one_cpu(run: Run) -> None:
+    rows = [one for one in run.rows if one.role == "web" and one.metric == "latency_p50_ms"]
+    assert len({one.note for one in rows}) == 4
+    # Each request costs 5 ms of CPU time, whoever gives it.
+    assert all(one.value >= 5 for one in rows)
+
+
 def test_every_built_in_experiment_is_run_here() -> None:
     tests = [value for name, value in globals().items() if name.startswith("test_")]
     named = {

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from cgbench.judging import settling
 from cgbench.judging.container_data import ContainerData, Window
-from cgbench.judging.latency import FEWEST_FOR_P99, latency
+from cgbench.judging.latency import FEWEST_FOR_P99, latency, spike
 from cgbench.judging.steady import steady
+from cgbench.records.trial import Phase
 from cgbench.reporting.plots.stall_rates import StallCount, count_stalls
 from cgbench.units import NS_PER_MS as MS
 from tests.made import records
@@ -157,3 +158,27 @@ def test_a_prober_settles_nothing_and_draws_no_curve_of_stalls() -> None:
     trial = records.trial().model_copy(update={"phases": (held,)})
     count_stalls(counts, trial, data, run)  # type: ignore[arg-type]
     assert not counts
+
+
+def changed(at_ms: float) -> Phase:
+    (phase, *_) = records.trial().phases
+    change = phase.change.model_copy(update={"t_request_ns": int(at_ms * MS)})
+    return phase.model_copy(update={"change": change})
+
+
+def test_a_change_is_felt_until_nothing_takes_longer_than_in_the_steady_window() -> None:
+    took = [1.0] * 20 + [1.0, 90.0, 0.0, 40.0, 2.0, 1.0] + [2.0] * 74
+    found = spike(asked(took), changed(100), window(300, 500))
+    # The one that failed counts as its timeout of 500 ms; that of 40 ms was due 15 ms after.
+    assert found == {"spike_ms": 500.0, "spike_failed": 1.0, "recovered_ms": 15.0}
+
+
+def test_a_change_that_nobody_feels_is_over_at_once() -> None:
+    found = spike(asked([2.0] * 100), changed(100), window(300, 500))
+    assert found == {"spike_ms": 2.0, "spike_failed": 0.0, "recovered_ms": 0.0}
+
+
+@pytest.mark.parametrize(("at_ms", "begin_ms"), [(300, 300), (100, 600)])
+def test_without_requests_on_both_sides_nothing_is_said(at_ms: float, begin_ms: float) -> None:
+    found = spike(asked([2.0] * 100), changed(at_ms), window(begin_ms, begin_ms + 200))
+    assert found == {}
