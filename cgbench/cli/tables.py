@@ -147,23 +147,34 @@ def print_summary(run: Run, *, alone: bool = True) -> None:
     metric = judged_metric(
         record.experiment, record.experiment.option, {one.metric for one in run.summary}
     )
+    own = _own_figures(run)
     figures = () if metric is None else (metric, "error")
+    felt = tuple(own.values()) if own else (*figures, "p99", "file", "settled")
     table = Table(box=None, pad_edge=False)
-    for heading in ("role", "requested", "enforced", *figures, "p99", "file", "settled"):
+    for heading in ("role", "requested", "enforced", *felt):
         table.add_column(heading, justify="left" if heading == "role" else "right")
     many = points(run)
     owners = {point.key: point.owner for point in many}
+    drives = {one.role for one in record.experiment.containers if one.drives is not None}
     for key, found in by_value.items():
+        if key.role in drives:
+            continue
         owner = owners[key]
         _add_row(
             table,
             key.role if key.via == "update" else f"{key.role} ({key.via})",
             key.label if owner == key.role else f"{owner}: {key.label}",
             next(iter(found.values())).enforced or "–",
-            *(() if metric is None else _judged(found.get(metric))),
-            _p99(found),
-            _number(_median(found, "file_ms"), "{:.0f} ms"),
-            _number(_median(found, "settle_ms"), "{:.0f} ms"),
+            *(
+                [_judged(found.get(name))[0] for name in own]
+                if own
+                else [
+                    *(() if metric is None else _judged(found.get(metric))),
+                    _p99(found),
+                    _number(_median(found, "file_ms"), "{:.0f} ms"),
+                    _number(_median(found, "settle_ms"), "{:.0f} ms"),
+                ]
+            ),
         )
     left_out = unjudged(run)
     for value in left_out:
@@ -184,6 +195,23 @@ def print_summary(run: Run, *, alone: bool = True) -> None:
         _line(console, f"{doubt.severity}: {doubt.reason.rstrip('.')}. {doubt.advice}")
 
 
+_OWN = {
+    "cpus_used": "cpus_used", "latency_p50_ms": "median", "latency_p99_ms": "p99",
+    "requests_per_s": "answers", "failed_pct": "failed", "reported_rate_per_s": "rate",
+    "reported_mean_ms": "mean", "reported_p99_ms": "p99, reported",
+    "reported_duration_s": "duration",
+}  # fmt: skip
+"""What of programs of one's own a terminal shows, and what it calls that."""
+
+
+def _own_figures(run: Run) -> dict[str, str]:
+    """Return the headings of what was measured of a run's own programs; none where it has none."""
+    measured = {one.metric for one in run.summary}
+    if not run.record.experiment.programs:
+        return {}
+    return {name: heading for name, heading in _OWN.items() if name in measured}
+
+
 def _judged(entry: Entry | None) -> tuple[str, str]:
     """Return a value and its error, marked where it lies outside its band."""
     if entry is None:
@@ -196,7 +224,9 @@ def _judged(entry: Entry | None) -> tuple[str, str]:
 def _quantity(value: float, unit: str) -> str:
     if unit in ("bytes", "bytes/s"):
         return quantity(value, unit)
-    return f"{value:.3f}" if unit == "CPUs" else f"{value:.4g} {unit}"
+    if unit == "CPUs":
+        return f"{value:.3f}"
+    return f"{value:.0f} {unit}" if value >= 10_000 else f"{value:.4g} {unit}"
 
 
 def _p99(found: Mapping[str, Entry]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from cgbench.errors import StoreError
 from cgbench.judging.checks import Check, examine
 from cgbench.judging.estimates import Point, judged, points
+from cgbench.judging.own import FIGURES, own_metric
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Entry
 from cgbench.judging.unjudged import Unjudged, unjudged
@@ -27,6 +28,7 @@ from cgbench.reporting.words.run_facts import (
     measuring_facts,
     table_words,
 )
+from cgbench.spec.experiment import Experiment
 from cgbench.spec.judged import judged_metric
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.options import option
@@ -117,7 +119,8 @@ def run_page(run: Run, anchor: str, curve_points: int) -> RunPage:
     record, many = run.record, points(run)
     metric = judged(record.experiment, many)
     measured = {name for point in many for name in point.estimates}
-    shown = metric or judged_metric(record.experiment, record.experiment.option, measured)
+    usual = judged_metric(record.experiment, record.experiment.option, measured)
+    shown = metric or own_metric(record.experiment, measured) or usual
     units = {name: one.unit for point in many for name, one in point.estimates.items()}
     unit = units.get(shown or "", "")
     return RunPage(
@@ -157,6 +160,7 @@ def _parts(run: Run, many: Sequence[Point], metric: str | None, drawn: Curves) -
     parts: list[tuple[str, str, str, list[Plot | None]]] = [
         ("against", "Expected against experienced", f"`--{name}`: {option(name).summary}.",
          [values.declared(one, metric), values.error(one, metric)]),
+        ("own", "What its load sees", "", _own(record.experiment, one)),
         ("throttling", "Throttled periods and throttled time", "", [*values.throttled(one)]),
         ("stalls", "Stalls", "", [quantiles, stalls.stall_distribution(
             one, drawn.stalls, wide=quantiles is not None and quantiles.wide)]),
@@ -172,6 +176,16 @@ def _parts(run: Run, many: Sequence[Point], metric: str | None, drawn: Curves) -
         Part(name, title, words, kept)
         for name, title, words, plots in parts
         if (kept := tuple(plot for plot in plots if plot is not None))
+    ]
+
+
+def _own(experiment: Experiment, one: value_axis.Layout) -> list[Plot | None]:
+    """Return the plots of how an experiment's own programs fare."""
+    if not experiment.programs:
+        return []
+    return [
+        values.against_value(one, name, METRICS[name].unit, METRICS[name].description)
+        for name in FIGURES
     ]
 
 

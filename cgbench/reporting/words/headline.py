@@ -14,7 +14,7 @@ from cgbench.judging.unjudged import Unjudged, plain, unjudged
 from cgbench.records.run import PointKey, Row, RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.records.verdict import Outcome
-from cgbench.reporting.words import shared, shortfall, ways
+from cgbench.reporting.words import own, shared, shortfall, ways
 from cgbench.spec.metrics import METRICS
 from cgbench.wording import (
     capitalised,
@@ -55,6 +55,7 @@ def sentences(of: Run) -> list[str]:
     # A finding from no more than half of the trials must not be the first sentence.
     scarce = 2 * sum(trial.status == "ok" for trial in trials) <= run.trials_planned
     found = [
+        *own.sentences(of, many),
         _not_enforced(many),
         *troubles * (held and scarce),
         limits,
@@ -66,6 +67,7 @@ def sentences(of: Run) -> list[str]:
         _stalls(many, rows),
         *ways.sentences(of),
         *shared.sentences(of),
+        *own.loosened(of),
         _docker_stats(of, many),
     ]
     return [sentence for sentence in found if sentence]
@@ -145,6 +147,9 @@ def _limits(run: Run, many: Sequence[Point], metric: str | None) -> tuple[str | 
         for point in many
         if (estimate := point.estimate(metric)) is not None and estimate.error_pct is not None
     ]
+    if not expected and run.record.experiment.programs:
+        # What its load saw is said by itself.
+        return None, True
     if not expected:
         return f"Nothing is expected of the workload, so no figure judges `--{name}`.", True
     # A ceiling that nobody came up to shows nothing, however near.
