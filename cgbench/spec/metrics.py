@@ -343,8 +343,7 @@ _ALL = (
     ),
     Metric(
         "spike_ms", "ms", "longest latency after the change",
-        "The longest latency of the requests that were due between the change and the steady "
-        "window.",
+        "Longest latency of the requests due between the change and the steady window.",
         "higher", _LATE_MS,
     ),
     Metric(
@@ -360,8 +359,7 @@ _ALL = (
     ),
     Metric(
         "reported_rate_per_s", "1/s", "rate, as reported",
-        "What a program or its load says it did per second, averaged over the times that its "
-        "reports are of.",
+        "What a program or its load says it did per second, averaged over time.",
         "lower",
     ),
     Metric(
