@@ -16,8 +16,13 @@ SHOWN = (
 )  # fmt: skip
 """What of a phase a search keeps besides the target's metric."""
 
-DISTURBED_CPUS = 0.05
-"""A miss does not count where others took so many CPUs meanwhile."""
+STOLEN_PCT = 2.0
+"""A miss does not count where the hypervisor took more of the host's CPU time than this."""
+
+OTHERS_CPUS, IDLE_PCT = 0.05, 25.0
+"""Nor where other processes used so many CPUs, and less than this of the host was idle: what waits
+for a CPU that somebody else has does not wait for its limit.
+"""
 
 
 def observations(
@@ -77,18 +82,21 @@ def _judged(
 
 
 def disturbance(phase: Phase) -> str | None:
-    """Return in words what others took of the host's CPU time in a phase, None if little."""
+    """Return in words what others took of the host's CPU time in a phase, None if too little."""
     account = phase.account
     if account is None or account.seconds <= 0:
         return None
-    stolen, others = account.steal_cpu_s, account.others_cpu_s or 0.0
-    if (stolen + max(0.0, others)) / account.seconds <= DISTURBED_CPUS:
+    whole = account.cpus * account.seconds
+    stolen_pct, idle_pct = 100 * account.steal_cpu_s / whole, 100 * account.idle_cpu_s / whole
+    if stolen_pct > STOLEN_PCT:
+        return f"the hypervisor took {stolen_pct:.0f} % of the host's CPU time meanwhile"
+    others = (account.others_cpu_s or 0.0) / account.seconds
+    if others <= OTHERS_CPUS or idle_pct >= IDLE_PCT:
         return None
     largest = f" ({account.largest[0].name})" if account.largest else ""
     return (
-        f"others took {(stolen + max(0.0, others)) / account.seconds:.2f} CPUs meanwhile: the "
-        f"hypervisor {stolen / account.seconds:.2f}, other processes "
-        f"{max(0.0, others) / account.seconds:.2f}{largest}"
+        f"other processes used {others:.2f} CPUs{largest} meanwhile, and only {idle_pct:.0f} % of "
+        "the host were idle"
     )
 
 
