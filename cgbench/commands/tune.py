@@ -38,7 +38,7 @@ SURE = 5
 HOLD_NS = 3 * NS_PER_S
 """How long a limit is held at least while it is judged."""
 
-_QUANTILES = (0.08, 0.29, 0.5, 0.71, 0.92)
+_CHANCES = (0.08, 0.29, 0.5, 0.71, 0.92)
 _REQUESTS = 200
 _MOST_SURVEYED = 9
 # A round without one phase that counts is bad luck; so many in a row are the host.
@@ -153,13 +153,11 @@ def _next(search: _Search, orders: random.Random) -> list[float]:
     if below > LEVEL:
         search.suggested = asked.low
         return [asked.low] * SURE
-    if search.known.knee().ratio <= NARROW:
-        found = search.known.sufficient()
-        if found is not None:
-            search.suggested = min(asked.high, _raised(asked, found))
-            return [search.suggested] * SURE
-    wanted = [min(max(one, asked.low), asked.high) for one in search.known.quantiles(_QUANTILES)]
-    chosen = [asked.limit.fitted(one) for one in wanted]
+    *wanted, enough = search.known.limits((*_CHANCES, LEVEL))
+    if _is_narrow(search.known) and enough is not None:
+        search.suggested = min(asked.high, _raised(asked, enough))
+        return [search.suggested] * SURE
+    chosen = [asked.limit.fitted(asked.high if one is None else one) for one in wanted]
     orders.shuffle(chosen)
     return chosen
 
@@ -184,7 +182,12 @@ def _verdict(search: _Search) -> Verdict | None:
         return None
     if below > LEVEL and search.suggested == asked.low:
         return Verdict.ALL
-    return Verdict.FOUND if known.knee().ratio <= NARROW else None
+    return Verdict.FOUND if _is_narrow(known) else None
+
+
+def _is_narrow(known: Posterior) -> bool:
+    """Say whether the knee is known as closely as is wanted, or as a blurred one can be."""
+    return known.knee().ratio <= max(NARROW, known.blur())
 
 
 def _all_at(last: Sequence[Observation], limit: float, *, met: bool) -> bool:

@@ -68,28 +68,38 @@ class Posterior:
     def knee(self) -> Interval:
         """Return where the knee lies."""
         tail = (1 - LEVEL) / 2
-        low, median, high = self.quantiles((tail, 0.5, 1 - tail))
-        return Interval(median, low, high)
-
-    def quantiles(self, shares: Sequence[float]) -> list[float]:
-        """Return below which limits the knee lies with the given probabilities."""
         cumulated = np.cumsum(self._weights().sum(axis=1))
-        found = np.searchsorted(cumulated, np.asarray(shares) * cumulated[-1])
-        return [float(np.exp(self._knees[min(at, len(self._knees) - 1)])) for at in found]
+        places = np.searchsorted(cumulated, np.array((tail, 0.5, 1 - tail)) * cumulated[-1])
+        low, median, high = np.exp(self._knees[np.minimum(places, len(self._knees) - 1)])
+        return Interval(float(median), float(low), float(high))
 
     def chance(self, limit: float) -> float:
         """Return how probable it is that a trial at `limit` meets the target."""
         return float((self._weights() * self._chances(limit)).sum())
 
-    def sufficient(self, chance: float = LEVEL) -> float | None:
-        """Return the smallest limit that meets the target with that probability, None if none."""
+    def limits(self, chances: Sequence[float]) -> list[float | None]:
+        """Return the smallest limits that meet the target with these probabilities, None if none.
+
+        They lie between the lowest and the highest limit that may be tried.
+        """
         weights = self._weights()
         grid = np.exp(self._knees)
-        inside = grid[(grid >= self.low * (1 - 1e-9)) & (grid <= self.high * (1 + 1e-9))]
-        for limit in inside:
-            if float((weights * self._chances(float(limit))).sum()) >= chance:
-                return float(limit)
-        return None
+        grid = grid[(grid >= self.low * (1 - 1e-9)) & (grid <= self.high * (1 + 1e-9))]
+        met = np.array([float((weights * self._chances(float(one))).sum()) for one in grid])
+        found: list[float | None] = []
+        for chance in chances:
+            at = np.flatnonzero(met >= chance)
+            found.append(float(grid[at[0]]) if at.size else None)
+        return found
+
+    def blur(self) -> float:
+        """Return how many times the limit met in one of four trials that in three of four is.
+
+        Of what is known of the steepness, the median. No more can be known of a knee than that.
+        """
+        cumulated = np.cumsum(self._weights().sum(axis=0))
+        width = self._widths[int(np.searchsorted(cumulated, cumulated[-1] / 2))]
+        return float(np.exp(2 * math.log(3) * width))
 
     def outside(self) -> tuple[float, float]:
         """Return how probable it is that the knee lies below `low`, and above `high`."""

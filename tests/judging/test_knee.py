@@ -22,9 +22,10 @@ def searched(meets: Callable[[float], bool], rounds: int = 8) -> Posterior:
     for limit in SURVEY:
         known.learn(limit, met=meets(limit))
     for _ in range(rounds):
-        for limit in known.quantiles((0.08, 0.29, 0.5, 0.71, 0.92)):
+        for found in known.limits((0.08, 0.29, 0.5, 0.71, 0.92)):
+            limit = HIGH if found is None else found
             known.learn(limit, met=meets(limit))
-        if known.knee().ratio <= 1.05:
+        if known.knee().ratio <= max(1.05, known.blur()):
             break
     return known
 
@@ -62,7 +63,7 @@ def test_one_odd_phase_moves_a_knee_hardly() -> None:
 
 def test_a_sufficient_limit_lies_above_the_knee_and_meets_it_nearly_always() -> None:
     known = searched(lambda limit: limit >= 0.4)
-    found = known.sufficient()
+    (found,) = known.limits((LEVEL,))
     assert found is not None
     assert 0.4 <= found <= 0.46
     assert known.chance(found) >= LEVEL
@@ -73,13 +74,30 @@ def test_where_all_or_none_is_met_the_knee_lies_beyond() -> None:
     every, none = searched(lambda _: True), searched(lambda _: False)
     assert every.outside()[0] > LEVEL
     assert none.outside()[1] > LEVEL
-    assert none.sufficient() is None
+    assert none.limits((LEVEL,)) == [None]
 
 
 def test_nothing_is_known_before_anything_was_tried() -> None:
     known = Posterior(LOW, HIGH)
     assert known.knee().ratio > 30
-    assert known.sufficient(1 - LAPSE / 2) is None
+    assert known.limits((1 - LAPSE / 2,)) == [None]
+
+
+def test_a_blurred_knee_is_said_to_be_and_a_sharp_one_not() -> None:
+    rng = random.Random(5)
+
+    def blurred(limit: float) -> bool:
+        return rng.random() < 1 / (1 + math.exp(-(math.log(limit) - math.log(0.4)) / 0.1))
+
+    assert searched(lambda limit: limit >= 0.4).blur() < 1.05
+    assert searched(blurred, rounds=20).blur() > 1.1
+
+
+def test_limits_rise_with_the_chance_that_is_asked_for() -> None:
+    known = searched(lambda limit: limit >= 0.4)
+    found = known.limits((0.1, 0.5, 0.9))
+    assert all(one is not None for one in found)
+    assert found == sorted(found, key=lambda one: one or 0.0)
 
 
 @given(st.lists(st.tuples(st.floats(LOW, HIGH), st.booleans()), max_size=60), st.floats(LOW, HIGH))
