@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from cgbench.engine import image
 from cgbench.records.fleet import FleetFolder, find
 from cgbench.records.verdict import Outcome
+from cgbench.spec import workload
 from tests.lab import host as hosts
 from tests.lab.machine import Machine, beside
 from tests.made import command, ssh
@@ -80,10 +82,14 @@ def test_three_hosts_are_measured_at_once_and_give_one_report(listed: Path, tmp_
     assert (folder.path / "report.html").exists()
 
 
-def test_a_killed_guest_is_told_in_time_and_harms_no_other(
+def test_a_host_gets_the_image_and_a_killed_guest_is_told_in_time_and_harms_no_other(
     listed: Path, guests: dict[str, Machine], tmp_path: Path
 ) -> None:
     victim, *others = GUESTS
+    tag = image.tag(workload.directory())
+    for name in others:
+        # So that the image is carried, too.
+        guests[name].read(f"docker rmi --force {tag}")
     with command.started(
         "fleet", "--results", tmp_path, listed, "verify", "cpus", "--quick"
     ) as process:
@@ -102,4 +108,6 @@ def test_a_killed_guest_is_told_in_time_and_harms_no_other(
     states = {one.name: one.state.value for one in folder.read().members}
     assert states == {"here": "done", victim: "lost", **dict.fromkeys(others, "done")}
     assert not folder.document(victim).exists()
+    for name in others:
+        assert guests[name].read(f"docker image inspect --format '{{{{.Id}}}}' {tag}")
     assert [row.verdict.option for row in folder.truth("here").rows] == ["cpus"]
