@@ -17,6 +17,9 @@ import pytest
 from cgbench.fleet import crew, reach, task
 from cgbench.fleet.crew import Crew, Lost, Member
 from cgbench.fleet.reach import Refused
+from cgbench.records.verdict import Outcome
+from tests.made import atlas_rows
+from tests.made.fleet import names, served
 from tests.made.ssh import SshHost
 
 _WORKER = (sys.executable, "-P", "-m", "cgbench.fleet.worker")
@@ -182,3 +185,34 @@ def test_an_interpreter_without_dask_is_refused_with_its_own_words(ssh_host: Ssh
 
     with pytest.raises(Refused, match=r"a worker does not start: .*no_such_module"):
         asyncio.run(start())
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_clusters_own_worker_is_asked_to_end_what_nobody_waits_for(
+    tmp_path: Path, whole: bool
+) -> None:
+    """A task that is cancelled goes on in its worker's thread, and its measurement with it."""
+    table = atlas_rows.table({"cpus": Outcome.EFFECTIVE}).to_json()
+    name, *_others = names(3)
+    mark = tmp_path / "ended"
+    request: task.Request = {
+        "fleet": "f", "host": name, "attempt": "1", "version": "0", "arguments": ["verify"],
+        "files": {},
+    }  # fmt: skip
+
+    async def do(address: str) -> None:
+        async with crew.named(address, silent) as team:
+            asked = asyncio.ensure_future(
+                team.call(Member(name, None), "key", task.measured, request)
+            )
+            if whole:
+                assert (await asked)["attempt"] == "1"
+                return
+            await asyncio.sleep(0.5)
+            asked.cancel()
+            with suppress(asyncio.CancelledError):
+                await asked
+
+    with served(table, 3, 0.2 if whole else 3.0, mark=mark) as address:
+        asyncio.run(do(address))
+        assert mark.exists() is not whole

@@ -30,7 +30,7 @@ BOOT_TIMEOUT_S = 170.0
 """A boot takes 25 to 60 s where KVM cannot be used; later than this it has failed."""
 
 _BUILD_TIMEOUT_S = 900.0
-_LOAD_TIMEOUT_S = 300.0
+_LOAD_TIMEOUT_S = 900.0
 _SETUP_TIMEOUT_S = 120.0
 _COUNTED_TIMES = 5
 """How many times as long both may take where the clock counts instructions."""

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from cgbench.engine import image
+from cgbench.records import atlas
 from cgbench.records.fleet import FleetFolder, find
 from cgbench.records.verdict import Outcome
+from cgbench.spec import workload
 from tests.lab import host as hosts
 from tests.lab.machine import Machine, beside
 from tests.made import command, ssh
@@ -23,6 +26,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.fleet, pytest.mark.timeout(4800)]
 GUESTS = ("trixie", "bookworm")
 LOST_WITHIN_S = 60.0
 _BEGUN_S = 900.0
+ROWS = Path(__file__).parents[2] / "results" / "atlas"
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +64,20 @@ def _table(entry: dict[str, Any]) -> str:
     return "[[hosts]]\n" + "".join(keys)
 
 
+def contradicts_no_row(folder: FleetFolder, name: str) -> None:
+    """Ask that a guest's table says what its row of the atlas does, or leaves it open.
+
+    Three hosts that share two CPUs disturb one another: a little may be open, nothing else.
+    """
+    row = atlas.read(ROWS / f"{name}.json").table
+    usual = {one.verdict.option: one.verdict.verdict for one in row.rows}
+    found = {one.verdict.option: one.verdict.verdict for one in folder.truth(name).rows}
+    assert found.keys() == usual.keys()
+    apart = {one: got for one, got in found.items() if got is not usual[one]}
+    assert set(apart.values()) <= {Outcome.INCONCLUSIVE}, apart
+    assert len(apart) <= len(found) // 3, apart
+
+
 def test_three_hosts_are_measured_at_once_and_give_one_report(listed: Path, tmp_path: Path) -> None:
     with command.started("fleet", "--results", tmp_path, listed, "verify", "--quick") as process:
         # With what is carried to the guests, which share two CPUs with everything else.
@@ -70,20 +88,24 @@ def test_three_hosts_are_measured_at_once_and_give_one_report(listed: Path, tmp_
         ("here", "done"), *((name, "done") for name in GUESTS)
     ], said  # fmt: skip
     for one in record.members:
-        verdicts = {row.verdict.option: row.verdict for row in folder.truth(one.name).rows}
-        assert verdicts["pids-limit"].verdict is Outcome.EFFECTIVE, verdicts["pids-limit"].reason
         assert one.host is not None
         # Each is itself, and its results came with it.
         assert folder.truth(one.name).host == one.host
         assert list((folder.path / "hosts" / one.name / "results").glob("*/*"))
+    for name in GUESTS:
+        contradicts_no_row(folder, name)
     assert len({one.host.kernel for one in record.members if one.host}) == 3
     assert (folder.path / "report.html").exists()
 
 
-def test_a_killed_guest_is_told_in_time_and_harms_no_other(
+def test_a_host_gets_the_image_and_a_killed_guest_is_told_in_time_and_harms_no_other(
     listed: Path, guests: dict[str, Machine], tmp_path: Path
 ) -> None:
     victim, *others = GUESTS
+    tag = image.tag(workload.directory())
+    for name in others:
+        # So that the image is carried, too.
+        guests[name].read(f"docker rmi --force {tag}")
     with command.started(
         "fleet", "--results", tmp_path, listed, "verify", "cpus", "--quick"
     ) as process:
@@ -102,4 +124,6 @@ def test_a_killed_guest_is_told_in_time_and_harms_no_other(
     states = {one.name: one.state.value for one in folder.read().members}
     assert states == {"here": "done", victim: "lost", **dict.fromkeys(others, "done")}
     assert not folder.document(victim).exists()
+    for name in others:
+        assert guests[name].read(f"docker image inspect --format '{{{{.Id}}}}' {tag}")
     assert [row.verdict.option for row in folder.truth("here").rows] == ["cpus"]

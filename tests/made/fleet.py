@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,9 @@ from cgbench import __version__
 from cgbench.fleet import quiet, task
 
 ALTERED = 3
+ENDED = "CGBENCH_TEST_ENDED"
+"""The variable that names the file which is there once a worker was asked to end its task."""
+
 _HERE = "127.0.0.1"
 
 
@@ -41,15 +44,23 @@ def altered(number: int) -> list[str]:
 
 @contextmanager
 def served(
-    table: Mapping[str, Any], number: int, lasts_s: float, full: Sequence[str] = ()
+    table: Mapping[str, Any],
+    number: int,
+    lasts_s: float,
+    full: Sequence[str] = (),
+    mark: Path | None = None,
 ) -> Iterator[str]:
-    """Run a scheduler and a worker for each of `number` hosts; yield the scheduler's address."""
+    """Run a scheduler and a worker for each of `number` hosts; yield the scheduler's address.
+
+    The file `mark` is there once a worker was asked to end its task.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "table.json")
         path.write_text(json.dumps(table))
         with subprocess.Popen(
             [sys.executable, "-m", __name__, path, str(number), str(lasts_s), *full],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, ENDED: str(mark or Path(folder, "ended"))},
         ) as process:  # fmt: skip
             assert process.stdin is not None
             assert process.stdout is not None
@@ -93,7 +104,12 @@ def _replay(table: Mapping[str, Any], number: int, lasts_s: float, full: Sequenc
     def forgotten(_fleet: str) -> None:
         return None
 
-    for function in (examined, measured, forgotten):
+    async def ended() -> None:
+        """Leave a mark: a fleet asked its workers to end what they do."""
+        Path(os.environ[ENDED]).touch()
+
+    functions: tuple[Callable[..., object], ...] = (examined, measured, forgotten, ended)
+    for function in functions:
         # By these a worker finds what it is to call.
         function.__module__, function.__qualname__ = task.__name__, function.__name__
         setattr(task, function.__name__, function)
