@@ -75,7 +75,8 @@ def main() -> int:
             above += found.suggested is not None and found.suggested >= known
             print(
                 f"{at + 1:2}: used {known:.4f} CPUs, knee {found.knee.median:.4f} "
-                f"({off_pct:+.1f} %), suggested {found.suggested:.4f}, {len(found.observations)} phases,"
+                f"({off_pct:+.1f} %), suggested {found.suggested:.4f}, "
+                f"{len(found.observations)} phases,"
                 f" {time.monotonic() - begin:.0f} s",
                 flush=True,
             )
