@@ -13,6 +13,7 @@ from cgbench.records.fleet import FleetRecord
 from cgbench.records.run import RunRecord
 from cgbench.records.trial import TrialRecord
 from cgbench.records.truth import TruthTable
+from cgbench.records.tune import Tuned
 from cgbench.records.watch import Look
 from cgbench.spec.experiment import Experiment
 from tests.docs.reference import schemas
@@ -24,6 +25,7 @@ _DOCUMENTS: dict[str, type[BaseModel]] = {
     "the truth table": TruthTable,
     "a row of the atlas": AtlasRow,
     "a fleet": FleetRecord,
+    "a search": Tuned,
     "a comparison": Comparison,
     "an audit": Audit,
     "an explanation": Explained,
