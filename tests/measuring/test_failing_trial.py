@@ -23,8 +23,9 @@ from cgbench.errors import (
     TrialError,
     UpdateRejected,
 )
-from cgbench.measuring import collect, outage, trial
+from cgbench.measuring import collect, launch, outage, trial
 from cgbench.measuring.container import Running
+from cgbench.measuring.program import Stage
 from cgbench.measuring.progress import Silent
 from cgbench.measuring.site import Site
 from cgbench.records.trial import TrialRecord
@@ -84,7 +85,7 @@ def fail(
 ) -> Fail:
     """Return what runs a trial whose walk ends with an error and whose sampler hangs."""
     monkeypatch.setattr(trial, "Sampler", Hanging)
-    monkeypatch.setattr(trial, "start_all", lambda *_: [running])
+    monkeypatch.setattr(launch, "start_all", lambda *_: [running])
 
     def failing(error: BaseException | None, *, measured: bool = True) -> TrialRecord:
         def walk(*_: object) -> None:
@@ -176,16 +177,16 @@ def test_a_daemon_that_hangs_only_when_all_is_taken_down_is_named_too(
     shown: list[str] = []
     hung = NoAnswer("cannot remove it: Docker did not answer within 45 s")
 
-    def start(stack: contextlib.ExitStack, *_: object) -> object:
+    def start(stage: Stage, *_: object) -> object:
         def fail_to_remove() -> None:
             raise hung
 
-        stack.callback(fail_to_remove)
+        stage.stack.callback(fail_to_remove)
         return [cast(Any, running)]
 
     with living() as (running, _process):
         running.stats = cast(Any, SimpleNamespace(finish=lambda: (), broken=None))
-        monkeypatch.setattr(trial, "start_all", start)
+        monkeypatch.setattr(launch, "start_all", start)
         monkeypatch.setattr(collect, "collect", lambda *_, **__: None)
         monkeypatch.setattr(Silent, "waiting", lambda _self, why: shown.append(why))
         monkeypatch.setattr(outage, "wait_out", lambda *_, **__: shown.append("waited"))
