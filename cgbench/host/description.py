@@ -10,11 +10,9 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import psutil
-
 from cgbench import __version__
 from cgbench.host import cgroups, io_control, procfs, systemd
-from cgbench.records.run import Host
+from cgbench.records.host import Host
 from cgbench.units import format_cpu_list
 
 # The number of the clock in the kernel's linux/time.h, which Python's `time` does not name.
@@ -24,6 +22,9 @@ _FASTEST_TIMER_HZ = 1024
 
 def describe(docker: Mapping[str, str]) -> Host:
     """Return the host as it is now; `docker` is what `Daemon.describe` returns."""
+    # Here and not above: most that ask this module do not ask for all of it.
+    import psutil
+
     return Host(
         hostname=hostname(),
         kernel=platform.release(),
