@@ -214,7 +214,7 @@ def test_a_file_that_fits_below_the_limit_is_read_from_memory(engine: Engine) ->
 
 
 def volume_names(engine: Engine) -> set[str]:
-    return {volume["Name"] for volume in engine._api.volumes()["Volumes"] or ()}
+    return {volume["Name"] for volume in engine._connection.client.api.volumes()["Volumes"] or ()}
 
 
 def tasks(one: Probed) -> int:
@@ -315,7 +315,7 @@ def test_fio_tells_its_totals_once_a_second(engine: Engine, name: str, direction
 
 def reports(engine: Engine, container_id: str) -> list[dict[str, Any]]:
     """Return the JSON documents that a container printed one after another, as far as complete."""
-    text = engine._api.logs(container_id).decode()
+    text = engine._connection.client.api.logs(container_id).decode()
     decoder, found, at = json.JSONDecoder(), [], text.find("{")
     while at >= 0:
         try:

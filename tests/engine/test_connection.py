@@ -34,7 +34,7 @@ def connected(folder: Path, timeout_s: float | None = None, **what: object) -> I
         engine = Engine({"DOCKER_HOST": address})
         try:
             if timeout_s is not None:
-                engine._connection.timeout_s = engine._connection.api.timeout = timeout_s
+                engine._connection.patience.usual_s = timeout_s
             yield engine
         finally:
             engine.close()
@@ -78,7 +78,7 @@ def test_a_daemon_that_hung_once_is_waited_for_less_until_it_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Found by reading: each container of a trial would be waited for as long again."""
-    monkeypatch.setattr("cgbench.engine.connection._HUNG_S", 0.1)
+    monkeypatch.setattr("cgbench.engine.patience._HUNG_S", 0.1)
 
     def waited(engine: Engine) -> float:
         began = time.monotonic()
@@ -169,7 +169,7 @@ def test_a_daemon_that_hung_once_is_waited_for_less_at_the_next_removal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cgbench.engine.engine._REMOVE_TIMEOUT_S", 0)
-    monkeypatch.setattr("cgbench.engine.connection._HUNG_S", 0.1)
+    monkeypatch.setattr("cgbench.engine.patience._HUNG_S", 0.1)
 
     def waited(engine: Engine) -> float:
         began = time.monotonic()
