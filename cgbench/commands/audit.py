@@ -140,7 +140,7 @@ def audited(
     host = _Host.read(place)
     for one in read:
         one.managed = composed.get(one.listed.labels.get(SERVICE, ""), {})
-    above: confines.Above = {}
+    above = confines.Above()
     return [_audited(one, host, place, above, over=for_s > 0) for one in read]
 
 
@@ -241,14 +241,15 @@ def _audited(
     group = one.group
     if group is None:
         return Audited(**head, unread=one.unread or "it was not read")
+    cgroup = group.cgroup
     try:
         # Processes first: where none is left, the group went with them, and so do its files.
         processes = group.processes()
-        held = confines.read(group.cgroup, place.proc, place.root, processes=processes, above=above)
-        files = {name: limit_files.files_of(name, group.cgroup, one.settings) for name in OPTION_OF}
+        held = confines.read(cgroup, place.proc, place.root, processes=processes, above=above)
+        files = {name: limit_files.files_of(name, cgroup, one.settings) for name in OPTION_OF}
         moved = _moved(one, group, place, above)
-        files["device-throttle"] = limit_files.throttle_files(group.cgroup, one.throttles)
-        now, t_ns = counts.counts(group.cgroup), time.monotonic_ns()
+        files["device-throttle"] = limit_files.throttle_files(cgroup, one.throttles)
+        now, t_ns = counts.counts(cgroup), time.monotonic_ns()
     except CgroupError as error:
         return Audited(**head, unread=error.message)
     if not (processes or group.astray) or not group.is_there():

@@ -38,7 +38,7 @@ class Answer:
 
 
 class Connection:
-    """A connection to the daemon at an endpoint; `version` is what that says of itself.
+    """A connection to the daemon at an endpoint; `about` is what that says of itself.
 
     Raises DockerUnavailable where no daemon answers.
     """
@@ -47,7 +47,7 @@ class Connection:
         self.endpoint = endpoint
         self.patience = Patience(endpoint, timeout_s)
         self._exchange = Exchange(endpoint.path, endpoint.fields)
-        self.version = self._first_answer()
+        self.about = self._first_answer()
 
     def _first_answer(self) -> Mapping[str, Any]:
         """Return the answer to the one request that needs no version."""
@@ -79,7 +79,7 @@ class Connection:
         # Here and not above: to load it takes a tenth of a second.
         from cgbench.engine.client import Client
 
-        return Client(self.endpoint, str(self.version["ApiVersion"]), self.patience)
+        return Client(self.endpoint, str(self.about["ApiVersion"]), self.patience)
 
     def close(self) -> None:
         """Close the connection."""
@@ -95,7 +95,7 @@ class Connection:
         content = None if body is None else json.dumps(body).encode()
         try:
             reply = self._exchange.ask(
-                method, f"/v{self.version['ApiVersion']}{path}", waited_s, content
+                method, f"/v{self.about['ApiVersion']}{path}", waited_s, content
             )
         except TimeoutError as error:
             raise self.patience.lost(waited_s) from error

@@ -112,7 +112,7 @@ class Engine:
         self.endpoint = endpoint.choose(environment)
         self._connection = Connection(self.endpoint, timeout_s)
         try:
-            self._daemon = Daemon(self._connection.version, self._connection.get("/info"))
+            self._daemon = Daemon(self._connection.about, self._connection.get("/info"))
             self._daemon.require_usable(self.endpoint.words)
             self._require_update()
         except EngineError:

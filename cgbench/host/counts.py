@@ -92,7 +92,7 @@ class _Files:
 
     def _values(self, controller: str, file: str) -> dict[str, interface_files.Reading]:
         try:
-            self._cgroup.path(controller, file)
+            self._cgroup.name(controller, file)
         except CgroupError:
             # This kernel has no such controller.
             return {}
