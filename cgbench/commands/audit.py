@@ -31,7 +31,6 @@ from cgbench.judging.audit import limits
 from cgbench.judging.declaration import declared_by
 from cgbench.judging.seen import OPTION_OF, Moved, Seen, UserLimit
 from cgbench.judging.throttles import Throttles
-from cgbench.records import writing
 from cgbench.records.audit import Audit, Audited, Found, LimitName
 from cgbench.records.confines import Group, cpu_list
 from cgbench.spec.option import Settings
@@ -152,6 +151,8 @@ def write(
 ) -> None:
     """Write an audit in the forms asked for. Raises StoreError when one cannot be written."""
     # Here and not above: all these need much that an audit does without.
+    from cgbench.records import writing
+
     if junit is not None:
         from cgbench.reporting import junit as as_junit
 

@@ -15,16 +15,17 @@ from urllib.parse import quote, urlencode
 
 from cgbench.engine import endpoint
 from cgbench.engine.connection import TIMEOUT_S, Answer, Connection
-from cgbench.engine.container_spec import LABEL, OWNER, ContainerSpec
 from cgbench.engine.daemon import Daemon
-from cgbench.engine.streams import EventStream, Stats, StatsStream, stats
+from cgbench.engine.labels import LABEL, OWNER
 from cgbench.errors import DockerUnavailable, EngineError, ImageError, UpdateRejected
 from cgbench.spec.option import Settings
 from cgbench.spec.options import update_body
 
 if TYPE_CHECKING:
     from cgbench.engine.chronicle import Chronicle
+    from cgbench.engine.container_spec import ContainerSpec
     from cgbench.engine.images import Images
+    from cgbench.engine.streams import EventStream, Stats, StatsStream
 
 Command = Literal["start", "stop", "pause", "unpause", "restart"]
 """What a container can be told to do."""
@@ -372,11 +373,17 @@ class Engine:
 
     def stats_once(self, container_id: str) -> Stats:
         """Return one reading of the stats API, as a polling monitor takes it."""
+        # Here and not above: only what measures asks for streams.
+        from cgbench.engine.streams import stats
+
         path = f"/containers/{container_id}/stats?stream=false&one-shot=true"
         return stats(self._connection.get(path), time.monotonic_ns())
 
     def events(self, run: str) -> EventStream:
         """Start recording what happens to the containers of a run."""
+        # Here and not above: only what measures asks for streams.
+        from cgbench.engine.streams import EventStream
+
         client = self._connection.client
         stream = client.events(filters={"label": f"{LABEL}={run}"})
         return EventStream(stream, stream.close, client.errors)

@@ -15,7 +15,7 @@ import docker.errors
 
 from cgbench.engine.client import CLIENT_ERRORS, cause, message
 from cgbench.engine.connection import Connection
-from cgbench.engine.container_spec import LABEL
+from cgbench.engine.labels import LABEL
 from cgbench.errors import EngineError, ImageError
 
 _IMPORT_TIMEOUT_S = 600.0

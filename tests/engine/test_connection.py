@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from cgbench.engine.connection import Answer
-from cgbench.engine.container_spec import LABEL, OWNER, ContainerSpec
+from cgbench.engine.container_spec import ContainerSpec
 from cgbench.engine.engine import Engine, NamedAlike
+from cgbench.engine.labels import LABEL, OWNER
 from cgbench.errors import DockerUnavailable, EngineError, NoAnswer
 from tests.made.daemon import HERE, PRESENT, MadeUpDaemon, listening
 
