@@ -141,6 +141,8 @@ def main() -> None:
             command(_asked())()
         finally:
             interrupts.work_is_over()
+            # Nor is there anything to be found in what the process ends with.
+            gc.freeze()
     except interrupts.Interrupted as error:
         exits.print_notes(error)
         complain("interrupted")

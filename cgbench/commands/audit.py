@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +12,7 @@ from types import MappingProxyType
 
 from cgbench.commands import limit_files
 from cgbench.commands.chosen import PROJECT, SERVICE, Wanted, chosen
-from cgbench.engine.engine import Engine, Listed
+from cgbench.engine.engine import Engine, Inspected, Listed
 from cgbench.errors import CgroupError, EngineError
 from cgbench.host import (
     cgroups,
@@ -42,9 +40,6 @@ _MANAGERS = (
     ("io.kubernetes.pod.name", "pod {}"),
     ("cgbench.run", "cgbench run {}"),
 )
-
-
-_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -128,12 +123,11 @@ def audited(
 ) -> list[Audited]:
     """Read the limits of containers that the daemon listed, in the same order."""
     mounted = cgroups.mount_points(place.proc)
-    look = functools.partial(
-        _looked_at, engine=engine, place=place, mounted=mounted, over=for_s > 0
-    )
-    # The daemon answers one while another is read.
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        read = list(pool.map(look, listed))
+    asked = engine.inspected_ahead([one.container_id for one in listed])
+    read = [
+        _looked_at(one, inspect, place, mounted, over=for_s > 0)
+        for one, inspect in zip(listed, asked, strict=True)
+    ]
     if for_s > 0 and read:
         sleep(for_s)
     host = _Host.read(place)
@@ -197,13 +191,13 @@ def _weighs_io(place: Place) -> bool | None:
 
 
 def _looked_at(
-    listed: Listed, engine: Engine, place: Place, mounted: Mapping[str, tuple[str, str]],
-    *, over: bool,
+    listed: Listed, inspect: Callable[[], Inspected | None], place: Place,
+    mounted: Mapping[str, tuple[str, str]], *, over: bool,
 ) -> _Read:  # fmt: skip
-    """Ask Docker what is declared, find the group, and read what was used until now."""
+    """Take what Docker says is declared, find the group, and read what was used until now."""
     found = _Read(listed)
     try:
-        inspected = engine.inspected(listed.container_id)
+        inspected = inspect()
         if inspected is None:
             found.unread = "it was removed while it was read"
             return found

@@ -5,22 +5,26 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from cgbench.engine.endpoint import Endpoint
-from cgbench.engine.exchange import FAILURES, Exchange, Reply
+from cgbench.engine.exchange import FAILURES, Exchange, Question, Reply
 from cgbench.engine.patience import Patience
 from cgbench.errors import DockerUnavailable, EngineError
 
 if TYPE_CHECKING:
     from cgbench.engine.client import Client
 
+T = TypeVar("T")
+
 TIMEOUT_S = 45.0
 """How long the daemon may take over one answer; removing a container from a busy disk is slow."""
 
+_AHEAD = 4
 _START_IT = "Start it (systemctl start docker, or run `make setup` in a checkout)."
 
 
@@ -93,10 +97,12 @@ class Connection:
         """Send a request, with JSON for its body if any. Raises EngineError without an answer."""
         waited_s = self.patience.limit_s if limit_s is None else limit_s
         content = None if body is None else json.dumps(body).encode()
+        url = f"/v{self.about['ApiVersion']}{path}"
+        return self._answered(lambda: self._exchange.ask(method, url, waited_s, content), waited_s)
+
+    def _answered(self, ask: Callable[[], T], waited_s: float) -> T:
         try:
-            reply = self._exchange.ask(
-                method, f"/v{self.about['ApiVersion']}{path}", waited_s, content
-            )
+            reply = ask()
         except TimeoutError as error:
             raise self.patience.lost(waited_s) from error
         except FAILURES as error:
@@ -128,7 +134,41 @@ class Connection:
 
     def inspected(self, container_id: str) -> Any:
         """Return what `docker inspect` says of a container, None if it was removed."""
-        reply = self.request("GET", f"/containers/{quote(container_id, safe='')}/json")
+        return self._inspected(self.request("GET", _container(container_id)))
+
+    def inspected_ahead(self, container_ids: Iterable[str]) -> Iterator[Callable[[], Any]]:
+        """Yield for each container, in order, what returns or raises the same as `inspected`.
+
+        A few are asked for before they are waited for, each on a connection of its own.
+        """
+        waiting: deque[Question | EngineError] = deque()
+        try:
+            for container_id in container_ids:
+                waiting.append(self._begun(_container(container_id)))
+                if len(waiting) > _AHEAD:
+                    yield functools.partial(self._awaited, waiting.popleft())
+            while waiting:
+                yield functools.partial(self._awaited, waiting.popleft())
+        finally:
+            for one in waiting:
+                if isinstance(one, Question):
+                    one.drop()
+
+    def _begun(self, path: str) -> Question | EngineError:
+        """Send a request; return an error instead that is raised where it is waited for."""
+        limit_s, url = self.patience.limit_s, f"/v{self.about['ApiVersion']}{path}"
+        try:
+            return self._answered(lambda: self._exchange.begin("GET", url, limit_s), limit_s)
+        except EngineError as error:
+            return error
+
+    def _awaited(self, asked: Question | EngineError) -> Any:
+        if isinstance(asked, EngineError):
+            raise asked
+        limit_s = self.patience.limit_s
+        return self._inspected(self._answered(lambda: asked.answer(limit_s), limit_s))
+
+    def _inspected(self, reply: Reply) -> Any:
         if reply.status == 404:
             return None
         if reply.status >= 400:
@@ -180,3 +220,7 @@ class Connection:
                 )
             answer = answer[key]
         return answer
+
+
+def _container(container_id: str) -> str:
+    return f"/containers/{quote(container_id, safe='')}/json"

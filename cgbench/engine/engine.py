@@ -6,7 +6,7 @@ import functools
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -330,7 +330,20 @@ class Engine:
 
         The process is 0 where none runs.
         """
-        found = self._inspected(container_id)
+        return self._declared(functools.partial(self._inspected, container_id))
+
+    def inspected_ahead(
+        self, container_ids: Iterable[str]
+    ) -> Iterator[Callable[[], Inspected | None]]:
+        """Yield for each container, in order, what returns or raises the same as `inspected`.
+
+        Meanwhile the daemon looks at the next few.
+        """
+        for asked in self._connection.inspected_ahead(container_ids):
+            yield functools.partial(self._declared, asked)
+
+    def _declared(self, inspect: Callable[[], Any]) -> Inspected | None:
+        found = inspect()
         if found is None:
             return None
         pid = self._connection.part(found, "State", "Pid")

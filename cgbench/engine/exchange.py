@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import select
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 _LONGEST_LINE = 2**16
+# What is there already is read in it.
+_SHORTEST_S = 0.01
 _MOST_FIELDS = 256
 
 
@@ -70,6 +73,10 @@ class Exchange:
 
         The daemon may be silent for `limit_s`. Raises one of FAILURES, TimeoutError among them.
         """
+        return self.begin(method, path, limit_s, body).answer(limit_s)
+
+    def begin(self, method: str, path: str, limit_s: float, body: bytes | None = None) -> Question:
+        """Send a request as `ask` does, and wait for no answer yet. Raises OSError."""
         head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{self._fields}"
         if body is not None:
             head += "Content-Type: application/json\r\n"
@@ -79,16 +86,10 @@ class Exchange:
         try:
             line.connection.settimeout(limit_s)
             line.connection.sendall(f"{head}\r\n".encode("latin-1") + (body or b""))
-            reply, goes_on = _answer(line.file)
         except BaseException:
-            # Interrupted, too: what comes later would be taken for the next one's answer.
             line.close()
             raise
-        if goes_on:
-            self._idle.append(line)
-        else:
-            line.close()
-        return reply
+        return Question(line, self._idle)
 
     def _line(self, limit_s: float) -> _Line:
         while self._idle:
@@ -106,6 +107,37 @@ class Exchange:
         """Close the connections that nobody uses."""
         while self._idle:
             self._idle.pop().close()
+
+
+class Question:
+    """A request that was sent: it is answered, or dropped, once."""
+
+    def __init__(self, line: _Line, idle: list[_Line]) -> None:
+        self._line, self._idle = line, idle
+        self._sent = time.monotonic()
+
+    def answer(self, limit_s: float) -> Reply:
+        """Return the answer. Raises one of FAILURES, as where it does not come in time.
+
+        The time runs from when it was sent: to wait for several takes no longer than for one.
+        """
+        left_s = self._sent + limit_s - time.monotonic()
+        try:
+            self._line.connection.settimeout(max(left_s, _SHORTEST_S))
+            reply, goes_on = _answer(self._line.file)
+        except BaseException:
+            # Interrupted, too: what comes later would be taken for the next one's answer.
+            self.drop()
+            raise
+        if goes_on:
+            self._idle.append(self._line)
+        else:
+            self.drop()
+        return reply
+
+    def drop(self) -> None:
+        """Wait for no answer."""
+        self._line.close()
 
 
 class _Line:

@@ -6,6 +6,7 @@ import contextlib
 import http.server
 import io
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ import pytest
 
 from cgbench.engine.connection import Answer
 from cgbench.engine.container_spec import ContainerSpec
-from cgbench.engine.engine import Engine, NamedAlike
+from cgbench.engine.engine import Engine, Inspected, NamedAlike
 from cgbench.engine.labels import LABEL, OWNER
 from cgbench.errors import DockerUnavailable, EngineError, NoAnswer
 from tests.made.daemon import HERE, PRESENT, MadeUpDaemon, listening
@@ -316,6 +317,52 @@ def test_containers_that_are_named_alike_are_listed_with_what_mark_they_carry(
             NamedAlike("cgbench-x-0001", marked=True, owner="77-5"),
             NamedAlike("renamed", marked=True, owner=""),
         ]
+
+
+def test_containers_are_inspected_ahead_in_order_and_each_has_its_own_end(tmp_path: Path) -> None:
+    answers = {
+        3: (404, b'{"message": "No such container"}'),
+        5: (500, b'{"message": "no"}'),
+        6: (200, b"{}"),
+    }
+
+    def look(handler: MadeUpDaemon) -> None:
+        at = re.search("container-([0-9])", handler.path)
+        if at is None or at[1] == "7":
+            MadeUpDaemon.do_GET(handler)
+        else:
+            body = b'{"State": {"Pid": %d}, "HostConfig": {}}' % int(at[1])
+            handler._answer(*answers.get(int(at[1]), (200, body)))
+
+    found: list[object] = []
+    with connected(tmp_path, do_GET=look, drops="container-7") as engine:
+        for inspect in engine.inspected_ahead(f"container-{at}" for at in range(1, 10)):
+            try:
+                inspected = inspect()
+                found.append(None if inspected is None else inspected.pid)
+            except EngineError as error:
+                found.append(error.message.partition(":")[0])
+    assert found == [
+        1, 2, None, 4, "Docker refused", "Docker's answer lacks State",
+        "Docker does not answer", 8, 9,
+    ]  # fmt: skip
+
+
+def test_one_that_hangs_is_waited_for_beside_those_that_were_asked_with_it(tmp_path: Path) -> None:
+    with connected(tmp_path, timeout_s=0.3, hangs="containers/container") as engine:
+        began = time.monotonic()
+        for inspect in engine.inspected_ahead(f"container-{at}" for at in range(5)):
+            with pytest.raises(NoAnswer, match="did not answer within"):
+                inspect()
+        assert time.monotonic() - began < 0.3 * 4
+
+
+def test_what_was_asked_ahead_is_forgotten_where_nobody_goes_on(tmp_path: Path) -> None:
+    with connected(tmp_path, says=(200, b'{"State": {"Pid": 5}, "HostConfig": {}}')) as engine:
+        asked = engine.inspected_ahead(f"container-{at}" for at in range(9))
+        assert next(asked)() == Inspected(5, {})
+        del asked
+        assert engine.inspected("container") == Inspected(5, {})
 
 
 def test_one_connection_serves_the_requests_for_all_containers(tmp_path: Path) -> None:

@@ -84,7 +84,8 @@ def sends(*parts: bytes) -> Serve:
 
 
 def lasting(connection: socket.socket) -> None:
-    connection.sendall(OK + b"Content-Length: 2\r\n\r\n{}")
+    with suppress(BrokenPipeError):
+        connection.sendall(OK + b"Content-Length: 2\r\n\r\n{}")
 
 
 LASTING = {lasting}
@@ -227,6 +228,30 @@ def test_a_daemon_that_is_silent_for_too_long_is_given_up_and_its_late_answer_no
             exchange.ask("GET", "/slow", 0.1)
         gate.set()
         assert exchange.ask("GET", "/next", LIMIT_S) == Reply(200, b"{}")
+
+
+def test_questions_that_wait_together_are_given_up_together(folder: Path) -> None:
+    gate = threading.Event()
+
+    def silent(_connection: socket.socket) -> None:
+        gate.wait(LIMIT_S)
+
+    with served(folder, silent) as (exchange, _asked):
+        began = time.monotonic()
+        # The others wait for the daemon to take their connection.
+        questions = [exchange.begin("GET", "/x", 0.3) for _ in range(4)]
+        for question in questions:
+            with pytest.raises(TimeoutError):
+                question.answer(0.3)
+        assert 0.3 <= time.monotonic() - began < 0.3 * 3
+        gate.set()
+
+
+def test_a_question_that_is_dropped_is_answered_to_nobody(folder: Path) -> None:
+    with served(folder, lasting, lasting) as (exchange, asked):
+        exchange.begin("GET", "/dropped", LIMIT_S).drop()
+        assert exchange.ask("GET", "/x", LIMIT_S).json() == {}
+    assert len(asked) == 2
 
 
 def test_nobody_who_listens_is_an_error_of_the_system(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -58,6 +59,11 @@ class Daemon:
                     if one.container_id == container_id)  # fmt: skip
         config = self.configs[name]
         return None if config is None else Inspected(self.pids[name], config)
+
+    def inspected_ahead(
+        self, container_ids: Iterable[str]
+    ) -> Iterator[Callable[[], Inspected | None]]:
+        return (partial(self.inspected, one) for one in container_ids)
 
     def past(self, container_id: str) -> Past | None:
         one = next(one for one in self.listed(stopped=True) if one.container_id == container_id)
