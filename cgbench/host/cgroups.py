@@ -11,6 +11,7 @@ import errno
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from operator import attrgetter
 from pathlib import Path
 from typing import Literal
@@ -71,8 +72,16 @@ class Cgroup:
 
         Raises CgroupError when the controller is nowhere.
         """
-        folder = self.directories[controller] if self.version(controller) == 1 else self.unified
+        folder = self._folders.get(controller) or self._folders.get("")
+        if folder is None:
+            self.version(controller)
         return f"{folder}/{file}"
+
+    @cached_property
+    def _folders(self) -> dict[str, str]:
+        """Its directories as text; v2's has no controller's name."""
+        unified = {} if self.unified is None else {"": str(self.unified)}
+        return {**unified, **{one: str(place) for one, place in self.directories.items()}}
 
     def read(self, controller: str, file: str) -> str | None:
         """Return a file's content without its last newline, None where there is no such file."""
@@ -144,8 +153,12 @@ class Cgroup:
 
     def everywhere(self) -> list[Path]:
         """Return the group's directory in each hierarchy, existing or not, each one once."""
+        return list(self._everywhere)
+
+    @cached_property
+    def _everywhere(self) -> tuple[Path, ...]:
         unified = () if self.unified is None else (self.unified,)
-        return sorted({*self.directories.values(), *unified}, key=attrgetter("parts"))
+        return tuple(sorted({*self.directories.values(), *unified}, key=attrgetter("parts")))
 
     def cover_descendants(self) -> None:
         """Let the memory limit count the groups below, which v1 left to choice until Linux 5.11."""

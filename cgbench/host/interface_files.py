@@ -74,6 +74,14 @@ def _line(file: str, line: str) -> dict[str, Reading]:
     raise ValueError(line)
 
 
+def number(text: str) -> int | None:
+    """Return the number that is all of a text, None where it is none, or more than fits."""
+    try:
+        return _number(text)
+    except ValueError:
+        return None
+
+
 def _number(word: str) -> int:
     number = int(word)
     if not _LOWEST <= number <= _HIGHEST:
