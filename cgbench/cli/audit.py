@@ -55,15 +55,21 @@ def audit(
 
     Nothing is started or changed. Exit status 1 if a limit is not what it says.
     """
-    from cgbench.commands import audit as auditing
-    from cgbench.commands.chosen import Wanted
-    from cgbench.engine.engine import Engine
+    from cgbench.engine import connection, endpoint
 
     forms.require(json_file, junit, markdown, output)
     judged = _as_it_is if expect is None else _expecting(expect)
     composed = {} if compose is None else _composed(compose)
+    # The daemon answers while the rest is loaded.
+    listing = connection.containers(stopped=all_ or bool(containers))
+    asked = connection.Connection(endpoint.choose(), ahead=(connection.INFO, listing))
+
+    from cgbench.commands import audit as auditing
+    from cgbench.commands.chosen import Wanted
+    from cgbench.engine.engine import Engine
+
     wanted = Wanted(containers or (), label or (), project, stopped=all_)
-    engine = Engine()
+    engine = Engine(connection=asked)
     try:
         found = auditing.audit(wanted, engine, options.seconds(over), composed=composed)
         if atlas:

@@ -8,8 +8,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 from cgbench.engine.endpoint import Endpoint
 from cgbench.engine.exchange import FAILURES, Exchange, Question, Reply
@@ -19,11 +19,13 @@ from cgbench.errors import DockerUnavailable, EngineError
 if TYPE_CHECKING:
     from cgbench.engine.client import Client
 
-T = TypeVar("T")
-
 TIMEOUT_S = 45.0
 """How long the daemon may take over one answer; removing a container from a busy disk is slow."""
 
+INFO = "/info"
+"""Where the daemon says what it is, and on which host."""
+
+_VERSION = "/version"
 _AHEAD = 4
 _START_IT = "Start it (systemctl start docker, or run `make setup` in a checkout)."
 
@@ -42,27 +44,34 @@ class Answer:
 
 
 class Connection:
-    """A connection to the daemon at an endpoint; `about` is what that says of itself.
+    """A connection to the daemon at an endpoint.
 
-    Raises DockerUnavailable where no daemon answers.
+    It is asked at once for what is at the paths `ahead`, and the answers wait until they are
+    wanted. Raises DockerUnavailable where nobody listens.
     """
 
-    def __init__(self, endpoint: Endpoint, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, endpoint: Endpoint, timeout_s: float = TIMEOUT_S, ahead: Iterable[str] = (INFO,)
+    ) -> None:
         self.endpoint = endpoint
         self.patience = Patience(endpoint, timeout_s)
         self._exchange = Exchange(endpoint.path, endpoint.fields)
-        self.about = self._first_answer()
-
-    def _first_answer(self) -> Mapping[str, Any]:
-        """Return the answer to the one request that needs no version."""
         try:
             self._exchange.open(TIMEOUT_S)
         except OSError as error:
-            elsewhere = self.endpoint.origin is not None
+            elsewhere = endpoint.origin is not None
             advice = "Start it, or choose another socket." if elsewhere else _START_IT
             raise self._unavailable(error.strerror or str(error), advice) from error
+        # A path without a version is of the daemon's own, by which all others are asked for.
+        self._asked = {
+            path: self._exchange.begin("GET", path, timeout_s) for path in (_VERSION, *ahead)
+        }
+
+    @functools.cached_property
+    def about(self) -> Mapping[str, Any]:
+        """What the daemon says of itself. Raises DockerUnavailable where that is nothing."""
         try:
-            reply = self._exchange.ask("GET", "/version", self.patience.usual_s)
+            reply = self._asked.pop(_VERSION).answer(self.patience.usual_s)
             said = reply.json() if reply.status < 400 else None
         except (*FAILURES, ValueError) as error:
             self.close()
@@ -87,6 +96,8 @@ class Connection:
 
     def close(self) -> None:
         """Close the connection."""
+        while self._asked:
+            self._asked.popitem()[1].drop()
         self._exchange.close()
         if "client" in self.__dict__:
             self.client.close()
@@ -96,13 +107,19 @@ class Connection:
     ) -> Reply:
         """Send a request, with JSON for its body if any. Raises EngineError without an answer."""
         waited_s = self.patience.limit_s if limit_s is None else limit_s
+        return self._answer(self._begun(method, path, body, waited_s), waited_s)
+
+    def _begun(self, method: str, path: str, body: object, limit_s: float) -> Question:
+        """Send a request, unless it was sent already, ahead."""
+        if method == "GET" and path in self._asked:
+            return self._asked.pop(path)
         content = None if body is None else json.dumps(body).encode()
         url = f"/v{self.about['ApiVersion']}{path}"
-        return self._answered(lambda: self._exchange.ask(method, url, waited_s, content), waited_s)
+        return self._exchange.begin(method, url, limit_s, content)
 
-    def _answered(self, ask: Callable[[], T], waited_s: float) -> T:
+    def _answer(self, asked: Question, waited_s: float) -> Reply:
         try:
-            reply = ask()
+            reply = asked.answer(waited_s)
         except TimeoutError as error:
             raise self.patience.lost(waited_s) from error
         except FAILURES as error:
@@ -141,32 +158,20 @@ class Connection:
 
         A few are asked for before they are waited for, each on a connection of its own.
         """
-        waiting: deque[Question | EngineError] = deque()
+        waiting: deque[Question] = deque()
         try:
-            for container_id in container_ids:
-                waiting.append(self._begun(_container(container_id)))
+            for one in container_ids:
+                waiting.append(self._begun("GET", _container(one), None, self.patience.limit_s))
                 if len(waiting) > _AHEAD:
                     yield functools.partial(self._awaited, waiting.popleft())
             while waiting:
                 yield functools.partial(self._awaited, waiting.popleft())
         finally:
-            for one in waiting:
-                if isinstance(one, Question):
-                    one.drop()
+            for asked in waiting:
+                asked.drop()
 
-    def _begun(self, path: str) -> Question | EngineError:
-        """Send a request; return an error instead that is raised where it is waited for."""
-        limit_s, url = self.patience.limit_s, f"/v{self.about['ApiVersion']}{path}"
-        try:
-            return self._answered(lambda: self._exchange.begin("GET", url, limit_s), limit_s)
-        except EngineError as error:
-            return error
-
-    def _awaited(self, asked: Question | EngineError) -> Any:
-        if isinstance(asked, EngineError):
-            raise asked
-        limit_s = self.patience.limit_s
-        return self._inspected(self._answered(lambda: asked.answer(limit_s), limit_s))
+    def _awaited(self, asked: Question) -> Any:
+        return self._inspected(self._answer(asked, self.patience.limit_s))
 
     def _inspected(self, reply: Reply) -> Any:
         if reply.status == 404:
@@ -220,6 +225,14 @@ class Connection:
                 )
             answer = answer[key]
         return answer
+
+
+def containers(*, stopped: bool, filters: Mapping[str, list[str]] | None = None) -> str:
+    """Return where the daemon lists its containers, those that do not run as well if `stopped`."""
+    asked = {"all": "1" if stopped else "0"}
+    if filters:
+        asked["filters"] = json.dumps(filters)
+    return f"/containers/json?{urlencode(asked)}"
 
 
 def _container(container_id: str) -> str:

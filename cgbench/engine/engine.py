@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from cgbench.engine import endpoint
-from cgbench.engine.connection import TIMEOUT_S, Answer, Connection
+from cgbench.engine.connection import INFO, TIMEOUT_S, Answer, Connection, containers
 from cgbench.engine.daemon import Daemon
 from cgbench.engine.labels import LABEL, OWNER
 from cgbench.errors import DockerUnavailable, EngineError, ImageError, UpdateRejected
@@ -105,15 +104,21 @@ class NamedAlike:
 
 
 class Engine:
-    """A Docker daemon on this host. Raises DockerUnavailable where there is none to use."""
+    """A Docker daemon on this host, over a connection that there is already, or one of its own.
+
+    Raises DockerUnavailable where there is none to use.
+    """
 
     def __init__(
-        self, environment: Mapping[str, str] = os.environ, timeout_s: float = TIMEOUT_S
+        self,
+        environment: Mapping[str, str] = os.environ,
+        timeout_s: float = TIMEOUT_S,
+        connection: Connection | None = None,
     ) -> None:
-        self.endpoint = endpoint.choose(environment)
-        self._connection = Connection(self.endpoint, timeout_s)
+        self._connection = connection or Connection(endpoint.choose(environment), timeout_s)
+        self.endpoint = self._connection.endpoint
         try:
-            self._daemon = Daemon(self._connection.about, self._connection.get("/info"))
+            self._daemon = Daemon(self._connection.about, self._connection.get(INFO))
             self._daemon.require_usable(self.endpoint.words)
             self._require_update()
         except EngineError:
@@ -159,7 +164,7 @@ class Engine:
 
     def describe(self) -> dict[str, str]:
         """Ask the daemon for version, api, runc, driver, storage and system, as text."""
-        return replace(self._daemon, info=self._connection.get("/info")).describe()
+        return replace(self._daemon, info=self._connection.get(INFO)).describe()
 
     def root_dir(self) -> Path:
         """Return the directory in which the daemon keeps images, containers and volumes."""
@@ -371,7 +376,7 @@ class Engine:
 
         There are none where it keeps containers alive (`live-restore`).
         """
-        if self._connection.part(self._connection.get("/info"), "LiveRestoreEnabled") is True:
+        if self._connection.part(self._connection.get(INFO), "LiveRestoreEnabled") is True:
             return []
         others = [
             [str(self._connection.part(entry, key)) for key in ("Image", "Id")]
@@ -405,7 +410,4 @@ class Engine:
         self, *, stopped: bool = False, filters: Mapping[str, list[str]] | None = None
     ) -> list[Any]:
         """Return what `docker ps` lists, as the daemon says it."""
-        asked = {"all": "1" if stopped else "0"}
-        if filters:
-            asked["filters"] = json.dumps(filters)
-        return self._connection.listed(f"/containers/json?{urlencode(asked)}")
+        return self._connection.listed(containers(stopped=stopped, filters=filters))

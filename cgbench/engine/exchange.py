@@ -76,19 +76,17 @@ class Exchange:
         return self.begin(method, path, limit_s, body).answer(limit_s)
 
     def begin(self, method: str, path: str, limit_s: float, body: bytes | None = None) -> Question:
-        """Send a request as `ask` does, and wait for no answer yet. Raises OSError."""
+        """Send a request as `ask` does; where that fails, so does the waiting for its answer."""
         head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{self._fields}"
         if body is not None:
             head += "Content-Type: application/json\r\n"
         if method != "GET":
             head += f"Content-Length: {len(body or b'')}\r\n"
-        line = self._line(limit_s)
         try:
-            line.connection.settimeout(limit_s)
-            line.connection.sendall(f"{head}\r\n".encode("latin-1") + (body or b""))
-        except BaseException:
-            line.close()
-            raise
+            line = self._line(limit_s)
+            line.send(f"{head}\r\n".encode("latin-1") + (body or b""), limit_s)
+        except OSError as error:
+            return Question(error, self._idle)
         return Question(line, self._idle)
 
     def _line(self, limit_s: float) -> _Line:
@@ -110,9 +108,9 @@ class Exchange:
 
 
 class Question:
-    """A request that was sent: it is answered, or dropped, once."""
+    """A request that was sent over a line, or failed to be: it is answered, or dropped, once."""
 
-    def __init__(self, line: _Line, idle: list[_Line]) -> None:
+    def __init__(self, line: _Line | OSError, idle: list[_Line]) -> None:
         self._line, self._idle = line, idle
         self._sent = time.monotonic()
 
@@ -121,23 +119,27 @@ class Question:
 
         The time runs from when it was sent: to wait for several takes no longer than for one.
         """
+        line = self._line
+        if isinstance(line, OSError):
+            raise line
         left_s = self._sent + limit_s - time.monotonic()
         try:
-            self._line.connection.settimeout(max(left_s, _SHORTEST_S))
-            reply, goes_on = _answer(self._line.file)
+            line.connection.settimeout(max(left_s, _SHORTEST_S))
+            reply, goes_on = _answer(line.file)
         except BaseException:
             # Interrupted, too: what comes later would be taken for the next one's answer.
-            self.drop()
+            line.close()
             raise
         if goes_on:
-            self._idle.append(self._line)
+            self._idle.append(line)
         else:
-            self.drop()
+            line.close()
         return reply
 
     def drop(self) -> None:
         """Wait for no answer."""
-        self._line.close()
+        if isinstance(self._line, _Line):
+            self._line.close()
 
 
 class _Line:
@@ -152,6 +154,15 @@ class _Line:
             self.connection.close()
             raise
         self.file = cast(BinaryIO, self.connection.makefile("rb"))
+
+    def send(self, request: bytes, limit_s: float) -> None:
+        """Send a request. Raises OSError, and is closed then."""
+        try:
+            self.connection.settimeout(limit_s)
+            self.connection.sendall(request)
+        except BaseException:
+            self.close()
+            raise
 
     def has_ended(self) -> bool:
         """Say whether the other end closed it, or says what nobody asked."""

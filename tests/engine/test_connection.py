@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from cgbench.engine.connection import Answer
+from cgbench.engine import endpoint
+from cgbench.engine.connection import INFO, Answer, Connection, containers
 from cgbench.engine.container_spec import ContainerSpec
 from cgbench.engine.engine import Engine, Inspected, NamedAlike
 from cgbench.engine.labels import LABEL, OWNER
@@ -363,6 +364,27 @@ def test_what_was_asked_ahead_is_forgotten_where_nobody_goes_on(tmp_path: Path) 
         assert next(asked)() == Inspected(5, {})
         del asked
         assert engine.inspected("container") == Inspected(5, {})
+
+
+def test_what_is_asked_ahead_is_asked_once_and_later_anew(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def note(handler: MadeUpDaemon) -> None:
+        asked.append(handler.path)
+        MadeUpDaemon.do_GET(handler)
+
+    path, says = containers(stopped=False), (200, json.dumps(OTHERS).encode())
+    with listening(tmp_path / "sock", **USABLE, do_GET=note, says=says) as address:
+        at = endpoint.choose({"DOCKER_HOST": address})
+        ahead = Connection(at, ahead=(INFO, path, "/never/wanted"))
+        engine = Engine(connection=ahead)
+        try:
+            assert ahead.listed(path) == OTHERS
+            assert sorted(asked) == sorted(["/version", INFO, path, "/never/wanted"])
+            assert ahead.listed(path) == OTHERS
+            assert asked[4:] == [f"/v1.41{path}"]
+        finally:
+            engine.close()
 
 
 def test_one_connection_serves_the_requests_for_all_containers(tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ def served(folder: Path, *serves: Serve) -> Iterator[tuple[Exchange, list[bytes]
                 except OSError:
                     # Fewer were needed.
                     return
-                with connection:
+                # One that is closed with an answer unread is reset.
+                with connection, suppress(ConnectionResetError):
                     while request := _request(connection):
                         asked.append(request)
                         serve(connection)
