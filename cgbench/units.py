@@ -5,6 +5,7 @@ Sizes are bytes (int), durations nanoseconds (int), CPU counts nano-CPUs (int) o
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from decimal import Decimal
@@ -107,6 +108,7 @@ def format_duration(ns: float) -> str:
     return f"{sign}{hours} h {minutes} min" if minutes else f"{sign}{hours} h"
 
 
+@functools.lru_cache(maxsize=256)
 def parse_cpu_list(text: str) -> tuple[int, ...]:
     """Return the CPUs that a kernel list names, ascending: `0-2,5` is (0, 1, 2, 5).
 

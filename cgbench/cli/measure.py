@@ -14,7 +14,6 @@ from cgbench.cli import exits, forms, options
 from cgbench.cli.terminal import PRINTED, complain, give_json, give_json_text, say
 from cgbench.errors import CgbenchError, OptionError
 from cgbench.host.interrupts import Interrupted
-from cgbench.spec.options import OPTIONS
 
 if TYPE_CHECKING:
     from cgbench.commands.run import Finished
@@ -165,6 +164,9 @@ def _named(context: typer.Context, names: list[str] | None) -> list[str] | None:
 
     The former may be spelled `memory`, or `--memory`. Raises OptionError.
     """
+    # Here and not above: other commands import this module, too.
+    from cgbench.spec.options import OPTIONS
+
     own = [flag for one in context.command.params for flag in one.opts if flag.startswith("--")]
     for name in names or ():
         bare, given, _value = name.partition("=")

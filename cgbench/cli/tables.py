@@ -19,8 +19,9 @@ from cgbench.judging.unjudged import unjudged
 from cgbench.records.baseline import Baseline
 from cgbench.records.comparison import SIGNS as SIGNS_OF_JUDGEMENTS
 from cgbench.records.comparison import Comparison, Judgement
+from cgbench.records.host import Host
 from cgbench.records.idle_findings import Felt, Meeting
-from cgbench.records.run import Host, PointKey
+from cgbench.records.run import PointKey
 from cgbench.records.truth import SIGNS, TruthTable
 from cgbench.reporting.words import (
     baseline,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import typer
 
+from cgbench.cli.json_text import indented
 from cgbench.foreign import printable
 
 PRINTED = Path("-")
@@ -29,9 +29,9 @@ def say(text: str) -> None:
     typer.echo(printable(text))
 
 
-def say_json(document: object, indent: int | None = None) -> None:
-    """Print a document for scripts, on one line unless `indent` is given."""
-    say_json_text(json.dumps(document, indent=indent, allow_nan=False))
+def say_json(document: object, indent: int) -> None:
+    """Print a document for scripts."""
+    say_json_text(indented(document, indent))
 
 
 def say_json_text(text: str) -> None:
@@ -44,7 +44,7 @@ def give_json(document: Callable[[], object], file: Path | None, indent: int = 1
     """Write what `document` returns as JSON where it was asked for; see `give_json_text`."""
     if file is None:
         return False
-    return give_json_text(json.dumps(document(), indent=indent, allow_nan=False), file)
+    return give_json_text(indented(document(), indent), file)
 
 
 def give_json_text(text: str, file: Path | None) -> bool:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cgbench.cli import exits, forms, options
-from cgbench.cli.console import Console
 from cgbench.cli.terminal import give_json
 from cgbench.foreign import printable
 
@@ -52,6 +51,9 @@ def why(
 
 
 def _show(found: Explained) -> None:
+    # Here and not above: other commands import this module, too.
+    from cgbench.cli.console import Console
+
     console = Console(highlight=False)
 
     def line(text: str) -> None:

@@ -17,9 +17,9 @@ from cgbench.records import atlas, output_folder, rules, truth, writing
 from cgbench.records.atlas import AtlasRow
 from cgbench.records.elsewhere import Elsewhere
 from cgbench.records.files import read_bytes
+from cgbench.records.host import Host
 from cgbench.records.host_key import host_key
 from cgbench.records.results import find_truth
-from cgbench.records.run import Host
 from cgbench.records.truth import TruthTable
 from cgbench.records.versions import ATLAS
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +12,8 @@ from types import MappingProxyType
 
 from cgbench.commands import limit_files
 from cgbench.commands.chosen import PROJECT, SERVICE, Wanted, chosen
-from cgbench.engine.engine import Engine, Listed
+from cgbench.engine.engine import Engine
+from cgbench.engine.known import Inspected, Listed
 from cgbench.errors import CgroupError, EngineError
 from cgbench.host import (
     cgroups,
@@ -31,7 +30,6 @@ from cgbench.judging.audit import limits
 from cgbench.judging.declaration import declared_by
 from cgbench.judging.seen import OPTION_OF, Moved, Seen, UserLimit
 from cgbench.judging.throttles import Throttles
-from cgbench.records import writing
 from cgbench.records.audit import Audit, Audited, Found, LimitName
 from cgbench.records.confines import Group, cpu_list
 from cgbench.spec.option import Settings
@@ -43,9 +41,6 @@ _MANAGERS = (
     ("io.kubernetes.pod.name", "pod {}"),
     ("cgbench.run", "cgbench run {}"),
 )
-
-
-_AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -129,18 +124,17 @@ def audited(
 ) -> list[Audited]:
     """Read the limits of containers that the daemon listed, in the same order."""
     mounted = cgroups.mount_points(place.proc)
-    look = functools.partial(
-        _looked_at, engine=engine, place=place, mounted=mounted, over=for_s > 0
-    )
-    # The daemon answers one while another is read.
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        read = list(pool.map(look, listed))
+    asked = engine.inspected_ahead([one.container_id for one in listed])
+    read = [
+        _looked_at(one, inspect, place, mounted, over=for_s > 0)
+        for one, inspect in zip(listed, asked, strict=True)
+    ]
     if for_s > 0 and read:
         sleep(for_s)
     host = _Host.read(place)
     for one in read:
         one.managed = composed.get(one.listed.labels.get(SERVICE, ""), {})
-    above: confines.Above = {}
+    above = confines.Above()
     return [_audited(one, host, place, above, over=for_s > 0) for one in read]
 
 
@@ -152,6 +146,8 @@ def write(
 ) -> None:
     """Write an audit in the forms asked for. Raises StoreError when one cannot be written."""
     # Here and not above: all these need much that an audit does without.
+    from cgbench.records import writing
+
     if junit is not None:
         from cgbench.reporting import junit as as_junit
 
@@ -196,13 +192,13 @@ def _weighs_io(place: Place) -> bool | None:
 
 
 def _looked_at(
-    listed: Listed, engine: Engine, place: Place, mounted: Mapping[str, tuple[str, str]],
-    *, over: bool,
+    listed: Listed, inspect: Callable[[], Inspected | None], place: Place,
+    mounted: Mapping[str, tuple[str, str]], *, over: bool,
 ) -> _Read:  # fmt: skip
-    """Ask Docker what is declared, find the group, and read what was used until now."""
+    """Take what Docker says is declared, find the group, and read what was used until now."""
     found = _Read(listed)
     try:
-        inspected = engine.inspected(listed.container_id)
+        inspected = inspect()
         if inspected is None:
             found.unread = "it was removed while it was read"
             return found
@@ -241,14 +237,15 @@ def _audited(
     group = one.group
     if group is None:
         return Audited(**head, unread=one.unread or "it was not read")
+    cgroup = group.cgroup
     try:
         # Processes first: where none is left, the group went with them, and so do its files.
         processes = group.processes()
-        held = confines.read(group.cgroup, place.proc, place.root, processes=processes, above=above)
-        files = {name: limit_files.files_of(name, group.cgroup, one.settings) for name in OPTION_OF}
+        held = confines.read(cgroup, place.proc, place.root, processes=processes, above=above)
+        files = {name: limit_files.files_of(name, cgroup, one.settings) for name in OPTION_OF}
         moved = _moved(one, group, place, above)
-        files["device-throttle"] = limit_files.throttle_files(group.cgroup, one.throttles)
-        now, t_ns = counts.counts(group.cgroup), time.monotonic_ns()
+        files["device-throttle"] = limit_files.throttle_files(cgroup, one.throttles)
+        now, t_ns = counts.counts(cgroup), time.monotonic_ns()
     except CgroupError as error:
         return Audited(**head, unread=error.message)
     if not (processes or group.astray) or not group.is_there():

@@ -16,8 +16,8 @@ from cgbench.judging import checks
 from cgbench.measuring.idle import containers
 from cgbench.measuring.site import Site
 from cgbench.records.atlas import shipped
+from cgbench.records.host import Host
 from cgbench.records.results import new_run_name
-from cgbench.records.run import Host
 from cgbench.reporting.words import elsewhere as words
 from cgbench.spec import conversions, options, workload
 from cgbench.spec.experiment import Precondition

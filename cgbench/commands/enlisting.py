@@ -19,7 +19,7 @@ from cgbench.fleet.crew import Crew, Lost, Member
 from cgbench.fleet.reach import Facts, NotReached, Refused
 from cgbench.foreign import one_line
 from cgbench.records.fleet import CommandName, State
-from cgbench.records.run import Host
+from cgbench.records.host import Host
 from cgbench.spec import workload
 from cgbench.spec.host_list import FleetHost
 from cgbench.units import NS_PER_S, format_duration

@@ -48,7 +48,7 @@ def throttle_files(cgroup: Cgroup, throttles: Throttles) -> tuple[File, ...]:
         wanted = throttled(name, throttles)
         absent = name == "io.max" and wanted and not any(one is not None for one in texts.values())
         if text is not None or absent:
-            found.append(File(str(cgroup.path("io", name)), text, (wanted,) if wanted else ()))
+            found.append(File(cgroup.name("io", name), text, (wanted,) if wanted else ()))
     return tuple(found)
 
 
@@ -61,14 +61,14 @@ def files_of(name: LimitName, cgroup: Cgroup, settings: Settings) -> tuple[File,
     found = []
     for one in kept:
         expected = (one.expected(settings), one.otherwise(settings) if one.otherwise else None)
-        path = cgroup.path(one.controller, one.file)
+        path = cgroup.name(one.controller, one.file)
         text = cgroup.read(one.controller, one.file)
         right = tuple(dict.fromkeys(text for text in expected if text is not None))
-        found.append(File(str(path), None if text is None else text.strip(), right))
+        found.append(File(path, None if text is None else text.strip(), right))
     found += _manners(name, cgroup, settings)
     for controller, file, untouched in BESIDE.get(name, ()):
         if (text := cgroup.read(controller, file)) is not None:
-            found.append(File(str(cgroup.path(controller, file)), text.strip(), (untouched,)))
+            found.append(File(cgroup.name(controller, file), text.strip(), (untouched,)))
     return tuple(found)
 
 
@@ -81,7 +81,7 @@ def _manners(name: LimitName, cgroup: Cgroup, settings: Settings) -> Iterator[Fi
             right = kept.expected(settings)
             if right is not None:
                 text = cgroup.read(kept.controller, kept.file)
-                yield File(str(cgroup.path(kept.controller, kept.file)), text, (right,))
+                yield File(cgroup.name(kept.controller, kept.file), text, (right,))
     if name == "memory":
         yield from _killer(cgroup, settings)
 
@@ -93,7 +93,7 @@ def _killer(cgroup: Cgroup, settings: Settings) -> Iterator[File]:
     if text is not None or disabled:
         lines = [one for one in (text or "").split("\n") if one.startswith("oom_kill_disable ")]
         yield File(
-            str(cgroup.path("memory", "memory.oom_control")),
+            cgroup.name("memory", "memory.oom_control"),
             lines[0] if lines else None,
             (f"oom_kill_disable {int(disabled)}",),
         )

@@ -10,7 +10,7 @@ from cgbench.judging import tune as judging
 from cgbench.judging.run import load
 from cgbench.measuring import run as runs
 from cgbench.measuring.progress import Silent
-from cgbench.records.run import Host
+from cgbench.records.host import Host
 from cgbench.records.tune import Observation
 from cgbench.spec.container import Container
 from cgbench.spec.experiment import Experiment

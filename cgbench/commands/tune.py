@@ -17,8 +17,8 @@ from cgbench.judging import tune as judging
 from cgbench.judging.knee import LEVEL, Interval, Posterior
 from cgbench.measuring.site import Progress, silent
 from cgbench.records import tune as records
+from cgbench.records.host import Host
 from cgbench.records.results import new_run_name
-from cgbench.records.run import Host
 from cgbench.records.tune import Knee, Observation, Tuned, Verdict
 from cgbench.spec.program import Program
 from cgbench.spec.target import Target

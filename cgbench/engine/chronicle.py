@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import ValidationError
 
-from cgbench.engine.connection import CLIENT_ERRORS, Connection
+from cgbench.engine.connection import Connection
 from cgbench.engine.event_feed import EventFeed
 from cgbench.errors import EngineError
 from cgbench.records.cause import DockerEvent, Past
@@ -61,14 +61,8 @@ class Chronicle:
         """
         filters = {"container": container, "event": list(_LIVES)}
         asked = {"since": f"{since:.3f}", "until": f"{until:.3f}", "filters": filters}
-        messages = self._connection.within(
-            self._connection.timeout_s,
-            lambda: list(self._events(**asked)),
-        )
+        messages = self._connection.client.past_events(**asked)
         return tuple(self._event(one) for one in messages)
-
-    def _events(self, **asked: object) -> Any:
-        return self._connection.api.events(decode=True, **asked)
 
     def _event(self, message: object) -> DockerEvent:
         action, t_ns, container_id, attributes = (
@@ -85,12 +79,9 @@ class Chronicle:
 
     def follow(self) -> EventFeed:
         """Start following what happens to all containers."""
-        filters = {"type": "container", "event": list(_LIVES)}
-        stream = self._connection.within(
-            self._connection.timeout_s,
-            lambda: self._events(filters=filters),
-        )
-        return EventFeed(stream, stream.close, self._event, CLIENT_ERRORS)
+        client = self._connection.client
+        stream = client.events(filters={"type": "container", "event": list(_LIVES)})
+        return EventFeed(stream, stream.close, self._event, client.errors)
 
 
 def _understood(kind: type[M], **facts: object) -> M:

@@ -1,39 +1,33 @@
-"""Requests to one daemon: each has a limit, and every failure of the client is an EngineError."""
+"""Requests to one daemon: each has a limit, and every failure is an EngineError."""
 
 from __future__ import annotations
 
-import socket
-import threading
+import functools
+import json
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
-
-import docker
-import docker.errors
-import requests
-import urllib3.exceptions
-from docker.transport import UnixHTTPAdapter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
 from cgbench.engine.endpoint import Endpoint
-from cgbench.errors import DockerUnavailable, EngineError, NoAnswer
+from cgbench.engine.exchange import FAILURES, Exchange, Question, Reply
+from cgbench.engine.patience import Patience
+from cgbench.errors import DockerUnavailable, EngineError
 
-CLIENT_ERRORS = (
-    docker.errors.DockerException,
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
-)
-"""All that Docker's client and the two libraries below it raise."""
+if TYPE_CHECKING:
+    from cgbench.engine.client import Client
 
 TIMEOUT_S = 45.0
 """How long the daemon may take over one answer; removing a container from a busy disk is slow."""
 
-_HUNG_S = 5.0
-# What docker's client calls a socket.
-_SCHEME = "http+docker://"
+INFO = "/info"
+"""Where the daemon says what it is, and on which host."""
 
+_VERSION = "/version"
+_AHEAD = 4
 _START_IT = "Start it (systemctl start docker, or run `make setup` in a checkout)."
-_HANGS = "Check the daemon (docker info, its log); restart it if it hangs."
 
 
 @dataclass(frozen=True)
@@ -50,131 +44,176 @@ class Answer:
 
 
 class Connection:
-    """A connection to the daemon at an endpoint; `api` is Docker's low-level client.
+    """A connection to the daemon at an endpoint.
 
-    Raises DockerUnavailable where no daemon answers.
+    It is asked at once for what is at the paths `ahead`, and the answers wait until they are
+    wanted. Raises DockerUnavailable where nobody listens.
     """
 
-    def __init__(self, endpoint: Endpoint, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self, endpoint: Endpoint, timeout_s: float = TIMEOUT_S, ahead: Iterable[str] = (INFO,)
+    ) -> None:
         self.endpoint = endpoint
-        self.timeout_s = timeout_s
-        self._hung = False
-        _require_listener(endpoint)
+        self.patience = Patience(endpoint, timeout_s)
+        self._exchange = Exchange(endpoint.path, endpoint.fields)
         try:
-            self.api = docker.APIClient(
-                base_url=endpoint.url, version="auto", timeout=timeout_s
-            )  # fmt: skip
-        except CLIENT_ERRORS as error:
-            raise DockerUnavailable(
-                f"no Docker daemon answers at {endpoint.words}: {self.cause(error)}", _START_IT
-            ) from error
-        # Neither proxies nor passwords of the environment are for a socket of this host.
-        self.api.trust_env = False
-        self.api.get_adapter(_SCHEME).close()
-        self.api.mount(_SCHEME, _of_one_pool(endpoint.path, timeout_s))
+            self._exchange.open(TIMEOUT_S)
+        except OSError as error:
+            elsewhere = endpoint.origin is not None
+            advice = "Start it, or choose another socket." if elsewhere else _START_IT
+            raise self._unavailable(error.strerror or str(error), advice) from error
+        # A path without a version is of the daemon's own, by which all others are asked for.
+        self._asked = {
+            path: self._exchange.begin("GET", path, timeout_s) for path in (_VERSION, *ahead)
+        }
+
+    @functools.cached_property
+    def about(self) -> Mapping[str, Any]:
+        """What the daemon says of itself. Raises DockerUnavailable where that is nothing."""
+        try:
+            reply = self._asked.pop(_VERSION).answer(self.patience.usual_s)
+            said = reply.json() if reply.status < 400 else None
+        except (*FAILURES, ValueError) as error:
+            self.close()
+            raise self._unavailable(str(error), _START_IT) from error
+        if not isinstance(said, Mapping) or "ApiVersion" not in said:
+            self.close()
+            raise self._unavailable(reply.message, _START_IT)
+        return said
+
+    def _unavailable(self, why: str, advice: str) -> DockerUnavailable:
+        return DockerUnavailable(
+            f"no Docker daemon answers at {self.endpoint.words}: {why}", advice
+        )  # fmt: skip
+
+    @functools.cached_property
+    def client(self) -> Client:
+        """Docker's own client of the same daemon."""
+        # Here and not above: to load it takes a tenth of a second.
+        from cgbench.engine.client import Client
+
+        return Client(self.endpoint, str(self.about["ApiVersion"]), self.patience)
 
     def close(self) -> None:
         """Close the connection."""
-        self.api.close()
+        while self._asked:
+            self._asked.popitem()[1].drop()
+        self._exchange.close()
+        if "client" in self.__dict__:
+            self.client.close()
 
-    def call(self, method: Callable[..., Any], *arguments: object, **named: object) -> Any:
-        """Call a method of the client. Raises EngineError where it fails or is not answered."""
+    def request(
+        self, method: str, path: str, body: object = None, limit_s: float | None = None
+    ) -> Reply:
+        """Send a request, with JSON for its body if any. Raises EngineError without an answer."""
+        waited_s = self.patience.limit_s if limit_s is None else limit_s
+        return self._answer(self._begun(method, path, body, waited_s), waited_s)
+
+    def _begun(self, method: str, path: str, body: object, limit_s: float) -> Question:
+        """Send a request, unless it was sent already, ahead."""
+        if method == "GET" and path in self._asked:
+            return self._asked.pop(path)
+        content = None if body is None else json.dumps(body).encode()
+        url = f"/v{self.about['ApiVersion']}{path}"
+        return self._exchange.begin(method, url, limit_s, content)
+
+    def _answer(self, asked: Question, waited_s: float) -> Reply:
         try:
-            answer = method(*arguments, **named)
-        except CLIENT_ERRORS as error:
-            limit_s = named.get("timeout")
-            raise self.failure(error, limit_s if isinstance(limit_s, float) else None) from error
-        self._set_hung(hung=False)
-        return answer
-
-    def _set_hung(self, *, hung: bool) -> None:
-        """After an answer that did not come, wait less for the next ones, until one comes."""
-        self._hung = hung
-        self.api.timeout = self._limit_s
-
-    @property
-    def _limit_s(self) -> float:
-        return min(_HUNG_S, self.timeout_s) if self._hung else self.timeout_s
-
-    def within(self, limit_s: float, method: Callable[[], Any]) -> Any:
-        """Call a method that has no limit of its own. Raises EngineError when it takes too long.
-
-        It is called in a thread, which is left behind when it does.
-        """
-        results: list[Any] = []
-        errors: list[BaseException] = []
-
-        def attempt() -> None:
-            try:
-                results.append(method())
-            except CLIENT_ERRORS as error:
-                errors.append(error)
-
-        thread = threading.Thread(target=attempt, daemon=True)
-        thread.start()
-        thread.join(limit_s)
-        if errors:
-            raise self.failure(errors[0]) from errors[0]
-        if not results:
-            raise self._late(limit_s)
-        return results[0]
-
-    def post(
-        self, path: str, timeout_s: float | None = None, **content: object
-    ) -> requests.Response:
-        """Send a POST request. Raises EngineError where it is not answered."""
-        limit_s = self._limit_s if timeout_s is None else timeout_s
-        response: requests.Response = self.call(
-            self.api.post, self._url(path), timeout=limit_s, **content
-        )
-        return response
+            reply = asked.answer(waited_s)
+        except TimeoutError as error:
+            raise self.patience.lost(waited_s) from error
+        except FAILURES as error:
+            raise self.patience.broken(str(error)) from error
+        self.patience.hung = False
+        return reply
 
     def get(self, path: str) -> Mapping[str, Any]:
         """Return the JSON object at a path. Raises EngineError without an answer in JSON."""
-        response = self.call(self.api.get, self._url(path), timeout=self._limit_s)
-        if response.status_code >= 400:
-            raise EngineError(f"Docker refused: {message(response)}")
-        return self.json(response)
+        return self.json(self._found(path))
+
+    def listed(self, path: str) -> list[Any]:
+        """Return the JSON list at a path; whatever else is there is taken for one of its entries.
+
+        Raises EngineError without an answer in JSON.
+        """
+        reply = self._found(path)
+        try:
+            found = reply.json()
+        except ValueError:
+            raise self._odd(reply) from None
+        return found if isinstance(found, list) else [found]
+
+    def _found(self, path: str) -> Reply:
+        reply = self.request("GET", path)
+        if reply.status >= 400:
+            raise EngineError(f"Docker refused: {reply.message}")
+        return reply
 
     def inspected(self, container_id: str) -> Any:
         """Return what `docker inspect` says of a container, None if it was removed."""
+        return self._inspected(self.request("GET", _container(container_id)))
+
+    def inspected_ahead(self, container_ids: Iterable[str]) -> Iterator[Callable[[], Any]]:
+        """Yield for each container, in order, what returns or raises the same as `inspected`.
+
+        A few are asked for before they are waited for, each on a connection of its own.
+        """
+        waiting: deque[Question] = deque()
         try:
-            return self.api.inspect_container(container_id)
-        except docker.errors.NotFound:
+            for one in container_ids:
+                waiting.append(self._begun("GET", _container(one), None, self.patience.limit_s))
+                if len(waiting) > _AHEAD:
+                    yield functools.partial(self._awaited, waiting.popleft())
+            while waiting:
+                yield functools.partial(self._awaited, waiting.popleft())
+        finally:
+            for asked in waiting:
+                asked.drop()
+
+    def _awaited(self, asked: Question) -> Any:
+        return self._inspected(self._answer(asked, self.patience.limit_s))
+
+    def _inspected(self, reply: Reply) -> Any:
+        if reply.status == 404:
             return None
-        except CLIENT_ERRORS as error:
-            raise self.failure(error) from error
+        if reply.status >= 400:
+            raise EngineError(f"Docker refused: {reply.message}")
+        return self.json(reply)
 
     def ask(
         self, path: str, body: Mapping[str, object] | None, limit_s: float = TIMEOUT_S
-    ) -> tuple[requests.Response, Answer]:
-        """Send a request that changes something; return the response and when it came.
+    ) -> tuple[Reply, Answer]:
+        """Send a request that changes something; return the reply and when it came.
 
         It may take no longer than `limit_s`, nor than any other, unless that is more than usual.
         """
-        longer = limit_s > TIMEOUT_S and not self._hung
+        longer = limit_s > TIMEOUT_S and not self.patience.hung
+        waited_s = limit_s if longer else min(limit_s, self.patience.limit_s)
         begin = time.monotonic_ns()
-        response = self.post(path, limit_s if longer else min(limit_s, self._limit_s), json=body)
+        reply = self.request("POST", path, body, waited_s)
         end = time.monotonic_ns()
-        if response.status_code >= 400:
-            return response, Answer(begin, end, (), message(response))
-        said = self.json(response).get("Warnings") if response.content else None
+        if reply.status >= 400:
+            return reply, Answer(begin, end, (), reply.message)
+        said = self.json(reply).get("Warnings") if reply.body else None
         # A list of texts, as Docker documents it; whatever else is said is one warning.
         warnings = said if isinstance(said, list) else [said] if said else []
-        return response, Answer(begin, end, tuple(map(str, warnings)))
+        return reply, Answer(begin, end, tuple(map(str, warnings)))
 
-    def json(self, response: requests.Response) -> Mapping[str, Any]:
-        """Return an answer's JSON object. Raises EngineError where it is not one."""
+    def json(self, reply: Reply) -> Mapping[str, Any]:
+        """Return a reply's JSON object. Raises EngineError where it is not one."""
         try:
-            answer = response.json()
+            answer = reply.json()
         except ValueError:
             answer = None
         if not isinstance(answer, Mapping):
-            raise EngineError(
-                f"Docker answered something that is no JSON object: {response.text.strip()[:60]!r}",
-                f"Check what listens at {self.endpoint.words}.",
-            )
+            raise self._odd(reply)
         return answer
+
+    def _odd(self, reply: Reply) -> EngineError:
+        return EngineError(
+            f"Docker answered something that is no JSON object: {reply.text.strip()[:60]!r}",
+            f"Check what listens at {self.endpoint.words}.",
+        )
 
     def part(self, answer: Any, *keys: str) -> Any:
         """Return a part of an answer. Raises EngineError where the daemon left it out."""
@@ -187,63 +226,14 @@ class Connection:
             answer = answer[key]
         return answer
 
-    def failure(self, error: BaseException, limit_s: float | None = None) -> EngineError:
-        """Return what a failure of the client means; `limit_s` is a limit of the request's own."""
-        if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
-            late = self._late(self._limit_s if limit_s is None else limit_s)
-            self._set_hung(hung=True)
-            return late
-        if isinstance(error, docker.errors.APIError):
-            return EngineError(f"Docker refused: {self.cause(error)}")
-        return NoAnswer(f"Docker does not answer: {self.cause(error)}", _HANGS)
 
-    def _late(self, limit_s: float) -> NoAnswer:
-        return NoAnswer(
-            f"Docker at {self.endpoint.words} did not answer within {limit_s:g} s", _HANGS
-        )
-
-    def cause(self, error: BaseException) -> str:
-        """Return the innermost reason of an error, in the daemon's own words if it has any."""
-        if isinstance(error, docker.errors.APIError) and error.explanation:
-            return str(error.explanation)
-        inner = error.__cause__ or error.__context__
-        while inner is not None and (inner.__cause__ or inner.__context__):
-            inner = inner.__cause__ or inner.__context__
-        return str(inner or error)
-
-    def _url(self, path: str) -> str:
-        return f"{self.api.base_url}/v{self.api.api_version}{path}"
+def containers(*, stopped: bool, filters: Mapping[str, list[str]] | None = None) -> str:
+    """Return where the daemon lists its containers, those that do not run as well if `stopped`."""
+    asked = {"all": "1" if stopped else "0"}
+    if filters:
+        asked["filters"] = json.dumps(filters)
+    return f"/containers/json?{urlencode(asked)}"
 
 
-def _of_one_pool(path: str, timeout_s: float) -> Any:
-    """Return what keeps connections for all requests: docker's own keeps them by the whole URL, and
-    so opens one for every container that is inspected.
-    """
-    adapter = UnixHTTPAdapter(f"http+unix://{path}", timeout=timeout_s)
-    by_url = adapter.get_connection
-    adapter.get_connection = lambda _url, proxies=None: by_url(_SCHEME, proxies)
-    return adapter
-
-
-def message(response: requests.Response) -> str:
-    """Return what the daemon says in an answer that refuses something."""
-    try:
-        return str(response.json()["message"]).strip()
-    except (ValueError, KeyError, TypeError):
-        return response.text.strip()[:200] or f"HTTP status {response.status_code}"
-
-
-def _require_listener(endpoint: Endpoint) -> None:
-    """Raise DockerUnavailable unless something listens on the socket.
-
-    Asked first, since docker's own client leaks its socket where nothing listens.
-    """
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(TIMEOUT_S)
-        try:
-            client.connect(endpoint.path)
-        except OSError as error:
-            raise DockerUnavailable(
-                f"no Docker daemon answers at {endpoint.words}: {error.strerror or error}",
-                _START_IT if endpoint.origin is None else "Start it, or choose another socket.",
-            ) from error
+def _container(container_id: str) -> str:
+    return f"/containers/{quote(container_id, safe='')}/json"

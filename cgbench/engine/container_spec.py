@@ -6,15 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cgbench.engine.labels import LABEL, OWNER
 from cgbench.spec.option import Settings
 from cgbench.spec.options import birth_body
 from cgbench.spec.workload import CONTAINER_USER
-
-LABEL = "cgbench.run"
-"""Every container carries it, with the run's name; `cgbench clean` finds them by it."""
-
-OWNER = "cgbench.owner"
-"""Every container carries it, too, with the process that made it, lest another removes it."""
 
 PROBE_PATH = "/probe"
 """Where the probe's shared-memory file is mounted in a container."""

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,14 @@ _DEFAULT_CONTEXT = "default"
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A socket of this host; `origin` is what named it, as a message says it: `DOCKER_HOST`."""
+    """A socket of this host; `origin` is what named it, as a message says it: `DOCKER_HOST`.
+
+    `fields` are those of HTTP that the user's configuration adds to every request.
+    """
 
     path: str
     origin: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -48,6 +52,11 @@ def choose(environment: Mapping[str, str] = os.environ) -> Endpoint:
     from DOCKER_CONFIG, by default `~/.docker`. Raises DockerUnavailable where what is named is
     remote, or a context is absent or malformed.
     """
+    found = _chosen(environment)
+    return replace(found, fields=_fields(environment))
+
+
+def _chosen(environment: Mapping[str, str]) -> Endpoint:
     address = environment.get("DOCKER_HOST", "")
     if address:
         return _local(address, "DOCKER_HOST")
@@ -59,6 +68,21 @@ def choose(environment: Mapping[str, str] = os.environ) -> Endpoint:
     if name in ("", _DEFAULT_CONTEXT):
         return Endpoint(STANDARD)
     return _local(_address(where, name, origin), f"the Docker context {name}")
+
+
+def _fields(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the HttpHeaders of Docker's configuration; what cannot be used of it adds none."""
+    try:
+        said = json.loads((_configuration(environment) / "config.json").read_bytes())
+        found = said.get("HttpHeaders", {})
+        pairs = {str(name): str(value) for name, value in found.items()}
+    except (OSError, ValueError, RuntimeError, AttributeError):
+        return {}
+    # A line of its own would be another request.
+    return {
+        name: value for name, value in pairs.items()
+        if name and f"{name}{value}".isprintable() and f"{name}{value}".isascii()
+    }  # fmt: skip
 
 
 def _configuration(environment: Mapping[str, str]) -> Path:

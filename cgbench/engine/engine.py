@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-import docker
-import docker.errors
-
-from cgbench.engine import endpoint, image
-from cgbench.engine.chronicle import Chronicle
-from cgbench.engine.connection import CLIENT_ERRORS, TIMEOUT_S, Answer, Connection
-from cgbench.engine.container_spec import LABEL, OWNER, ContainerSpec
+from cgbench.engine import endpoint
+from cgbench.engine.connection import INFO, TIMEOUT_S, Answer, Connection, containers
 from cgbench.engine.daemon import Daemon
-from cgbench.engine.images import Images
-from cgbench.engine.networks import Networks
-from cgbench.engine.program_spec import ProgramSpec
-from cgbench.engine.streams import EventStream, Stats, StatsStream, stats
+from cgbench.engine.known import Creation, Inspected, Life, Listed, NamedAlike, State
+from cgbench.engine.labels import LABEL, OWNER
 from cgbench.errors import DockerUnavailable, EngineError, UpdateRejected
 from cgbench.spec.option import Settings
 from cgbench.spec.options import update_body
+
+if TYPE_CHECKING:
+    from cgbench.engine.chronicle import Chronicle
+    from cgbench.engine.container_spec import ContainerSpec
+    from cgbench.engine.images import Images
+    from cgbench.engine.networks import Networks
+    from cgbench.engine.program_spec import ProgramSpec
+    from cgbench.engine.streams import EventStream, Stats, StatsStream
 
 Command = Literal["start", "stop", "pause", "unpause", "restart"]
 """What a container can be told to do."""
@@ -44,102 +46,66 @@ _REMOVE_TIMEOUT_S = 30
 _NOBODY = "cgbench-nobody"
 
 
-@dataclass(frozen=True)
-class Creation:
-    """What became of a request to create a container: its id is None where it was refused."""
+class Engine:
+    """A Docker daemon on this host, over a connection that there is already, or one of its own.
 
-    container_id: str | None
-    answer: Answer
-
-
-@dataclass(frozen=True)
-class State:
-    """How a container is: `oom_killed`, `exit_code` and `error` as `docker inspect` says."""
-
-    running: bool
-    pid: int
-    exit_code: int
-    oom_killed: bool
-    error: str
-
-
-@dataclass(frozen=True)
-class Life:
-    """In which of its lives a container is, and its state in Docker's word; two equal are one.
-
-    `pid` is 0 where no process runs, `restarts` counts those by its restart policy.
+    Raises DockerUnavailable where there is none to use.
     """
 
-    status: str
-    pid: int
-    started: str
-    restarts: int
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A container as the daemon lists it; `name` without the slash in front."""
-
-    container_id: str
-    name: str
-    image: str
-    state: str
-    labels: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Inspected:
-    """A container's first process, and its limits and other settings as Docker declares them."""
-
-    pid: int
-    host_config: Mapping[str, object]
-
-
-@dataclass(frozen=True)
-class NamedAlike:
-    """A container that is named like ours, and what of our labels it carries."""
-
-    name: str
-    marked: bool
-    owner: str
-
-
-class Engine:
-    """A Docker daemon on this host. Raises DockerUnavailable where there is none to use."""
-
     def __init__(
-        self, environment: Mapping[str, str] = os.environ, timeout_s: float = TIMEOUT_S
+        self,
+        environment: Mapping[str, str] = os.environ,
+        timeout_s: float = TIMEOUT_S,
+        connection: Connection | None = None,
     ) -> None:
-        self.endpoint = endpoint.choose(environment)
-        self._connection = Connection(self.endpoint, timeout_s)
-        self._api = self._connection.api
-        self.images = Images(self._connection)
-        self.chronicle = Chronicle(self._connection)
-        self.networks = Networks(self._connection)
+        self._connection = connection or Connection(endpoint.choose(environment), timeout_s)
+        self.endpoint = self._connection.endpoint
         try:
-            version: Mapping[str, Any] = self._call(self._api.version, api_version=False)
-            self._connection.part(version, "ApiVersion")
-            self._daemon = Daemon(version, self._call(self._api.info))
+            self._daemon = Daemon(self._connection.about, self._connection.get(INFO))
             self._daemon.require_usable(self.endpoint.words)
             self._require_update()
         except EngineError:
             self.close()
             raise
 
+    @functools.cached_property
+    def images(self) -> Images:
+        """The images of the daemon."""
+        # Here and not above: Docker's own client comes with it.
+        from cgbench.engine.images import Images
+
+        return Images(self._connection)
+
+    @functools.cached_property
+    def networks(self) -> Networks:
+        """The networks that are made for trials."""
+        # Here and not above: only what runs programs of one's own has any.
+        from cgbench.engine.networks import Networks
+
+        return Networks(self._connection)
+
+    @functools.cached_property
+    def chronicle(self) -> Chronicle:
+        """What the daemon remembers of containers."""
+        # Here and not above: an audit asks for nothing that was.
+        from cgbench.engine.chronicle import Chronicle
+
+        return Chronicle(self._connection)
+
     def _require_update(self) -> None:
         """Refuse a daemon without `docker update`: asked for a container that cannot be there.
 
         One that knows the request says in JSON that there is no such container.
         """
-        response = self._connection.post(f"/containers/{_NOBODY}/update", json={})
+        reply = self._connection.request("POST", f"/containers/{_NOBODY}/update", {})
         try:
-            known = "message" in response.json()
+            said = reply.json()
         except ValueError:
-            known = False
-        if not known:
+            said = None
+        if not isinstance(said, Mapping) or "message" not in said:
             raise DockerUnavailable(
                 f"{self._daemon.product} at {self.endpoint.words} knows no `docker update`: it "
-                f"answers {response.status_code} {response.text.strip()[:60]}",
+                f"answers {reply.status} {reply.text.strip()[:60]}",
                 "Changing limits live is what cgbench measures: use a Docker Engine.",
             )
 
@@ -149,7 +115,7 @@ class Engine:
 
     def describe(self) -> dict[str, str]:
         """Ask the daemon for version, api, runc, driver, storage and system, as text."""
-        return replace(self._daemon, info=self._call(self._api.info)).describe()
+        return replace(self._daemon, info=self._connection.get(INFO)).describe()
 
     def root_dir(self) -> Path:
         """Return the directory in which the daemon keeps images, containers and volumes."""
@@ -177,15 +143,18 @@ class Engine:
 
         Raises ImageError when there is no such image.
         """
-        response, answer = self._connection.ask(
+        reply, answer = self._connection.ask(
             f"/containers/create?name={quote(spec.name, safe='')}", spec.body()
         )
-        if response.status_code == 404:
+        if reply.status == 404:
+            # Here and not above: hardly ever is one missing.
+            from cgbench.engine import image
+
             raise image.missing(spec.image)
         created = (
             None
             if answer.refusal is not None
-            else str(self._connection.part(self._connection.json(response), "Id"))
+            else str(self._connection.part(self._connection.json(reply), "Id"))
         )
         return Creation(created, answer)
 
@@ -218,7 +187,9 @@ class Engine:
 
     def host_config(self, container_id: str) -> Mapping[str, object]:
         """Return the limits and other settings that `docker inspect` declares of a container."""
-        inspected = self._call(self._api.inspect_container, container_id)
+        inspected = self._inspected(container_id)
+        if inspected is None:
+            raise EngineError(f"Docker refused: No such container: {container_id}")
         config: Mapping[str, object] = self._connection.part(inspected, "HostConfig")
         return config
 
@@ -257,17 +228,11 @@ class Engine:
 
     def logs(self, container_id: str) -> str:
         """Return the last lines that a container printed, none where Docker has none."""
-        try:
-            return str(self._api.logs(container_id, tail=5).decode(errors="replace")).strip()
-        except docker.errors.APIError:
-            return ""
-        except CLIENT_ERRORS as error:
-            raise self._connection.failure(error) from error
+        return self._connection.client.logs(container_id)
 
     def printed(self, container_id: str) -> list[str]:
         """Return all lines that a container printed, each after Docker's time stamp and a blank."""
-        text: bytes = self._call(self._api.logs, container_id, timestamps=True)
-        return text.decode(errors="replace").splitlines()
+        return self._connection.client.printed(container_id)
 
     def remove(self, container_id: str) -> None:
         """Kill and remove a container; one that is gone already is fine.
@@ -278,20 +243,22 @@ class Engine:
         limit = time.monotonic() + _REMOVE_TIMEOUT_S
         while True:
             try:
-                self._api.remove_container(container_id, force=True, v=True)
-            except docker.errors.NotFound:
-                return
-            except CLIENT_ERRORS as error:
-                # 409: somebody else is removing it at this moment.
-                if isinstance(error, docker.errors.APIError) and error.status_code == 409:
-                    return
-                failure = self._connection.failure(error)
+                self._remove(container_id)
+            except EngineError as failure:
                 if time.monotonic() > limit:
                     reason = f"cannot remove {container_id[:12]}: {failure.message}"
-                    raise type(failure)(reason, "Try `cgbench clean` later.") from error
+                    raise type(failure)(reason, "Try `cgbench clean` later.") from failure
                 time.sleep(0.2)
             else:
                 return
+
+    def _remove(self, container_id: str) -> None:
+        reply = self._connection.request(
+            "DELETE", f"/containers/{quote(container_id, safe='')}?v=1&force=1"
+        )
+        # 404: it is gone. 409: somebody else is removing it at this moment.
+        if reply.status >= 400 and reply.status not in (404, 409):
+            raise EngineError(f"Docker refused: {reply.message}")
 
     def leftovers(
         self, run: str | None = None, is_dead: Callable[[str], bool] = lambda owner: True
@@ -302,18 +269,17 @@ class Engine:
         none.
         """
         label = LABEL if run is None else f"{LABEL}={run}"
-        found = self._call(self._api.containers, all=True, filters={"label": label})
+        found = self._listed(stopped=True, filters={"label": [label]})
         owners = {
             str(self._connection.part(entry, "Id")): self._labels(entry).get(OWNER)
-            for entry in (found if isinstance(found, list) else [found])
+            for entry in found
         }
         return [one for one, owner in owners.items() if not owner or is_dead(str(owner))]
 
     def listed(self, *, stopped: bool = False) -> list[Listed]:
         """Return every running container, by name; with `stopped`, the others as well."""
-        found = self._call(self._api.containers, all=stopped)
         listed = []
-        for entry in found if isinstance(found, list) else [found]:
+        for entry in self._listed(stopped=stopped):
             container_id, names, image, state = (
                 self._connection.part(entry, key) for key in ("Id", "Names", "Image", "State")
             )
@@ -327,7 +293,20 @@ class Engine:
 
         The process is 0 where none runs.
         """
-        found = self._inspected(container_id)
+        return self._declared(functools.partial(self._inspected, container_id))
+
+    def inspected_ahead(
+        self, container_ids: Iterable[str]
+    ) -> Iterator[Callable[[], Inspected | None]]:
+        """Yield for each container, in order, what returns or raises the same as `inspected`.
+
+        Meanwhile the daemon looks at the next few.
+        """
+        for asked in self._connection.inspected_ahead(container_ids):
+            yield functools.partial(self._declared, asked)
+
+    def _declared(self, inspect: Callable[[], Any]) -> Inspected | None:
+        found = inspect()
         if found is None:
             return None
         pid = self._connection.part(found, "State", "Pid")
@@ -336,9 +315,8 @@ class Engine:
 
     def named_alike(self) -> list[NamedAlike]:
         """Return all containers with a name that cgbench could have given, or with its label."""
-        found = self._call(self._api.containers, all=True)
         named = []
-        for entry in found if isinstance(found, list) else [found]:
+        for entry in self._listed(stopped=True):
             labels = self._labels(entry)
             names = self._connection.part(entry, "Names") or [self._connection.part(entry, "Id")]
             name = str(names[0]).lstrip("/")
@@ -356,35 +334,38 @@ class Engine:
 
         There are none where it keeps containers alive (`live-restore`).
         """
-        if self._connection.part(self._call(self._api.info), "LiveRestoreEnabled") is True:
+        if self._connection.part(self._connection.get(INFO), "LiveRestoreEnabled") is True:
             return []
-        found = self._call(self._api.containers)
         others = [
             [str(self._connection.part(entry, key)) for key in ("Image", "Id")]
-            for entry in (found if isinstance(found, list) else [found])
+            for entry in self._listed()
             if LABEL not in self._labels(entry)
         ]
         return sorted(f"{image} {container_id[:12]}" for image, container_id in others)
 
     def stats(self, container_id: str) -> StatsStream:
         """Start recording the `docker stats` stream of a container."""
-        stream = self._call(self._api.stats, container_id, decode=True, stream=True)
-        return StatsStream(stream, CLIENT_ERRORS)
+        return self._connection.client.stats(container_id)
 
     def stats_once(self, container_id: str) -> Stats:
         """Return one reading of the stats API, as a polling monitor takes it."""
+        # Here and not above: only what measures asks for streams.
+        from cgbench.engine.streams import stats
+
         path = f"/containers/{container_id}/stats?stream=false&one-shot=true"
         return stats(self._connection.get(path), time.monotonic_ns())
 
     def events(self, run: str) -> EventStream:
         """Start recording what happens to the containers of a run."""
-        filters = {"label": f"{LABEL}={run}"}
-        # The stream may be silent for as long as it likes, so Docker's client sets no limit, not
-        # even for the beginning of the answer.
-        stream = self._connection.within(
-            self._connection.timeout_s, lambda: self._api.events(decode=True, filters=filters)
-        )
-        return EventStream(stream, stream.close, CLIENT_ERRORS)
+        # Here and not above: only what measures asks for streams.
+        from cgbench.engine.streams import EventStream
 
-    def _call(self, method: Callable[..., Any], *arguments: object, **named: object) -> Any:
-        return self._connection.call(method, *arguments, **named)
+        client = self._connection.client
+        stream = client.events(filters={"label": f"{LABEL}={run}"})
+        return EventStream(stream, stream.close, client.errors)
+
+    def _listed(
+        self, *, stopped: bool = False, filters: Mapping[str, list[str]] | None = None
+    ) -> list[Any]:
+        """Return what `docker ps` lists, as the daemon says it."""
+        return self._connection.listed(containers(stopped=stopped, filters=filters))

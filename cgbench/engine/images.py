@@ -15,8 +15,9 @@ import docker
 import docker.errors
 
 from cgbench.engine import image
-from cgbench.engine.connection import CLIENT_ERRORS, Connection, message
-from cgbench.engine.container_spec import LABEL
+from cgbench.engine.client import CLIENT_ERRORS, cause, message
+from cgbench.engine.connection import Connection
+from cgbench.engine.labels import LABEL
 from cgbench.errors import EngineError, ImageError
 
 _IMPORT_TIMEOUT_S = 600.0
@@ -63,7 +64,8 @@ class Images:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._api = connection.api
+        self._client = connection.client
+        self._api = self._client.api
 
     def has_image(self, reference: str) -> bool:
         """Say whether the daemon has an image."""
@@ -81,7 +83,7 @@ class Images:
         except docker.errors.ImageNotFound:
             return None
         except CLIENT_ERRORS as error:
-            raise self._connection.failure(error) from error
+            raise self._client.failure(error) from error
 
     def identity(self, reference: str) -> str:
         """Return the digest of an image. Raises ImageError, with the next move, if it is absent."""
@@ -90,16 +92,14 @@ class Images:
         except docker.errors.ImageNotFound:
             raise image.missing(reference) from None
         except CLIENT_ERRORS as error:
-            raise self._connection.failure(error) from error
+            raise self._client.failure(error) from error
 
     def pull(self, reference: str, timeout_s: float) -> bool:
         """Pull an image; False if the registry does not give it within `timeout_s`."""
         name, _, version = reference.partition(":")
         # The daemon's own retries have no limit to set.
         try:
-            self._connection.within(
-                timeout_s, lambda: self._api.pull(name, tag=version or "latest")
-            )
+            self._client.within(timeout_s, lambda: self._api.pull(name, tag=version or "latest"))
         except EngineError:
             return False
         return self.has_image(reference)
@@ -107,11 +107,10 @@ class Images:
     def import_image(self, tar: BinaryIO, reference: str) -> None:
         """Make an image from a tar stream of a root file system."""
         name, _, version = reference.partition(":")
-        response = self._connection.post(
+        response = self._client.send(
             f"/images/create?fromSrc=-&repo={name}&tag={version or 'latest'}",
+            tar,
             _IMPORT_TIMEOUT_S,
-            data=tar,
-            headers={"Content-Type": "application/x-tar"},
         )
         if response.status_code != 200 or not self.has_image(reference):
             raise ImageError(f"cannot import {reference}: {message(response)}")
@@ -123,14 +122,11 @@ class Images:
         except docker.errors.ImageNotFound:
             raise image.missing(reference) from None
         except CLIENT_ERRORS as error:
-            raise self._connection.failure(error) from error
+            raise self._client.failure(error) from error
 
     def load(self, tar: BinaryIO, reference: str) -> None:
         """Load what `docker save` wrote of an image. Raises ImageError if it is not in there."""
-        response = self._connection.post(
-            "/images/load?quiet=1", _IMPORT_TIMEOUT_S, data=tar,
-            headers={"Content-Type": "application/x-tar"},
-        )  # fmt: skip
+        response = self._client.send("/images/load?quiet=1", tar, _IMPORT_TIMEOUT_S)
         # It may have been there before; the answer names all that was loaded.
         if response.status_code != 200 or reference not in response.text:
             loaded = ", ".join(_LOADED.findall(response.text)) or message(response)
@@ -154,7 +150,7 @@ class Images:
         except docker.errors.ImageNotFound as error:
             raise image.missing(reference) from error
         except CLIENT_ERRORS as error:
-            raise self._connection.failure(error) from error
+            raise self._client.failure(error) from error
         return Contents(layers[0], None if status is None else packages(status))
 
     def _status(self, container: str) -> str | None:
@@ -199,7 +195,7 @@ class Images:
                         last = text.strip()
                         log(last)
         except (*CLIENT_ERRORS, TypeError) as error:
-            raise ImageError(f"cannot build {tag}: {self._connection.cause(error)}") from error
+            raise ImageError(f"cannot build {tag}: {cause(error)}") from error
 
 
 def _bounded(parts: Iterable[bytes]) -> bytes:

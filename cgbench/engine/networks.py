@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from urllib.parse import quote, urlencode
 
-import docker.errors
-
-from cgbench.engine.connection import CLIENT_ERRORS, Connection
-from cgbench.engine.container_spec import LABEL, OWNER
+from cgbench.engine.connection import Connection
+from cgbench.engine.labels import LABEL, OWNER
 from cgbench.errors import EngineError
 
 
@@ -17,7 +17,6 @@ class Networks:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._api = connection.api
 
     @contextmanager
     def internal(self, name: str, run: str, owner: str) -> Iterator[str]:
@@ -25,18 +24,14 @@ class Networks:
 
         Raises EngineError where the daemon cannot make one.
         """
-        identity = str(
-            self._connection.part(
-                self._connection.call(
-                    self._api.create_network,
-                    name,
-                    driver="bridge",
-                    internal=True,
-                    labels={LABEL: run, OWNER: owner},
-                ),
-                "Id",
-            )
-        )
+        asked = {
+            "Name": name, "Driver": "bridge", "Internal": True, "CheckDuplicate": True,
+            "Labels": {LABEL: run, OWNER: owner},
+        }  # fmt: skip
+        reply, answer = self._connection.ask("/networks/create", asked)
+        if answer.refusal is not None:
+            raise EngineError(f"cannot make the network {name}: {answer.refusal}")
+        identity = str(self._connection.part(self._connection.json(reply), "Id"))
         try:
             yield identity
         finally:
@@ -58,10 +53,10 @@ class Networks:
 
     def leftovers(self, is_dead: Callable[[str], bool] = lambda owner: True) -> list[str]:
         """Return the networks that cgbench made, and whose owner `is_dead`."""
-        found = self._connection.call(self._api.networks, filters={"label": LABEL})
+        query = urlencode({"filters": json.dumps({"label": [LABEL]})})
         return [
             str(self._connection.part(one, "Id"))
-            for one in found
+            for one in self._connection.listed(f"/networks?{query}")
             if is_dead(str((self._connection.part(one, "Labels") or {}).get(OWNER, "")))
         ]
 
@@ -70,9 +65,6 @@ class Networks:
 
         Containers in it must be gone.
         """
-        try:
-            self._api.remove_network(identity)
-        except docker.errors.NotFound:
-            return
-        except CLIENT_ERRORS as error:
-            raise self._connection.failure(error) from error
+        reply = self._connection.request("DELETE", f"/networks/{quote(identity, safe='')}")
+        if reply.status >= 400 and reply.status != 404:
+            raise EngineError(f"Docker refused: {reply.message}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cgbench.engine.container_spec import LABEL, OWNER
+from cgbench.engine.labels import LABEL, OWNER
 from cgbench.spec.option import Settings
 from cgbench.spec.options import birth_body
 from cgbench.spec.program import Program

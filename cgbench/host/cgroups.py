@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
@@ -63,20 +65,33 @@ class Cgroup:
 
         Raises CgroupError when the controller is nowhere.
         """
-        if self.version(controller) == 1:
-            return self.directories[controller] / file
-        assert self.unified is not None
-        return self.unified / file
+        return Path(self.name(controller, file))
+
+    def name(self, controller: str, file: str) -> str:
+        """Return the same as text: to make a path of each of thousands takes as long as to read it.
+
+        Raises CgroupError when the controller is nowhere.
+        """
+        folder = self._folders.get(controller) or self._folders.get("")
+        if folder is None:
+            self.version(controller)
+        return f"{folder}/{file}"
+
+    @cached_property
+    def _folders(self) -> dict[str, str]:
+        """Its directories as text; v2's has no controller's name."""
+        unified = {} if self.unified is None else {"": str(self.unified)}
+        return {**unified, **{one: str(place) for one, place in self.directories.items()}}
 
     def read(self, controller: str, file: str) -> str | None:
         """Return a file's content without its last newline, None where there is no such file."""
-        folder = self.directories[controller] if self.version(controller) == 1 else self.unified
+        name = self.name(controller, file)
         try:
-            return procfs.content(f"{folder}/{file}").decode(errors="replace").rstrip("\n")
+            return procfs.content(name).decode(errors="replace").rstrip("\n")
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP):
                 return None
-            raise CgroupError(f"{self.path(controller, file)}: {error.strerror}") from error
+            raise CgroupError(f"{name}: {error.strerror}") from error
 
     def known_counters(self) -> Iterator[Counter]:
         """Yield the counters of the controllers here; not every kernel has the file of each."""
@@ -138,8 +153,12 @@ class Cgroup:
 
     def everywhere(self) -> list[Path]:
         """Return the group's directory in each hierarchy, existing or not, each one once."""
+        return list(self._everywhere)
+
+    @cached_property
+    def _everywhere(self) -> tuple[Path, ...]:
         unified = () if self.unified is None else (self.unified,)
-        return sorted({*self.directories.values(), *unified})
+        return tuple(sorted({*self.directories.values(), *unified}, key=attrgetter("parts")))
 
     def cover_descendants(self) -> None:
         """Let the memory limit count the groups below, which v1 left to choice until Linux 5.11."""
@@ -208,9 +227,14 @@ def home(pid: int, proc: Path = Path("/proc")) -> dict[str, str]:
     A key has the controllers of a hierarchy of v1; it is empty for v2, which counts where no other
     does. Raises CgroupError when there is no such process.
     """
-    found = dict(memberships(pid, proc))
-    limiting = {key: path for key, path in found.items() if key and not key.startswith("name=")}
-    return limiting or {key: path for key, path in found.items() if not key}
+    return limiting(memberships(pid, proc))
+
+
+def limiting(members: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return those of a process's memberships that can limit it, as `home` does."""
+    found = dict(members)
+    by_v1 = {key: path for key, path in found.items() if key and not key.startswith("name=")}
+    return by_v1 or {key: path for key, path in found.items() if not key}
 
 
 def memberships(pid: int, proc: Path) -> list[tuple[str, str]]:

@@ -99,7 +99,8 @@ def find(
     places = cgroups.mount_points(proc) if mounted is None else mounted
     own: dict[str, str] = {}
     known: set[str] = set()
-    for controllers, inside in cgroups.memberships(pid, proc):
+    members = cgroups.memberships(pid, proc)
+    for controllers, inside in members:
         known.update(controllers.split(","))
         path = own_group(inside, container_id)
         if path is not None:
@@ -118,13 +119,13 @@ def find(
             unified = there.pop("", None)
             if "blkio" in there:
                 there["io"] = there["blkio"]
-            astray = _astray(pid, container_id, proc)
+            astray = _astray(pid, members, container_id, proc)
             return ContainerGroup(Cgroup(there, unified), astray, proc=proc)
     if not _is_its(pid, container_id, proc):
         return None
     # Seen with systemd: it removes a scope that all processes have left.
     now = cgroups.find(pid, proc, root, places)
-    return ContainerGroup(now, _astray(pid, container_id, proc), pid, proc)
+    return ContainerGroup(now, _astray(pid, members, container_id, proc), pid, proc)
 
 
 def _is_its(pid: int, container_id: str, proc: Path) -> bool:
@@ -147,12 +148,16 @@ def _usual(container_id: str, parent: str) -> Sequence[str]:
     )
 
 
-def _astray(first: int, container_id: str, proc: Path) -> dict[str, str]:
+def _astray(
+    first: int, members: Sequence[tuple[str, str]], container_id: str, proc: Path
+) -> dict[str, str]:
+    """Return groups that are not the container's own, by controllers; `members` is of the first."""
     found: dict[str, str] = {}
     for pid in procfs.family(first, proc):
         # A process that has ended is in no group.
         with suppress(CgroupError):
-            for controllers, path in cgroups.home(pid, proc).items():
+            home = cgroups.limiting(members) if pid == first else cgroups.home(pid, proc)
+            for controllers, path in home.items():
                 if own_group(path, container_id) is None:
                     found[controllers] = path
     return found

@@ -70,19 +70,18 @@ def counts(cgroup: Cgroup) -> dict[str, int]:
 
 
 class _Files:
-    """The files of one group at one moment, each read and parsed once."""
+    """The files of one group at one moment, each read once; of many lines only a few are parsed."""
 
     def __init__(self, cgroup: Cgroup) -> None:
         self._cgroup = cgroup
-        self._read: dict[tuple[str, str], dict[str, interface_files.Reading]] = {}
+        self._read: dict[tuple[str, str], str] = {}
 
     def number(self, controller: str, file: str, key: str | None) -> int | None:
-        """Return a number in a file, None where there is none."""
-        values = self._read.get((controller, file))
-        if values is None:
-            values = self._read[controller, file] = self._values(controller, file)
-        found = values.get(file if key is None else f"{file}:{key}")
-        return found if isinstance(found, int) else None
+        """Return a number in a file, or behind a key there, None where there is none."""
+        text = self._read.get((controller, file))
+        if text is None:
+            text = self._read[controller, file] = self._text(controller, file)
+        return interface_files.number(text if key is None else _behind(key, text))
 
     def sum(self, controller: str, places: list[tuple[str, str | None]]) -> int | None:
         """Return the sum of those numbers that are there, None where none is."""
@@ -90,14 +89,20 @@ class _Files:
         there = [one for one in found if one is not None]
         return sum(there) if there else None
 
-    def _values(self, controller: str, file: str) -> dict[str, interface_files.Reading]:
+    def _text(self, controller: str, file: str) -> str:
+        """Return what is in a file, nothing where there is none."""
         try:
-            self._cgroup.path(controller, file)
+            self._cgroup.name(controller, file)
         except CgroupError:
             # This kernel has no such controller.
-            return {}
-        text = self._cgroup.read(controller, file)
-        return {} if text is None else interface_files.parse(file, text.encode())
+            return ""
+        return self._cgroup.read(controller, file) or ""
+
+
+def _behind(key: str, text: str) -> str:
+    """Return what stands behind a key on its line of a flat-keyed file."""
+    begin = f"\n{text}".rfind(f"\n{key} ")
+    return "" if begin < 0 else text[begin + len(key) :].partition("\n")[0]
 
 
 def levels(cgroup: Cgroup) -> Iterator[tuple[str, Cgroup]]:

@@ -47,6 +47,9 @@ def parse(file: str, content: bytes, *, text: bool = False) -> dict[str, Reading
 def _line(file: str, line: str) -> dict[str, Reading]:
     """Return the values of one line. Raises ValueError when it is not understood."""
     words = line.split()
+    # A key and its number, as nearly all lines are.
+    if len(words) == 2 and words[1].isdecimal() and not words[0].isdigit():
+        return {f"{file}:{words[0]}": _number(words[1])}
     # Devices without figures stand alone, or in front of the next one (seen in io.stat with
     # kernels 5.15 and 6.1).
     while len(words) > 1 and _DEVICE.match(words[0]) and _DEVICE.match(words[1]):
@@ -69,6 +72,14 @@ def _line(file: str, line: str) -> dict[str, Reading]:
     if len(words) == 3:
         return {f"{file}:{words[0]}.{words[1]}": _number(words[2])}
     raise ValueError(line)
+
+
+def number(text: str) -> int | None:
+    """Return the number that is all of a text, None where it is none, or more than fits."""
+    try:
+        return _number(text)
+    except ValueError:
+        return None
 
 
 def _number(word: str) -> int:

@@ -157,9 +157,8 @@ def content(path: str | Path, most: int = 2**31) -> bytes:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        found = part = os.read(descriptor, min(most, _AT_ONCE))
-        while part and len(found) < most:
-            part = os.read(descriptor, _AT_ONCE)
+        found = os.read(descriptor, _AT_ONCE)
+        while len(found) < most and (part := os.read(descriptor, _AT_ONCE)):
             found += part
     finally:
         os.close(descriptor)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
+from typing import Literal
 
 from cgbench.judging.limit_words import amount, cpu_set, declares, on_one_line
 from cgbench.judging.seen import METRIC, Seen
 from cgbench.records.audit import ENDLESS, NO_LIMIT, Amount, Bound, LimitName
 from cgbench.units import format_cpu_list
+
+_Level = tuple[int, str] | Literal["set", "host", "user"]
+"""One of the groups, by how far above and its path, or what binds besides: the set of CPUs, ..."""
 
 
 def binding(name: LimitName, seen: Seen) -> tuple[Amount | None, Bound]:
@@ -32,21 +37,25 @@ def binding(name: LimitName, seen: Seen) -> tuple[Amount | None, Bound]:
     found = list(_levels(name, seen))
     if not found:
         return None, Bound(kind="none")
-    return min(found, key=lambda one: one[0])
+    least, level = min(found, key=itemgetter(0))
+    return least, _bound(level, name, seen)
 
 
-def _at(level: int, path: str, name: LimitName, seen: Seen) -> Bound:
-    """Return a level of those groups in which a container's processes are."""
+def _bound(level: _Level, name: LimitName, seen: Seen) -> Bound:
+    """Return a level as a record of it; the groups are those in which its processes are."""
+    if isinstance(level, str):
+        return _binds_set(seen) if level == "set" else Bound(kind=level)
+    at, path = level
     moved = seen.moved_of(name)
     if moved is not None and moved.complete:
         return Bound(kind="elsewhere", path=path)
-    return Bound(kind="ancestor" if level else "container", path=path)
+    return Bound(kind="ancestor" if at else "container", path=path)
 
 
-def _levels(name: LimitName, seen: Seen) -> Iterator[tuple[float, Bound]]:
+def _levels(name: LimitName, seen: Seen) -> Iterator[tuple[float, _Level]]:
     """Yield every level's limit, the container's own first."""
     for at, group in enumerate(seen.confines_of(name).groups):
-        here = _at(at, group.path, name, seen)
+        here = at, group.path
         allowed = group.allows(METRIC[name])
         if allowed is not None and allowed[1] < NO_LIMIT:
             yield allowed[1], here
@@ -58,12 +67,12 @@ def _levels(name: LimitName, seen: Seen) -> Iterator[tuple[float, Bound]]:
     if name == "cpus":
         usable = seen.confines_of("cpuset").usable
         if usable is not None and len(usable) < len(seen.cpus):
-            yield float(len(usable)), _binds_set(seen)
-        yield float(len(seen.cpus)), Bound(kind="host")
+            yield float(len(usable)), "set"
+        yield float(len(seen.cpus)), "host"
     if name == "memory" and seen.memory is not None:
-        yield float(seen.memory), Bound(kind="host")
+        yield float(seen.memory), "host"
     if name == "pids" and seen.user is not None:
-        yield float(seen.user.tasks), Bound(kind="user")
+        yield float(seen.user.tasks), "user"
 
 
 def _memory_and_swap(files: Mapping[str, str]) -> float | None:
@@ -81,13 +90,13 @@ def _binds_set(seen: Seen) -> Bound:
         return Bound(kind="affinity")
     # The highest level that lacks what its own parent has hands that down.
     above: set[int] = set(seen.cpus)
-    narrowest = Bound(kind="host")
+    narrowest: _Level = "host"
     for at, group in reversed(list(enumerate(groups))):
         offered = group.effective()
         if offered is not None and set(offered[1]) < above:
             above = set(offered[1])
-            narrowest = _at(at, group.path, "cpuset", seen)
-    return narrowest
+            narrowest = at, group.path
+    return _bound(narrowest, "cpuset", seen)
 
 
 def tighter(

@@ -13,8 +13,8 @@ from typing import Literal, TypeVar
 
 from cgbench.records.audit import Amount, Audit, Limit
 from cgbench.records.comparison import Comparison, Finding, Judgement
+from cgbench.records.host import Host
 from cgbench.records.host_key import PARTS, HostKey, host_key
-from cgbench.records.run import Host
 from cgbench.records.truth import Row, TruthTable
 from cgbench.records.verdict import NOT_IN_FORCE, Outcome
 from cgbench.spec.metrics import METRICS

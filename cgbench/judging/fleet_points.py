@@ -9,7 +9,8 @@ from statistics import median
 from cgbench.judging.fleet import Departure, Standing, group_of, most_first, of_hosts
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Entry
-from cgbench.records.run import Host, PointKey
+from cgbench.records.host import Host
+from cgbench.records.run import PointKey
 from cgbench.spec.metrics import METRICS
 from cgbench.wording import amount
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from cgbench.judging.throttles import Throttles
 from cgbench.records.audit import LimitName
@@ -33,7 +34,7 @@ class File:
     text: str | None
     expected: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Its name without the path."""
         return self.path.rpartition("/")[2]
@@ -97,6 +98,9 @@ class Seen:
 
     def moved_of(self, name: LimitName) -> Moved | None:
         """Return the processes that a limit does not count since they are elsewhere."""
+        # As nearly everywhere.
+        if not self.moved:
+            return None
         controller = "io" if name == "device-throttle" else option(OPTION_OF[name]).controller
         named = {controller, "blkio"} if controller == "io" else {controller}
         for controllers, moved in self.moved.items():

@@ -17,8 +17,9 @@ from cgbench.measuring import trial
 from cgbench.measuring.progress import Observer
 from cgbench.measuring.site import Site
 from cgbench.records.agreement import HOST_KEYS, PACKAGES, PROGRAMS, conditions, differing
+from cgbench.records.host import Host
 from cgbench.records.results import new_run_name
-from cgbench.records.run import Host, Purpose, RunRecord
+from cgbench.records.run import Purpose, RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.spec import workload
 from cgbench.spec.emulated import slowed

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cgbench.errors import BaselineError
-from cgbench.records.run import Host, RunRecord
+from cgbench.records.host import Host
+from cgbench.records.run import RunRecord
 from cgbench.spec.experiment import Experiment
 
 # A schedule that differs in more is another one altogether.

@@ -12,7 +12,8 @@ from pydantic import Field, ValidationError, model_validator
 from cgbench.errors import BaselineError, NoBaseline
 from cgbench.records import first_format
 from cgbench.records.files import first_complaint, read_versioned
-from cgbench.records.run import Host, PointKey
+from cgbench.records.host import Host
+from cgbench.records.run import PointKey
 from cgbench.records.versions import BASELINE, DAMAGED
 from cgbench.records.writing import write_file
 from cgbench.spec.fields import Foreign, ImageName, Label, MetricName, Name, RunName, Via

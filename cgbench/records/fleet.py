@@ -17,7 +17,7 @@ from cgbench.records import results, truth
 from cgbench.records.audit import Audit
 from cgbench.records.comparison import Comparison
 from cgbench.records.files import first_complaint, read_bytes, read_versioned
-from cgbench.records.run import Host
+from cgbench.records.host import Host
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.truth import TruthTable
 from cgbench.records.versions import AUDIT, DAMAGED, FLEET, TRUTH

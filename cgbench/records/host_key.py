@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from cgbench.records.run import Host
+from cgbench.records.host import Host
 from cgbench.spec.model import Model
 
 _RELEASE = re.compile(r"\d+\.\d+")

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from cgbench.errors import StoreError
 from cgbench.records.files import first_complaint, read_versioned
+from cgbench.records.host import Host
 from cgbench.records.idle_findings import (
     Attempt,
     BornVsChanged,
@@ -18,7 +19,6 @@ from cgbench.records.idle_findings import (
     StateFinding,
     Survival,
 )
-from cgbench.records.run import Host
 from cgbench.records.verdict import Outcome, Verdict
 from cgbench.records.versions import DAMAGED, TRUTH
 from cgbench.spec.fields import Foreign, Label

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from cgbench.errors import StoreError
 from cgbench.records.files import first_complaint, read_versioned
-from cgbench.records.run import Host
+from cgbench.records.host import Host
 from cgbench.records.versions import DAMAGED, TUNE
 from cgbench.records.writing import write_file
 from cgbench.spec.fields import Foreign, Label, MetricName, Name, RunName

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Wi
 from pydantic_core import PydanticCustomError
 
 from cgbench.errors import UnitError
-from cgbench.foreign import one_line, printable, storable
+from cgbench.foreign import LONGEST, one_line, printable, storable
 from cgbench.units import NS_PER_MS, NS_PER_S, parse_duration, parse_size
 
 V = TypeVar("V")
@@ -98,7 +98,9 @@ def _label(value: object) -> object:
 
 
 def _foreign(value: object) -> object:
-    return storable(value) if isinstance(value, str) else value
+    if not isinstance(value, str) or (value.isascii() and len(value) <= LONGEST):
+        return value
+    return storable(value)
 
 
 _LONGEST_LABEL = 200

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 
 from cgbench.commands.why import why
 from cgbench.engine import image
-from cgbench.engine.container_spec import LABEL, OWNER
 from cgbench.engine.engine import Engine
+from cgbench.engine.labels import LABEL, OWNER
 from cgbench.host import cgroups, lock
 from cgbench.host.scratch import ownership
 from cgbench.records.cause import Explained, What

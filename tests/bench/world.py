@@ -7,7 +7,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from cgbench.engine.container_spec import LABEL
+from cgbench.engine.labels import LABEL
 
 World = frozenset[str]
 """One line for each thing, its kind first."""

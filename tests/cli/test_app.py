@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -65,7 +66,7 @@ def test_nobody_else_may_write_to_what_is_made_whatever_the_umask_was(
     def note() -> None:
         seen.append(os.umask(0o022))
 
-    monkeypatch.setattr(app, "command", lambda: note)
+    monkeypatch.setattr(app, "command", lambda _only: note)
     monkeypatch.setattr(interrupts, "install", lambda: None)
     before = os.umask(callers)
     try:
@@ -73,6 +74,30 @@ def test_nobody_else_may_write_to_what_is_made_whatever_the_umask_was(
     finally:
         os.umask(before)
     assert seen == [used]
+
+
+@pytest.mark.parametrize("name", ["audit", "verify", "image", "baseline"])
+def test_a_command_that_is_built_alone_is_the_same(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = []
+    monkeypatch.setattr(sys, "argv", ["cgbench"])
+    for built in (app.command(), app.command(name)):
+        with pytest.raises(SystemExit):
+            built([name, "--help"])
+        said.append(capsys.readouterr().out)
+    assert f"cgbench {name}" in said[0]
+    assert said[0] == said[1]
+
+
+def test_a_command_does_not_wait_for_what_only_others_need() -> None:
+    program = (
+        "import sys; from cgbench.cli import app\n"
+        "app.command('audit')\n"
+        "others = {'cgbench.cli.measure', 'cgbench.spec', 'cgbench.engine', 'rich', 'pydantic'}\n"
+        "assert not others & set(sys.modules), others & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_a_missing_file_is_named() -> None:
@@ -193,9 +218,10 @@ def test_show_explains_an_experiment_in_words() -> None:
 
 
 def test_no_help_text_has_words_that_typer_would_take_for_markup() -> None:
+    every = app.application()
     commands = [
         command
-        for typed in (app.app, *(one.typer_instance for one in app.app.registered_groups))
+        for typed in (every, *(one.typer_instance for one in every.registered_groups))
         for command in (typed.registered_commands if typed is not None else ())
     ]
     assert len(commands) >= 16

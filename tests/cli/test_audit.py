@@ -13,7 +13,7 @@ import pytest
 from cgbench.cli import app, audit_table
 from cgbench.cli.console import Console
 from cgbench.commands import audit
-from cgbench.engine import engine
+from cgbench.engine import connection, engine
 from cgbench.host import description
 from cgbench.records.audit import Audit, Audited, Bound, Found, Limit
 from cgbench.records.verdict import Outcome
@@ -62,7 +62,8 @@ def container(name: str, *limits: Limit, unread: str | None = None) -> Audited:
 def found(monkeypatch: pytest.MonkeyPatch) -> list[Audited]:
     """Return the containers that an audit finds."""
     containers: list[Audited] = []
-    monkeypatch.setattr(engine, "Engine", Daemon)
+    monkeypatch.setattr(connection, "Connection", lambda *_, **__: None)
+    monkeypatch.setattr(engine, "Engine", lambda connection: Daemon())
     monkeypatch.setattr(audit, "audit", lambda *_arguments, **_named: Audit(
         hostname="h", at="2026-01-01", seconds=0.2, containers=tuple(containers)
     ))  # fmt: skip

@@ -16,7 +16,8 @@ import pytest
 
 from cgbench.engine import image
 from cgbench.engine.container_spec import PROBE_PATH, SCRATCH_PATH, ContainerSpec
-from cgbench.engine.engine import Engine, State
+from cgbench.engine.engine import Engine
+from cgbench.engine.known import State
 from cgbench.host import cgroups, counts, lock, preconditions
 from cgbench.host.cpu_time import cpu_times, daemon_processes
 from cgbench.measuring.probe import ProbeFile, Task, WorkerLog
@@ -214,7 +215,7 @@ def test_a_file_that_fits_below_the_limit_is_read_from_memory(engine: Engine) ->
 
 
 def volume_names(engine: Engine) -> set[str]:
-    return {volume["Name"] for volume in engine._api.volumes()["Volumes"] or ()}
+    return {volume["Name"] for volume in engine._connection.client.api.volumes()["Volumes"] or ()}
 
 
 def tasks(one: Probed) -> int:
@@ -315,7 +316,7 @@ def test_fio_tells_its_totals_once_a_second(engine: Engine, name: str, direction
 
 def reports(engine: Engine, container_id: str) -> list[dict[str, Any]]:
     """Return the JSON documents that a container printed one after another, as far as complete."""
-    text = engine._api.logs(container_id).decode()
+    text = engine._connection.client.api.logs(container_id).decode()
     decoder, found, at = json.JSONDecoder(), [], text.find("{")
     while at >= 0:
         try:

@@ -6,6 +6,7 @@ import contextlib
 import http.server
 import io
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from cgbench.engine.connection import Answer
-from cgbench.engine.container_spec import LABEL, OWNER, ContainerSpec
-from cgbench.engine.engine import Engine, NamedAlike
+from cgbench.engine import endpoint
+from cgbench.engine.connection import INFO, Answer, Connection, containers
+from cgbench.engine.container_spec import ContainerSpec
+from cgbench.engine.engine import Engine
+from cgbench.engine.known import Inspected, NamedAlike
+from cgbench.engine.labels import LABEL, OWNER
 from cgbench.errors import DockerUnavailable, EngineError, NoAnswer
 from tests.made.daemon import HERE, PRESENT, MadeUpDaemon, listening
 
@@ -34,7 +38,7 @@ def connected(folder: Path, timeout_s: float | None = None, **what: object) -> I
         engine = Engine({"DOCKER_HOST": address})
         try:
             if timeout_s is not None:
-                engine._connection.timeout_s = engine._connection.api.timeout = timeout_s
+                engine._connection.patience.usual_s = timeout_s
             yield engine
         finally:
             engine.close()
@@ -78,7 +82,7 @@ def test_a_daemon_that_hung_once_is_waited_for_less_until_it_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Found by reading: each container of a trial would be waited for as long again."""
-    monkeypatch.setattr("cgbench.engine.connection._HUNG_S", 0.1)
+    monkeypatch.setattr("cgbench.engine.patience._HUNG_S", 0.1)
 
     def waited(engine: Engine) -> float:
         began = time.monotonic()
@@ -169,7 +173,7 @@ def test_a_daemon_that_hung_once_is_waited_for_less_at_the_next_removal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cgbench.engine.engine._REMOVE_TIMEOUT_S", 0)
-    monkeypatch.setattr("cgbench.engine.connection._HUNG_S", 0.1)
+    monkeypatch.setattr("cgbench.engine.patience._HUNG_S", 0.1)
 
     def waited(engine: Engine) -> float:
         began = time.monotonic()
@@ -315,6 +319,73 @@ def test_containers_that_are_named_alike_are_listed_with_what_mark_they_carry(
             NamedAlike("cgbench-x-0001", marked=True, owner="77-5"),
             NamedAlike("renamed", marked=True, owner=""),
         ]
+
+
+def test_containers_are_inspected_ahead_in_order_and_each_has_its_own_end(tmp_path: Path) -> None:
+    answers = {
+        3: (404, b'{"message": "No such container"}'),
+        5: (500, b'{"message": "no"}'),
+        6: (200, b"{}"),
+    }
+
+    def look(handler: MadeUpDaemon) -> None:
+        at = re.search("container-([0-9])", handler.path)
+        if at is None or at[1] == "7":
+            MadeUpDaemon.do_GET(handler)
+        else:
+            body = b'{"State": {"Pid": %d}, "HostConfig": {}}' % int(at[1])
+            handler._answer(*answers.get(int(at[1]), (200, body)))
+
+    found: list[object] = []
+    with connected(tmp_path, do_GET=look, drops="container-7") as engine:
+        for inspect in engine.inspected_ahead(f"container-{at}" for at in range(1, 10)):
+            try:
+                inspected = inspect()
+                found.append(None if inspected is None else inspected.pid)
+            except EngineError as error:
+                found.append(error.message.partition(":")[0])
+    assert found == [
+        1, 2, None, 4, "Docker refused", "Docker's answer lacks State",
+        "Docker does not answer", 8, 9,
+    ]  # fmt: skip
+
+
+def test_one_that_hangs_is_waited_for_beside_those_that_were_asked_with_it(tmp_path: Path) -> None:
+    with connected(tmp_path, timeout_s=0.3, hangs="containers/container") as engine:
+        began = time.monotonic()
+        for inspect in engine.inspected_ahead(f"container-{at}" for at in range(5)):
+            with pytest.raises(NoAnswer, match="did not answer within"):
+                inspect()
+        assert time.monotonic() - began < 0.3 * 4
+
+
+def test_what_was_asked_ahead_is_forgotten_where_nobody_goes_on(tmp_path: Path) -> None:
+    with connected(tmp_path, says=(200, b'{"State": {"Pid": 5}, "HostConfig": {}}')) as engine:
+        asked = engine.inspected_ahead(f"container-{at}" for at in range(9))
+        assert next(asked)() == Inspected(5, {})
+        del asked
+        assert engine.inspected("container") == Inspected(5, {})
+
+
+def test_what_is_asked_ahead_is_asked_once_and_later_anew(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def note(handler: MadeUpDaemon) -> None:
+        asked.append(handler.path)
+        MadeUpDaemon.do_GET(handler)
+
+    path, says = containers(stopped=False), (200, json.dumps(OTHERS).encode())
+    with listening(tmp_path / "sock", **USABLE, do_GET=note, says=says) as address:
+        at = endpoint.choose({"DOCKER_HOST": address})
+        ahead = Connection(at, ahead=(INFO, path, "/never/wanted"))
+        engine = Engine(connection=ahead)
+        try:
+            assert ahead.listed(path) == OTHERS
+            assert sorted(asked) == sorted(["/version", INFO, path, "/never/wanted"])
+            assert ahead.listed(path) == OTHERS
+            assert asked[4:] == [f"/v1.41{path}"]
+        finally:
+            engine.close()
 
 
 def test_one_connection_serves_the_requests_for_all_containers(tmp_path: Path) -> None:

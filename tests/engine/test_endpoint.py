@@ -45,6 +45,24 @@ def test_without_anything_named_it_is_dockers_own_socket(config: Path) -> None:
     assert chosen(config) == Endpoint(STANDARD)
 
 
+@pytest.mark.parametrize(
+    ("said", "fields"),
+    [
+        ('{"HttpHeaders": {"X-Token": "abc"}}', {"X-Token": "abc"}),
+        ('{"HttpHeaders": {"X-Token": "a\\r\\nb", "X-Other": "\u00e4", "": "c"}}', {}),
+        ('{"HttpHeaders": ["X-Token"]}', {}),
+        ('{"HttpHeaders": null}', {}),
+        ("[]", {}),
+        ("no JSON", {}),
+    ],
+)
+def test_what_the_users_configuration_adds_to_every_request_is_added(
+    config: Path, said: str, fields: dict[str, str]
+) -> None:
+    (config / "config.json").write_text(said)
+    assert chosen(config, DOCKER_HOST="unix:///x").fields == fields
+
+
 def test_a_socket_elsewhere_is_named_by_docker_host(config: Path) -> None:
     found = chosen(config, DOCKER_HOST="unix:///run/user/1000/docker.sock")
     assert found.path == "/run/user/1000/docker.sock"

@@ -83,7 +83,7 @@ class Client:
     """A connection to such a daemon."""
 
     def __init__(self, api: Api) -> None:
-        self.api = api
+        self.api, self.client = api, self
 
     def part(self, answer: Any, key: str) -> Any:
         return answer[key]

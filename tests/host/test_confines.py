@@ -57,6 +57,37 @@ def test_on_v1_the_hierarchies_are_read_level_by_level(tmp_path: Path) -> None:
     assert found.usable == (0, 1)
 
 
+def test_on_a_hybrid_host_a_file_that_one_hierarchy_lacks_hides_none_of_another(
+    tmp_path: Path,
+) -> None:
+    folders = {
+        "memory": written(tmp_path / "memory", cgroup__procs="", memory__limit_in_bytes="4096")
+    }
+    unified = written(tmp_path / "unified", cgroup__procs="", pids__max="7")
+    found = confines.read(Cgroup(folders, unified), tmp_path / "proc", tmp_path)
+    assert found.groups[0].files == {"memory.limit_in_bytes": "4096", "pids.max": "7"}
+
+
+def test_of_several_containers_what_is_above_them_is_read_once(tmp_path: Path) -> None:
+    top = written(tmp_path / "cgroup", cgroup__procs="", pids__max="9")
+    parent = written(top / "docker", cgroup__procs="", pids__max="8")
+    written(tmp_path / "sys/devices/system/cpu", offline="3", isolated="")
+    above = confines.Above()
+    found = []
+    for name in ("one", "other"):
+        own = written(parent / name, cgroup__procs="", pids__max=str(len(name)))
+        read = confines.read(Cgroup({}, own), tmp_path / "proc", tmp_path, above=above)
+        found.append([(group.path, group.files["pids.max"]) for group in read.groups])
+        assert read.offline == "3"
+        # Whoever changes it meanwhile is seen by the next audit.
+        written(parent, pids__max="5")
+        written(tmp_path / "sys/devices/system/cpu", offline="1")
+    assert found == [
+        [("/docker/one", "3"), ("/docker", "8"), ("/", "9")],
+        [("/docker/other", "5"), ("/docker", "8"), ("/", "9")],
+    ]
+
+
 def test_a_group_that_is_gone_confines_nothing(tmp_path: Path) -> None:
     found = confines.read(Cgroup({}, tmp_path / "gone"), tmp_path, tmp_path)
     assert found.usable is None

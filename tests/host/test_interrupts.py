@@ -168,7 +168,7 @@ def command():
     # As a library does that ends its threads: it runs before what was registered earlier.
     atexit.register(lambda: os.kill(os.getpid(), signal.SIGTERM))
     {raised or "pass"}
-app.command = lambda: command
+app.command = lambda only: command
 app.main()
 """
     done = subprocess.run(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from cgbench.commands import audit
 from cgbench.commands.audit import Place
 from cgbench.commands.chosen import Wanted
-from cgbench.engine.engine import Engine, Inspected, Listed
+from cgbench.engine.engine import Engine
 from cgbench.engine.event_feed import EventFeed
+from cgbench.engine.known import Inspected, Listed
 from cgbench.errors import DockerUnavailable
 from cgbench.records.audit import Audit
 from cgbench.records.cause import DockerEvent, Past
@@ -58,6 +60,11 @@ class Daemon:
                     if one.container_id == container_id)  # fmt: skip
         config = self.configs[name]
         return None if config is None else Inspected(self.pids[name], config)
+
+    def inspected_ahead(
+        self, container_ids: Iterable[str]
+    ) -> Iterator[Callable[[], Inspected | None]]:
+        return (partial(self.inspected, one) for one in container_ids)
 
     def past(self, container_id: str) -> Past | None:
         one = next(one for one in self.listed(stopped=True) if one.container_id == container_id)

@@ -14,8 +14,9 @@ from random import Random
 
 from cgbench.judging.run import Run
 from cgbench.records.file_history import FileHistory, Stood
+from cgbench.records.host import Host
 from cgbench.records.other_limits import Inspected, Unasked
-from cgbench.records.run import Host, Row
+from cgbench.records.run import Row
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.trial import Change, FileChange, Harness, Phase, TrialRecord
 from cgbench.records.verdict import Outcome, Verdict

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cgbench.engine import image
-from cgbench.engine.container_spec import LABEL
 from cgbench.engine.engine import Engine
+from cgbench.engine.labels import LABEL
 from cgbench.measuring.idle.containers import Supply
 from cgbench.measuring.site import Site
 from cgbench.spec import workload

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from cgbench.records.run import Host, RunRecord
+from cgbench.records.host import Host
+from cgbench.records.run import RunRecord
 from cgbench.records.trial import (
     Change,
     ContainerRecord,

@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from cgbench.judging.run import Run, load
 from cgbench.records.file_history import FileHistory, Stood
-from cgbench.records.run import Host, Row
+from cgbench.records.host import Host
+from cgbench.records.run import Row
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.samples import Column, ProbeLog, Samples, StatsPoint, TrialData
 from cgbench.records.trial import (

@@ -9,7 +9,7 @@ import numpy as np
 from cgbench.judging.comparison import compare
 from cgbench.records.baseline import Baseline, Noise, Series
 from cgbench.records.comparison import Comparison
-from cgbench.records.run import Host
+from cgbench.records.host import Host
 from tests.made import records
 from tests.made.records import HOST
 

@@ -12,7 +12,8 @@ from typing import Any, cast
 import pytest
 
 from cgbench.engine.container_spec import ContainerSpec
-from cgbench.engine.engine import Engine, State
+from cgbench.engine.engine import Engine
+from cgbench.engine.known import State
 from cgbench.engine.program_spec import ProgramSpec
 from cgbench.errors import TrialError
 from cgbench.host import listening

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from cgbench.records.run import PHASE_COLUMNS, Host, RunRecord
+from cgbench.records.run import PHASE_COLUMNS, RunRecord
 from cgbench.records.trial import FileChange, TrialRecord
 from cgbench.records.versions import RUN
 from cgbench.spec import experiment_file
@@ -25,20 +25,6 @@ def test_a_run_comes_back_from_its_json_with_the_whole_experiment() -> None:
     assert back == run()
     assert back.schema_version == RUN.written
     assert back.experiment == experiment_file.load("cpu-quota-sweep")
-
-
-def test_a_run_from_before_they_were_recorded_has_cpus_from_0_on_and_pages_of_4_kib() -> None:
-    host = run().host.model_dump()
-    for key in ("cpu_list", "page_bytes"):
-        host.pop(key)
-    older = Host.model_validate(host | {"cpus": 2})
-    assert older.cpu_numbers == (0, 1)
-    assert older.page_bytes == 4096
-
-
-def test_a_host_numbers_its_cpus_as_its_kernel_does() -> None:
-    restricted = run().host.model_copy(update={"cpus": 3, "cpu_list": "2-3,6"})
-    assert restricted.cpu_numbers == (2, 3, 6)
 
 
 def test_a_trial_is_one_line() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cgbench.records.run import Host
+from cgbench.records.host import Host
 from cgbench.records.truth import SIGNS, Row, TruthTable
 from cgbench.records.verdict import (
     NOT_IN_FORCE,

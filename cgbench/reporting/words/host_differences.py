@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from cgbench.records.host import Host
 from cgbench.records.idle_findings import Attempt
-from cgbench.records.run import Host
 from cgbench.records.truth import Row, TruthTable
 from cgbench.records.verdict import Declared
 from cgbench.reporting.words import states, truth_cells

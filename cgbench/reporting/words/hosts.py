@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from cgbench.records.run import Host
+from cgbench.records.host import Host
 
 
 def names(hosts: Sequence[Host]) -> list[str]:

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from cgbench.cli.app import app
+from cgbench.cli import app
 from tests.docs.reference.markdown import code, table
 
 _KINDS = {int: "N", float: "NUMBER", str: "TEXT", Path: "FILE"}
@@ -58,7 +56,7 @@ class Command:
 
 def all_commands() -> list[Command]:
     """Return every command, those of groups too, in the order of the help."""
-    return list(_walked(typer.main.get_command(app), ""))
+    return list(_walked(app.command(), ""))
 
 
 def details() -> str:
