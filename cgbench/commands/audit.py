@@ -13,7 +13,7 @@ from types import MappingProxyType
 from cgbench.commands import limit_files
 from cgbench.commands.chosen import PROJECT, SERVICE, Wanted, chosen
 from cgbench.engine.engine import Engine
-from cgbench.engine.known import Inspected, Listed
+from cgbench.engine.facts import Inspected, Listed
 from cgbench.errors import CgroupError, EngineError
 from cgbench.host import (
     cgroups,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from cgbench.engine.engine import Engine
-from cgbench.engine.known import Listed
+from cgbench.engine.facts import Listed
 from cgbench.errors import EngineError
 from cgbench.foreign import printable
 from cgbench.wording import count

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from cgbench.engine import endpoint
 from cgbench.engine.connection import INFO, TIMEOUT_S, Answer, Connection, containers
 from cgbench.engine.daemon import Daemon
-from cgbench.engine.known import Creation, Inspected, Life, Listed, NamedAlike, State
+from cgbench.engine.facts import Creation, Inspected, Life, Listed, NamedAlike, State
 from cgbench.engine.labels import LABEL, OWNER
 from cgbench.errors import DockerUnavailable, EngineError, UpdateRejected
 from cgbench.spec.option import Settings

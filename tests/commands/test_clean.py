@@ -14,7 +14,7 @@ from cgbench.cli import app
 from cgbench.commands import clean, left_alone
 from cgbench.engine import base_image
 from cgbench.engine.engine import Engine
-from cgbench.engine.known import State
+from cgbench.engine.facts import State
 from cgbench.errors import (
     DockerUnavailable,
     EngineError,

@@ -10,7 +10,7 @@ import pytest
 
 from cgbench.commands import left_alone
 from cgbench.engine.engine import Engine
-from cgbench.engine.known import NamedAlike
+from cgbench.engine.facts import NamedAlike
 from cgbench.errors import EngineError
 from cgbench.host.scratch import ownership
 from cgbench.host.scratch.scratch_file import PREFIX

@@ -13,7 +13,7 @@ import pytest
 from cgbench.engine import image
 from cgbench.engine.container_spec import PROBE_PATH, ContainerSpec
 from cgbench.engine.engine import Engine
-from cgbench.engine.known import State
+from cgbench.engine.facts import State
 from cgbench.host import lock, preconditions
 from cgbench.measuring import heartbeat
 from cgbench.spec import workload

@@ -12,7 +12,7 @@ from cgbench.commands.audit import Place
 from cgbench.commands.chosen import Wanted
 from cgbench.engine.engine import Engine
 from cgbench.engine.event_feed import EventFeed
-from cgbench.engine.known import Inspected, Listed
+from cgbench.engine.facts import Inspected, Listed
 from cgbench.errors import DockerUnavailable
 from cgbench.records.audit import Audit
 from cgbench.records.cause import DockerEvent, Past

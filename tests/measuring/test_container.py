@@ -15,7 +15,7 @@ import pytest
 
 from cgbench.engine.container_spec import ContainerSpec
 from cgbench.engine.engine import Engine
-from cgbench.engine.known import State
+from cgbench.engine.facts import State
 from cgbench.errors import TrialError
 from cgbench.host.cgroups import Cgroup, find
 from cgbench.measuring import container

@@ -13,7 +13,7 @@ import pytest
 
 from cgbench.engine.container_spec import ContainerSpec
 from cgbench.engine.engine import Engine
-from cgbench.engine.known import State
+from cgbench.engine.facts import State
 from cgbench.engine.program_spec import ProgramSpec
 from cgbench.errors import TrialError
 from cgbench.host import listening

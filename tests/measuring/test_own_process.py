@@ -13,7 +13,7 @@ from typing import cast
 import pytest
 
 from cgbench.engine.engine import Engine
-from cgbench.engine.known import State
+from cgbench.engine.facts import State
 from cgbench.errors import CgroupError, DockerUnavailable, TrialError
 from cgbench.measuring import container, own_process
 from cgbench.measuring.container import Birth

@@ -11,7 +11,7 @@ from typing import Literal
 
 from cgbench.engine.connection import Answer
 from cgbench.engine.engine import Command
-from cgbench.engine.known import Life
+from cgbench.engine.facts import Life
 from cgbench.host import interrupts, procfs
 from cgbench.measuring import own_process
 from cgbench.measuring.idle.containers import Idle, outcome, words

@@ -13,7 +13,7 @@ import pytest
 
 from cgbench.engine.connection import Answer
 from cgbench.engine.engine import Engine
-from cgbench.engine.known import Creation, State
+from cgbench.engine.facts import Creation, State
 from cgbench.errors import NoAnswer
 from cgbench.measuring import own_process
 from cgbench.measuring.idle import survival
