@@ -12,7 +12,8 @@ from types import MappingProxyType
 
 from cgbench.commands import limit_files
 from cgbench.commands.chosen import PROJECT, SERVICE, Wanted, chosen
-from cgbench.engine.engine import Engine, Inspected, Listed
+from cgbench.engine.engine import Engine
+from cgbench.engine.facts import Inspected, Listed
 from cgbench.errors import CgroupError, EngineError
 from cgbench.host import (
     cgroups,

@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from cgbench.engine.engine import Engine, Listed
+from cgbench.engine.engine import Engine
+from cgbench.engine.facts import Listed
 from cgbench.errors import EngineError
 from cgbench.foreign import printable
 from cgbench.wording import count

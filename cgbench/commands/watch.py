@@ -19,8 +19,9 @@ from cgbench.commands.chosen import Wanted, chosen, labelled
 from cgbench.commands.happenings import Happenings
 from cgbench.commands.tolls import Tolls
 from cgbench.commands.why import Sources, why
-from cgbench.engine.engine import Engine, Listed
+from cgbench.engine.engine import Engine
 from cgbench.engine.event_feed import EventFeed
+from cgbench.engine.facts import Listed
 from cgbench.errors import CgroupError, EngineError
 from cgbench.host import cgroups, confines, container_group
 from cgbench.host.watched_group import Texts, WatchedGroup, may_open

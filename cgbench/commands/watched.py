@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from cgbench.engine.engine import Listed
+from cgbench.engine.facts import Listed
 from cgbench.errors import CgroupError
 from cgbench.host import interface_files
 from cgbench.host.cgroups import Cgroup

@@ -13,7 +13,8 @@ import pytest
 from cgbench.cli import app
 from cgbench.commands import clean, left_alone
 from cgbench.engine import base_image
-from cgbench.engine.engine import Engine, State
+from cgbench.engine.engine import Engine
+from cgbench.engine.facts import State
 from cgbench.errors import (
     DockerUnavailable,
     EngineError,

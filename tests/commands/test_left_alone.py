@@ -9,7 +9,8 @@ from typing import cast
 import pytest
 
 from cgbench.commands import left_alone
-from cgbench.engine.engine import Engine, NamedAlike
+from cgbench.engine.engine import Engine
+from cgbench.engine.facts import NamedAlike
 from cgbench.errors import EngineError
 from cgbench.host.scratch import ownership
 from cgbench.host.scratch.scratch_file import PREFIX

@@ -16,7 +16,8 @@ import pytest
 
 from cgbench.engine import image
 from cgbench.engine.container_spec import PROBE_PATH, SCRATCH_PATH, ContainerSpec
-from cgbench.engine.engine import Engine, State
+from cgbench.engine.engine import Engine
+from cgbench.engine.facts import State
 from cgbench.host import cgroups, counts, lock, preconditions
 from cgbench.host.cpu_time import cpu_times, daemon_processes
 from cgbench.measuring.probe import ProbeFile, Task, WorkerLog

@@ -12,7 +12,8 @@ import pytest
 
 from cgbench.engine import image
 from cgbench.engine.container_spec import PROBE_PATH, ContainerSpec
-from cgbench.engine.engine import Engine, State
+from cgbench.engine.engine import Engine
+from cgbench.engine.facts import State
 from cgbench.host import lock, preconditions
 from cgbench.measuring import heartbeat
 from cgbench.spec import workload

@@ -18,7 +18,8 @@ import pytest
 from cgbench.engine import endpoint
 from cgbench.engine.connection import INFO, Answer, Connection, containers
 from cgbench.engine.container_spec import ContainerSpec
-from cgbench.engine.engine import Engine, Inspected, NamedAlike
+from cgbench.engine.engine import Engine
+from cgbench.engine.facts import Inspected, NamedAlike
 from cgbench.engine.labels import LABEL, OWNER
 from cgbench.errors import DockerUnavailable, EngineError, NoAnswer
 from tests.made.daemon import HERE, PRESENT, MadeUpDaemon, listening

@@ -10,8 +10,9 @@ from typing import Any, cast
 from cgbench.commands import audit
 from cgbench.commands.audit import Place
 from cgbench.commands.chosen import Wanted
-from cgbench.engine.engine import Engine, Inspected, Listed
+from cgbench.engine.engine import Engine
 from cgbench.engine.event_feed import EventFeed
+from cgbench.engine.facts import Inspected, Listed
 from cgbench.errors import DockerUnavailable
 from cgbench.records.audit import Audit
 from cgbench.records.cause import DockerEvent, Past

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
-from cgbench.engine.engine import State
+from cgbench.engine.facts import State
 from cgbench.engine.streams import StatsStream
 from cgbench.errors import EngineError
 from cgbench.host.cgroups import Cgroup

@@ -14,7 +14,8 @@ from typing import cast
 import pytest
 
 from cgbench.engine.container_spec import ContainerSpec
-from cgbench.engine.engine import Engine, State
+from cgbench.engine.engine import Engine
+from cgbench.engine.facts import State
 from cgbench.errors import TrialError
 from cgbench.host.cgroups import Cgroup, find
 from cgbench.measuring import container

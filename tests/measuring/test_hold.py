@@ -11,7 +11,8 @@ from typing import cast
 
 import pytest
 
-from cgbench.engine.engine import Engine, State
+from cgbench.engine.engine import Engine
+from cgbench.engine.facts import State
 from cgbench.errors import EngineError, TrialError
 from cgbench.measuring.container import Running
 from cgbench.measuring.hold import Lookout

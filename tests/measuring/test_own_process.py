@@ -12,7 +12,8 @@ from typing import cast
 
 import pytest
 
-from cgbench.engine.engine import Engine, State
+from cgbench.engine.engine import Engine
+from cgbench.engine.facts import State
 from cgbench.errors import CgroupError, DockerUnavailable, TrialError
 from cgbench.measuring import container, own_process
 from cgbench.measuring.container import Birth

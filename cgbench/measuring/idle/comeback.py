@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from cgbench.engine.engine import State
+from cgbench.engine.facts import State
 from cgbench.measuring import own_process
 from cgbench.measuring.idle.containers import Idle, Supply
 from cgbench.records.idle_findings import Effect, Felt

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cgbench.engine.connection import Answer
-from cgbench.engine.engine import Command, Life
+from cgbench.engine.engine import Command
+from cgbench.engine.facts import Life
 from cgbench.host import interrupts, procfs
 from cgbench.measuring import own_process
 from cgbench.measuring.idle.containers import Idle, outcome, words

@@ -10,7 +10,8 @@ from typing import cast
 import pytest
 
 from cgbench.engine.connection import Answer
-from cgbench.engine.engine import Creation, Engine, State
+from cgbench.engine.engine import Engine
+from cgbench.engine.facts import Creation, State
 from cgbench.errors import EngineError
 from cgbench.measuring import own_process
 from cgbench.measuring.idle.containers import Limits, Stopped, Supply, outcome, words

@@ -11,7 +11,8 @@ from typing import cast
 import pytest
 
 from cgbench.engine.connection import Answer
-from cgbench.engine.engine import Creation, Engine, State
+from cgbench.engine.engine import Engine
+from cgbench.engine.facts import Creation, State
 from cgbench.errors import EngineError
 from cgbench.host.interrupts import Interrupted
 from cgbench.measuring import own_process

@@ -9,7 +9,8 @@ from typing import cast
 import pytest
 
 from cgbench.engine.connection import Answer
-from cgbench.engine.engine import Command, Engine, Life
+from cgbench.engine.engine import Command, Engine
+from cgbench.engine.facts import Life
 from cgbench.measuring.idle import states
 from cgbench.measuring.idle.containers import Idle, Supply
 from cgbench.measuring.idle.subject import Missed, Subject
