@@ -12,6 +12,7 @@ from cgbench.cli import exits, forms, options
 from cgbench.cli.terminal import PRINTED, give_json, say
 
 if TYPE_CHECKING:
+    from cgbench.engine.connection import Connection
     from cgbench.records.audit import Audit
     from cgbench.records.elsewhere import Elsewhere
     from cgbench.spec.option import Settings
@@ -55,15 +56,11 @@ def audit(
 
     Nothing is started or changed. Exit status 1 if a limit is not what it says.
     """
-    from cgbench.engine import connection, endpoint
-
     forms.require(json_file, junit, markdown, output)
     judged = _as_it_is if expect is None else _expecting(expect)
     composed = {} if compose is None else _composed(compose)
-    # The daemon answers while the rest is loaded.
-    listing = connection.containers(stopped=all_ or bool(containers))
-    asked = connection.Connection(endpoint.choose(), ahead=(connection.INFO, listing))
-
+    asked = _asked(stopped=all_ or bool(containers))
+    # Only here: the daemon answers while all this is loaded.
     from cgbench.commands import audit as auditing
     from cgbench.commands.chosen import Wanted
     from cgbench.engine.engine import Engine
@@ -84,6 +81,14 @@ def audit(
         _show(found, failing=quiet or only is not None)
     if bad:
         exits.end(exits.FAILED)
+
+
+def _asked(*, stopped: bool) -> Connection:
+    """Return a connection whose daemon is asked already what it is, and for its containers."""
+    from cgbench.engine import connection, endpoint
+
+    listing = connection.containers(stopped=stopped)
+    return connection.Connection(endpoint.choose(), ahead=(connection.INFO, listing))
 
 
 def _as_it_is(found: Audit) -> Audit:

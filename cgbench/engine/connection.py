@@ -68,7 +68,7 @@ class Connection:
         }
 
     @functools.cached_property
-    def about(self) -> Mapping[str, Any]:
+    def about(self) -> Mapping[str, object]:
         """What the daemon says of itself. Raises DockerUnavailable where that is nothing."""
         try:
             reply = self._asked.pop(_VERSION).answer(self.patience.usual_s)
@@ -127,7 +127,7 @@ class Connection:
         self.patience.hung = False
         return reply
 
-    def get(self, path: str) -> Mapping[str, Any]:
+    def get(self, path: str) -> Mapping[str, object]:
         """Return the JSON object at a path. Raises EngineError without an answer in JSON."""
         return self.json(self._found(path))
 
@@ -199,7 +199,7 @@ class Connection:
         warnings = said if isinstance(said, list) else [said] if said else []
         return reply, Answer(begin, end, tuple(map(str, warnings)))
 
-    def json(self, reply: Reply) -> Mapping[str, Any]:
+    def json(self, reply: Reply) -> Mapping[str, object]:
         """Return a reply's JSON object. Raises EngineError where it is not one."""
         try:
             answer = reply.json()

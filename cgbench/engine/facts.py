@@ -1,13 +1,11 @@
-"""What a daemon says of containers, as records."""
+"""What a daemon says of its containers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from cgbench.engine.connection import Answer
+from cgbench.engine.connection import Answer
 
 
 @dataclass(frozen=True)

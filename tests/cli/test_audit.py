@@ -7,8 +7,11 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cgbench.cli import app, audit_table
 from cgbench.cli.console import Console
@@ -286,3 +289,33 @@ def test_a_form_in_a_folder_that_is_not_there_is_an_error_that_names_it(
         assert status == 2
         assert f"there is no folder {tmp_path}/absent" in said
     assert list(tmp_path.iterdir()) == []
+
+
+CELLS = st.sampled_from(
+    ["", "a", "abc def", "memory-swap", "✓ in force", "漢字", "x" * 40, "a b c d e f g h", " lead",
+     "trail ", "a\nb", "t\tab", "e\u0301", "🙂", "  "]
+)  # fmt: skip
+
+
+@given(
+    st.lists(st.tuples(*[CELLS] * 7), min_size=1, max_size=6),
+    st.sampled_from([20, 40, 60, 80, 120, 400]),
+    st.booleans(),
+)
+@settings(deadline=None)
+def test_rows_are_printed_as_one_table_of_rich_would_be(
+    rows: list[audit_table.Row], width: int, terminal: bool
+) -> None:
+    colours: Literal["standard"] | None = "standard" if terminal else None
+    ours, theirs = (
+        Console(
+            file=StringIO(), width=width, force_terminal=terminal, color_system=colours,
+            highlight=False,
+        )
+        for _ in range(2)
+    )  # fmt: skip
+    audit_table.show_rows(rows, ours)
+    theirs.print(audit_table._table(rows, *audit_table._layout(rows, width)), crop=False)
+    assert isinstance(ours.file, StringIO)
+    assert isinstance(theirs.file, StringIO)
+    assert ours.file.getvalue() == theirs.file.getvalue()
