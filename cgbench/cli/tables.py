@@ -166,16 +166,7 @@ def print_summary(run: Run, *, alone: bool = True) -> None:
             key.role if key.via == "update" else f"{key.role} ({key.via})",
             key.label if owner == key.role else f"{owner}: {key.label}",
             next(iter(found.values())).enforced or "–",
-            *(
-                [_judged(found.get(name))[0] for name in own]
-                if own
-                else [
-                    *(() if metric is None else _judged(found.get(metric))),
-                    _p99(found),
-                    _number(_median(found, "file_ms"), "{:.0f} ms"),
-                    _number(_median(found, "settle_ms"), "{:.0f} ms"),
-                ]
-            ),
+            *_figures(found, metric, own),
         )
     left_out = unjudged(run)
     for value in left_out:
@@ -211,6 +202,18 @@ def _own_figures(run: Run) -> dict[str, str]:
     if not run.record.experiment.programs:
         return {}
     return {name: heading for name, heading in _OWN.items() if name in measured}
+
+
+def _figures(found: Mapping[str, Entry], metric: str | None, own: Mapping[str, str]) -> list[str]:
+    """Return what was measured at one value: of a program of one's own, or what it is judged by."""
+    if own:
+        return [_judged(found.get(name))[0] for name in own]
+    return [
+        *(() if metric is None else _judged(found.get(metric))),
+        _p99(found),
+        _number(_median(found, "file_ms"), "{:.0f} ms"),
+        _number(_median(found, "settle_ms"), "{:.0f} ms"),
+    ]
 
 
 def _judged(entry: Entry | None) -> tuple[str, str]:

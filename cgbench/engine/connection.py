@@ -127,7 +127,7 @@ class Connection:
         self.patience.hung = False
         return reply
 
-    def get(self, path: str) -> Mapping[str, object]:
+    def document(self, path: str) -> Mapping[str, object]:
         """Return the JSON object at a path. Raises EngineError without an answer in JSON."""
         return self.json(self._found(path))
 

@@ -61,7 +61,7 @@ class Engine:
         self._connection = connection or Connection(endpoint.choose(environment), timeout_s)
         self.endpoint = self._connection.endpoint
         try:
-            self._daemon = Daemon(self._connection.about, self._connection.get(INFO))
+            self._daemon = Daemon(self._connection.about, self._connection.document(INFO))
             self._daemon.require_usable(self.endpoint.words)
             self._require_update()
         except EngineError:
@@ -115,7 +115,7 @@ class Engine:
 
     def describe(self) -> dict[str, str]:
         """Ask the daemon for version, api, runc, driver, storage and system, as text."""
-        return replace(self._daemon, info=self._connection.get(INFO)).describe()
+        return replace(self._daemon, info=self._connection.document(INFO)).describe()
 
     def root_dir(self) -> Path:
         """Return the directory in which the daemon keeps images, containers and volumes."""
@@ -334,7 +334,7 @@ class Engine:
 
         There are none where it keeps containers alive (`live-restore`).
         """
-        if self._connection.part(self._connection.get(INFO), "LiveRestoreEnabled") is True:
+        if self._connection.part(self._connection.document(INFO), "LiveRestoreEnabled") is True:
             return []
         others = [
             [str(self._connection.part(entry, key)) for key in ("Image", "Id")]
@@ -353,7 +353,7 @@ class Engine:
         from cgbench.engine.streams import stats
 
         path = f"/containers/{container_id}/stats?stream=false&one-shot=true"
-        return stats(self._connection.get(path), time.monotonic_ns())
+        return stats(self._connection.document(path), time.monotonic_ns())
 
     def events(self, run: str) -> EventStream:
         """Start recording what happens to the containers of a run."""
