@@ -48,7 +48,7 @@ def _metric(found: Tuned) -> Plot:
     values = [one.value for one in known if one.value is not None]
     spread = values and min(values) > 0 and max(values) / min(values) > _LOGARITHMIC
     low, high = min([found.target.value, *values]), max([found.target.value, *values])
-    axis = decades(low, high) if spread else {"rangemode": "tozero"}
+    axis = decades(0.8 * low, 1.1 * high) if spread else {"rangemode": "tozero"}
     shown = _dots(known, [one.value for one in known], _x(found, known), metric.unit, found)
     return Plot(
         name="metric",
