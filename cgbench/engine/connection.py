@@ -111,8 +111,9 @@ class Connection:
 
     def _begun(self, method: str, path: str, body: object, limit_s: float) -> Question:
         """Send a request, unless it was sent already, ahead."""
-        if method == "GET" and path in self._asked:
-            return self._asked.pop(path)
+        asked = self._asked.pop(path, None) if method == "GET" else None
+        if asked is not None:
+            return asked
         content = None if body is None else json.dumps(body).encode()
         url = f"/v{self.about['ApiVersion']}{path}"
         return self._exchange.begin(method, url, limit_s, content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import json
 import os
@@ -67,6 +68,9 @@ def test_nobody_else_may_write_to_what_is_made_whatever_the_umask_was(
         seen.append(os.umask(0o022))
 
     monkeypatch.setattr(app, "command", lambda _only: note)
+    # This process has more to do.
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    monkeypatch.setattr(gc, "set_threshold", lambda _number: None)
     monkeypatch.setattr(interrupts, "install", lambda: None)
     before = os.umask(callers)
     try:
