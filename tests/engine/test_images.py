@@ -88,7 +88,7 @@ class Client:
     def part(self, answer: Any, key: str) -> Any:
         return answer[key]
 
-    def post(self, path: str, *_: Any, **__: Any) -> SimpleNamespace:
+    def send(self, path: str, *_: Any) -> SimpleNamespace:
         assert path.startswith("/images/load")
         return SimpleNamespace(
             status_code=200,
