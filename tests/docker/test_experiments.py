@@ -23,6 +23,7 @@ from cgbench.records.verdict import Outcome
 from cgbench.spec import experiment_file, workload
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.options import option
+from cgbench.spec.programs import workload_of
 from cgbench.spec.step import Step
 from cgbench.units import NS_PER_MS
 from tests.made.quiet import disturbed, holds
@@ -43,7 +44,7 @@ def short(name: str) -> Experiment:
     """
     loaded = experiment_file.load(name)
     growing = {"memory", "fork", "end"}
-    grows = {workload.load(one.workload).probe for one in loaded.containers} & growing
+    grows = {workload_of(loaded, one).probe for one in loaded.containers} & growing
     # A rate of single requests shows only over many of them.
     rated = any(option(name).per_device for step in loaded.steps for name in step.set)
     steps = tuple(
