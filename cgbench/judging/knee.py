@@ -82,14 +82,19 @@ class Posterior:
 
         They lie between the lowest and the highest limit that may be tried.
         """
-        weights = self._weights()
+        weights, number = self._weights(), len(self._knees)
+        # A chance depends only on how far a limit lies from the knee: so all are one convolution.
+        step = self._knees[1] - self._knees[0]
+        apart = np.arange(1 - number, number) * step
+        met = np.zeros(number)
+        for at, width in enumerate(self._widths):
+            met += np.convolve(weights[:, at], _chance(apart / width))[number - 1 : 2 * number - 1]
         grid = np.exp(self._knees)
-        grid = grid[(grid >= self.low * (1 - 1e-9)) & (grid <= self.high * (1 + 1e-9))]
-        met = np.array([float((weights * self._chances(float(one))).sum()) for one in grid])
+        within = (grid >= self.low * (1 - 1e-9)) & (grid <= self.high * (1 + 1e-9))
         found: list[float | None] = []
         for chance in chances:
-            at = np.flatnonzero(met >= chance)
-            found.append(float(grid[at[0]]) if at.size else None)
+            enough = np.flatnonzero(within & (met >= chance))
+            found.append(float(grid[enough[0]]) if enough.size else None)
         return found
 
     def blur(self) -> float:
@@ -115,7 +120,10 @@ class Posterior:
 
     def _chances(self, limit: float) -> Floats:
         """Return how probable it is that a trial meets the target, for each knee and steepness."""
-        off = (math.log(limit) - self._knees[:, None]) / self._widths[None, :]
-        logistic = 1 / (1 + np.exp(-np.clip(off, -60, 60)))
-        chances: Floats = LAPSE + (1 - 2 * LAPSE) * logistic
-        return chances
+        return _chance((math.log(limit) - self._knees[:, None]) / self._widths[None, :])
+
+
+def _chance(off: Floats) -> Floats:
+    """Return how probable it is to meet the target, so many widths above the knee."""
+    chances: Floats = LAPSE + (1 - 2 * LAPSE) / (1 + np.exp(-np.clip(off, -60, 60)))
+    return chances

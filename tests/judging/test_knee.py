@@ -117,3 +117,11 @@ def test_whatever_was_seen_chances_are_chances_and_rise(
 def test_a_knee_is_looked_for_between_two_limits(low: float, high: float) -> None:
     with pytest.raises(ValueError, match="two limits above 0"):
         Posterior(low, high)
+
+
+def test_limits_are_those_that_their_chances_say() -> None:
+    known = searched(lambda limit: limit >= 0.4)
+    for wanted, found in zip((0.2, 0.5, 0.8), known.limits((0.2, 0.5, 0.8)), strict=True):
+        assert found is not None
+        assert known.chance(found) >= wanted - 1e-6
+        assert known.chance(found * 0.99) <= wanted + 1e-6
