@@ -98,7 +98,7 @@ test-v2: ## Measure cgroup v2 in that machine, against `cat` there; some 20 minu
 	@.ci/setup lab
 	$(BIN)/pytest -m 'lab and not fleet' tests/lab $(ARGS)
 
-test-fleet: ## Measure this host and two such machines as one fleet; some 15 minutes
+test-fleet: ## Measure this host and two such machines as one fleet; some 45 minutes
 	@.ci/setup lab
 	$(BIN)/pytest -m fleet tests/lab $(ARGS)
 
