@@ -60,6 +60,7 @@ def test_latency_and_work_are_those_that_the_server_is_known_for(tmp_path: Path)
         assert half["latency_p99_ms"] > 4 * found["latency_p50_ms"]
         assert half["throttled_periods_pct"] > 90
         assert half["cpus_used"] == pytest.approx(0.2, rel=0.1)
+        assert half["requests_per_s"] < 0.7 * RATE
 
     holds(claim, measure, disturbed)
     (trial,) = load(runs(tmp_path / "results")[-1]).trials
@@ -113,20 +114,32 @@ def test_an_image_that_is_not_there_is_named_before_anything_starts(tmp_path: Pa
 
 
 @pytest.mark.usefixtures("engine")
-def test_an_end_under_a_limit_is_a_result_of_its_phase(tmp_path: Path) -> None:
-    """The server alone needs more than 6 MB: the kernel kills it, and that is what is measured."""
+@pytest.mark.parametrize(
+    ("program", "low", "refused_or_killed"),
+    [({"hold_mib": 24}, "6m", True), ({"lives_s": 3}, "60m", False)],
+)
+def test_a_limit_that_is_refused_and_an_end_under_one_are_results_of_their_phase(
+    tmp_path: Path, program: dict[str, float], low: str, refused_or_killed: bool
+) -> None:
+    """What holds 24 MiB without swap fits into 6 MiB nowhere: v1 refuses that, v2 kills for it."""
     steps = (
-        '[[steps]]\nset = { memory = "64m", memory-swap = "64m" }\nhold = "1s"\n'
-        '[[steps]]\nset = { memory = "6m", memory-swap = "6m" }\nhold = "3s"\nmay_end = true'
+        '[[steps]]\nset = { memory = "64m", memory-swap = "64m" }\nhold = "500ms"\n'
+        f'[[steps]]\nset = {{ memory = "{low}", memory-swap = "{low}" }}\nhold = "8s"\n'
+        "may_end = true"
     )
-    path = own_program.experiment(tmp_path, own_program.toml(rate=100), steps=steps)
+    made = own_program.toml(rate=100, **program)  # type: ignore[arg-type]
+    path = own_program.experiment(tmp_path, made, steps=steps)
     path.write_text(path.read_text().replace('option = "cpus"', 'option = "memory"'))
-    command.cgbench("run", path, "--results", tmp_path / "results", "--no-report")
+    done = command.cgbench("run", path, "--results", tmp_path / "results", "--no-report")
     (trial,) = load(runs(tmp_path / "results")[-1]).trials
-    last = trial.phases[-1]
-    # Where the kernel can take enough from it, it lives, or the daemon refuses the limit.
-    assert trial.status == "ok", trial.reason
-    assert last.change.error is not None or last.ending is not None or last.change.requested == "6m"
+    assert (trial.status, done.returncode) == ("ok", 0), trial.reason
+    change, ending = trial.phases[-1].change, trial.phases[-1].ending
+    if refused_or_killed:
+        assert change.error is not None or (ending is not None and ending.exit_code == 137)
+    else:
+        assert change.error is None
+        assert ending is not None
+        assert (ending.role, ending.exit_code) == ("server", 3)
 
 
 def test_nothing_outlives_a_cgbench_that_is_killed(tmp_path: Path, engine: Engine) -> None:

@@ -9,7 +9,10 @@ from cgbench.spec import workload
 
 SERVER = """
 import os, socket, sys, threading, time
-address, port, sleep_ms, cpu_ms = sys.argv[1], *map(float, sys.argv[2:5])
+address, port, sleep_ms, cpu_ms, hold_mib, lives_s = sys.argv[1], *map(float, sys.argv[2:7])
+held = b"x" * int(hold_mib * 2**20)
+if lives_s:
+    threading.Timer(lives_s, os._exit, [3]).start()
 def serve(connection):
     with connection:
         while connection.recv(4096):
@@ -23,7 +26,10 @@ with socket.create_server((address, int(port)), backlog=512) as server:
     while True:
         threading.Thread(target=serve, args=(server.accept()[0],), daemon=True).start()
 """
-"""Sleeps and computes for a time given in ms for each request, then answers."""
+"""Sleeps and computes for a time given in ms for each request, then answers.
+
+It holds so much memory, and ends with the status 3 after so many seconds, if any.
+"""
 
 PORT = 18080
 
@@ -32,6 +38,8 @@ def toml(
     *,
     sleep_ms: float = 0,
     cpu_ms: float = 0,
+    hold_mib: int = 0,
+    lives_s: float = 0,
     rate: int = 200,
     network: str = "shared",
     address: str = "0.0.0.0",  # Nobody but its load is in its network.
@@ -39,7 +47,8 @@ def toml(
     ready_within: str = "20s",
 ) -> str:
     """Return the keys of such a program, in the image that is there anyway."""
-    command = ["python3", "-I", "-S", "/server.py", address, str(PORT), str(sleep_ms), str(cpu_ms)]
+    numbers = [str(one) for one in (PORT, sleep_ms, cpu_ms, hold_mib, lives_s)]
+    command = ["python3", "-I", "-S", "/server.py", address, *numbers]
     tag = image.tag(workload.directory())
     return (
         f'image = "{tag}"\ncommand = {command!r}\nnetwork = "{network}"\n'
