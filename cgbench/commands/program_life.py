@@ -47,11 +47,15 @@ class Question:
 
 @dataclass(frozen=True)
 class Lived:
-    """What one life of the program came to; `failed` says why it was cut off, if it was."""
+    """What one life of the program came to; `failed` says why it was cut off, if it was.
+
+    `warm` is how many bytes of its image's files were in memory before, None where that is unknown.
+    """
 
     seen: tuple[Observation, ...]
     host: Host | None = None
     failed: str | None = None
+    warm: int | None = None
 
 
 Live = Callable[[Sequence[float]], Lived]
@@ -73,7 +77,8 @@ def life(asked: Question, session: Session) -> Live:
         texts = {_text(asked.limit, one): one for one in limits}
         seen = judging.observations(run, asked.name, asked.target, texts)
         failed = next((one.reason for one in run.failed), None)
-        return Lived(tuple(seen), run.record.host, failed)
+        warm = next((one.warm_bytes for trial in run.finished for one in trial.containers), None)
+        return Lived(tuple(seen), run.record.host, failed, warm)
 
     return live
 
@@ -82,10 +87,13 @@ def experiment(asked: Question, limits: Sequence[float]) -> Experiment:
     """Return one life of the program, in which limits are tried one after the other.
 
     Before each, the program has the highest limit for a while, so that what an earlier one left
-    undone is done.
+    undone is done: requests that wait, or pages that are to be read again. Of memory, limits are
+    tried from the highest down, since the less is missing the sooner it is there again.
     """
     assert asked.program.load is not None
     rest = _SETTLE_NS + max(asked.program.load.timeout, NS_PER_S // 2)
+    if asked.limit.name == "memory":
+        limits, rest = sorted(limits, reverse=True), max(rest, asked.hold_ns)
     steps: list[Step] = []
     for one in limits:
         steps += [

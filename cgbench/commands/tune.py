@@ -23,7 +23,7 @@ from cgbench.records.tune import Knee, Observation, Tuned, Verdict
 from cgbench.spec.program import Program
 from cgbench.spec.target import Target
 from cgbench.spec.tunable import Tunable
-from cgbench.units import NS_PER_S, format_duration
+from cgbench.units import NS_PER_S, format_duration, format_size
 from cgbench.wording import count
 
 BUDGET_S = 600.0
@@ -43,6 +43,8 @@ _REQUESTS = 200
 _MOST_SURVEYED = 9
 # A round without one phase that counts is bad luck; so many in a row are the host.
 _FRUITLESS = 3
+# Less of an image in memory is what a guard of another image shares with it.
+_WARM_BYTES = 2**20
 
 
 def question(
@@ -92,6 +94,7 @@ class _Search:
     longest_s: float = 0.0
     fruitless: int = 0
     host: Host | None = None
+    warm: list[int | None] = field(default_factory=list)
     suggested: float | None = None
     met: int = 0
     of: int = 0
@@ -109,6 +112,7 @@ class _Search:
         self.longest_s = max(self.longest_s, time.monotonic() - begin)
         self.host = lived.host or self.host
         self.failed = lived.failed or self.failed
+        self.warm.append(lived.warm)
         for one in lived.seen:
             if one.met is not None:
                 self.known.learn(one.limit, met=one.met)
@@ -270,8 +274,25 @@ def _notes(search: _Search) -> Iterator[str]:
         )
     if search.failed is not None:
         yield f"a life of the program failed: {search.failed}"
+    if search.asked.limit.name == "memory":
+        yield from _warmth(search.warm)
     for phrase in search.asked.program.loosened:
         yield f"{search.asked.name} {phrase}"
+
+
+def _warmth(found: Sequence[int | None]) -> Iterator[str]:
+    """Yield a note where the program was not charged for all that it read of its image."""
+    if None in found:
+        yield (
+            "it is not known how much of its image's files was in memory before it started: it is "
+            "not charged for that, and may need as much more elsewhere"
+        )
+    most = max((one for one in found if one is not None), default=0)
+    if most >= _WARM_BYTES:
+        yield (
+            f"{format_size(most)} of its image's files were in memory before it started, and in "
+            "use: where they were charged to others, it needs as much more by itself"
+        )
 
 
 def _progress(search: _Search) -> str:

@@ -94,6 +94,22 @@ class Images:
         except CLIENT_ERRORS as error:
             raise self._client.failure(error) from error
 
+    def layers(self, reference: str) -> tuple[Path, ...] | None:
+        """Return the folders on this host that an image's files are in, None where it is not said.
+
+        Only storage drivers that stack folders say so. Raises ImageError if the image is absent.
+        """
+        found = self._inspected(reference)
+        if found is None:
+            raise image.missing(reference)
+        driver = found.get("GraphDriver") if isinstance(found, dict) else None
+        data = driver.get("Data") if isinstance(driver, dict) else None
+        if not isinstance(data, dict) or not isinstance(data.get("UpperDir"), str):
+            return None
+        lower = data.get("LowerDir")
+        folders = [data["UpperDir"], *(lower.split(":") if isinstance(lower, str) else ())]
+        return tuple(Path(one) for one in folders if one.startswith("/"))
+
     def pull(self, reference: str, timeout_s: float) -> bool:
         """Pull an image; False if the registry does not give it within `timeout_s`."""
         name, _, version = reference.partition(":")

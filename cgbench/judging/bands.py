@@ -10,7 +10,8 @@ from cgbench.records.trial import TrialRecord
 from cgbench.spec import judged
 from cgbench.spec.band import Conditions, Tolerance
 from cgbench.spec.emulated import EMULATED_TIMES
-from cgbench.spec.metrics import METRICS, tolerance
+from cgbench.spec.metric import tolerance
+from cgbench.spec.metrics import METRICS
 from cgbench.units import NS_PER_MS
 
 # A container that ends this soon after the change was above the limit before it was set; an

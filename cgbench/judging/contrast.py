@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from cgbench.judging.drift import p_drift
 from cgbench.judging.intervals import MAD_TO_SIGMA
-from cgbench.spec.metrics import Worse
+from cgbench.spec.metric import Worse
 
 Floats = npt.NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from cgbench.spec.experiment import Experiment
 FIGURES = (
     "latency_p99_ms", "latency_p50_ms", "requests_per_s", "failed_pct", "spike_ms", "recovered_ms",
     "reported_rate_per_s", "reported_p99_ms", "reported_p50_ms", "reported_mean_ms",
-    "reported_max_ms", "reported_duration_s",
+    "reported_max_ms", "reported_duration_s", "reported_cpus",
 )  # fmt: skip
 """The metrics that say how a program fares, the one that says most first."""
 

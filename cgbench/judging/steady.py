@@ -44,6 +44,7 @@ def steady(data: ContainerData, window: Window) -> dict[str, float | None]:
     found["memory_bytes"] = _percentile(held, 50)
     # A container that was just given a reservation has half of the window to grow up to it.
     found["memory_kept_bytes"] = _percentile(held[len(held) // 2 :], 5)
+    found["refaults_per_s"] = _rate_between(data.counters.get("refaults"), data.t_ns, window)
     moved = _difference(data.counters.get("io_bytes"), window)
     found["io_bytes_per_s"] = _ratio(moved, elapsed_ns, NS_PER_S)
     if data.record.probe == "request":
@@ -222,16 +223,26 @@ def _ratio(part: float | None, whole: float | None, scale: float = 1) -> float |
 
 
 def _pressure_pct(data: ContainerData, window: Window) -> float | None:
-    if data.pressure_us is None:
+    waited_us_per_s = _rate_between(data.pressure_us, data.t_ns, window)
+    return None if waited_us_per_s is None else 100 * waited_us_per_s * NS_PER_US / NS_PER_S
+
+
+def _rate_between(
+    counter: Floats | None, t_ns: npt.NDArray[np.int64], window: Window
+) -> float | None:
+    """Return how fast a counter went per second that is read slowly.
+
+    Its readings do not stand at the window's ends: the time between them counts.
+    """
+    if counter is None:
         return None
     part = slice(window.first, window.last + 1)
-    pressure, t_ns = data.pressure_us[part].astype(float), data.t_ns[part]
-    read = np.flatnonzero(~np.isnan(pressure))
-    waited_us = _advance(pressure[read])
-    if waited_us is None:
+    readings, times = counter[part].astype(float), t_ns[part]
+    read = np.flatnonzero(~np.isnan(readings))
+    advanced = _advance(readings[read])
+    if advanced is None:
         return None
-    # The slow readings do not stand at the window's ends: take the time between them.
-    return _ratio(waited_us * NS_PER_US, float(t_ns[read[-1]] - t_ns[read[0]]), 100)
+    return _ratio(advanced, float(times[read[-1]] - times[read[0]]), NS_PER_S)
 
 
 def docker_stats_off_pct(data: ContainerData, begin_ns: int, end_ns: int) -> float | None:

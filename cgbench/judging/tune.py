@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from cgbench.judging.run import Run
-from cgbench.records.trial import Phase, TrialRecord
+from cgbench.records.trial import Phase
 from cgbench.records.tune import Observation
 from cgbench.spec.target import Target
+from cgbench.wording import count
 
 SHOWN = (
     "latency_p50_ms", "latency_p99_ms", "latency_max_ms", "requests_per_s", "failed_pct",
-    "cpus_used", "throttled_periods_pct", "throttled_time_pct", "memory_max_bytes", "tasks_max",
-    "oom_kills",
+    "cpus_used", "throttled_periods_pct", "throttled_time_pct", "memory_max_bytes",
+    "refaults_per_s", "io_bytes_per_s", "tasks_max", "oom_kills",
 )  # fmt: skip
 """What of a phase a search keeps besides the target's metric."""
 
@@ -31,7 +32,8 @@ def observations(
     """Yield what each judged phase of a run's trials says; `limits` are the values by their texts.
 
     A miss beside other load on the host does not count, and neither does a phase in which the
-    target's metric was not measured, unless the limit was refused or ended the program.
+    target's metric was not measured, unless the limit was refused, ended the program, or let the
+    kernel kill a process of it: another may have taken its place.
     """
     values: dict[tuple[int, int], dict[str, float]] = {}
     for row in run.every_row:
@@ -42,19 +44,19 @@ def observations(
             if phase.prepares or phase.requested not in limits:
                 continue
             found = values.get((trial.number, phase.number), {})
-            yield _observation(run, trial, phase, target, found, limits[phase.requested])
+            yield _observation(run, phase, target, found, limits[phase.requested])
 
 
 def _observation(
     run: Run,
-    trial: TrialRecord,
     phase: Phase,
     target: Target,
     found: Mapping[str, float],
     limit: float,
 ) -> Observation:
     value = found.get(target.metric)
-    met, reason = _judged(phase, trial, target, value)
+    killed = int(found.get("oom_kills", 0))
+    met, reason = _judged(phase, target, value, killed)
     return Observation(
         limit=limit,
         value=value,
@@ -67,12 +69,17 @@ def _observation(
 
 
 def _judged(
-    phase: Phase, trial: TrialRecord, target: Target, value: float | None
+    phase: Phase, target: Target, value: float | None, killed: int
 ) -> tuple[bool | None, str | None]:
     if phase.change.error is not None:
         return False, f"the limit was refused: {phase.change.error}"
     if phase.ending is not None:
         return False, phase.ending.reason
+    if killed:
+        return (
+            False,
+            f"the kernel killed {count(killed, 'process', 'processes')} for lack of memory",
+        )
     if value is None:
         return None, "the target's metric was not measured: too few answers, or none"
     if target.met_by(value):

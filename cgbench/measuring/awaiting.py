@@ -19,7 +19,8 @@ from cgbench.records.trial import Awaited, AwaitedState, Change, Ending
 from cgbench.spec import judged
 from cgbench.spec.band import Conditions
 from cgbench.spec.experiment import Experiment
-from cgbench.spec.metrics import METRICS, tolerance
+from cgbench.spec.metric import tolerance
+from cgbench.spec.metrics import METRICS
 from cgbench.spec.reach import REACHED, Reach
 from cgbench.spec.schedule import PlannedStep
 from cgbench.units import NS_PER_MS, NS_PER_S

@@ -79,6 +79,7 @@ class Running:
     """One container while its trial lasts; `settings` are the options declared on it by now.
 
     `home` are the groups in which its processes should be, `device` is the number of its device.
+    `warm` is how many bytes of its image's files were in memory when it started, if that counts.
     """
 
     spec: Container
@@ -92,6 +93,7 @@ class Running:
     last: Counted | None = None
     home: Mapping[str, str] = field(default_factory=dict)
     device: str | None = None
+    warm: int | None = None
 
     def with_settings(self, settings: Settings) -> Settings:
         """Return what is declared with `settings` set, too, and the device that it is for."""
@@ -288,6 +290,7 @@ def describe(container: Running) -> ContainerRecord:
         }
         | ({counters.RUNNING_ON: running_on} if _seen_running(container) else {}),
         confines=container.confines(),
+        warm_bytes=container.warm,
     )
 
 

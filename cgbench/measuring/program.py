@@ -13,13 +13,14 @@ from cgbench.engine.container_spec import PROBE_PATH, ContainerSpec
 from cgbench.engine.engine import Engine
 from cgbench.engine.program_spec import ProgramSpec
 from cgbench.errors import ProbeError, TrialError
-from cgbench.host import listening, procfs
+from cgbench.host import listening, page_cache, procfs
 from cgbench.host.scratch import ownership
 from cgbench.host.scratch.commands import undisturbed
 from cgbench.measuring.container import Birth, Running, born_with, ended, held, why_ended
 from cgbench.measuring.heartbeat import beating, followed
 from cgbench.measuring.probe import ProbeFile, Task
 from cgbench.spec.container import Container
+from cgbench.spec.options import option
 from cgbench.spec.program import Load
 from cgbench.spec.program import Program as Spec
 from cgbench.spec.schedule import TrialPlan
@@ -62,10 +63,11 @@ def start(stage: Stage, spec: Container, own: Spec) -> Program:
     """
     engine, birth = stage.engine, stage.birth
     owner, settings = str(ownership.this_process()), born_with(spec, stage.plan)
+    image = birth.programs.get(spec.workload, own.image)
     network = _network(stage, spec.role, own, owner)
     wanted = ProgramSpec(
         name=f"{birth.name}-{spec.role}",
-        image=birth.programs.get(spec.workload, own.image),
+        image=image,
         program=own,
         guard=_guard(stage, spec.role, owner),
         network=network,
@@ -77,18 +79,34 @@ def start(stage: Stage, spec: Container, own: Spec) -> Program:
         files=_written(own, birth.scratch, spec.role),
         parent=birth.parent if spec.group else None,
     )
+    warm = _cooled(engine, image) if _limits_memory(stage.plan, spec.role) else None
     with undisturbed():
         container_id = stage.stack.enter_context(engine.container(wanted))
     pidfd, cgroup, home = held(stage.stack, spec.role, container_id, engine, birth)
     running = Running(
         spec, own.workload(spec.workload), container_id, pidfd, cgroup, None,
-        engine.stats(container_id), settings, home=home,
+        engine.stats(container_id), settings, home=home, warm=warm,
     )  # fmt: skip
     if own.port is not None:
         _await_listening(running, own.port, own.ready_within, engine, birth.proc)
     if own.network == "bridge":
         return Program(running, own, network, engine.networks.address(container_id))
     return Program(running, own, network if network == "host" else f"container:{container_id}")
+
+
+def _limits_memory(plan: TrialPlan, role: str) -> bool:
+    """Say whether a limit of a container's memory is changed."""
+    changed = {name for step in plan.steps if step.role == role for name in step.settings}
+    return any(option(name).controller == "memory" for name in changed)
+
+
+def _cooled(engine: Engine, image: str) -> int | None:
+    """Drop an image's files from the page cache; return how many bytes stayed, None if unknown.
+
+    Else a program is not charged for what another container has read before.
+    """
+    folders = engine.images.layers(image)
+    return None if folders is None else page_cache.drop(folders)
 
 
 def _guard(stage: Stage, role: str, owner: str) -> str:

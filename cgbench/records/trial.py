@@ -188,6 +188,8 @@ class ContainerRecord(Model):
     once. A prober's requests were due every `pace_ns` and failed after `timeout_ns`, None for all
     others. `docker_stats_broke` says why messages of `docker stats` are missing at its end, None
     where none are. `confines` are those when the trial began, None in runs of an older cgbench.
+    `warm_bytes` is how much of its image's files stayed in the page cache when it started, which it
+    is not charged for: None where that was not looked at, as it is under a limit of memory.
     """
 
     role: Name
@@ -203,6 +205,7 @@ class ContainerRecord(Model):
     sources: Mapping[MetricName, Source]
     docker_stats_broke: Foreign | None = None
     confines: Confines | None = None
+    warm_bytes: Count | None = None
 
 
 class SamplerFigures(Model):

@@ -55,6 +55,7 @@ V1_COUNTERS = (
     Counter("memory_bytes", "memory", "memory.usage_in_bytes", None, 1, "memory"),
     Counter("oom_kills", "memory", "memory.oom_control", "oom_kill", 1, "memory"),
     Counter("swap_bytes", "memory", "memory.stat", "swap", 1, ""),
+    Counter("refaults", "memory", "memory.stat", "workingset_refault*", 1, ""),
     Counter("memory_swap_bytes", "memory", "memory.memsw.usage_in_bytes", None, 1, "memory"),
     Counter("tasks", "pids", "pids.current", None, 1, "pids"),
     Counter("io_bytes", "blkio", "blkio.bfq.io_service_bytes", "Total", 1, "io", "{}.Total"),
@@ -67,6 +68,7 @@ V2_COUNTERS = (
     Counter("memory_bytes", "memory", "memory.current", None, 1, "memory"),
     Counter("oom_kills", "memory", "memory.events", "oom_kill", 1, "memory"),
     Counter("swap_bytes", "memory", "memory.swap.current", None, 1, "memory"),
+    Counter("refaults", "memory", "memory.stat", "workingset_refault*", 1, ""),
     Counter("tasks", "pids", "pids.current", None, 1, "pids"),
     Counter("io_bytes", "io", "io.stat", "*bytes", 1, "io", "{}.*bytes"),
 )

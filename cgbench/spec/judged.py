@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from cgbench.errors import ExperimentError
 from cgbench.spec.band import Band
 from cgbench.spec.experiment import Experiment
-from cgbench.spec.metrics import METRICS, Metric, nearest
+from cgbench.spec.metric import Metric
+from cgbench.spec.metrics import METRICS, nearest
 
 JUDGED_BY: Mapping[str, tuple[str, ...]] = {
     "cpus": ("cpus_used",),

@@ -22,6 +22,7 @@ FIGURES: Mapping[str, str] = {
     "p99_ms": "reported_p99_ms",
     "max_ms": "reported_max_ms",
     "duration_s": "reported_duration_s",
+    "cpus": "reported_cpus",
 }
 """The metrics that a report may have, by the names that a file uses."""
 

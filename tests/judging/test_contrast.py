@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as arrays
 from cgbench.judging import contrast
 from cgbench.judging.contrast import Contrast, Family, Floats, contrasts
 from cgbench.judging.drift import p_drift
-from cgbench.spec.metrics import Worse
+from cgbench.spec.metric import Worse
 
 relaxed = settings(deadline=None, max_examples=40)
 positive = st.floats(1e-3, 1e6)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cgbench.judging import decision, enforced, evidence, value, verdict
 from cgbench.judging.excuse import Excuse
 from cgbench.spec.band import Tolerance
-from cgbench.spec.metrics import Metric
+from cgbench.spec.metric import Metric
 from tests.made.drawn import drawn
 from tests.made.drawn_runs import Drawn
 

@@ -320,6 +320,29 @@ def test_pressure_is_the_share_of_time_waited_between_the_slow_readings(
     assert values(quarter)["cpu_pressure_pct"] == pytest.approx(75)
 
 
+@pytest.mark.parametrize("keys", [("anon", "file"), ("file",)])
+def test_refaults_are_those_of_files_and_of_swap_between_the_slow_readings(
+    tmp_path: Path, keys: tuple[str, ...]
+) -> None:
+    """40 a second of each: what kernels before 5.9 do not tell apart is one column."""
+    ideal = Ideal([25_000])
+    record = ideal.record()
+    container = record.containers[0]
+    source = Source(column="memory.stat:workingset_refault*", scale=1)
+    container = container.model_copy(update={"sources": {**container.sources, "refaults": source}})
+    samples = ideal.samples("worker")
+    slow = np.arange(len(ideal.times)) % 100 == 7
+    read_again = (ideal.times - T0) * 40 // 10**9
+    more = [column(f"memory.stat:workingset_refault_{key}", read_again, slow) for key in keys]
+    directory = RunDirectory.create(tmp_path, "mine", "run")
+    directory.write_run(run_record())
+    samples = replace(samples, columns=[*samples.columns, *more])
+    directory.write_trial(
+        record.model_copy(update={"containers": (container,)}), TrialData([samples], (), ())
+    )
+    assert values(directory)["refaults_per_s"] == pytest.approx(40 * len(keys), rel=0.05)
+
+
 def test_without_a_limit_a_worker_uses_its_cpu_and_never_stalls(quarter: RunDirectory) -> None:
     measured = values(quarter, phase=3)
     assert measured["cpus_used"] == 1

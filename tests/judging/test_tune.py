@@ -100,3 +100,21 @@ def test_a_limit_that_is_refused_or_ends_the_program_is_missed(tmp_path: Path) -
     change = some.change.model_copy(update={"error": "busy", "requested": "10000"})
     refused = seen(tmp_path / "again", AT_MOST_A_CPU, change=change)
     assert {(one.met, one.reason) for one in refused} == {(False, "the limit was refused: busy")}
+
+
+def test_a_process_that_the_kernel_killed_is_a_miss_however_fast_the_others_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server whose workers are started anew may meet its target all the same."""
+    run = load(build(tmp_path, MadeUp(trials=1)))
+    (trial,) = run.trials
+    first = trial.phases[0]
+    of_first = next(row for row in run.every_row if row.phase == first.number)
+    killed = of_first._replace(metric="oom_kills", value=2.0)
+    monkeypatch.setitem(run.__dict__, "every_row", (*run.every_row, killed))
+    limits = {one.requested: float(one.requested) for one in trial.phases}
+    found = list(tune.observations(run, "worker", AT_MOST_A_CPU, limits))
+    assert (found[0].met, found[0].reason) == (
+        False, "the kernel killed 2 processes for lack of memory",
+    )  # fmt: skip
+    assert {one.met for one in found[1:]} == {True}

@@ -35,7 +35,8 @@ from cgbench.spec import experiment_file
 from cgbench.spec.band import Conditions
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.judged import band, candidates
-from cgbench.spec.metrics import METRICS, Metric, tolerance
+from cgbench.spec.metric import Metric, tolerance
+from cgbench.spec.metrics import METRICS
 from cgbench.spec.options import option
 from cgbench.spec.schedule import PlannedStep, TrialPlan, planned
 from cgbench.units import NS_PER_MS

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cgbench.spec.band import Band, Conditions, Tolerance
-from cgbench.spec.metrics import METRICS, Metric, nearest, tolerance
+from cgbench.spec.metric import Metric, tolerance
+from cgbench.spec.metrics import METRICS, nearest
 
 
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)

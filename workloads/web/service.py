@@ -7,6 +7,9 @@ It answers HTTP/1.1 with keep-alive on 127.0.0.1:8080, since its load shares the
                  CPU clock: a slower CPU, or one that is shared, makes it no cheaper.
     GET /memory  writes one byte to each page of the working set, which has `--memory-mib`, is
                  filled before the first request, and is one for all workers.
+    GET /file    reads `--reads` pages, chosen at random, of the file `--file`, which has
+                 `--file-mib`. It is written to the disk before the first request, so that all of
+                 it is in the page cache, clean, and charged to this container.
 
 Any other path is 404. The answer is a JSON object that says what was done. Sockets and HTTP cost
 CPU time beside that. `--workers` processes share the listening socket; each serves every connection
@@ -20,6 +23,7 @@ import argparse
 import json
 import mmap
 import os
+import random
 import signal
 import sys
 import threading
@@ -50,6 +54,33 @@ class WorkingSet:
         return pages
 
 
+class FileSet:
+    """A file of which pages are read at random, each as likely as any other."""
+
+    def __init__(self, path: str, mib: int, reads: int) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        for _ in range(mib):
+            _write_all(self._file, os.urandom(_MIB))
+        # A page that still has to be written cannot be taken away when memory is short.
+        os.fsync(self._file)
+        # What was read shall be what was asked for, and not what lies behind it.
+        os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_RANDOM)
+        self._pages = mib * _MIB // mmap.PAGESIZE
+        self._reads = reads
+
+    def read(self) -> int:
+        """Read as many pages as one request does, and return how many."""
+        for _ in range(self._reads):
+            page = random.randrange(self._pages)
+            os.pread(self._file, mmap.PAGESIZE, page * mmap.PAGESIZE)
+        return self._reads
+
+
+def _write_all(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
+
+
 def compute(cpu_ms: float) -> float:
     """Compute until this thread has used so much CPU time; return how much it was, in ms."""
     begin = now = time.thread_time_ns()
@@ -64,9 +95,12 @@ class Server(ThreadingHTTPServer):
 
     request_queue_size = 512
 
-    def __init__(self, port: int, cpu_ms: float, working_set: WorkingSet) -> None:
+    def __init__(
+        self, port: int, cpu_ms: float, working_set: WorkingSet, file_set: FileSet | None
+    ) -> None:
         self.cpu_ms = cpu_ms
         self.working_set = working_set
+        self.file_set = file_set
         super().__init__((ADDRESS, port), Handler)
 
 
@@ -84,8 +118,10 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(200, {"cpu_ms": round(compute(self.server.cpu_ms), 3)})
         elif self.path == "/memory":
             self._answer(200, {"pages": self.server.working_set.touch()})
+        elif self.path == "/file" and self.server.file_set is not None:
+            self._answer(200, {"pages": self.server.file_set.read()})
         else:
-            self._answer(404, {"error": "there are / and /memory"})
+            self._answer(404, {"error": "there are /, /memory and, with --file, /file"})
 
     def _answer(self, status: int, document: dict[str, object]) -> None:
         body = json.dumps(document).encode() + b"\n"
@@ -132,10 +168,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A web service of known cost.")
     parser.add_argument("--cpu-ms", type=float, default=5.0, help="CPU time of a GET /")
     parser.add_argument("--memory-mib", type=_at_least_one, default=32, help="the working set")
+    parser.add_argument("--file", metavar="PATH", help="of GET /file; none is written without it")
+    parser.add_argument("--file-mib", type=_at_least_one, default=64, help="how large that is")
+    parser.add_argument("--reads", type=_at_least_one, default=100, help="pages of a GET /file")
     parser.add_argument("--workers", type=_at_least_one, default=2, help="processes that serve")
     parser.add_argument("--port", type=int, default=8080)
     given = parser.parse_args()
-    server = Server(given.port, given.cpu_ms, WorkingSet(given.memory_mib))
+    file_set = FileSet(given.file, given.file_mib, given.reads) if given.file else None
+    server = Server(given.port, given.cpu_ms, WorkingSet(given.memory_mib), file_set)
     supervise(server, given.workers)
 
 

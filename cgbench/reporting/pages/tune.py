@@ -54,6 +54,11 @@ class TunePage:
         return words.knee(self.found)
 
     @property
+    def shortage(self) -> str | None:
+        """What happens below a limit of memory that suffices."""
+        return words.shortage(self.found)
+
+    @property
     def flags(self) -> str | None:
         """The suggested limit as typed."""
         return words.flags(self.found)

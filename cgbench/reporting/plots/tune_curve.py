@@ -30,7 +30,7 @@ from cgbench.wording import capitalised
 _MIB = 2**20
 _STEPS = 200
 _LOGARITHMIC = 10.0
-_FELT = {"cpus": "throttled_periods_pct", "memory": "memory_max_bytes", "pids": "tasks_max"}
+_FELT = {"cpus": "throttled_periods_pct", "memory": "refaults_per_s", "pids": "tasks_max"}
 
 
 def tune_curves(found: Tuned) -> dict[str, Plot]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from cgbench.judging.tune import SHOWN
 from cgbench.records.tune import Observation, Tuned, Verdict
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.tunable import TUNABLE
 from cgbench.wording import count, quantity
+
+_REFAULTS = "refaults_per_s"
+# Fewer pages a second are chance: what the program needed once.
+_MANY = 10.0
 
 
 def in_words(found: Tuned, limit: float) -> str:
@@ -48,6 +52,37 @@ def knee(found: Tuned) -> str | None:
     return f"the knee is at {in_words(found, found.knee.median)}: {between}"
 
 
+def shortage(found: Tuned) -> str | None:
+    """Return in words what happens below a limit of memory that suffices, None of other limits.
+
+    Memory is short long before a process is killed: pages are taken away and read again.
+    """
+    if found.limit != "memory":
+        return None
+    again = [one for one in found.observations if one.metrics.get(_REFAULTS, 0.0) >= _MANY]
+    ended = [one for one in found.observations if one.met is False and one.reason is not None]
+    parts = []
+    if again:
+        most = max(again, key=lambda one: one.metrics[_REFAULTS])
+        parts.append(
+            f"pages were taken away and read again with {_highest(found, again)} and less, "
+            f"{most.metrics[_REFAULTS]:,.0f} a second with {in_words(found, most.limit)}"
+        )
+    elif any(_REFAULTS in one.metrics for one in found.observations):
+        parts.append("no page that was taken away was read again")
+    if ended:
+        parts.append(
+            f"with {_highest(found, ended)} a process was killed, or the limit was refused"
+        )
+    elif parts:
+        parts.append("no limit that was tried killed a process")
+    return "; ".join(parts) or None
+
+
+def _highest(found: Tuned, many: Sequence[Observation]) -> str:
+    return in_words(found, max(one.limit for one in many))
+
+
 def lines(found: Tuned) -> Iterator[str]:
     """Yield what the terminal shows."""
     yield headline(found)
@@ -58,6 +93,8 @@ def lines(found: Tuned) -> Iterator[str]:
         yield f"  suggested: {flags(found)} ({found.margin_pct:.0f} % above the knee)"
     elif found.suggested is not None:
         yield f"  suggested: {flags(found)}"
+    if (short := shortage(found)) is not None:
+        yield f"  {short}"
     met = sum(one.met is True for one in found.observations)
     missed = sum(one.met is False for one in found.observations)
     lives = len({one.run for one in found.observations})

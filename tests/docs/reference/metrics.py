@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cgbench.spec.band import Band
-from cgbench.spec.metrics import METRICS, Metric
+from cgbench.spec.metric import Metric
+from cgbench.spec.metrics import METRICS
 from tests.docs.reference.markdown import code, table
 
 _WORSE = {"lower": "lower", "higher": "higher", "either": "either way"}
