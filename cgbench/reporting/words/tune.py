@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from cgbench.judging.tune import SHOWN
 from cgbench.records.tune import Observation, Tuned, Verdict
@@ -59,13 +60,13 @@ def shortage(found: Tuned) -> str | None:
     """
     if found.limit != "memory":
         return None
-    again = [one for one in found.observations if one.metrics.get(_REFAULTS, 0.0) >= _MANY]
+    again = [one for one in found.observations if _is_short(one)]
     ended = [one for one in found.observations if one.met is False and one.reason is not None]
     parts = []
     if again:
         most = max(again, key=lambda one: one.metrics[_REFAULTS])
         parts.append(
-            f"pages were taken away and read again with {_highest(found, again)} and less, "
+            f"pages were taken away and read again with {in_words(found, _onset(found))} and less, "
             f"{most.metrics[_REFAULTS]:,.0f} a second with {in_words(found, most.limit)}"
         )
     elif any(_REFAULTS in one.metrics for one in found.observations):
@@ -77,6 +78,20 @@ def shortage(found: Tuned) -> str | None:
     elif parts:
         parts.append("no limit that was tried killed a process")
     return "; ".join(parts) or None
+
+
+def _is_short(one: Observation) -> bool:
+    return one.metrics.get(_REFAULTS, 0.0) >= _MANY
+
+
+def _onset(found: Tuned) -> float:
+    """Return the highest limit under which pages are read again, also in the next phase below.
+
+    One alone may be what an earlier limit had taken away.
+    """
+    by_limit = sorted(found.observations, key=lambda one: one.limit, reverse=True)
+    both = (one.limit for one, next_ in pairwise(by_limit) if _is_short(one) and _is_short(next_))
+    return next(both, max(one.limit for one in by_limit if _is_short(one)))
 
 
 def _highest(found: Tuned, many: Sequence[Observation]) -> str:

@@ -22,6 +22,8 @@ def searched(*many: object, limit: str = "memory") -> Tuned:
 def test_pages_that_are_read_again_are_told_before_an_end() -> None:
     said = words.shortage(searched(
         observed(256, met=True, refaults=0.0),
+        observed(128, met=True, refaults=44.0),
+        observed(112, met=True, refaults=0.0),
         observed(96, met=True, refaults=9.0),
         observed(80, met=False, refaults=400.0),
         observed(48, met=False, refaults=21_000.0),
