@@ -191,7 +191,7 @@ _OWN = {
     "cpus_used": "cpus_used", "latency_p50_ms": "median", "latency_p99_ms": "p99",
     "requests_per_s": "answers", "failed_pct": "failed", "reported_rate_per_s": "rate",
     "reported_mean_ms": "mean", "reported_p99_ms": "p99, reported",
-    "reported_duration_s": "duration",
+    "reported_duration_s": "duration", "reported_cpus": "reported",
 }  # fmt: skip
 """What of programs of one's own a terminal shows, and what it calls that."""
 

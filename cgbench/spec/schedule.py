@@ -125,7 +125,36 @@ def _walks(experiment: Experiment, cpus: int) -> list[list[PlannedStep]]:
             f"{experiment.name}: steps: none is left that fits this host's {cpus} CPUs",
             "Add a lower value.",
         )
-    return walks
+    return _told_apart(walks)
+
+
+def _told_apart(walks: list[list[PlannedStep]]) -> list[list[PlannedStep]]:
+    """Return steps with a note where two set the same value, and something else beside it.
+
+    Without one they would be taken for repetitions of one another.
+    """
+    beside: dict[tuple[str, ...], set[str]] = {}
+    for step in (step for steps in walks for step in steps):
+        beside.setdefault(_known_by(step), set()).add(_beside(step))
+
+    def noted(step: PlannedStep) -> PlannedStep:
+        more = _beside(step)
+        if not more or len(beside[_known_by(step)]) == 1:
+            return step
+        note = more if step.note is None else f"{step.note}, {more}"
+        return step.model_copy(update={"note": note})
+
+    return [[noted(step) for step in steps] for steps in walks]
+
+
+def _known_by(step: PlannedStep) -> tuple[str, ...]:
+    return step.role, step.option, step.via, step.requested, step.note or ""
+
+
+def _beside(step: PlannedStep) -> str:
+    """Return what a step sets beside the option that is judged, as typed."""
+    others = {name: value for name, value in step.settings.items() if name != step.option}
+    return written(others) if others else ""
 
 
 def _step(judged: str, step: Step, role: str, settings: dict[str, Value]) -> PlannedStep:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cgbench.spec import experiment_file
+from cgbench.spec import experiment_file, program_file
 from cgbench.spec.schedule import planned
 from tests.docs.blocks import DOCS, ROOT, pages
 from tests.docs.reference.commands import all_commands
@@ -63,6 +63,30 @@ def test_the_example_of_an_experiment_is_one() -> None:
     loaded = experiment_file.parse(text, "own-experiment.md")
     assert loaded.name == "my-sweep"
     assert len(planned(loaded, 2, seed=1)) == 2 * loaded.trials
+
+
+@pytest.mark.parametrize(
+    "path", sorted((DOCS / "examples").glob("*.md")), ids=lambda path: path.stem
+)
+def test_every_example_program_has_a_file_that_is_right_and_a_picture(
+    path: Path, tmp_path: Path
+) -> None:
+    page = path.read_text()
+    (text,) = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert f'image = "cgbench/{path.stem}"' in text
+    assert f"../pictures/example-{path.stem}.png" in page
+    assert f"image build {path.stem}\n" in page
+    if "\n[[steps]]" in text:
+        assert planned(experiment_file.parse(text, path.name), 2, seed=1)
+    else:
+        file = tmp_path / "program.toml"
+        file.write_text(text)
+        assert program_file.load(file)[1].load is not None
+
+
+def test_there_is_a_page_for_every_example_program() -> None:
+    built = {one.parent.name for one in (ROOT / "workloads").glob("*/Dockerfile")}
+    assert {one.stem for one in (DOCS / "examples").glob("*.md")} == built
 
 
 def test_every_target_of_make_exists() -> None:

@@ -35,6 +35,21 @@ def test_a_value_beside_a_list_holds_for_each_of_its_steps() -> None:
     assert [step.settings["cpu-period"] for step in plan.steps] == [10000, 10000]
 
 
+def test_one_value_beside_which_something_else_is_set_is_told_apart() -> None:
+    """Found by measuring: the median of a set with and without a quota was of neither."""
+    mine = with_steps(
+        'set = { cpu-quota = [50000, 25000] }\nhold = "1s"',
+        'set = { cpu-quota = 50000, cpu-shares = 512 }\nhold = "1s"',
+        'set = { cpu-quota = 25000, cpu-shares = 512 }\nhold = "1s"\nnote = "mine"',
+        'set = { cpu-quota = 12500, cpu-shares = 256 }\nhold = "1s"',
+    )
+    (plan, *_) = planned(mine, cpus=2, seed=1)
+    assert [(step.requested, step.note) for step in plan.steps] == [
+        ("50000", None), ("25000", None), ("50000", "--cpu-shares 512"), ("25000", "mine"),
+        ("12500", None),
+    ]  # fmt: skip
+
+
 def test_a_repeated_list_is_walked_from_its_beginning_each_time() -> None:
     mine = with_steps('set = { cpu-quota = [2500, 5000] }\nhold = "1s"\nrepeat = 3')
     (plan, *_) = planned(mine, cpus=2, seed=1)
