@@ -62,11 +62,18 @@ def amount(value: float, unit: str, digits: int = 4) -> str:
     return format_size(value) if unit == "bytes" else significant(value, digits)
 
 
+# From here on digits are set apart in threes.
+_MANY = 10_000
+
+
 def quantity(value: float, unit: str) -> str:
-    """Return a number with its unit for a sentence: `0.997 CPUs`, `256 MiB/s`, `25 %`."""
+    """Return a number with its unit for a sentence: `0.997 CPUs`, `256 MiB/s`, `25,000 1/s`."""
     if unit in ("bytes", "bytes/s"):
         return f"{format_size(value)}{unit.removeprefix('bytes')}"
-    return f"{significant(value, 3)} {unit}"
+    number = significant(value, 3)
+    if abs(value) >= _MANY:
+        number = f"{round(value):,}".replace("-", MINUS)
+    return f"{number} {unit.removesuffix('s') if unit == 'CPUs' and value == 1 else unit}"
 
 
 def around(below: str, above: str) -> str:

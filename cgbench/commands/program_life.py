@@ -87,19 +87,24 @@ def experiment(asked: Question, limits: Sequence[float]) -> Experiment:
     """Return one life of the program, in which limits are tried one after the other.
 
     Before each, the program has the highest limit for a while, so that what an earlier one left
-    undone is done: requests that wait, or pages that are to be read again. Of memory, limits are
-    tried from the highest down, since the less is missing the sooner it is there again.
+    undone is done. Of memory, limits are tried from the highest down, where nothing need be
+    undone, and none counts before the kernel has found out which pages to take away.
     """
     assert asked.program.load is not None
     rest = _SETTLE_NS + max(asked.program.load.timeout, NS_PER_S // 2)
+    hold, settle = asked.hold_ns, 0
     if asked.limit.name == "memory":
         limits, rest = sorted(limits, reverse=True), max(rest, asked.hold_ns)
+        hold, settle = 2 * asked.hold_ns, asked.hold_ns
+    highest, before = dict(asked.limit.settings(asked.high)), asked.high
     steps: list[Step] = []
     for one in limits:
-        steps += [
-            Step(set=dict(asked.limit.settings(asked.high)), hold=rest, prepares=True),
-            Step(set=dict(asked.limit.settings(one)), hold=asked.hold_ns, may_end=True),
-        ]
+        if asked.limit.name != "memory" or one >= before:
+            steps.append(Step(set=highest, hold=rest, prepares=True))
+        steps.append(
+            Step(set=dict(asked.limit.settings(one)), hold=hold, settle=settle, may_end=True)
+        )
+        before = one
     memory = int(asked.high) if asked.limit.name == "memory" else MEMORY
     pids = int(asked.high) if asked.limit.name == "pids" else PIDS
     found = Experiment(

@@ -136,14 +136,15 @@ def _columns(tables: TrialTables, role: str, source: Source | None) -> Iterator[
 def steady_window(phase: Phase, data: ContainerData, settings: Settings) -> Window | None:
     """Return the stretch of a phase that steady figures are taken from, None if it is too short.
 
-    It begins two periods (at least 200 ms, at most half of what is left of the phase) after the
-    change was answered and in force. Where throttling occurs both ends are moved to the last sample
-    before a period begins: there the group is at rest, so the usage counter holds all that was
-    used, and whole periods lie between. Neither end lies where the host had just stood still.
+    It begins two periods (at least 200 ms and what its step says, at most half of what is left of
+    the phase) after the change was answered and in force. Where throttling occurs both ends are
+    moved to the last sample before a period begins: there the group is at rest, so the usage
+    counter holds all that was used, and whole periods lie between. Neither end lies where the host
+    had just stood still.
     """
     period_ns = bandwidth(settings)[1] * NS_PER_US
     begin_ns, end_ns = phase.change.in_force_ns, phase.t_end_ns
-    settling = max(SETTLING_PERIODS * period_ns, _MINIMUM_SETTLING_NS)
+    settling = max(SETTLING_PERIODS * period_ns, _MINIMUM_SETTLING_NS, phase.settle_ns)
     begin_ns += min(settling, (end_ns - begin_ns) // 2)
     first, last = (int(n) for n in np.searchsorted(data.t_ns, (begin_ns, end_ns)))
     last -= 1

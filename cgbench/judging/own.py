@@ -6,6 +6,9 @@ from collections.abc import Collection
 
 from cgbench.spec.experiment import Experiment
 
+SPIKE, FAILED, RECOVERED = "spike_ms", "spike_failed", "recovered_ms"
+"""What clients feel of a change itself."""
+
 FIGURES = (
     "latency_p99_ms", "latency_p50_ms", "requests_per_s", "failed_pct", "spike_ms", "recovered_ms",
     "reported_rate_per_s", "reported_p99_ms", "reported_p50_ms", "reported_mean_ms",

@@ -322,6 +322,7 @@ def _phase(
         ending=passed.ending,
         rewrites=passed.rewrites,
         prepares=step.prepares,
+        settle_ns=step.settle_ns,
         awaited=passed.awaited,
         confines=_confines(course, container, step),
     )

@@ -132,7 +132,8 @@ class Phase(Model):
     `settings` are all options declared on the container of role `role` by then. `ending` describes
     a container that was allowed to end and did; `rewrites` is how often the change was made again.
     `awaited` is None where nothing that is judged comes in time, and in runs of an older cgbench.
-    A phase that `prepares` the next is not judged. `confines` are those at its end, if it set
+    A phase that `prepares` the next is not judged. For `settle_ns` no steady figure counts.
+    `confines` are those at its end, if it set
     which CPUs may be used or they are not those of the trial's beginning. `unasked` are other
     limits that changed in it. `elsewhere` has the text of the option's interface files of each
     other container at its end; none in an older run, and where containers are meant to end.
@@ -149,6 +150,7 @@ class Phase(Model):
     ending: Ending | None = None
     rewrites: Count = 0
     prepares: bool = False
+    settle_ns: Count = 0
     awaited: Awaited | None = None
     confines: Confines | None = None
     unasked: tuple[Unasked, ...] = ()

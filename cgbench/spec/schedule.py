@@ -33,6 +33,7 @@ class PlannedStep(Model):
     via: Via
     hold_ns: int
     rewrite_ns: int | None = None
+    settle_ns: int = 0
     may_end: bool = False
     prepares: bool = False
     scheduler: str | None = None
@@ -167,6 +168,7 @@ def _step(judged: str, step: Step, role: str, settings: dict[str, Value]) -> Pla
         via=step.via,
         hold_ns=step.hold,
         rewrite_ns=step.rewrite,
+        settle_ns=step.settle,
         may_end=step.may_end,
         prepares=step.prepares,
         scheduler=step.scheduler,

@@ -16,6 +16,7 @@ from cgbench.spec.fields import (
     Via,
     Whole,
     bare_names,
+    not_negative,
     says,
     short_enough,
     shown_as_it_is,
@@ -63,6 +64,13 @@ class Step(Model):
         Annotated[Duration, Field(ge=1_000_000), AfterValidator(short_enough)] | None,
         says("Make the same change again and again at this pace while it is held.", "100ms"),
     ] = None
+    settle: Annotated[
+        Annotated[Duration, AfterValidator(not_negative), AfterValidator(short_enough)],
+        Field(json_schema_extra={"default": "0s"}),
+        says(
+            "For how long after the change no steady figure counts, at most half of `hold`.", "3s"
+        ),
+    ] = 0
     may_end: Annotated[
         bool,
         Field(strict=True),

@@ -44,6 +44,10 @@ def _cpus(text: str) -> float:
     return parse_nanocpus(text) / 1e9
 
 
+def _cpus_in_words(value: float) -> str:
+    return "1 CPU" if value == 1 else f"{value:.3g} CPUs"
+
+
 def _tasks(text: str) -> float:
     if not text.isdecimal():
         raise UnitError(f"{text}: no whole number of tasks", "For example: 64.")
@@ -60,7 +64,7 @@ TUNABLE: Mapping[str, Tunable] = {
     for one in (
         Tunable(
             "cpus", "cpus", "CPUs", 0.01, _cpus, _digits,
-            lambda value: {"cpus": f"{value:.9g}"}, lambda value: f"{value:.3g} CPUs",
+            lambda value: {"cpus": f"{value:.9g}"}, _cpus_in_words,
         ),
         Tunable(
             "memory", "memory", "bytes", 6 * 2**20, lambda text: float(parse_size(text)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cgbench.errors import StoreError
 from cgbench.judging.checks import Check, examine
 from cgbench.judging.estimates import Point, judged, points
-from cgbench.judging.own import FIGURES, own_metric
+from cgbench.judging.own import FIGURES, SPIKE, own_metric
 from cgbench.judging.run import Run
 from cgbench.judging.summary import Entry
 from cgbench.judging.unjudged import Unjudged, unjudged
@@ -49,7 +49,8 @@ class RunPage:
     """One run's section of a report.
 
     `metric` is the one that it is judged by, and `shown` that of its table: where nothing is
-    expected, what could be judged if something was.
+    expected, what could be judged if something was. `told` are the points of its table, and
+    `felt` the changes while a load was asking.
     """
 
     anchor: str
@@ -64,6 +65,8 @@ class RunPage:
     shown: str | None
     unit_words: str
     table_words: str
+    told: tuple[Point, ...]
+    felt: tuple[Point, ...]
     metrics: tuple[tuple[str, str], ...]
     parts: tuple[Part, ...]
     measured: Facts
@@ -120,7 +123,7 @@ def run_page(run: Run, anchor: str, curve_points: int) -> RunPage:
     metric = judged(record.experiment, many)
     measured = {name for point in many for name in point.estimates}
     usual = judged_metric(record.experiment, record.experiment.option, measured)
-    shown = metric or own_metric(record.experiment, measured) or usual
+    shown = own_metric(record.experiment, measured) or metric or usual
     units = {name: one.unit for point in many for name, one in point.estimates.items()}
     unit = units.get(shown or "", "")
     return RunPage(
@@ -131,11 +134,13 @@ def run_page(run: Run, anchor: str, curve_points: int) -> RunPage:
         host=host_facts(record),
         checks=tuple(examine(run)),
         points=tuple(many),
+        told=tuple(_told(record.experiment, many, shown)),
         unjudged=unjudged(run),
         metric=metric,
         shown=shown,
         unit_words=f", {unit}" if unit and unit != "bytes" else "",
         table_words=table_words(many, shown),
+        felt=tuple(point for point in many if point.changed and SPIKE in point.estimates),
         metrics=tuple((name, units[name]) for name in METRICS if name in units),
         parts=tuple(_parts(run, many, metric, drawn)),
         measured=measuring_facts(record, run.trials),
@@ -143,6 +148,12 @@ def run_page(run: Run, anchor: str, curve_points: int) -> RunPage:
         again=how_to_run_again(record),
         summary=run.summary,
     )
+
+
+def _told(experiment: Experiment, many: Sequence[Point], shown: str | None) -> list[Point]:
+    """Return the points of the table, without those of loads, of which nothing like it is known."""
+    loads = {one.role for one in experiment.containers if one.drives is not None}
+    return [point for point in many if point.role not in loads or shown in point.estimates]
 
 
 # Plots

@@ -27,6 +27,7 @@ from cgbench.wording import (
     capitalised,
     count,
     percent_bound,
+    quantity,
     signed_percent,
     significant,
 )
@@ -234,6 +235,8 @@ def against_value(one: Layout, metric: str, unit_words: str, reading: str) -> Pl
     keys = []
     for (label, some), (colour, mark) in zip(one.groups(), cycle(GROUPS), strict=False):
         here = one.having(some, metric)
+        if not here:
+            continue
         values = [point.median(metric) for point in here]
         data += [
             line(one.place(here), values, colour, width=1.5, hoverinfo="skip"),
@@ -243,8 +246,9 @@ def against_value(one: Layout, metric: str, unit_words: str, reading: str) -> Pl
         keys.append(Key(named("median", label), colour, mark))
     own = [point for point in measured if point.changed] or measured
     unit = measured[0].estimates[metric].unit
-    ends = [f"{end.median(metric) or 0:.3g} {unit} at {end.short}" for end in (own[0], own[-1])]
-    distinct = {f"{point.median(metric) or 0:.3g} {unit}" for point in own}
+    said = [quantity(point.median(metric) or 0.0, unit) for point in own]
+    ends = [f"{said[at]} at {own[at].short}" for at in (0, -1)]
+    distinct = set(said)
     if len(distinct) == 1 < len(own):
         ends = [f"{distinct.pop()} at every value"]
     what = METRICS[metric].label

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from cgbench.judging.estimates import Point
-from cgbench.judging.own import FIGURES
+from cgbench.judging.own import FAILED, FIGURES, RECOVERED, SPIKE
 from cgbench.judging.run import Run
 from cgbench.spec.metrics import METRICS
-from cgbench.wording import quantity
+from cgbench.wording import count, milliseconds, quantity
 
 
 def sentences(run: Run, many: Sequence[Point]) -> Iterator[str]:
@@ -19,6 +19,9 @@ def sentences(run: Run, many: Sequence[Point]) -> Iterator[str]:
         name = next((one for one in FIGURES if any(p.estimate(one) for p in own)), None)
         if name is not None:
             yield _sentence(role, name, [point for point in own if point.estimate(name)])
+        felt = [point for point in own if point.estimate(SPIKE)]
+        if len(felt) > 1:
+            yield _spike(role, felt)
 
 
 def loosened(run: Run) -> Iterator[str]:
@@ -26,6 +29,22 @@ def loosened(run: Run) -> Iterator[str]:
     for name, program in run.record.experiment.programs.items():
         if program.loosened:
             yield f"`{name}` {', '.join(program.loosened)}, as its file says."
+
+
+def _spike(role: str, felt: Sequence[Point]) -> str:
+    """Return what clients felt of changes themselves, whatever each value is like later."""
+    worst = max(felt, key=lambda point: point.median(SPIKE) or 0.0)
+    longest = max(felt, key=lambda point: point.median(RECOVERED) or 0.0)
+    least = min(point.median(SPIKE) or 0.0 for point in felt)
+    failed = sum(point.median(FAILED) or 0.0 for point in felt)
+    said = (
+        f"`{role}`: right after a change the longest latency was {milliseconds(least)} to "
+        f"{milliseconds(worst.median(SPIKE) or 0.0)} ({worst.place})"
+    )
+    if recovered := longest.median(RECOVERED):
+        said += f", and steady {milliseconds(recovered)} later at most ({longest.place})"
+    lost = f"{count(round(failed), 'request')} failed" if failed else "no request failed"
+    return f"{said}; {lost}."
 
 
 def _sentence(role: str, name: str, own: Sequence[Point]) -> str:

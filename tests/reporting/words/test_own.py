@@ -63,6 +63,23 @@ def test_what_was_not_measured_is_not_said() -> None:
     assert list(own.sentences(run(), [point("web", "1 CPUs", latency_p99_ms=5.0)])) == []
 
 
+def test_what_clients_felt_of_changes_is_said_apart_from_what_they_felt_later() -> None:
+    many = [
+        point("web", "1 CPU", latency_p99_ms=5.0, spike_ms=6.0, spike_failed=0.0, recovered_ms=0.0),
+        point("web", "0.3 CPUs", latency_p99_ms=90.0, spike_ms=440.0, spike_failed=2.0,
+              recovered_ms=0.0),
+        point("web", "2 CPUs", latency_p99_ms=5.0, spike_ms=47.0, spike_failed=0.0,
+              recovered_ms=189.0),
+    ]  # fmt: skip
+    _, said = own.sentences(run(web=WEB), many)
+    assert said == (
+        "`web`: right after a change the longest latency was 6 ms to 440 ms (0.3 CPUs), and steady "
+        "189 ms later at most (2 CPUs); 2 requests failed."
+    )
+    _, said = own.sentences(run(web=WEB), many[:1] * 2)
+    assert said.endswith("6 ms to 6 ms (1 CPU); no request failed.")
+
+
 def test_what_a_file_loosens_is_said() -> None:
     (said,) = own.loosened(run(web=WEB, db=Program(image="x")))
     assert said == "`web` runs as root, is in the network of the host, as its file says."
