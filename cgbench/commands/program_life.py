@@ -92,10 +92,10 @@ def experiment(asked: Question, limits: Sequence[float]) -> Experiment:
     """
     assert asked.program.load is not None
     rest = _SETTLE_NS + max(asked.program.load.timeout, NS_PER_S // 2)
-    hold, settle = asked.hold_ns, 0
+    hold, settle = asked.hold_ns, None
     if asked.limit.name == "memory":
         limits, rest = sorted(limits, reverse=True), max(rest, asked.hold_ns)
-        hold, settle = 2 * asked.hold_ns, asked.hold_ns
+        hold, settle = 2 * hold, hold
     highest, before = dict(asked.limit.settings(asked.high)), asked.high
     steps: list[Step] = []
     for one in limits:

@@ -18,7 +18,7 @@ _MOST_LINES = 4
 # What does not change what is measured.
 _ABOUT = ("name", "title", "question", "trials", "quick", "verify", "gate")
 # Keys that came later.
-_SINCE = ("group_options", "shares", "requests", "slices", "programs", "drives")
+_SINCE = ("group_options", "shares", "requests", "slices", "programs", "drives", "settle")
 
 
 class Measured(Protocol):

@@ -168,7 +168,7 @@ def _step(judged: str, step: Step, role: str, settings: dict[str, Value]) -> Pla
         via=step.via,
         hold_ns=step.hold,
         rewrite_ns=step.rewrite,
-        settle_ns=step.settle,
+        settle_ns=step.settle or 0,
         may_end=step.may_end,
         prepares=step.prepares,
         scheduler=step.scheduler,

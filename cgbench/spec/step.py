@@ -16,7 +16,6 @@ from cgbench.spec.fields import (
     Via,
     Whole,
     bare_names,
-    not_negative,
     says,
     short_enough,
     shown_as_it_is,
@@ -65,12 +64,9 @@ class Step(Model):
         says("Make the same change again and again at this pace while it is held.", "100ms"),
     ] = None
     settle: Annotated[
-        Annotated[Duration, AfterValidator(not_negative), AfterValidator(short_enough)],
-        Field(json_schema_extra={"default": "0s"}),
-        says(
-            "For how long after the change no steady figure counts, at most half of `hold`.", "3s"
-        ),
-    ] = 0
+        Annotated[Duration, Field(ge=1_000_000), AfterValidator(short_enough)] | None,
+        says("How long after it no steady figure counts; half of `hold` counts at least.", "3s"),
+    ] = None
     may_end: Annotated[
         bool,
         Field(strict=True),

@@ -125,7 +125,7 @@ def test_without_bounds_the_whole_host_is_searched() -> None:
     [
         ({"named": ("shop", Program(image="x"))}, "no load is put on it"),
         ({"high": 4096.0}, "--to 4096: this host has"),
-        ({"low": 1.0, "high": 0.5}, "--from 1 CPUs is not below --to 0.5 CPUs"),
+        ({"low": 1.0, "high": 0.5}, "--from 1 CPU is not below --to 0.5 CPUs"),
         ({"low": 0.5, "high": 0.5}, "is not below"),
     ],
 )

@@ -149,8 +149,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a key with a line end in it": (
         GOOD.encode() + b'"a\\nb" = 1\n',
         "FILE: unknown key steps.1.a b\nRemove it. Keys there: set, "
-        "hold, via, role, fit_host, repeat, rewrite, may_end, prepares, note, scheduler. For "
-        "example: set = { cpu-quota = [20000, 50000] }",
+        "hold, via, role, fit_host, repeat, rewrite, settle, may_end, prepares, note, scheduler. "
+        "For example: set = { cpu-quota = [20000, 50000] }",
     ),
     "a misspelt key in a table": (
         GOOD.encode() + b'holdd = "1s"\n', "FILE: unknown key steps.1.holdd\nDid you mean hold?",
