@@ -324,6 +324,21 @@ def test_a_web_service_is_measured_under_each_way_to_give_it_one_cpu(run: Run) -
     assert all(one.value >= 5 for one in rows)
 
 
+@experiment("live-change")
+def test_what_clients_see_of_each_change_is_measured(run: Run) -> None:
+    (trial,) = run.finished
+    felt = {row.phase: row.value for row in rows(run, "spike_ms")}
+    made = [phase for phase in trial.phases if phase.change.error is None]
+    assert {phase.option for phase in made} >= {"cpus", "cpuset-cpus", "memory", "pids-limit"}
+    assert set(felt) == {phase.number for phase in made}
+    # Each request costs 5 ms of CPU time, 30 of them in a second more than a tenth of a CPU.
+    (late,) = (row for row in rows(run, "latency_p50_ms")
+               if (row.role, row.note) == ("light", "too few"))  # fmt: skip
+    assert late.value > 4 * 5
+    (again,) = (phase.number for phase in made if phase.change.note == "enough again")
+    assert felt[again] > 5
+
+
 def test_every_built_in_experiment_is_run_here() -> None:
     tests = [value for name, value in globals().items() if name.startswith("test_")]
     named = {

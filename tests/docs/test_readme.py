@@ -47,6 +47,6 @@ def test_it_says_how_to_set_up_and_how_to_test() -> None:
 
 def test_it_leads_to_every_part_of_the_manual() -> None:
     parts = {path.parent.name for path in DOCS.rglob("*.md") if path.parent != DOCS}
-    assert parts == {"tutorial", "how-to", "reference", "explanation"}
+    assert parts == {"tutorial", "how-to", "examples", "reference", "explanation"}
     for part in parts:
         assert f"(docs/{part}/" in README
