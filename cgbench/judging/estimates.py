@@ -151,7 +151,7 @@ def worded(name: str, requested: str, settings: Settings) -> str:
             return UNLIMITED
         return f"{100 * quota / period:g} %{OF_A_CPU}{_of_a_period(quota, period)}"
     if name == "cpus":
-        return f"{requested} CPU" if value == 1 else f"{requested} CPUs"
+        return f"{requested} CPU" if requested == "1" else f"{requested} CPUs"
     if name == "cpu-period":
         return format_duration(value * NS_PER_US)
     if name in _SIZES:

@@ -169,9 +169,9 @@ def _parts(run: Run, many: Sequence[Point], metric: str | None, drawn: Curves) -
     )
     name, quantiles = record.experiment.option, stalls.stall_quantiles(one)
     parts: list[tuple[str, str, str, list[Plot | None]]] = [
+        ("own", "How programs fare", "", _own(record.experiment, one)),
         ("against", "Expected against experienced", f"`--{name}`: {option(name).summary}.",
          [values.declared(one, metric), values.error(one, metric)]),
-        ("own", "What its load sees", "", _own(record.experiment, one)),
         ("throttling", "Throttled periods and throttled time", "", [*values.throttled(one)]),
         ("stalls", "Stalls", "", [quantiles, stalls.stall_distribution(
             one, drawn.stalls, wide=quantiles is not None and quantiles.wide)]),

@@ -61,4 +61,6 @@ def _sentence(role: str, name: str, own: Sequence[Point]) -> str:
         return f"{figure}{lost} at {point.place}"
 
     ends = said(best) if best is worst else f"{said(best)}, {said(worst)}"
+    if best is not worst and best.median(name) == worst.median(name):
+        ends = f"{quantity(best.median(name) or 0.0, metric.unit)} at every value"
     return f"`{role}`: {metric.label} {ends}."

@@ -53,6 +53,12 @@ def test_of_a_rate_more_is_better() -> None:
     assert said == "`db`: rate, as reported 900 1/s at 1 CPUs, 400 1/s at 0.5 CPUs."
 
 
+def test_what_no_value_changes_is_said_once() -> None:
+    many = [point("db", place, reported_cpus=2.0) for place in ("1 CPU", "0.5 CPUs")]
+    (said,) = own.sentences(run(db=Program(image="x")), many)
+    assert said == "`db`: CPUs, as reported 2.00 CPUs at every value."
+
+
 def test_of_a_single_value_one_figure_is_said() -> None:
     (said,) = own.sentences(run(web=WEB), [point("web", "1 CPUs", latency_p99_ms=5.0)])
     assert said == "`web`: latency, 99th percentile 5.00 ms at 1 CPUs."
