@@ -142,6 +142,51 @@ def test_a_limit_that_is_refused_and_an_end_under_one_are_results_of_their_phase
         assert (ending.role, ending.exit_code) == ("server", 3)
 
 
+FILE_MIB = 48
+OF_A_FILE = f"""
+image = "cgbench/web"
+command = ["python3", "/opt/cgbench/service.py", "--file", "/var/tmp/set",
+           "--file-mib", "{FILE_MIB}", "--memory-mib", "1"]
+read_only = false
+load = {{ url = "http://127.0.0.1:8080/file", rate = 200 }}
+"""
+
+
+@pytest.mark.usefixtures("engine")
+def test_what_does_not_fit_is_read_again_and_again_and_nothing_is_killed(tmp_path: Path) -> None:
+    """Every page of a file is asked for, and with less memory than the file not all can stay."""
+    steps = "".join(
+        f'[[steps]]\nset = {{ memory = "{mib}m", memory-swap = "{mib}m" }}\n'
+        'hold = "4s"\nsettle = "2s"\n'
+        for mib in (4 * FILE_MIB, FILE_MIB)
+    )
+    path = own_program.experiment(tmp_path, OF_A_FILE, steps=steps)
+    text = path.read_text().replace('option = "cpus"', 'option = "memory"')
+    path.write_text(
+        text.replace('workload = "server"', f'workload = "server"\nmemory = "{4 * FILE_MIB}m"')
+    )
+    done = command.cgbench("run", path, "--results", tmp_path / "results", "--no-report")
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = load(runs(tmp_path / "results")[-1])
+    ample, short = (values(run, requested=f"{mib}m") for mib in (4 * FILE_MIB, FILE_MIB))
+    assert ample["refaults_per_s"] < short["refaults_per_s"] / 10
+    assert short["memory_max_bytes"] <= FILE_MIB * 2**20
+    assert ample["oom_kills"] == short["oom_kills"] == 0
+    (trial,) = run.finished
+    # The kernel's own counter, as it stood at the ends of the second phase.
+    begin, end = (one.t_end_ns for one in trial.phases)
+    with run.directory.tables(trial.number) as tables:
+        t_ns = tables.sample("server", "t_ns")
+        again = tables.sample("server", "memory.stat:workingset_refault_file", float)
+    counted = again[(t_ns >= begin) & (t_ns <= end) & (again == again)]
+    assert counted[-1] - counted[0] > 1000
+    # It reads its image's files itself, and is charged for them.
+    held = ample["memory_bytes"] - FILE_MIB * 2**20
+    warm = trial.containers[0].warm_bytes
+    assert warm is not None
+    assert warm < held
+
+
 def test_nothing_outlives_a_cgbench_that_is_killed(tmp_path: Path, engine: Engine) -> None:
     """The guard's first process ends by itself, and the kernel ends all others with it."""
     steps = '[[steps]]\nset = { cpus = "0.8" }\nhold = "60s"'
