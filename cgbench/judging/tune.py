@@ -26,6 +26,11 @@ for a CPU that somebody else has does not wait for its limit.
 """
 
 
+_OF_ANSWERS = (
+    "latency_p50_ms", "latency_p99_ms", "latency_max_ms", "requests_per_s", "failed_pct",
+)  # fmt: skip
+
+
 def observations(
     run: Run, role: str, target: Target, limits: Mapping[str, float]
 ) -> Iterator[Observation]:
@@ -81,7 +86,8 @@ def _judged(
             f"the kernel killed {count(killed, 'process', 'processes')} for lack of memory",
         )
     if value is None:
-        return None, "the target's metric was not measured: too few answers, or none"
+        why = "too few answers, or none" if target.metric in _OF_ANSWERS else "no reading of it"
+        return None, f"the target's metric was not measured: {why}"
     if target.met_by(value):
         return True, None
     taken = disturbance(phase)
