@@ -31,6 +31,8 @@ from tests.made.quiet import disturbed, holds
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 HOLD_NS = 400 * NS_PER_MS
+# Two periods of a quota after the change, and two more that show something.
+ASKED_NS = 700 * NS_PER_MS
 GROWING_NS = 3_000 * NS_PER_MS
 
 Measure = Callable[[], Run]
@@ -50,9 +52,8 @@ def short(name: str) -> Experiment:
     steps = tuple(
         one.model_copy(update={"repeat": 1}) for step in loaded.steps for one in one_by_one(step)
     )
-    quick = loaded.quick.model_copy(
-        update={"hold": GROWING_NS if grows or rated else HOLD_NS, "trials": 1}
-    )
+    hold_ns = GROWING_NS if grows or rated else ASKED_NS if loaded.programs else HOLD_NS
+    quick = loaded.quick.model_copy(update={"hold": hold_ns, "trials": 1})
     return loaded.model_copy(update={"steps": steps, "quick": quick}).shortened()
 
 
