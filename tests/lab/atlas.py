@@ -2,13 +2,15 @@
 
 Each row is a file of its own, so that one that is cut off loses no other. A row that was measured
 by today's rules, and as fully as is asked for, is left as it is. `here` is this host. Some updates
-are made by hand in each guest as well. Exit status 1 if a row could not be measured, or if `cat`
-disagrees with it.
+are made by hand in each guest as well. With `--jobs 2` two guests run at once: their clocks count
+instructions, so that nothing on this host disturbs them. What each prints is then kept in a file.
+Exit status 1 if a row could not be measured, or if `cat` disagrees with it.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import signal
 import subprocess
@@ -24,13 +26,14 @@ from cgbench.records import atlas, rules, truth
 from tests.lab import by_hand
 from tests.lab import host as hosts
 from tests.lab.host import LabError
-from tests.lab.machine import Machine, booted
+from tests.lab.machine import Machine, beside, booted, cache
 from tests.made.heeded_signals import heed
 
 HERE = "here"
 FOLDER = Path("results/atlas")
 EVERYTHING = ("--interactions", "--disturb-daemon")
 PACKAGES = ("docker.io", "runc", "crun", "podman", "containerd", "systemd", "libc6")
+_LOOK_EVERY_S = 1.0
 _LONGEST_S = {True: 3600.0, False: 3 * 3600.0}
 # 0: as declared; 1: some option is not; 3: something was left open.
 _MEASURED = (0, 1, 3)
@@ -74,12 +77,12 @@ def in_guest(machine: Machine, *, quick: bool) -> Measured:
     return Measured(text, packages, tuple(by_hand.disagreements(machine, table)))
 
 
-def on_lab_host(name: str, *, quick: bool) -> Measured:
+def on_lab_host(name: str, *, quick: bool, boot: Callable[[str], Machine] = booted) -> Measured:
     """Boot a host of the lab, measure in it and end it, whatever happened.
 
     What its console printed stays where it failed.
     """
-    machine = booted(name)
+    machine = boot(name)
     failed = True
     try:
         found = in_guest(machine, quick=quick)
@@ -106,6 +109,55 @@ def on_this_host(*, quick: bool) -> Measured:
 def measured(name: str, *, quick: bool) -> Measured:
     """Measure the host called `name`."""
     return on_this_host(quick=quick) if name == HERE else on_lab_host(name, quick=quick)
+
+
+def one_of_several(name: str, *, quick: bool) -> Measured:
+    """Measure a host of the lab while others do. They boot one after another: what each is to get
+    is packed in one place.
+    """
+
+    def boot(name: str) -> Machine:
+        with (cache() / "booting").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            return beside(hosts.load(name))
+
+    return on_lab_host(name, quick=quick, boot=boot)
+
+
+def together(names: Sequence[str], folder: Path, *, quick: bool, jobs: int) -> list[str]:
+    """Measure as many rows at once in processes of their own; return those that failed.
+
+    Ends them, and with them their guests, where it is ended itself.
+    """
+    waiting, running, failed = list(names), dict[str, subprocess.Popen[bytes]](), list[str]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                name = waiting.pop(0)
+                running[name] = _apart(name, folder, quick=quick)
+            time.sleep(_LOOK_EVERY_S)
+            for name in [name for name, process in running.items() if process.poll() is not None]:
+                status = running.pop(name).returncode
+                failed += [name] if status else []
+                print(f"{name}: {'done' if not status else f'ended with {status}'}", flush=True)
+    finally:
+        for process in running.values():
+            process.terminate()
+        for process in running.values():
+            process.wait()
+    return failed
+
+
+def _apart(name: str, folder: Path, *, quick: bool) -> subprocess.Popen[bytes]:
+    cache().mkdir(parents=True, exist_ok=True)
+    log = cache() / f"atlas-{name}.log"
+    print(f"{name}: measured now; {log}", flush=True)
+    command = [sys.executable, "-m", "tests.lab.atlas", name, "--folder", str(folder), "--beside"]
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            [*command, *(["--quick"] if quick else [])], stdin=subprocess.DEVNULL, stdout=file,
+            stderr=file,
+        )  # fmt: skip
 
 
 def add(name: str, found: Measured, folder: Path) -> None:
@@ -157,6 +209,8 @@ def main() -> int:
     parser.add_argument("rows", nargs="*", metavar="ROW", help="as `make lab-list` prints, or here")
     parser.add_argument("--quick", action="store_true", help="the verdicts alone")
     parser.add_argument("--folder", type=Path, default=FOLDER, help=f"of the rows ({FOLDER})")
+    parser.add_argument("--jobs", type=int, default=1, help="how many guests run at once (1)")
+    parser.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     heed()
     # Else a guest would outlive what measures it.
@@ -165,7 +219,16 @@ def main() -> int:
     for name in names:
         if name != HERE:
             hosts.load(name)
-    return int(bool(rows(names, given.folder, quick=given.quick)))
+    if given.jobs > 1:
+        # This host is not measured beside guests.
+        guests = [name for name in names if name != HERE]
+        failed = together(guests, given.folder, quick=given.quick, jobs=given.jobs)
+        names = [name for name in names if name == HERE]
+    else:
+        failed = []
+    measure = one_of_several if given.beside else measured
+    failed += rows(names, given.folder, quick=given.quick, measure=measure)
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

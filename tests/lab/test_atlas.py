@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,42 @@ def test_a_row_that_a_shell_disagrees_with_is_told_and_fails(
     failed = atlas.rows(["trixie"], tmp_path, quick=True, measure=lambda *_, **__: found)
     assert failed == ["trixie"]
     assert "trixie: a shell disagrees: --cpus 0.5: effective" in capsys.readouterr().err
+
+
+def test_rows_that_are_measured_at_once_each_say_whether_they_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at_once: list[int] = []
+    running: list[subprocess.Popen[bytes]] = []
+
+    def apart(name: str, _folder: Path, *, quick: bool) -> subprocess.Popen[bytes]:
+        assert quick
+        process = subprocess.Popen(["sh", "-c", f"sleep 0.3; exit {int(name == 'bookworm')}"])
+        running.append(process)
+        at_once.append(sum(one.poll() is None for one in running))
+        return process
+
+    monkeypatch.setattr(atlas, "_apart", apart)
+    monkeypatch.setattr(atlas, "_LOOK_EVERY_S", 0.05)
+    names = ["trixie", "bookworm", "forky"]
+    assert atlas.together(names, tmp_path, quick=True, jobs=2) == ["bookworm"]
+    assert max(at_once) == 2
+    said = capsys.readouterr().out
+    assert "bookworm: ended with 1" in said
+    assert said.count(": done") == 2
+
+
+def test_guests_that_are_measured_at_once_end_with_who_measures_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = [subprocess.Popen(["sleep", "60"]) for _ in range(2)]
+    left = list(started)
+
+    def interrupted(_seconds: float) -> None:
+        raise SystemExit(143)
+
+    monkeypatch.setattr(atlas, "_apart", lambda *_, **__: left.pop())
+    monkeypatch.setattr("tests.lab.atlas.time.sleep", interrupted)
+    with pytest.raises(SystemExit):
+        atlas.together(["trixie", "forky"], tmp_path, quick=True, jobs=2)
+    assert all(one.poll() is not None for one in started)
