@@ -37,7 +37,7 @@ def tune_curves(found: Tuned) -> dict[str, Plot]:
     """Return the plots of a search, by the identities of their elements on the page."""
     plots = [_metric(found), _chance(found)]
     felt = _FELT[found.limit]
-    if any(felt in one.metrics for one in found.observations):
+    if felt != found.target.metric and any(felt in one.metrics for one in found.observations):
         plots.append(_felt(found, felt))
     return {f"tune-{plot.name}": plot for plot in plots}
 
