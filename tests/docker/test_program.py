@@ -162,9 +162,7 @@ def test_what_does_not_fit_is_read_again_and_again_and_nothing_is_killed(tmp_pat
     )
     path = own_program.experiment(tmp_path, OF_A_FILE, steps=steps)
     text = path.read_text().replace('option = "cpus"', 'option = "memory"')
-    path.write_text(
-        text.replace('workload = "server"', f'workload = "server"\nmemory = "{4 * FILE_MIB}m"')
-    )
+    path.write_text(text.replace('memory = "64m"', f'memory = "{4 * FILE_MIB}m"'))
     done = command.cgbench("run", path, "--results", tmp_path / "results", "--no-report")
     assert done.returncode == 0, done.stdout + done.stderr
     run = load(runs(tmp_path / "results")[-1])
