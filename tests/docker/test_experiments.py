@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 HOLD_NS = 400 * NS_PER_MS
 # Two periods of a quota after the change, and two more that show something.
-ASKED_NS = 700 * NS_PER_MS
+ASKED_NS = 500 * NS_PER_MS
 GROWING_NS = 3_000 * NS_PER_MS
 
 Measure = Callable[[], Run]

@@ -142,7 +142,7 @@ def test_a_limit_that_is_refused_and_an_end_under_one_are_results_of_their_phase
         assert (ending.role, ending.exit_code) == ("server", 3)
 
 
-FILE_MIB = 48
+FILE_MIB = 32
 OF_A_FILE = f"""
 image = "cgbench/web"
 command = ["python3", "/opt/cgbench/service.py", "--file", "/var/tmp/set",
@@ -157,7 +157,7 @@ def test_what_does_not_fit_is_read_again_and_again_and_nothing_is_killed(tmp_pat
     """Every page of a file is asked for, and with less memory than the file not all can stay."""
     steps = "".join(
         f'[[steps]]\nset = {{ memory = "{mib}m", memory-swap = "{mib}m" }}\n'
-        'hold = "4s"\nsettle = "2s"\n'
+        'hold = "2s"\nsettle = "1s"\n'
         for mib in (4 * FILE_MIB, FILE_MIB)
     )
     path = own_program.experiment(tmp_path, OF_A_FILE, steps=steps)

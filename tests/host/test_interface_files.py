@@ -76,6 +76,8 @@ relaxed = settings(deadline=None)
                 "memory.stat:cache": 2187264,
                 "memory.stat:rss": 102400,
                 "memory.stat:swap": 0,
+                "memory.stat:workingset_refault_anon": 0,
+                "memory.stat:workingset_refault_file": 17,
                 "memory.stat:hierarchical_memory_limit": 67108864,
                 "memory.stat:total_inactive_file": 2183168,
             },

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import mmap
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +16,17 @@ SIZE = 256 * 4096
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with a file that is on the disk, and whole in the page cache."""
-    with (tmp_path / "file").open("wb") as file:
-        file.write(os.urandom(SIZE))
-        file.flush()
-        os.fsync(file.fileno())
-    return tmp_path
+def folder() -> Iterator[Path]:
+    """A folder with a file that is on the disk, and whole in the page cache.
+
+    Tests have their own folders in memory, from where nothing can be dropped.
+    """
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as made:
+        with (Path(made) / "file").open("wb") as file:
+            file.write(os.urandom(SIZE))
+            file.flush()
+            os.fsync(file.fileno())
+        yield Path(made)
 
 
 def held(path: Path) -> int:

@@ -24,10 +24,15 @@ V1_MEMORY_STAT = """\
 cache 2187264
 rss 102400
 swap 0
+workingset_refault_anon 0
+workingset_refault_file 17
 hierarchical_memory_limit 67108864
 total_inactive_file 2183168
 """
-V2_MEMORY_STAT = "anon 102400\nfile 2187264\nkernel_stack 16384\ninactive_file 2183168\n"
+V2_MEMORY_STAT = (
+    "anon 102400\nfile 2187264\nkernel_stack 16384\ninactive_file 2183168\n"
+    "workingset_refault_anon 0\nworkingset_refault_file 17\n"
+)
 OOM_CONTROL = "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n"
 MEMORY_EVENTS = "low 0\nhigh 0\nmax 4\noom 1\noom_kill 1\noom_group_kill 0\n"
 IO_STAT = """\
