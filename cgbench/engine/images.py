@@ -107,8 +107,13 @@ class Images:
         if not isinstance(data, dict) or not isinstance(data.get("UpperDir"), str):
             return None
         lower = data.get("LowerDir")
-        folders = [data["UpperDir"], *(lower.split(":") if isinstance(lower, str) else ())]
-        return tuple(Path(one) for one in folders if one.startswith("/"))
+        folders = [
+            data["UpperDir"],
+            *(lower.split(":") if isinstance(lower, str) and lower else ()),
+        ]
+        if not all(one.startswith("/") for one in folders):
+            return None
+        return tuple(Path(one) for one in folders)
 
     def pull(self, reference: str, timeout_s: float) -> bool:
         """Pull an image; False if the registry does not give it within `timeout_s`."""

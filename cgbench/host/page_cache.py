@@ -35,9 +35,13 @@ def drop(folders: Iterable[Path]) -> int | None:
             number += 1
             if number > MOST_FILES:
                 return None
-            # A file may be gone by now.
-            with suppress(OSError):
+            try:
                 stayed += _dropped(path)
+            except FileNotFoundError:
+                # It is gone by now, and so is what was kept of it.
+                continue
+            except OSError:
+                return None
     return stayed
 
 
@@ -45,7 +49,7 @@ def _files(folder: Path) -> Iterator[str]:
     for place, _folders, names in os.walk(folder):
         for name in names:
             path = f"{place}/{name}"
-            with suppress(OSError):
+            with suppress(FileNotFoundError):
                 found = os.lstat(path)
                 if stat.S_ISREG(found.st_mode) and found.st_size:
                     yield path

@@ -52,11 +52,13 @@ class Api:
         self.status = status
         self.fails = fails
         self.done: list[str] = []
+        self.driver: object = None
 
     def inspect_image(self, reference: str) -> dict[str, Any]:
         if reference == "absent":
             raise docker.errors.ImageNotFound("no such image")
-        return {"Size": 402, "RootFS": {"Layers": ["sha256:base", "sha256:more"]}}
+        more = {} if self.driver is None else {"GraphDriver": self.driver}
+        return {**more, "Size": 402, "RootFS": {"Layers": ["sha256:base", "sha256:more"]}}
 
     def create_container(self, reference: str, _command: list[str], **named: Any) -> dict[str, str]:
         assert named["labels"], "`cgbench clean` finds it by its label"
@@ -99,6 +101,34 @@ class Client:
 
 def of(api: Api) -> Images:
     return Images(cast(Connection, Client(api)))
+
+
+@pytest.mark.parametrize(
+    ("driver", "folders"),
+    [
+        ({"Data": {"UpperDir": "/u", "LowerDir": "/a:/b"}}, ("/u", "/a", "/b")),
+        ({"Data": {"UpperDir": "/u"}}, ("/u",)),
+        ({"Data": {"UpperDir": "/u", "LowerDir": ""}}, ("/u",)),
+        # A part of the folders would look like all of them.
+        ({"Data": {"UpperDir": "/u", "LowerDir": "/a:b"}}, None),
+        ({"Data": {"LowerDir": "/a"}}, None),
+        ({"Data": None}, None),
+        ("overlay2", None),
+        (None, None),
+    ],
+)
+def test_an_images_folders_are_all_that_the_daemon_names_or_none(
+    driver: object, folders: tuple[str, ...] | None
+) -> None:
+    api = Api()
+    api.driver = driver
+    found = of(api).layers("x")
+    assert found == (None if folders is None else tuple(map(Path, folders)))
+
+
+def test_an_absent_image_has_no_folders() -> None:
+    with pytest.raises(ImageError):
+        of(Api()).layers("absent")
 
 
 def test_an_images_contents_are_its_base_and_its_packages_and_nothing_is_started() -> None:
