@@ -77,7 +77,15 @@ def life(asked: Question, session: Session) -> Live:
         texts = {_text(asked.limit, one): one for one in limits}
         seen = judging.observations(run, asked.name, asked.target, texts)
         failed = next((one.reason for one in run.failed), None)
-        warm = next((one.warm_bytes for trial in run.finished for one in trial.containers), None)
+        warm = next(
+            (
+                one.warm_bytes
+                for trial in run.finished
+                for one in trial.containers
+                if one.role == asked.name
+            ),
+            None,
+        )
         return Lived(tuple(seen), run.record.host, failed, warm)
 
     return live

@@ -112,7 +112,7 @@ class _Search:
         self.longest_s = max(self.longest_s, time.monotonic() - begin)
         self.host = lived.host or self.host
         self.failed = lived.failed or self.failed
-        self.warm.append(lived.warm)
+        self.warm += [lived.warm] if lived.seen else []
         for one in lived.seen:
             if one.met is not None:
                 self.known.learn(one.limit, met=one.met)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,33 @@ def test_each_limit_is_tried_after_a_rest_at_the_highest() -> None:
     assert PROGRAM.load is not None
     assert found.steps[0].hold > PROGRAM.load.timeout
     assert [one.role for one in found.containers] == ["shop", "shop-load"]
+
+
+def test_memory_is_tried_downwards_and_has_a_rest_only_where_it_would_not_sink() -> None:
+    mib = 2**20
+    asked = searches.asked("memory", 8 * mib, 512 * mib)
+    found = program_life.experiment(asked, [64 * mib, 256 * mib, 64 * mib])
+    assert [(step.set["memory"], step.prepares, step.settle) for step in found.steps] == [
+        (256 * mib, False, asked.hold_ns), (64 * mib, False, asked.hold_ns),
+        (512 * mib, True, None), (64 * mib, False, asked.hold_ns),
+    ]  # fmt: skip
+    assert all(step.hold == 2 * asked.hold_ns for step in found.steps if not step.prepares)
+
+
+@pytest.mark.parametrize(
+    ("warm", "said"),
+    [(0, None), (30 * 2**20, "30 MiB of its image's files were in memory"),
+     (None, "not known how much")],
+)  # fmt: skip
+def test_what_of_an_image_was_in_memory_before_is_told(warm: int | None, said: str | None) -> None:
+    def lives(limits: Sequence[float]) -> Lived:
+        return replace(Program20ms(100 * 2**20)(limits), warm=warm)
+
+    found = tune.tune(searches.asked("memory", 8 * 2**20, 512 * 2**20), lives, seed=3)
+    told = [note for note in found.notes if "image's files" in note]
+    assert [note.startswith(("it is not known", "30 MiB")) for note in told] == [True] * len(told)
+    assert (told == []) is (said is None)
+    assert said is None or said in told[0]
 
 
 def test_what_a_search_came_to_is_kept_and_read_again(tmp_path: Path) -> None:
