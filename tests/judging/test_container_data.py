@@ -53,13 +53,18 @@ def _usage(periods: int, still: npt.NDArray[np.bool_]) -> list[float]:
     return found
 
 
-def window(data: ContainerData, begin_ms: int = 0) -> Window:
+def window(data: ContainerData, begin_ms: int = 0, settle_ms: int = 0) -> Window:
     (phase,) = records.trial().phases
     change = phase.change.model_copy(
         update={"t_answer_ns": begin_ms * NS_PER_MS, "files": ()}
     )  # fmt: skip
     held: Phase = phase.model_copy(
-        update={"change": change, "settings": SETTINGS, "t_end_ns": int(data.t_ns[-1]) + 1}
+        update={
+            "change": change,
+            "settings": SETTINGS,
+            "t_end_ns": int(data.t_ns[-1]) + 1,
+            "settle_ns": settle_ms * NS_PER_MS,
+        }
     )
     found = steady_window(held, data, SETTINGS)
     assert found is not None
@@ -78,6 +83,16 @@ def test_a_quiet_window_spans_all_whole_periods() -> None:
     assert (one.t_begin_ns // NS_PER_MS, one.t_end_ns // NS_PER_MS) == (299, 1499)
     assert cpus(data, one) == pytest.approx(0.4)
     assert one.stood_ns == 0
+
+
+def test_a_window_begins_when_its_step_lets_it_but_half_of_the_phase_counts() -> None:
+    data = measured(20)
+    usual = window(data)
+    later = window(data, settle_ms=8 * PERIOD_MS)
+    assert later.t_begin_ns >= 8 * PERIOD_MS * NS_PER_MS > usual.t_begin_ns
+    assert later.t_end_ns == usual.t_end_ns
+    most = window(data, settle_ms=100 * PERIOD_MS)
+    assert most.t_begin_ns <= (10 * PERIOD_MS + PERIOD_MS) * NS_PER_MS
 
 
 def test_a_window_does_not_end_with_a_period_in_which_the_host_stood_still() -> None:
