@@ -14,16 +14,20 @@ from cgbench.records.trial import TrialRecord
 from cgbench.spec.experiment import Experiment
 from cgbench.spec.judged import candidates
 from cgbench.spec.metrics import METRICS, nearest
+from cgbench.spec.programs import felt_metrics
 
 
 def gated_metrics(experiment: Experiment) -> tuple[str, ...]:
-    """Return the metrics an experiment is compared by: of its [gate], else of its verdict.
+    """Return the metrics an experiment is compared by: of its [gate], else of its programs, else
+    of its verdict.
 
-    Raises BaselineError when no metric shows what the option does.
+    A program that uses less CPU time than before may as well be a better one, so that what shows
+    the option does not judge it. Raises BaselineError when no metric shows what the option does.
     """
-    found = candidates(experiment, experiment.option)
     if experiment.gate is not None:
         found = experiment.gate.metrics
+    else:
+        found = felt_metrics(experiment) or candidates(experiment, experiment.option)
     if not found:
         raise BaselineError(
             f"{experiment.name}: no metric shows what --{experiment.option} does",

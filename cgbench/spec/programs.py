@@ -12,6 +12,9 @@ from cgbench.spec.program import DRIVER, LOAD_SUFFIX, PROBER, Load, Program
 from cgbench.spec.report import Report
 from cgbench.spec.workload import Workload
 
+_OF_CLIENTS = ("latency_p50_ms", "latency_p99_ms", "failed_pct")
+"""What the prober measures of each program that it asks; the rate of answers follows from both."""
+
 _LONGEST_ROLE = 60
 
 
@@ -62,6 +65,21 @@ def report_of(experiment: Experiment, container: Container) -> tuple[str, Report
     if load is not None and load.report is not None and container.drives is not None:
         return container.drives, load.report
     return None
+
+
+def felt_metrics(experiment: Experiment) -> tuple[str, ...]:
+    """Return the metrics by which clients of programs, or programs themselves, say how they fare.
+
+    The longest of all latencies is none of them where there are others: one request decides it.
+    """
+    found = list[str]()
+    for program in experiment.programs.values():
+        load = program.load
+        found += _OF_CLIENTS if load is not None and load.url is not None else ()
+        for report in (program.report, None if load is None else load.report):
+            found += () if report is None else report.metrics
+    steady = dict.fromkeys(one for one in found if not one.endswith("_max_ms"))
+    return tuple(steady or dict.fromkeys(found))
 
 
 def with_loads(experiment: Experiment) -> Experiment:

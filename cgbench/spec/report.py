@@ -87,6 +87,12 @@ class Report(Model):
             raise ValueError("a report has either a pattern or keys")
         return self
 
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that it may report."""
+        named = re.compile(self.pattern).groupindex if self.pattern is not None else self.keys or {}
+        return tuple(metric for name, metric in FIGURES.items() if name in named)
+
     def read(self, line: str) -> Iterator[tuple[str, float]]:
         """Yield the metrics that a line reports, with their values; none where it does not fit.
 

@@ -10,6 +10,8 @@ from cgbench.judging import sides
 from cgbench.judging.run import load
 from cgbench.records import baseline
 from cgbench.spec import experiment_file
+from cgbench.spec.experiment import Gate
+from cgbench.spec.programs import felt_metrics
 from tests.made.plain_sides import side
 from tests.made.run_builder import MadeUp, build
 
@@ -22,6 +24,18 @@ def test_a_run_becomes_a_baseline_with_a_value_per_trial(tmp_path: Path) -> None
     assert {one.metric for one in kept.series} == set(
         sides.gated_metrics(experiment_file.load("cpu-quota-sweep"))
     )
+
+
+def test_a_program_is_judged_by_its_clients_unless_its_file_says_otherwise() -> None:
+    found = experiment_file.load("ways-to-give-one-cpu")
+    assert found.programs
+    assert sides.gated_metrics(found) == felt_metrics(found)
+    assert "cpus_used" not in felt_metrics(found)
+    gate = Gate(metrics=("cpus_used",))
+    assert sides.gated_metrics(found.model_copy(update={"gate": gate})) == ("cpus_used",)
+    silent = {name: one.model_copy(update={"load": None}) for name, one in found.programs.items()}
+    quiet = found.model_copy(update={"programs": silent})
+    assert sides.gated_metrics(quiet) == ("cpus_used",)
 
 
 def test_metrics_named_replace_the_experiments(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from cgbench.errors import CgbenchError, WorkloadError
 from cgbench.spec import experiment_file, program_file, programs
+from cgbench.spec.metrics import METRICS
 from cgbench.spec.program import Load, Program
 from cgbench.spec.toml_text import toml
 
@@ -126,6 +127,31 @@ def test_a_program_gets_a_prober_in_its_experiment() -> None:
     # What is read again from a run has its prober already.
     assert programs.with_loads(found) == found
     assert type(found).model_validate(found.model_dump(mode="json")) == found
+
+
+@pytest.mark.parametrize(
+    ("more", "metrics"),
+    [
+        ({"load": {"url": "http://x/", "rate": 1}},
+         ("latency_p50_ms", "latency_p99_ms", "failed_pct")),
+        ({"load": {"command": ["a"], "report": {"keys": {"rate": "r", "max_ms": "m"}}}},
+         ("reported_rate_per_s",)),
+        ({"report": {"pattern": "(?P<duration_s>[0-9.]+) s"}}, ("reported_duration_s",)),
+        ({"report": {"keys": {"max_ms": "m"}}}, ("reported_max_ms",)),
+        ({"load": {"url": "http://x/", "rate": 1}, "report": {"keys": {"cpus": "n"}}},
+         ("latency_p50_ms", "latency_p99_ms", "failed_pct", "reported_cpus")),
+        ({}, ()),
+    ],
+)  # fmt: skip
+def test_what_a_program_is_felt_by_is_what_it_and_its_clients_say(
+    more: dict[str, object], metrics: tuple[str, ...]
+) -> None:
+    found = experiment_file.parse(EXPERIMENT, "mine.toml")
+    program = Program.model_validate({"image": "nginx", **more})
+    of_one = found.model_copy(update={"programs": {"web": program}})
+    assert programs.felt_metrics(of_one) == metrics
+    assert set(metrics) <= set(METRICS)
+    assert programs.felt_metrics(of_one.model_copy(update={"programs": {}})) == ()
 
 
 def test_a_program_may_stand_in_a_file_beside_the_experiment(tmp_path: Path) -> None:
