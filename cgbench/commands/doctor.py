@@ -20,7 +20,7 @@ from cgbench.records.host import Host
 from cgbench.records.results import new_run_name
 from cgbench.reporting.words import elsewhere as words
 from cgbench.spec import conversions, options, workload
-from cgbench.spec.experiment import Precondition
+from cgbench.spec.precondition import Precondition
 from cgbench.units import format_size
 from cgbench.wording import count
 

@@ -42,9 +42,10 @@ from cgbench.reporting import junit
 from cgbench.reporting.words.standing import excuses
 from cgbench.spec import experiment_file
 from cgbench.spec import options as registry
-from cgbench.spec.experiment import Experiment, Precondition
+from cgbench.spec.experiment import Experiment
 from cgbench.spec.option import Option
 from cgbench.spec.options import OPTIONS
+from cgbench.spec.precondition import Precondition
 
 AGAIN = 2
 """How often an experiment is measured again where a disturbed host leaves a verdict open."""

@@ -8,6 +8,7 @@ values keep the kernel's names and units, and `Counter` says how to get SI units
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Literal
 
 from cgbench.errors import CgroupError, UnitError
 from cgbench.host import procfs
-from cgbench.spec.counters import V1_COUNTERS, V2_COUNTERS, Counter
+from cgbench.spec.counters import NODE_STAT, V1_COUNTERS, V2_COUNTERS, Counter
 from cgbench.units import parse_cpu_list
 
 # Read slowly beside the counters, where the kernel offers them.
@@ -106,6 +107,18 @@ class Cgroup:
         return tuple(
             one for one in self.known_counters() if self.path(one.controller, one.file).exists()
         )
+
+    def node_stat(self) -> tuple[Path, int] | None:
+        """Return the file that says how much memory lies on which node, and what it counts in.
+
+        That is in bytes. None where the kernel keeps no such file.
+        """
+        try:
+            path, version = self.path("memory", NODE_STAT), self.version("memory")
+        except CgroupError:
+            return None
+        unit = os.sysconf("SC_PAGE_SIZE") if version == 1 else 1
+        return (path, unit) if path.exists() else None
 
     def limit_files(self) -> dict[str, Path]:
         """Return every file of this cgroup that holds a limit or another setting, by its name."""

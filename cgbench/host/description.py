@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cgbench import __version__
 from cgbench.host import cgroups, io_control, procfs, systemd
-from cgbench.units import format_cpu_list
+from cgbench.units import format_cpu_list, parse_cpu_list
 
 if TYPE_CHECKING:
     from cgbench.records.host import Host
@@ -48,6 +48,7 @@ def describe(docker: Mapping[str, str]) -> Host:
         runtime=docker.get("runtime"),
         systemd=systemd.release(),
         io_control=io_control.found(),
+        memory_nodes=memory_nodes(),
         storage_driver=docker["storage_driver"],
         timer_hz=timer_hz(),
         clock=_clock_source(),
@@ -69,6 +70,12 @@ def cpus() -> int:
 def cpu_numbers() -> tuple[int, ...]:
     """Return the numbers of the CPUs that are online and that this process may run on."""
     return tuple(sorted(os.sched_getaffinity(0)))
+
+
+def memory_nodes(system: Path = Path("/sys")) -> int:
+    """Return how many nodes have memory; a kernel without NUMA knows of one."""
+    listed = system / "devices/system/node/has_memory"
+    return len(parse_cpu_list(listed.read_text())) if listed.exists() else 1
 
 
 def cpu_model(root: Path = Path("/")) -> str:

@@ -23,8 +23,9 @@ def parse(file: str, content: bytes, *, text: bool = False) -> dict[str, Reading
     `text` keeps the content as it is, as one value: limits may read `max`. Of a process's `stat`
     the CPU it runs on is kept (`stat:PID.processor`). Otherwise one number,
     numbers in a row (one per CPU), flat-keyed lines (`key number`), v1's lines per device (`7:0
-    Read number`), pressure lines (`some avg10=… total=n`, of which the total is kept) and
-    nested-keyed lines (`7:0 rbytes=n …`) are understood. An empty file gives nothing. Any other
+    Read number`), pressure lines (`some avg10=… total=n`, of which the total is kept),
+    nested-keyed lines (`7:0 rbytes=n …`) and v1's lines per memory node (`anon=n N0=n …`, of which
+    the total is not kept) are understood. An empty file gives nothing. Any other
     line gives no value and is kept as text in the column `file!not-understood`.
     """
     decoded = content.decode(errors="replace").strip()
@@ -62,8 +63,9 @@ def _line(file: str, line: str) -> dict[str, Reading]:
         return {f"{file}:{index}": _number(word) for index, word in enumerate(words)}
     if all("=" in word for word in words[1:]):
         pairs = (word.partition("=") for word in words[1:])
+        of = words[0].partition("=")[0]
         return {
-            f"{file}:{words[0]}.{key}": _number(number)
+            f"{file}:{of}.{key}": _number(number)
             for key, _, number in pairs
             if not key.startswith("avg")
         }

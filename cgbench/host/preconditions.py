@@ -10,9 +10,9 @@ from pathlib import Path
 
 from cgbench.errors import CgroupError, PreconditionError, UnitError
 from cgbench.host import cgroups, io_control
-from cgbench.host.description import cpus
-from cgbench.spec.experiment import Precondition
-from cgbench.units import format_size, parse_cpu_list
+from cgbench.host.description import cpus, memory_nodes
+from cgbench.spec.precondition import Precondition
+from cgbench.units import format_size
 
 SCRATCH = Path("/dev/shm")
 """Where probes and samplers write while a trial runs: memory, so that no disk disturbs it."""
@@ -52,11 +52,6 @@ def _has_bfq() -> bool:
     return any(modules.rglob("bfq.ko*"))
 
 
-def _has_two_nodes() -> bool:
-    nodes = Path("/sys/devices/system/node/has_memory")
-    return nodes.exists() and len(parse_cpu_list(nodes.read_text())) >= 2
-
-
 def _has_real_time_groups() -> bool:
     return cgroups.at("/").offers("cpu", "cpu.rt_runtime_us")
 
@@ -76,7 +71,7 @@ _CHECKS: Mapping[Precondition, tuple[Callable[[], bool], str]] = {
         "the kernel does not account swap (swapaccount=0, or no CONFIG_SWAP)",
     ),
     Precondition.BFQ: (_has_bfq, "no block device here offers the bfq scheduler"),
-    Precondition.TWO_NODES: (_has_two_nodes, "the host has a single memory node"),
+    Precondition.TWO_NODES: (lambda: memory_nodes() >= 2, "the host has a single memory node"),
     Precondition.REAL_TIME: (
         _has_real_time_groups,
         "the kernel has no real-time budgets for groups (CONFIG_RT_GROUP_SCHED, cgroup v1)",

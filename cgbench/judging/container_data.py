@@ -13,7 +13,7 @@ import numpy.typing as npt
 from cgbench.records.trial import ContainerRecord, Phase, Source
 from cgbench.records.trial_tables import TrialTables
 from cgbench.spec.conversions import bandwidth
-from cgbench.spec.counters import RUNNING_ON, USAGE_PER_CPU
+from cgbench.spec.counters import ANON_PER_NODE, RUNNING_ON, USAGE_PER_CPU
 from cgbench.spec.option import Settings
 from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US
 
@@ -58,7 +58,8 @@ class ContainerData:
 
     `counters` maps the names of `record.ContainerRecord.sources` to arrays in SI units, one
     value per entry of `t_ns`, NaN where nothing was read; `per_cpu` has the usage of each CPU,
-    `running_on` the CPU of each process that was seen running, NaN while it was not.
+    `running_on` the CPU of each process that was seen running, NaN while it was not, and `per_node`
+    the bytes of its own (anonymous) memory that lie on each memory node.
     `stalls` has one (begin, length) pair of arrays per worker (of a `wake` probe: deadline and
     lateness; of a prober: when a request was due, and how long it took, 0 if it failed), `units`
     the probe's buckets as (begin, units) of all workers.
@@ -69,6 +70,7 @@ class ContainerData:
     counters: Mapping[str, Floats]
     per_cpu: Mapping[int, Floats]
     running_on: Sequence[Floats]
+    per_node: Mapping[int, Floats]
     pressure_us: Floats | None
     stalls: Sequence[tuple[Integers, Integers]]
     units: tuple[Integers, Integers]
@@ -87,12 +89,9 @@ def load(
         record=container,
         t_ns=tables.sample(role, "t_ns"),
         counters=_counters(tables, role, wanted),
-        per_cpu={
-            int(name.rpartition(":")[2]): values
-            for name, values in _columns(tables, role, wanted.get(USAGE_PER_CPU))
-            if name.rpartition(":")[2].isdecimal()
-        },
+        per_cpu=_numbered(tables, role, wanted.get(USAGE_PER_CPU), ":"),
         running_on=[values for _, values in _columns(tables, role, wanted.get(RUNNING_ON))],
+        per_node=_numbered(tables, role, wanted.get(ANON_PER_NODE), "N"),
         pressure_us=tables.sample(role, _PRESSURE, float) if pressure else None,
         stalls=[
             (
@@ -107,6 +106,17 @@ def load(
     )
 
 
+def _numbered(
+    tables: TrialTables, role: str, source: Source | None, mark: str
+) -> dict[int, Floats]:
+    """Return what a quantity has for each CPU or node, by its number behind the last `mark`."""
+    return {
+        int(name.rpartition(mark)[2]): values * (1 if source is None else source.scale)
+        for name, values in _columns(tables, role, source)
+        if name.rpartition(mark)[2].isdecimal()
+    }
+
+
 def _workers(column: Integers) -> set[int]:
     return set(np.flatnonzero(np.bincount(column)).tolist())
 
@@ -115,7 +125,7 @@ def _counters(tables: TrialTables, role: str, sources: Mapping[str, Source]) -> 
     """Return every counter in SI units; one that is kept per device is added up."""
     found: dict[str, Floats] = {}
     for name, source in sources.items():
-        if name in (USAGE_PER_CPU, RUNNING_ON):
+        if name in (USAGE_PER_CPU, RUNNING_ON, ANON_PER_NODE):
             continue
         for _, values in _columns(tables, role, source):
             if source.scale != 1:

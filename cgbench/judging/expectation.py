@@ -98,6 +98,8 @@ class Situation:
             return 100 * shares[role] / total if role in shares and total else None
         if metric in ("off_mask_cpu_ms", "off_mask_pct"):
             return 0.0 if settings.get("cpuset-cpus") else None
+        if metric == "off_nodes_bytes":
+            return 0.0 if settings.get("cpuset-mems") else None
         if metric == "set_cpus_used":
             return self._set_used(load)
         if metric in REACHED:

@@ -24,6 +24,7 @@ from cgbench.judging.steady import (
     extremes,
     off_mask_ms,
     off_mask_pct,
+    off_nodes_bytes,
     set_cpus_used,
     steady,
 )
@@ -143,6 +144,7 @@ def _measured(
     found["off_mask_cpu_ms"] = off_mask_ms(data, window, settings)
     found["off_mask_pct"] = off_mask_pct(data, window, settings)
     found["set_cpus_used"] = set_cpus_used(data, window, settings)
+    found["off_nodes_bytes"] = off_nodes_bytes(data, window, settings)
     return found, window.last - window.first + 1
 
 

@@ -154,6 +154,21 @@ def off_mask_pct(data: ContainerData, window: Window, settings: Settings) -> flo
     return 100 * float(np.mean(~np.isin(seen, parse_cpu_list(text))))
 
 
+def off_nodes_bytes(data: ContainerData, window: Window, settings: Settings) -> float | None:
+    """Return the median of the memory on nodes outside the declared ones in a window's second half.
+
+    Memory moves some time after the change. None where no node is declared, or there is no other.
+    """
+    text = str(settings.get("cpuset-mems") or "")
+    nodes = parse_cpu_list(text)
+    off = [values for node, values in data.per_node.items() if node not in nodes]
+    if not text or not off:
+        return None
+    middle = (window.first + window.last) // 2
+    seen = np.sum(off, axis=0)[middle : window.last + 1]
+    return _percentile(seen, 50)
+
+
 def set_cpus_used(data: ContainerData, window: Window, settings: Settings) -> float | None:
     """Return on how many CPUs of the declared set a workload ran for its part of a window.
 

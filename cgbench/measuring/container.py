@@ -253,6 +253,9 @@ def targets(container: Running, plan: TrialPlan) -> Iterator[Target]:
     if "cpuset" in controllers and _seen_running(container):
         for pid in cgroup.processes():
             yield Target(role, Path(f"/proc/{pid}/{counters.PROCESS_STAT}"))
+    if "cpuset-mems" in changed and (nodes := cgroup.node_stat()) is not None:
+        seen.add(nodes[0])
+        yield Target(role, nodes[0])
     for path in cgroup.slow_files():
         if path not in seen:
             seen.add(path)
@@ -270,7 +273,11 @@ def _seen_running(container: Running) -> bool:
 
 def describe(container: Running) -> ContainerRecord:
     """Return what the trial's record says of a container."""
-    running_on = Source(column=counters.RUNNING_ON_COLUMN, scale=1)
+    more = {}
+    if _seen_running(container):
+        more[counters.RUNNING_ON] = Source(column=counters.RUNNING_ON_COLUMN, scale=1)
+    if (nodes := container.cgroup.node_stat()) is not None:
+        more[counters.ANON_PER_NODE] = Source(column=counters.ANON_PER_NODE_COLUMN, scale=nodes[1])
     task = None if container.probe is None else container.probe.task
     asks = task if task is not None and task.kind == "request" else None
     return ContainerRecord(
@@ -288,7 +295,7 @@ def describe(container: Running) -> ContainerRecord:
             counter.name: Source(column=counter.column_of(container.device), scale=counter.scale)
             for counter in container.cgroup.counters()
         }
-        | ({counters.RUNNING_ON: running_on} if _seen_running(container) else {}),
+        | more,
         confines=container.confines(),
         warm_bytes=container.warm,
     )

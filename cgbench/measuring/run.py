@@ -11,7 +11,7 @@ from pathlib import Path
 from cgbench.engine import image
 from cgbench.engine.engine import Engine
 from cgbench.errors import StoreError
-from cgbench.host import description, interrupts, marks
+from cgbench.host import description, interrupts, marks, preconditions
 from cgbench.host.scratch.commands import undisturbed
 from cgbench.measuring import trial
 from cgbench.measuring.progress import Observer
@@ -43,11 +43,14 @@ class Request:
 def begin(request: Request, engine: Engine, met: Mapping[str, bool]) -> RunDirectory:
     """Make the directory of a new run and write its run.json; nothing is measured yet.
 
-    Raises ExperimentError when the schedule does not fit the host, StoreError when results cannot
-    be written.
+    Steps for which the host lacks something are left out. Raises ExperimentError when the schedule
+    does not fit the host, StoreError when results cannot be written.
     """
     here = _host(engine, request.image, request.experiment)
-    shaped = slowed(request.experiment) if here.emulated else request.experiment
+    needed = {one for step in request.experiment.steps for one in step.needs}
+    met = {**met, **preconditions.preconditions(needed)}
+    fitting = request.experiment.on(met)
+    shaped = slowed(fitting) if here.emulated else fitting
     plans = planned(shaped, here.cpus, request.seed)
     name = new_run_name()
     directory = RunDirectory.create(request.results, shaped.name, name)

@@ -18,7 +18,7 @@ _MOST_LINES = 4
 # What does not change what is measured.
 _ABOUT = ("name", "title", "question", "trials", "quick", "verify", "gate")
 # Keys that came later.
-_SINCE = ("group_options", "shares", "requests", "slices", "programs", "drives", "settle")
+_SINCE = ("group_options", "shares", "requests", "slices", "programs", "drives", "settle", "needs")
 
 
 class Measured(Protocol):
@@ -86,6 +86,7 @@ HOST_KEYS = (
     Key("runtime", "runtime", lambda one: one.host.runtime),
     Key("runc", "runc", lambda one: one.host.runc),
     Key("systemd", "systemd", lambda one: one.host.systemd),
+    Key("memory_nodes", "memory nodes", lambda one: one.host.memory_nodes),
 )
 """What trials must share to be pooled into one run: the host, and all that runs them."""
 

@@ -22,7 +22,8 @@ class Host(Model):
 
     `docker` is the version of the `engine`, which is Docker or speaks its API, and `runc` that of
     the `runtime`. `systemd` is its number, `none` where the host runs without it. `io_control` is
-    what can share out I/O: `bfq`, `io.cost`, both or `none`. All four are None in an older run.
+    what can share out I/O: `bfq`, `io.cost`, both or `none`. All four are None in an older run, and
+    so is `memory_nodes`, how many nodes of its memory there are.
     """
 
     hostname: Label
@@ -51,6 +52,7 @@ class Host(Model):
     runtime: Label | None = None
     systemd: Label | None = None
     io_control: Label | None = None
+    memory_nodes: Annotated[int, Field(ge=1, le=1024)] | None = None
 
     @property
     def engine_words(self) -> str:

@@ -29,6 +29,7 @@ PARTS = (
     Part("runtime", "runtime"),
     Part("systemd", "systemd"),
     Part("io_control", "I/O control"),
+    Part("memory_nodes", "memory nodes"),
     Part("emulated", "CPU"),
 )
 """Every part, in the order in which a page shows them."""
@@ -37,7 +38,9 @@ PARTS = (
 class HostKey(Model):
     """The facts about a host that verdicts may depend on; None is what was not recorded.
 
-    CPUs and memory are none of them: limits count in both. Emulated CPUs are, since they are slow.
+    CPUs and memory are none of them: limits count in both. Emulated CPUs are, since they are slow,
+    and so are memory nodes: of one nobody can be kept away. A run that did not record them is
+    taken for one on a single node; its verdict on `--cpuset-mems` says so itself.
     """
 
     kernel: str
@@ -47,6 +50,7 @@ class HostKey(Model):
     runtime: str | None
     systemd: str | None
     io_control: str | None
+    memory_nodes: int
     emulated: bool
 
     def words(self, part: str) -> str:
@@ -62,9 +66,15 @@ class HostKey(Model):
         forms = {
             "kernel": "kernel {}", "layout": "cgroup {}", "driver": "{} driver",
             "systemd": "systemd {}", "io_control": "I/O control {}", "emulated": "{} CPU",
+            "memory_nodes": "{} memory nodes",
         }  # fmt: skip
         absent = {"systemd": "no systemd", "io_control": "no I/O control"}
-        known = [(part.name, self.words(part.name)) for part in PARTS]
+        known = [
+            (part.name, self.words(part.name))
+            for part in PARTS
+            # One is what nearly every host has.
+            if part.name != "memory_nodes" or self.memory_nodes > 1
+        ]
         return ", ".join(
             absent.get(name, "") if words == "none" else forms.get(name, "{}").format(words)
             for name, words in known
@@ -92,6 +102,7 @@ def host_key(host: Host) -> HostKey:
         runtime=_named(host.runtime, host.runc),
         systemd=host.systemd,
         io_control=host.io_control,
+        memory_nodes=host.memory_nodes or 1,
         emulated=host.emulated,
     )
 

@@ -72,6 +72,12 @@ V2_COUNTERS = (
     Counter("tasks", "pids", "pids.current", None, 1, "pids"),
     Counter("io_bytes", "io", "io.stat", "*bytes", 1, "io", "{}.*bytes"),
 )
+NODE_STAT = "memory.numa_stat"
+"""The file of the memory controller that says how much memory lies on which node."""
+ANON_PER_NODE = "anon_per_node_bytes"
+"""The name of what is read there, where memory nodes are judged, as counters have one."""
+ANON_PER_NODE_COLUMN = f"{NODE_STAT}:anon.N*"
+"""Its columns: pages in v1, bytes in v2."""
 PROCESS_STAT = "stat"
 """A process's file that says on which CPU it runs: what v2 has instead of usage by CPU."""
 RUNNING_ON = "running_on"

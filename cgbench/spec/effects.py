@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cgbench.spec.container import Container
-from cgbench.spec.experiment import Experiment, Precondition
+from cgbench.spec.experiment import Experiment
 from cgbench.spec.option import Option, Settings, Value
 from cgbench.spec.options import OPTIONS
+from cgbench.spec.precondition import Precondition
 from cgbench.spec.step import Step
 from cgbench.units import NS_PER_MS
 

@@ -6,7 +6,6 @@ import difflib
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
@@ -32,6 +31,7 @@ from cgbench.spec.fields import (
 from cgbench.spec.model import Model
 from cgbench.spec.option import Settings, Value
 from cgbench.spec.options import KNOWN, option
+from cgbench.spec.precondition import Precondition
 from cgbench.spec.program import Program
 from cgbench.spec.step import Step
 from cgbench.spec.toml_text import toml
@@ -50,18 +50,6 @@ _Scratch = Annotated[Size, Field(ge=2**20, le=MOST_SCRATCH)]
 _Attribute = Annotated[str, Field(pattern=r"^[a-z][a-z_]*$", max_length=60)]
 
 _OF_PARENTS = ("cpus", "cpu-quota", "pids-limit")
-
-
-class Precondition(StrEnum):
-    """What a host must offer; `host` checks it."""
-
-    CPU_BANDWIDTH = "cpu-bandwidth"
-    TWO_CPUS = "two-cpus"
-    MEMORY_CONTROLLER = "memory-controller"
-    SWAP = "swap"
-    BFQ = "bfq"
-    TWO_NODES = "two-nodes"
-    REAL_TIME = "real-time"
 
 
 class Sampling(Model):
@@ -313,6 +301,22 @@ class Experiment(Model):
             "verify": own.model_copy(update={"containers": (), "steps": ()}),
         }
         return self.model_copy(update=parts)
+
+    def on(self, met: Mapping[str, bool]) -> Experiment:
+        """Return the experiment without the steps for which a host lacks something.
+
+        Raises ExperimentError where none is left.
+        """
+        steps = tuple(
+            step for step in self.steps if all(met.get(str(one), False) for one in step.needs)
+        )
+        if not steps:
+            lacking = ", ".join(sorted({str(one) for step in self.steps for one in step.needs}))
+            raise ExperimentError(
+                f"{self.name}: steps: this host lacks what each of them needs: {lacking}",
+                "Measure on another host, or add a step without `needs`.",
+            )
+        return self.model_copy(update={"steps": steps})
 
     def _held_for(self, hold_ns: int, trials: int) -> Experiment:
         steps = tuple(

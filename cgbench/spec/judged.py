@@ -16,7 +16,7 @@ JUDGED_BY: Mapping[str, tuple[str, ...]] = {
     "cpu-period": ("cpus_used",),
     "cpu-shares": ("cpu_share_pct",),
     "cpuset-cpus": ("off_mask_cpu_ms", "off_mask_pct"),
-    "cpuset-mems": (),
+    "cpuset-mems": ("off_nodes_bytes",),
     "cpu-rt-period": (),
     "cpu-rt-runtime": (),
     "memory": ("memory_max_bytes",),

@@ -180,6 +180,13 @@ _ALL = (
         "either", resolution_pages=_BATCH_PAGES, shows="floor", band=Band(pct=10),
     ),
     Metric(
+        "off_nodes_bytes", "bytes", "memory off the nodes",
+        "The container's own (anonymous) memory on nodes outside the declared ones, in the second "
+        "half of the steady window (memory.numa_stat), where the host has others.",
+        "higher", resolution_pages=_BATCH_PAGES, shows="exact", graded=False,
+        band=Band(pages_per_cpu=_BATCH_PAGES),
+    ),
+    Metric(
         "tasks_max", "tasks", "most tasks",
         "Highest reading of the number of tasks in the phase.",
         "either", shows="exact", graded=False,

@@ -23,6 +23,7 @@ from cgbench.spec.fields import (
 from cgbench.spec.model import Model
 from cgbench.spec.option import Value
 from cgbench.spec.options import KNOWN, option
+from cgbench.spec.precondition import Precondition
 from cgbench.spec.toml_text import toml
 
 
@@ -51,6 +52,10 @@ class Step(Model):
     role: Annotated[
         Name | None, says("Whose options are set; without it the first container's.", "worker")
     ] = None
+    needs: Annotated[
+        tuple[Precondition, ...],
+        says("What a host must have for it to be made; elsewhere it is left out.", ["two-nodes"]),
+    ] = ()
     fit_host: Annotated[
         bool,
         Field(strict=True),

@@ -134,6 +134,22 @@ def test_a_malformed_stat_of_a_process_says_no_cpu_and_is_kept(content: str) -> 
     assert interface_files.parse("stat", content.encode()) == {"stat!not-understood": content}
 
 
+@pytest.mark.parametrize(
+    ("content", "values"),
+    [
+        # As v2 and v1 print it.
+        ("anon N0=8192 N1=4096\nfile N0=0 N1=1\n",
+         {"anon.N0": 8192, "anon.N1": 4096, "file.N0": 0, "file.N1": 1}),
+        ("total=5 N0=2 N1=3\nhierarchical_anon=3 N0=3 N1=0\n",
+         {"total.N0": 2, "total.N1": 3, "hierarchical_anon.N0": 3, "hierarchical_anon.N1": 0}),
+        ("total=95 N0=95\n", {"total.N0": 95}),
+    ],
+)  # fmt: skip
+def test_each_memory_node_has_its_own_columns(content: str, values: dict[str, int]) -> None:
+    named = {f"memory.numa_stat:{key}": number for key, number in values.items()}
+    assert interface_files.parse("memory.numa_stat", content.encode()) == named
+
+
 def test_each_device_of_io_stat_has_its_own_columns() -> None:
     values = interface_files.parse("io.stat", IO_STAT.encode())
     assert len(values) == 12

@@ -8,7 +8,7 @@ import pytest
 
 from cgbench.errors import PreconditionError
 from cgbench.host import preconditions
-from cgbench.spec.experiment import Precondition
+from cgbench.spec.precondition import Precondition
 
 
 def test_a_user_without_rights_is_told_to_use_sudo() -> None:

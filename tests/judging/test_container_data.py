@@ -34,7 +34,7 @@ def measured(periods: int, *stands: tuple[int, int]) -> ContainerData:
         record=record, t_ns=t_ns[seen],
         counters={"usage_ns": counter[seen], "periods": number[seen],
                   "throttled_periods": number[seen]},
-        per_cpu={}, running_on=(), pressure_us=None, stalls=(), units=(t_ns, t_ns),
+        per_cpu={}, running_on=(), per_node={}, pressure_us=None, stalls=(), units=(t_ns, t_ns),
         stats=(t_ns, t_ns.astype(np.float64)),
     )  # fmt: skip
 

@@ -43,6 +43,12 @@ def test_what_one_cannot_use_goes_to_the_others() -> None:
     assert found.expected("cpus_used", "c") == pytest.approx(1.2)
 
 
+def test_no_memory_lies_off_the_nodes_that_are_declared() -> None:
+    found = situation(a=({"cpuset-mems": "1"}, None), b=({}, None))
+    assert found.expected("off_nodes_bytes", "a") == 0
+    assert found.expected("off_nodes_bytes", "b") is None
+
+
 def test_nothing_is_said_of_sets_that_overlap() -> None:
     found = situation(a=({"cpuset-cpus": "0"}, 1), b=({"cpuset-cpus": "0-1"}, 2))
     assert found.expected("cpus_used", "a") is None

@@ -73,8 +73,8 @@ def test_values_that_show_nothing_are_told_with_the_reason(
 
 
 def test_what_only_a_file_can_show_is_told() -> None:
-    (said,) = foreseen(own("cpuset-mems", "spin", 'cpuset-mems = "0"'), 2)
-    assert said == "no workload shows what --cpuset-mems does: only its interface file is judged"
+    (said,) = foreseen(own("kernel-memory", "spin", 'kernel-memory = "32m"'), 2)
+    assert said == "no workload shows what --kernel-memory does: only its interface file is judged"
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,8 @@ def asked(*workers: Sequence[float], first_ms: float = 0.0) -> ContainerData:
     none = np.zeros(0, np.int64)
     return ContainerData(
         record=record, t_ns=np.arange(4000, dtype=np.int64) * MS, counters={}, per_cpu={},
-        running_on=(), pressure_us=None, stalls=stalls, units=(bucket.astype(np.int64), units),
+        running_on=(), per_node={}, pressure_us=None, stalls=stalls,
+        units=(bucket.astype(np.int64), units),
         stats=(none, none.astype(float)),
     )  # fmt: skip
 

@@ -306,7 +306,7 @@ def test_a_period_is_throttled_by_what_the_kernel_counts_at_its_end(
         record=records.trial().containers[0], t_ns=t_ns,
         counters={"usage_ns": t_ns.astype(float), "periods": counted,
                   "throttled_periods": stopped.astype(float), "throttled_ns": 0.0 * counted},
-        per_cpu={}, running_on=(), pressure_us=None, stalls=(), units=(t_ns, t_ns),
+        per_cpu={}, running_on=(), per_node={}, pressure_us=None, stalls=(), units=(t_ns, t_ns),
         stats=(t_ns, t_ns.astype(np.float64)),
     )  # fmt: skip
     window = Window(99 * NS_PER_MS, 199 * NS_PER_MS, 99, 199, whole_periods=True)
@@ -661,6 +661,46 @@ def test_a_worker_that_was_never_seen_running_was_on_no_cpu(tmp_path: Path) -> N
     times = Ideal([None]).times
     found = seen_on(tmp_path, np.zeros_like(times), np.zeros(len(times), dtype=np.bool_))
     assert not {"off_mask_pct", "set_cpus_used"} & set(found)
+
+
+def lying_on(folder: Path, there: Mapping[int, Integers], nodes: str) -> dict[str, float]:
+    """Return the figures of a worker whose memory lies on nodes so, in pages per sample."""
+    columns = {f"memory.numa_stat:anon.N{node}": column("x", one) for node, one in there.items()}
+    record, data = moving(columns, "1")
+    (container,), (phase,) = record.containers, record.phases
+    source = Source(column="memory.numa_stat:anon.N*", scale=4096)
+    sources = {**container.sources, "anon_per_node_bytes": source}
+    settings = {"cpuset-mems": nodes} if nodes else {}
+    directory = RunDirectory.create(folder, "mine", "run")
+    directory.write_run(run_record())
+    directory.write_trial(
+        record.model_copy(
+            update={
+                "phases": (phase.model_copy(update={"settings": settings}),),
+                "containers": (container.model_copy(update={"sources": sources}),),
+            }
+        ),
+        data,
+    )
+    return values(directory)
+
+
+def test_memory_off_the_nodes_is_what_lies_there_long_after_the_change(tmp_path: Path) -> None:
+    elapsed = Ideal([None]).times - T0
+    left = np.maximum(0, 1000 - elapsed // MS)
+    there = {0: left, 1: 1000 - left, 2: np.full_like(left, 7)}
+    assert lying_on(tmp_path / "a", there, "0")["off_nodes_bytes"] == 4096 * 1007
+    assert lying_on(tmp_path / "b", there, "1")["off_nodes_bytes"] == 4096 * 7
+    assert lying_on(tmp_path / "c", there, "1-2")["off_nodes_bytes"] == 0
+
+
+@pytest.mark.parametrize(("nodes", "asked"), [((0,), "0"), ((0, 1), "0-1"), ((0, 1), "")])
+def test_where_there_is_no_other_node_nothing_is_told_of_it(
+    tmp_path: Path, nodes: tuple[int, ...], asked: str
+) -> None:
+    pages = np.full_like(Ideal([None]).times, 9)
+    found = lying_on(tmp_path, dict.fromkeys(nodes, pages), asked)
+    assert "off_nodes_bytes" not in found
 
 
 def with_memory(folder: Path, kills: Sequence[int | None]) -> dict[str, float]:

@@ -66,6 +66,8 @@ def in_guest(machine: Machine, *, quick: bool) -> Measured:
     more = " ".join(("--quick",) if quick else EVERYTHING)
     command = f"cgbench verify {more} --no-report --results /root/results --json /root/truth.json"
     done = machine.ssh(command, _LONGEST_S[quick], shown=True)
+    if machine.pid() is None:
+        raise LabError(f"the guest ended meanwhile. {machine.last_words()}")
     if done.returncode not in _MEASURED:
         raise LabError(f"`cgbench verify` ended with {done.returncode}")
     listed = machine.read(f"dpkg-query -W {' '.join(PACKAGES)} 2>/dev/null || true")

@@ -17,6 +17,12 @@ from cgbench.spec.model import Model
 
 FOLDER = Path(__file__).parent / "hosts"
 DEFAULT = "trixie"
+CPU = "max,-cx16"
+"""All that QEMU can emulate but cmpxchg16b, whose flags 7.2 loses now and then: met as a double
+fault of the guest's kernel in kmem_cache_alloc.
+"""
+MEMORY_MIB = 3072
+"""The memory of each guest."""
 
 
 class LabError(Exception):
@@ -41,7 +47,7 @@ class LabHost(Model):
 
     `boot` are further parameters of the kernel, `daemon` is Docker's daemon.json, and `pins` are
     packages that are put into the guest before its daemon is started anew. `python` is the version
-    of the guest's own.
+    of the guest's own, `nodes` how many nodes its memory and CPUs are shared out to.
     """
 
     name: Name
@@ -49,9 +55,20 @@ class LabHost(Model):
     suite: Name
     python: Annotated[str, Field(pattern=r"^3\.\d{2}$")]
     engine: Literal["docker", "podman"] = "docker"
+    nodes: Literal[1, 2] = 1
     boot: tuple[Label, ...] = ()
     daemon: Mapping[str, Any] = {}
     pins: tuple[Pin, ...] = ()
+
+    @property
+    def memory(self) -> tuple[str, ...]:
+        """What gives QEMU the guest's memory, and each node a CPU and its part of that."""
+        found = ["-m", str(MEMORY_MIB)]
+        for node in range(self.nodes) if self.nodes > 1 else ():
+            size = f"{MEMORY_MIB // self.nodes}M"
+            found += ["-object", f"memory-backend-ram,id=node{node},size={size}"]
+            found += ["-numa", f"node,nodeid={node},cpus={node},memdev=node{node}"]
+        return tuple(found)
 
     @property
     def is_changed(self) -> bool:

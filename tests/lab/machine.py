@@ -29,8 +29,7 @@ HERE = Path(__file__).parent
 BOOT_TIMEOUT_S = 170.0
 """A boot takes 25 to 60 s where KVM cannot be used; later than this it has failed."""
 
-_BUILD_TIMEOUT_S = 900.0
-_LOAD_TIMEOUT_S = 900.0
+_BUILD_TIMEOUT_S = _LOAD_TIMEOUT_S = 900.0
 _SETUP_TIMEOUT_S = 120.0
 _COUNTED_TIMES = 5
 """How many times as long both may take where the clock counts instructions."""
@@ -253,13 +252,13 @@ class Machine:
         )
         return [
             "qemu-system-x86_64", "-name", "cgbench-lab", "-nodefaults", "-no-user-config",
-            "-machine", "q35", *clock, "-cpu", "max", "-smp", "2",
-            "-m", "3072", "-display", "none", "-serial", f"file:{self.console}",
+            "-machine", "q35", *clock, "-cpu", hosts.CPU, "-smp", "2",
+            *self.host.memory, "-display", "none", "-serial", f"file:{self.console}",
             "-monitor", f"unix:{self.state / 'monitor'},server,nowait",
             "-kernel", self.disk / "vmlinuz", "-initrd", self.disk / "initrd.img",
             "-append", " ".join((*_BOOT, *self.host.boot)),
             "-no-reboot", "-device", "virtio-rng-pci",
-            # restrict: the guest reaches nothing at all, and is reached at one port of loopback.
+            # restrict: the guest reaches nothing, and is reached at one port of loopback alone.
             "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self._port()}-:22",
             "-device", "virtio-net-pci,netdev=net", *drives,
             "-daemonize", "-pidfile", self.state / "qemu.pid",
@@ -270,7 +269,7 @@ class Machine:
         step = "no login by ssh"
         while time.monotonic() < deadline:
             if self.pid() is None:
-                raise LabError(f"QEMU ended ({step} yet). {self._last_words()}")
+                raise LabError(f"QEMU ended ({step} yet). {self.last_words()}")
             try:
                 done = self.ssh("docker version --format '{{.Server.Version}}'", 20.0)
             except LabError:
@@ -281,9 +280,10 @@ class Machine:
             if done.returncode != 255:
                 step = f"ssh answers, Docker does not: {done.stderr.strip()}"
             time.sleep(1.0)
-        raise LabError(f"not up in time: {step}. {self._last_words()}")
+        raise LabError(f"not up in time: {step}. {self.last_words()}")
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
+        """Return what the guest printed last."""
         try:
             lines = self.console.read_text(errors="replace").splitlines()
         except OSError:

@@ -11,8 +11,10 @@ import pytest
 from cgbench.records import atlas as records
 from cgbench.records.verdict import Outcome
 from tests.lab import atlas
+from tests.lab import host as hosts
 from tests.lab.atlas import Measured
 from tests.lab.host import LabError
+from tests.lab.machine import Machine
 from tests.made import atlas_rows
 
 TABLE = json.dumps(atlas_rows.table({"cpus": Outcome.EFFECTIVE}).to_json())
@@ -60,6 +62,20 @@ def test_a_row_that_a_shell_disagrees_with_is_told_and_fails(
     failed = atlas.rows(["trixie"], tmp_path, quick=True, measure=lambda *_, **__: found)
     assert failed == ["trixie"]
     assert "trixie: a shell disagrees: --cpus 0.5: effective" in capsys.readouterr().err
+
+
+def test_a_guest_that_ends_while_it_is_measured_is_told_with_what_it_said_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(tmp_path, tmp_path, hosts.load("trixie"))
+    machine.console.write_text("systemd[1]: up\nKernel panic - not syncing\n")
+    closed = subprocess.CompletedProcess("ssh", 255, "", "closed by remote host")
+    monkeypatch.setattr(Machine, "ssh", lambda *_, **__: closed)
+    with pytest.raises(LabError, match=r"(?s)the guest ended meanwhile.*Kernel panic") as caught:
+        atlas.on_lab_host("trixie", quick=True, boot=lambda _name: machine)
+    assert "systemd was started" in str(caught.value)
+    # What it printed stays where it failed.
+    assert machine.console.exists()
 
 
 def test_rows_that_are_measured_at_once_each_say_whether_they_came(

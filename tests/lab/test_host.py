@@ -26,6 +26,13 @@ def test_the_default_one_comes_first_and_is_changed_by_nothing() -> None:
     assert not hosts.load("trixie").is_changed
 
 
+def test_each_of_two_nodes_has_a_cpu_and_half_of_the_memory() -> None:
+    assert hosts.load("trixie").memory == ("-m", "3072")
+    found = " ".join(hosts.load("trixie-nodes").memory)
+    assert found.startswith("-m 3072 -object memory-backend-ram,id=node0,size=1536M -numa")
+    assert "-numa node,nodeid=1,cpus=1,memdev=node1" in found
+
+
 def test_what_a_host_changes_is_done_before_its_daemon_starts_anew(tmp_path: Path) -> None:
     host = LabHost(
         name="one", title="One", suite="trixie", python="3.13",
@@ -61,6 +68,7 @@ GOOD = 'title = "One"\nsuite = "trixie"\npython = "3.13"\n'
         ('title = "One"\npython = "3.13"', "suite"),
         (GOOD.replace("3.13", "3"), "python"),
         (GOOD + "speed = 1", "speed"),
+        (GOOD + "nodes = 3", "nodes"),
         (GOOD + '[[pins]]\nsuite = "x"\npackage = "a; rm"', "pins.0.package"),
         (GOOD + '[[pins]]\nsuite = "x"\npackage = "ab"\nversion = "1 2"', "pins.0.version"),
         (GOOD + '[daemon]\nlabel = "it\'s"', "no ' can be written"),

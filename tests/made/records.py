@@ -28,7 +28,7 @@ HOST = Host(
     cpus=2, memory_bytes=8 * 2**30, swap_bytes=0, cgroup="v1", cgroup_driver="cgroupfs",
     docker="20.10.24", docker_api="1.41", runc="1.1.5", storage_driver="overlay2", timer_hz=250,
     clock="tsc", python="3.11.7", cgbench="0.1.0", engine="docker", runtime="runc",
-    systemd="252", io_control="bfq",
+    systemd="252", io_control="bfq", memory_nodes=1,
 )  # fmt: skip
 """The host of every made-up run; `host()` returns one that differs from it."""
 

@@ -21,6 +21,7 @@ from cgbench.host.cgroups import Cgroup, find
 from cgbench.measuring import container
 from cgbench.measuring.container import Birth, Counted, Running
 from cgbench.measuring.probe import Task
+from cgbench.records.trial import Source
 from cgbench.spec.container import Container
 from cgbench.spec.schedule import PlannedStep, TrialPlan
 from tests.made.host_tree import hybrid
@@ -243,6 +244,33 @@ def test_a_container_with_a_device_is_counted_by_what_that_device_did(
         sources = container.describe(one).sources
     assert sources["io_bytes"].column == column
     assert sources["tasks"].column == "pids.current"
+
+
+NODES = Source(column="memory.numa_stat:anon.N*", scale=1)
+
+
+def test_where_memory_lies_is_read_where_its_nodes_are_changed(tmp_path: Path) -> None:
+    moved = plan().steps[0].model_copy(
+        update={"option": "cpuset-mems", "settings": {"cpuset-mems": "1"}}
+    )  # fmt: skip
+    moving = plan().model_copy(update={"steps": (moved,)})
+    with living("worker", cgroup=tmp_path) as (one, _process):
+        # A kernel without memory nodes has no such file.
+        assert "anon_per_node_bytes" not in container.describe(one).sources
+        (tmp_path / "memory.numa_stat").write_text("anon N0=4096 N1=0\n")
+        assert container.describe(one).sources["anon_per_node_bytes"] == NODES
+        paths = [
+            [one.path.name for one in container.targets(one, each)] for each in (moving, plan())
+        ]
+    assert [found.count("memory.numa_stat") for found in paths] == [1, 0]
+
+
+def test_v1_counts_the_pages_on_a_node(tmp_path: Path) -> None:
+    (tmp_path / "memory.numa_stat").write_text("anon=1 N0=1\n")
+    with living("worker") as (one, _process):
+        one.cgroup = Cgroup({"memory": tmp_path}, None)
+        found = container.describe(one).sources["anon_per_node_bytes"]
+    assert found == NODES.model_copy(update={"scale": os.sysconf("SC_PAGE_SIZE")})
 
 
 def test_a_prober_is_recorded_with_its_pace_and_timeout_and_others_with_none() -> None:

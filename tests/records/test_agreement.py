@@ -25,7 +25,7 @@ from tests.made.records import HOST
 
 OTHER = {"hostname": "other", "kernel": "6.18.0", "cpu_model": "y", "cpus": 64, "cgroup": "v2",
          "cgroup_driver": "systemd", "docker": "29.0", "runc": "1.9", "cgbench": "9.9",
-         "engine": "podman", "runtime": "crun", "systemd": "257"}  # fmt: skip
+         "engine": "podman", "runtime": "crun", "systemd": "257", "memory_nodes": 2}  # fmt: skip
 
 
 def test_names_of_keys_are_unique_and_none_is_forgotten_by_a_use() -> None:

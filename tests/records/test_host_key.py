@@ -33,11 +33,11 @@ def test_memory_and_cpus_are_no_part_of_it_and_emulation_is() -> None:
         ({"cgroup_driver": "systemd"}, "driver"), ({"docker": "29.0"}, "engine"),
         ({"engine": "podman"}, "engine"), ({"runc": "1.4"}, "runtime"),
         ({"runtime": "crun"}, "runtime"), ({"systemd": "none"}, "systemd"),
-        ({"io_control": "none"}, "io_control"),
+        ({"io_control": "none"}, "io_control"), ({"memory_nodes": 2}, "memory_nodes"),
     ],
 )  # fmt: skip
 def test_a_host_that_differs_in_one_thing_differs_in_one_part(
-    changes: dict[str, str], part: str
+    changes: dict[str, str | int], part: str
 ) -> None:
     assert key(**changes).differing(key()) == (part,)
 
@@ -53,5 +53,8 @@ def test_a_key_is_said_in_one_line() -> None:
         "kernel 6.1, cgroup v1, cgroupfs driver, docker 20.10.24, runc 1.1.5, systemd 252, "
         "I/O control bfq, real CPU"
     )
+    # What an older run did not record is one, and not worth a word.
+    assert key(memory_nodes=None) == key()
+    assert key(memory_nodes=2).line.endswith("I/O control bfq, 2 memory nodes, real CPU")
     bare = key(systemd="none", io_control="none", engine=None)
     assert bare.line.endswith("cgroupfs driver, runc 1.1.5, no systemd, no I/O control, real CPU")

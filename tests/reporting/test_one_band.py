@@ -239,7 +239,9 @@ def _outcome(case: Case) -> Outcome:
     if case.within is None or case.excused:
         return Outcome.INCONCLUSIVE
     # A restart or a task more, or anything off a set, is not nearly right.
-    exactly = case.metric in ("restarts", "tasks_max", "off_mask_cpu_ms", "off_mask_pct")
+    exactly = case.metric in (
+        "restarts", "tasks_max", "off_mask_cpu_ms", "off_mask_pct", "off_nodes_bytes"
+    )  # fmt: skip
     return Outcome.WRONG if exactly else Outcome.IMPRECISE
 
 

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from cgbench.errors import ExperimentError
 from cgbench.spec import emulated, experiment, experiment_file
 from cgbench.spec.container import Container
-from cgbench.spec.experiment import Experiment, Precondition
+from cgbench.spec.experiment import Experiment
 from cgbench.spec.fields import LONGEST_HOLD
+from cgbench.spec.precondition import Precondition
 from cgbench.spec.schedule import planned
 from cgbench.spec.step import Step
 from tests.made.experiment_texts import GOOD, with_change, with_steps

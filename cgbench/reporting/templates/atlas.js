@@ -224,7 +224,7 @@
     const key = { kernel: version, layout: host.cgroup, driver: host.cgroup_driver,
       engine: host.engine ? `${host.engine} ${bare(host.docker)}` : "",
       runtime: host.runtime ? `${host.runtime} ${bare(host.runc)}` : "",
-      systemd: host.systemd || "", io_control: host.io_control || "", emulated: found.emulated ? "emulated" : "real" };
+      systemd: host.systemd || "", io_control: host.io_control || "", memory_nodes: String(host.memory_nodes || 1), emulated: found.emulated ? "emulated" : "real" };
     for (const row of matrix.querySelectorAll(".parts tr")) {
       row.cells[0].after(element("td", { "data-column": id }, key[row.dataset.part] || ""));
     }

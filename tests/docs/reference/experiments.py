@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from cgbench.host import preconditions as host
 from cgbench.spec import experiment_file
-from cgbench.spec.experiment import Experiment, Precondition
+from cgbench.spec.experiment import Experiment
+from cgbench.spec.precondition import Precondition
 from tests.docs.reference import markdown
 from tests.docs.reference.markdown import code, codes
 

@@ -40,7 +40,7 @@ def limited(
     )  # fmt: skip
     data = ContainerData(
         record=trial.containers[0], t_ns=t_ns, counters={counter: np.array(values)}, per_cpu={},
-        running_on=(), pressure_us=None, stalls=(), units=(t_ns, t_ns),
+        running_on=(), per_node={}, pressure_us=None, stalls=(), units=(t_ns, t_ns),
         stats=(t_ns, t_ns.astype(np.float64)),
     )  # fmt: skip
     experiment = run.record.experiment.model_copy(update={"option": option})
