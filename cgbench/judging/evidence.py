@@ -161,6 +161,10 @@ class Evidence:
         """Say whether a workload should have shown this value."""
         record = self.run.record
         names = candidates(record.experiment, self.option)
+        needs = () if record.experiment.verify is None else record.experiment.verify.needs
+        if not all(record.preconditions.get(str(one), True) for one in needs):
+            # The host lacks what it takes.
+            return False
         return any(
             situation.expected(name, key.role) is not None
             # There is no share without a rival.

@@ -163,9 +163,18 @@ def test_no_cpu_time_is_used_off_the_set(run: Run) -> None:
 
 
 @experiment("cpuset-mems")
-def test_the_node_list_is_read_back(run: Run) -> None:
-    (phase,) = run.trials[0].phases
-    assert phase.effective == "0"
+def test_memory_follows_the_node_list_where_there_is_another_node(run: Run) -> None:
+    phases = run.trials[0].phases
+    found = verdict.judge(run, "cpuset-mems")
+    if run.record.host.memory_nodes == 1:
+        assert [phase.effective for phase in phases] == ["0"]
+        # Nothing can be off the only node, so that a figure of it would show nothing.
+        assert not rows(run, "off_nodes_bytes")
+        assert found.verdict is Outcome.UNSUPPORTED
+        assert "two-nodes" in found.reason
+    else:
+        assert [phase.effective for phase in phases] == ["0", "1", "0"]
+        assert len(rows(run, "off_nodes_bytes")) == 3
 
 
 @experiment("cpu-rt-budget")
