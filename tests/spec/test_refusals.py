@@ -149,7 +149,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "a key with a line end in it": (
         GOOD.encode() + b'"a\\nb" = 1\n',
         "FILE: unknown key steps.1.a b\nRemove it. Keys there: set, "
-        "hold, via, role, needs, fit_host, repeat, rewrite, settle, may_end, prepares, note, scheduler. "
+        "hold, via, role, needs, fit_host, repeat, rewrite, settle, may_end, prepares, note, "
+        "scheduler. "
         "For example: set = { cpu-quota = [20000, 50000] }",
     ),
     "a misspelt key in a table": (
