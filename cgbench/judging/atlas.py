@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cgbench.judging.contradiction import Contradiction, contradictions
 from cgbench.records import rules
 from cgbench.records.atlas import AtlasRow
-from cgbench.records.host_key import PARTS
+from cgbench.records.host_key import PARTS, age
 from cgbench.records.truth import Row
 from cgbench.records.verdict import Outcome
 from cgbench.spec.options import OPTIONS
@@ -78,9 +77,7 @@ def neighbours(rows: Sequence[AtlasRow]) -> tuple[Neighbours, ...]:
 
 def _age(words: str) -> tuple[bool, str, list[int], str]:
     """Return what sorts the values of a part: versions by number, and what is usual first."""
-    name, _, version = words.rpartition(" ")
-    numbers = [int(number) for number in re.findall(r"\d+", version)]
-    return words not in ("none", "real"), name, numbers, words
+    return words not in ("none", "real"), *age(words)
 
 
 def _compared(before: AtlasRow, after: AtlasRow, part: str) -> Neighbours:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from cgbench.records.atlas import AtlasRow
 from cgbench.records.elsewhere import Elsewhere, NotSo, Unlike
-from cgbench.records.host_key import PARTS, HostKey
+from cgbench.records.host_key import PARTS, HostKey, age
+
+_VERSIONS = ("kernel", "engine", "runtime", "systemd")
 
 
 def elsewhere(
@@ -14,13 +16,18 @@ def elsewhere(
 ) -> Elsewhere | None:
     """Return what was measured on the host most like that of `key`; None where none is like it.
 
+    Of those that differ in as many parts, the one with the nearest versions is.
     A host with another layout of cgroups is not: its limits are other files. `asked` are the
     options of interest, all where it is None.
     """
     like = [row for row in rows if row.key.layout == key.layout]
     if not like:
         return None
-    nearest = min(like, key=lambda row: (_distance(row.key, key), -row.measured.toordinal()))
+    keys = [key, *(row.key for row in rows)]
+    order = {part: sorted({one.words(part) for one in keys}, key=age) for part in _VERSIONS}
+    nearest = min(
+        like, key=lambda row: (*_distance(row.key, key, order), -row.measured.toordinal())
+    )  # fmt: skip
     measured = [
         one for one in nearest.table.rows if asked is None or one.verdict.option in asked
     ]  # fmt: skip
@@ -50,7 +57,16 @@ def elsewhere(
     )
 
 
-def _distance(there: HostKey, here: HostKey) -> tuple[int, bool]:
-    """Return in how many parts two hosts differ; an emulated CPU is slow, and else like another."""
+def _distance(
+    there: HostKey, here: HostKey, order: Mapping[str, Sequence[str]]
+) -> tuple[int, int, bool]:
+    """Return in how many parts two hosts differ, and how many known versions lie between them.
+
+    An emulated CPU is slow, and else like another.
+    """
     differing = there.differing(here)
-    return len([part for part in differing if part != "emulated"]), "emulated" in differing
+    between = sum(
+        abs(known.index(there.words(part)) - known.index(here.words(part)))
+        for part, known in order.items()
+    )
+    return len([part for part in differing if part != "emulated"]), between, "emulated" in differing

@@ -107,6 +107,12 @@ def host_key(host: Host) -> HostKey:
     )
 
 
+def age(words: str) -> tuple[str, list[int], str]:
+    """Return what sorts the words of a part: by name, then by the numbers of the version."""
+    name, _, version = words.rpartition(" ")
+    return name, [int(number) for number in re.findall(r"\d+", version)], words
+
+
 def _named(name: str | None, version: str) -> str | None:
     """Return a program with its version; None where its name was not recorded."""
     return None if name is None else f"{name} {_PACKAGING.sub('', version)}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from cgbench.judging.elsewhere import elsewhere
 from cgbench.records.atlas import AtlasRow
 from cgbench.records.host_key import HostKey, host_key
@@ -35,6 +37,22 @@ def test_the_host_that_differs_in_the_fewest_parts_is_the_nearest() -> None:
     assert here is not None
     assert here.startswith("runc ")
     assert here != there
+
+
+@pytest.mark.parametrize(
+    ("kernel", "docker", "row_name"),
+    [("6.2", "22.0", "old"), ("6.11", "27.0", "middle"), ("8.0", "30.0", "new"),
+     # No version lies beyond what is known: 6.6 is next to both, and Docker decides.
+     ("6.6", "20.11", "old"), ("6.6", "27.5", "middle")],
+)  # fmt: skip
+def test_of_hosts_that_differ_in_as_many_parts_the_versions_decide(
+    kernel: str, docker: str, row_name: str
+) -> None:
+    rows = [row("new", kernel="7.2", docker="28.5"), row("old", kernel="6.1", docker="20.10"),
+            row("middle", kernel="6.12", docker="26.1")]  # fmt: skip
+    found = elsewhere(rows, key(kernel=kernel, docker=docker))
+    assert found is not None
+    assert found.row == row_name
 
 
 def test_an_emulated_cpu_decides_only_between_hosts_that_are_else_alike() -> None:
