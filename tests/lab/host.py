@@ -17,10 +17,12 @@ from cgbench.spec.model import Model
 
 FOLDER = Path(__file__).parent / "hosts"
 DEFAULT = "trixie"
-CPU = "max,-cx16"
-"""All that QEMU can emulate but cmpxchg16b, whose flags 7.2 loses now and then: met as a double
-fault of the guest's kernel in kmem_cache_alloc.
-"""
+BOOT = (
+    "root=/dev/vda", "rw", "console=ttyS0", "mitigations=off", "panic=-1",
+    # cmpxchg16b: QEMU 7.2 loses its flags now and then, met as a double fault in kmem_cache_alloc.
+    "clearcpuid=141",
+)  # fmt: skip
+"""The parameters that each guest's kernel gets."""
 MEMORY_MIB = 3072
 """The memory of each guest."""
 
@@ -59,6 +61,11 @@ class LabHost(Model):
     boot: tuple[Label, ...] = ()
     daemon: Mapping[str, Any] = {}
     pins: tuple[Pin, ...] = ()
+
+    @property
+    def parameters(self) -> str:
+        """The command line of its kernel."""
+        return " ".join((*BOOT, *self.boot))
 
     @property
     def memory(self) -> tuple[str, ...]:

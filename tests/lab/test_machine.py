@@ -91,6 +91,22 @@ def test_a_qemu_that_cannot_start_says_why_at_once(
         stopped.start(tmp_path)
 
 
+def test_a_boot_that_is_interrupted_leaves_no_qemu(
+    stopped: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(_self: Machine, _deadline: float) -> None:
+        raise SystemExit(143)
+
+    ends: list[bool] = []
+    monkeypatch.setattr(Machine, "_prepare", lambda *_: stopped.state.mkdir(exist_ok=True))
+    monkeypatch.setattr(Machine, "_qemu", lambda _: ["true"])
+    monkeypatch.setattr(Machine, "_await", ended)
+    monkeypatch.setattr(Machine, "stop", lambda _, keep_logs: ends.append(keep_logs))
+    with pytest.raises(SystemExit):
+        stopped.start(tmp_path)
+    assert ends == [True]
+
+
 @pytest.mark.parametrize(
     ("console", "told"),
     [
