@@ -158,23 +158,29 @@ class _Written:
 
     def __post_init__(self) -> None:
         forms.require(self.json_file, self.junit, self.markdown, self.page)
+        if (summary := self.summary) is not None:
+            # Nothing is appended: whether it can be is known before anything is measured.
+            from cgbench.records.writing import append_file
+
+            append_file(summary, "")
 
     @property
     def printed(self) -> bool:
         """Whether a form is printed, so that no text may be."""
         return PRINTED in (self.json_file, self.junit, self.markdown)
 
+    @property
+    def summary(self) -> Path | None:
+        """The summary of the job that this runs in, if any: GitHub Actions shows it beside it."""
+        named = os.environ.get("GITHUB_STEP_SUMMARY")
+        return Path(named) if named else None
+
     def outputs(self) -> Outputs:
-        """Return the files, with the summary of the job that this runs in, if any."""
+        """Return the files, with the summary of the job."""
         from cgbench.commands.outputs import Outputs
 
-        # GitHub Actions shows this file beside the job.
-        summary = os.environ.get("GITHUB_STEP_SUMMARY")
         return Outputs(
-            forms.file_of(self.junit),
-            forms.file_of(self.markdown),
-            self.page,
-            Path(summary) if summary else None,
+            forms.file_of(self.junit), forms.file_of(self.markdown), self.page, self.summary
         )
 
     def give(self, found: Sequence[Comparison]) -> None:

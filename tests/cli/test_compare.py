@@ -131,6 +131,9 @@ def test_a_file_that_cannot_be_written_is_named_before_anything_is_measured(
         done = cgbench(*command, *rest, "--junit", "-", "--markdown", "-")
         assert done.returncode == 2
         assert "only one of --json, --junit and --markdown can be printed" in done.stderr
+        done = cgbench(*command, *rest, environment={"GITHUB_STEP_SUMMARY": str(file)})
+        assert done.returncode == 2
+        assert str(file.parent) in done.stderr
 
 
 @pytest.mark.parametrize(
