@@ -49,7 +49,9 @@ class LabHost(Model):
 
     `boot` are further parameters of the kernel, `daemon` is Docker's daemon.json, and `pins` are
     packages that are put into the guest before its daemon is started anew. `python` is the version
-    of the guest's own, `nodes` how many nodes its memory and CPUs are shared out to.
+    of the guest's own, `nodes` how many nodes its memory and CPUs are shared out to. A `late_cpu`
+    is switched on after the boot: kernels before 6.5 wait for it in a way that a clock that counts
+    instructions makes endless.
     """
 
     name: Name
@@ -58,6 +60,7 @@ class LabHost(Model):
     python: Annotated[str, Field(pattern=r"^3\.\d{2}$")]
     engine: Literal["docker", "podman"] = "docker"
     nodes: Literal[1, 2] = 1
+    late_cpu: bool = False
     boot: tuple[Label, ...] = ()
     daemon: Mapping[str, Any] = {}
     pins: tuple[Pin, ...] = ()
@@ -65,7 +68,7 @@ class LabHost(Model):
     @property
     def parameters(self) -> str:
         """The command line of its kernel."""
-        return " ".join((*BOOT, *self.boot))
+        return " ".join((*BOOT, *self.boot, *(("maxcpus=1",) if self.late_cpu else ())))
 
     @property
     def memory(self) -> tuple[str, ...]:
@@ -80,12 +83,14 @@ class LabHost(Model):
     @property
     def is_changed(self) -> bool:
         """Whether its daemon has to start anew after the boot."""
-        return bool(self.daemon or self.pins)
+        return bool(self.daemon or self.pins or self.late_cpu)
 
     @property
     def commands(self) -> tuple[str, ...]:
         """What is done in the guest once Docker answers, as root."""
         found = []
+        if self.late_cpu:
+            found.append("echo 1 >/sys/devices/system/cpu/cpu1/online")
         if self.pins:
             found.append("dpkg --install --force-confold /carried/pinned/*.deb")
         if self.daemon:

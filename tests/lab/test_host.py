@@ -33,6 +33,15 @@ def test_each_of_two_nodes_has_a_cpu_and_half_of_the_memory() -> None:
     assert "-numa node,nodeid=1,cpus=1,memdev=node1" in found
 
 
+def test_a_late_cpu_is_switched_on_before_its_daemon_starts_anew() -> None:
+    host = hosts.load("bookworm")
+    assert host.parameters.endswith(" maxcpus=1")
+    first, *_, last = host.commands
+    assert first == "echo 1 >/sys/devices/system/cpu/cpu1/online"
+    assert last == "systemctl restart docker"
+    assert "maxcpus" not in hosts.load("trixie").parameters
+
+
 def test_what_a_host_changes_is_done_before_its_daemon_starts_anew(tmp_path: Path) -> None:
     host = LabHost(
         name="one", title="One", suite="trixie", python="3.13",
