@@ -48,7 +48,7 @@ def describe(docker: Mapping[str, str]) -> Host:
         runtime=docker.get("runtime"),
         systemd=systemd.release(),
         io_control=io_control.found(),
-        memory_nodes=memory_nodes(),
+        memory_nodes=len(memory_nodes()),
         storage_driver=docker["storage_driver"],
         timer_hz=timer_hz(),
         clock=_clock_source(),
@@ -72,10 +72,10 @@ def cpu_numbers() -> tuple[int, ...]:
     return tuple(sorted(os.sched_getaffinity(0)))
 
 
-def memory_nodes(system: Path = Path("/sys")) -> int:
-    """Return how many nodes have memory; a kernel without NUMA knows of one."""
+def memory_nodes(system: Path = Path("/sys")) -> tuple[int, ...]:
+    """Return the numbers of the nodes that have memory; a kernel without NUMA knows of one, 0."""
     listed = system / "devices/system/node/has_memory"
-    return len(parse_cpu_list(listed.read_text())) if listed.exists() else 1
+    return (parse_cpu_list(listed.read_text()) if listed.exists() else ()) or (0,)
 
 
 def cpu_model(root: Path = Path("/")) -> str:

@@ -71,7 +71,11 @@ _CHECKS: Mapping[Precondition, tuple[Callable[[], bool], str]] = {
         "the kernel does not account swap (swapaccount=0, or no CONFIG_SWAP)",
     ),
     Precondition.BFQ: (_has_bfq, "no block device here offers the bfq scheduler"),
-    Precondition.TWO_NODES: (lambda: memory_nodes() >= 2, "the host has a single memory node"),
+    Precondition.TWO_NODES: (
+        # By these numbers, since an experiment names them.
+        lambda: {0, 1} <= set(memory_nodes()),
+        "the host has no memory nodes 0 and 1",
+    ),
     Precondition.REAL_TIME: (
         _has_real_time_groups,
         "the kernel has no real-time budgets for groups (CONFIG_RT_GROUP_SCHED, cgroup v1)",

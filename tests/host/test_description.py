@@ -62,6 +62,19 @@ def test_a_cpu_has_the_best_name_that_the_system_gives(
     assert found != platform.machine()
 
 
+@pytest.mark.parametrize(
+    ("content", "nodes"), [("0\n", (0,)), ("0-1,3\n", (0, 1, 3)), ("\n", (0,)), (None, (0,))]
+)
+def test_memory_nodes_are_those_that_have_memory(
+    tmp_path: Path, content: str | None, nodes: tuple[int, ...]
+) -> None:
+    folder = tmp_path / "devices/system/node"
+    folder.mkdir(parents=True)
+    if content is not None:
+        (folder / "has_memory").write_text(content)
+    assert description.memory_nodes(tmp_path) == nodes
+
+
 def test_the_timer_is_read_from_the_running_kernels_configuration(tmp_path: Path) -> None:
     packed = gzip.compress(b"CONFIG_HZ_250=y\nCONFIG_HZ=250\n")
     (tmp_path / "config.gz").write_bytes(packed)

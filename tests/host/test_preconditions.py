@@ -29,6 +29,15 @@ def test_every_precondition_can_be_looked_at_and_explained() -> None:
     assert all(preconditions.reason(name) for name in Precondition)
 
 
+@pytest.mark.parametrize(("nodes", "met"), [((0,), False), ((0, 2), False), ((0, 1, 2), True)])
+def test_two_nodes_are_the_two_that_experiments_name(
+    nodes: tuple[int, ...], met: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preconditions, "memory_nodes", lambda: nodes)
+    found = preconditions.preconditions([Precondition.TWO_NODES])
+    assert found == {"two-nodes": met}
+
+
 def test_an_unmet_precondition_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preconditions, "cpus", lambda: 1)
     with pytest.raises(PreconditionError, match="fewer than 2 CPUs") as caught:
