@@ -64,6 +64,32 @@ def test_a_row_that_a_shell_disagrees_with_is_told_and_fails(
     assert "trixie: a shell disagrees: --cpus 0.5: effective" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("name", "quick", "words"),
+    [
+        ("trixie", True, "verify --quick --no-report"),
+        ("trixie", False, "verify --interactions --disturb-daemon --no-report"),
+        # There is no daemon to restart.
+        ("trixie-podman", False, "verify --interactions --no-report"),
+    ],
+)
+def test_a_host_is_asked_for_all_that_it_can_show(
+    name: str, quick: bool, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def ssh(_self: Machine, command: str, *_: object, **__: object) -> object:
+        asked.append(command)
+        return subprocess.CompletedProcess(command, 4, "", "")
+
+    monkeypatch.setattr(Machine, "ssh", ssh)
+    monkeypatch.setattr(Machine, "pid", lambda _: 1)
+    machine = Machine(tmp_path, tmp_path, hosts.load(name))
+    with pytest.raises(LabError, match="ended with 4"):
+        atlas.in_guest(machine, quick=quick)
+    assert words in asked[0]
+
+
 def test_a_guest_that_ends_while_it_is_measured_is_told_with_what_it_said_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
