@@ -62,11 +62,11 @@ def fresh(name: str, folder: Path, *, quick: bool) -> bool:
 
 def in_guest(machine: Machine, *, quick: bool) -> Measured:
     """Measure in a guest that runs."""
-    more = ("--quick",) if quick else ("--interactions",)
+    more = "--quick" if quick else "--interactions"
     if not quick and machine.host.engine == "docker":
         # Podman has no daemon that could be restarted.
-        more += ("--disturb-daemon",)
-    command = f"cgbench verify {' '.join(more)} --no-report --results /root/results --json /root/truth.json"
+        more += " --disturb-daemon"
+    command = f"cgbench verify {more} --no-report --results /root/results --json /root/truth.json"
     done = machine.ssh(command, _LONGEST_S[quick], shown=True)
     if machine.pid() is None:
         raise LabError(f"the guest ended meanwhile. {machine.last_words()}")
