@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cgbench.errors import CgbenchError
@@ -67,6 +68,7 @@ def in_guest(machine: Machine, *, quick: bool) -> Measured:
         # Podman has no daemon that could be restarted.
         more += " --disturb-daemon"
     command = f"cgbench verify {more} --no-report --results /root/results --json /root/truth.json"
+    began = datetime.now(UTC).isoformat(timespec="seconds")
     done = machine.ssh(command, _LONGEST_S[quick], shown=True)
     if machine.pid() is None:
         raise LabError(f"the guest ended meanwhile. {machine.last_words()}")
@@ -76,9 +78,10 @@ def in_guest(machine: Machine, *, quick: bool) -> Measured:
     # One that is known and not installed has no version.
     installed = [line for line in listed.splitlines() if len(line.split()) == 2]
     packages = "".join(f"{line}\n" for line in installed)
-    text = machine.read("cat /root/truth.json")
-    table = truth.parsed(json.loads(text), Path("truth.json"))
-    return Measured(text, packages, tuple(by_hand.disagreements(machine, table)))
+    # A guest's clock that skips idle time is hours ahead of the day.
+    document = json.loads(machine.read("cat /root/truth.json")) | {"started": began}
+    table = truth.parsed(document, Path("truth.json"))
+    return Measured(json.dumps(document), packages, tuple(by_hand.disagreements(machine, table)))
 
 
 def on_lab_host(name: str, *, quick: bool, boot: Callable[[str], Machine] = booted) -> Measured:

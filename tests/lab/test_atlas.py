@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from cgbench.records import atlas as records
 from cgbench.records.verdict import Outcome
-from tests.lab import atlas
+from tests.lab import atlas, by_hand
 from tests.lab import host as hosts
 from tests.lab.atlas import Measured
 from tests.lab.host import LabError
@@ -88,6 +89,21 @@ def test_a_host_is_asked_for_all_that_it_can_show(
     with pytest.raises(LabError, match="ended with 4"):
         atlas.in_guest(machine, quick=quick)
     assert words in asked[0]
+
+
+def test_a_row_is_of_the_day_that_it_was_measured_on_whatever_the_guest_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        Machine, "ssh", lambda _, command, *__, **___: subprocess.CompletedProcess(command, 0)
+    )
+    said = json.dumps(json.loads(TABLE) | {"started": "2031-01-01T00:00:00+00:00"})
+    monkeypatch.setattr(Machine, "read", lambda _, command: said if "truth" in command else "")
+    monkeypatch.setattr(Machine, "pid", lambda _: 1)
+    monkeypatch.setattr(by_hand, "disagreements", lambda *_: [])
+    found = atlas.in_guest(Machine(tmp_path, tmp_path, hosts.load("trixie")), quick=True)
+    started = datetime.fromisoformat(json.loads(found.table)["started"])
+    assert abs((datetime.now(UTC) - started).total_seconds()) < 3600
 
 
 def test_a_guest_that_ends_while_it_is_measured_is_told_with_what_it_said_last(
