@@ -71,9 +71,9 @@ class LabHost(Model):
         return " ".join((*BOOT, *self.boot, *(("maxcpus=1",) if self.late_cpu else ())))
 
     @property
-    def memory(self) -> tuple[str, ...]:
-        """What gives QEMU the guest's memory, and each node a CPU and its part of that."""
-        found = ["-m", str(MEMORY_MIB)]
+    def nodes_given(self) -> tuple[str, ...]:
+        """What gives QEMU the guest's CPUs and memory, and each node a socket and half of that."""
+        found = ["-smp", f"2,sockets={self.nodes}", "-m", str(MEMORY_MIB)]
         for node in range(self.nodes) if self.nodes > 1 else ():
             size = f"{MEMORY_MIB // self.nodes}M"
             found += ["-object", f"memory-backend-ram,id=node{node},size={size}"]

@@ -252,8 +252,8 @@ class Machine:
         )
         return [
             "qemu-system-x86_64", "-name", "cgbench-lab", "-nodefaults", "-no-user-config",
-            "-machine", "q35", *clock, "-cpu", "max", "-smp", "2",
-            *self.host.memory, "-display", "none", "-serial", f"file:{self.console}",
+            "-machine", "q35", *clock, "-cpu", "max",
+            *self.host.nodes_given, "-display", "none", "-serial", f"file:{self.console}",
             "-monitor", f"unix:{self.state / 'monitor'},server,nowait",
             "-kernel", self.disk / "vmlinuz", "-initrd", self.disk / "initrd.img",
             "-append", self.host.parameters,

@@ -27,9 +27,9 @@ def test_the_default_one_comes_first_and_is_changed_by_nothing() -> None:
 
 
 def test_each_of_two_nodes_has_a_cpu_and_half_of_the_memory() -> None:
-    assert hosts.load("trixie").memory == ("-m", "3072")
-    found = " ".join(hosts.load("trixie-nodes").memory)
-    assert found.startswith("-m 3072 -object memory-backend-ram,id=node0,size=1536M -numa")
+    assert hosts.load("trixie").nodes_given == ("-smp", "2,sockets=1", "-m", "3072")
+    found = " ".join(hosts.load("trixie-nodes").nodes_given)
+    assert found.startswith("-smp 2,sockets=2 -m 3072 -object memory-backend-ram,id=node0,size=")
     assert "-numa node,nodeid=1,cpus=1,memdev=node1" in found
 
 
