@@ -143,6 +143,7 @@ def verify(
     if not quick:
         rows = _with_idle_parts(rows, session, lacking)
     if disturb_daemon:
+        session.progress("a restart of the daemon")
         with lacking.at("a restart of the daemon"):
             stages = daemon_restart.across_daemon_restart(
                 chosen, session.site(), progress=session.detail, stop_containers=stop_containers
@@ -227,12 +228,14 @@ _PARTS: tuple[tuple[str, str, Callable[[Option, Supply], object]], ...] = (
 def with_interactions(table: TruthTable, session: Session) -> TruthTable:
     """Add what every option does to every other that was set before it, and to its effect."""
     begin, met, lacking = time.monotonic(), table, _Lacking(session)
+    session.progress("interactions")
     with (
         lacking.at("interactions"),
         Supply(session.site(), progress=session.detail) as supply,
     ):
         found = interactions.matrix([OPTIONS[row.verdict.option] for row in table.rows], supply)
         met = table.model_copy(update={"interactions": found})
+    session.progress("effects beside other updates")
     with lacking.at("effects beside other updates"):
         met = watching.watched(met, session)
     more = {
