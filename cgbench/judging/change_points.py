@@ -66,7 +66,7 @@ def find(values: Sequence[float]) -> list[Split]:
     # series of 60 values; at 0.0001 it misses a level that begins and ends within one window.
     candidates = split(numbers, _WINDOW, _CANDIDATE_P)
     found = merge(candidates, numbers, MAX_P, SMALLEST_PCT / 100)
-    return [
+    splits = [
         Split(
             index=int(one.index),
             before=float(one.stats.mean_before()),
@@ -75,3 +75,5 @@ def find(values: Sequence[float]) -> list[Split]:
         )
         for one in found
     ]
+    # Otava measures a change by the lower of both levels: 1.98 % of the old one may be 2.01 %.
+    return [one for one in splits if one.change_pct is None or abs(one.change_pct) >= SMALLEST_PCT]

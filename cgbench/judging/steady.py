@@ -17,6 +17,8 @@ from cgbench.units import NS_PER_MS, NS_PER_S, NS_PER_US, parse_cpu_list
 Floats = npt.NDArray[np.float64]
 # Below this share of a CPU a few ticks decide, and a ratio says nothing.
 _LEAST_CPUS = 0.05
+# By how much a memory counter may rise by itself: a batch of a CPU (kernel: mm/memcontrol.c).
+_LAGS_BYTES = 64 * 4096
 
 
 def steady(data: ContainerData, window: Window) -> dict[str, float | None]:
@@ -101,27 +103,52 @@ def _wake_metrics(data: ContainerData, window: Window) -> dict[str, float | None
 
 def extremes(phase: Phase, data: ContainerData) -> dict[str, float | None]:
     """Return the highest gauges of a whole phase, and what ended in it; absent ones are None."""
-    first, last = np.searchsorted(data.t_ns, (phase.change.in_force_ns, phase.t_end_ns))
+    began, first, last = np.searchsorted(
+        data.t_ns, (phase.change.t_request_ns, phase.change.in_force_ns, phase.t_end_ns)
+    )
+    ended = phase.ending is not None and phase.ending.role == data.record.role
     found: dict[str, float | None] = {}
+    counted = data.counters.get("oom_kills", np.empty(0))
+    # From the last reading before the request: to write a limit below use kills before Docker says
+    # that it is done.
+    known = np.flatnonzero(~np.isnan(counted[:began]))
+    since = int(known[-1]) if known.size else 0
+    killed = bool(_advance(_read(counted[since : first + 1])))
     for metric, counter in (
         ("memory_max_bytes", "memory_bytes"),
         ("swap_max_bytes", "swap_bytes"),
         ("memory_swap_max_bytes", "memory_swap_bytes"),
         ("tasks_max", "tasks"),
     ):
-        values = data.counters.get(counter, np.empty(0))[first:last]
-        read = values[~np.isnan(values)]
+        read = _read(data.counters.get(counter, np.empty(0))[first:last])
+        if killed and metric != "tasks_max":
+            read = _after_a_fall(read, ended=ended)
         if metric == "tasks_max":
             # A fork is charged before it is refused (kernel/cgroup/pids.c), so that a single
             # sample may catch one task too many: only what stood for two samples counts.
             read = np.minimum(read[1:], read[:-1])
         found[metric] = float(read.max()) if read.size else None
-    if (kills := data.counters.get("oom_kills")) is not None:
-        part = kills[first:last]
-        found["oom_kills"] = _advance(part[~np.isnan(part)])
-    if phase.ending is not None and phase.ending.role == data.record.role:
+    found["oom_kills"] = _advance(_read(counted[since:last]))
+    if ended and phase.ending is not None:
         found["ended_ms"] = (phase.ending.t_ns - phase.change.t_request_ns) / NS_PER_MS
     return found
+
+
+def _read(values: Floats) -> Floats:
+    return values[~np.isnan(values)]
+
+
+def _after_a_fall(read: Floats, *, ended: bool) -> Floats:
+    """Return the readings of memory from where it first grew again after a kill.
+
+    What was killed is gone only when all of its pages are: until then the limit is exceeded, and
+    lets nothing in. Of a container that `ended` with it nothing is left.
+    """
+    lowest = np.minimum.accumulate(read)
+    grew = np.flatnonzero(read - lowest > _LAGS_BYTES)
+    if grew.size:
+        return read[int(np.argmin(read[: grew[0]])) :]
+    return read[:0] if ended else read[-1:]
 
 
 def off_mask_ms(data: ContainerData, window: Window, settings: Settings) -> float | None:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,15 @@ from cgbench.records.confines import Confines
 from cgbench.records.run import PHASE_COLUMNS, RunRecord
 from cgbench.records.run_directory import RunDirectory
 from cgbench.records.samples import Column, ProbeLog, Samples, StatsPoint, TrialData
-from cgbench.records.trial import Change, ContainerRecord, FileChange, Phase, Source, TrialRecord
+from cgbench.records.trial import (
+    Change,
+    ContainerRecord,
+    Ending,
+    FileChange,
+    Phase,
+    Source,
+    TrialRecord,
+)
 from cgbench.spec import experiment_file
 from cgbench.spec.metrics import METRICS
 from cgbench.units import NS_PER_MS
@@ -734,6 +743,64 @@ def with_memory(folder: Path, kills: Sequence[int | None]) -> dict[str, float]:
         TrialData([replace(samples, columns=columns)], (), ()),
     )
     return values(directory)
+
+
+MIB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("killed_at", "memory", "ends", "most"),
+    [
+        # Killed while Docker wrote the limit: all that is read is what its pages still are.
+        (-5, lambda ms: np.maximum(0, 100 - ms // 10), True, None),
+        # One of several was: what the others grow to counts, and a batch of the counter is none.
+        (-5, lambda ms: np.where(
+            ms < 800, 100 - ms // 10 + ms % 2 / 16, np.minimum(50, 20 + (ms - 800) // 10)
+        ), False, 50),
+        # What stays is what is held.
+        (-5, lambda ms: np.maximum(60, 100 - ms // 10), False, 60),
+        # Nobody was killed, or only later: the limit does not hold what is above it.
+        (None, lambda ms: np.maximum(60, 100 - ms // 10), False, 98),
+        (500, lambda ms: np.maximum(0, 100 - ms // 10), True, 98),
+    ],
+)  # fmt: skip
+def test_memory_of_what_was_killed_by_the_change_counts_for_nothing(
+    tmp_path: Path, killed_at: int | None, memory: Any, ends: bool, most: int | None
+) -> None:
+    ideal = Ideal([None])
+    record = ideal.record()
+    (container,), (phase,) = record.containers, record.phases
+    elapsed = (ideal.times - phase.change.t_answer_ns) // MS
+    kills = (elapsed >= killed_at) if killed_at is not None else np.zeros_like(elapsed, dtype=bool)
+    columns = [
+        *ideal.samples("worker").columns,
+        Column("memory.oom_control:oom_kill", kills.astype(np.int32), (0, 1)),
+        column("memory.usage_in_bytes", (memory(elapsed) * MIB).astype(np.int64)),
+    ]
+    sources = {
+        **V1_SOURCES,
+        "oom_kills": Source(column="memory.oom_control:oom_kill", scale=1),
+        "memory_bytes": Source(column="memory.usage_in_bytes", scale=1),
+    }
+    ending = Ending(
+        role="worker", t_ns=phase.t_end_ns, exit_code=137, oom_killed=True, reason="killed"
+    )  # fmt: skip
+    directory = RunDirectory.create(tmp_path, "mine", "run")
+    directory.write_run(run_record())
+    changed = record.model_copy(
+        update={
+            "containers": (container.model_copy(update={"sources": sources}),),
+            "phases": (phase.model_copy(update={"ending": ending if ends else None}),),
+        }
+    )
+    samples = replace(ideal.samples("worker"), columns=columns)
+    directory.write_trial(changed, TrialData([samples], (), ()))
+    found = values(directory)
+    assert found.get("memory_max_bytes") == (
+        None if most is None else pytest.approx(most * MIB, abs=2.5 * MIB)
+    )
+    # What the change itself killed is counted as well.
+    assert found["oom_kills"] == (killed_at is not None)
 
 
 def test_the_highest_memory_of_a_phase_is_found_between_gaps(tmp_path: Path) -> None:
