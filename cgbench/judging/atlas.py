@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from cgbench.judging.contradiction import Contradiction, contradictions
+from cgbench.judging.contradiction import Contradiction, bases, contradictions
 from cgbench.records import rules
 from cgbench.records.atlas import AtlasRow
 from cgbench.records.host_key import PARTS, age
@@ -82,16 +82,47 @@ def _age(words: str) -> tuple[bool, str, list[int], str]:
 
 def _compared(before: AtlasRow, after: AtlasRow, part: str) -> Neighbours:
     here, there = (_by_option(row) for row in (before, after))
-    both = tuple(name for name in OPTIONS if name in here and name in there)
-    differences = []
-    for name in both:
-        one, other = _side(here[name]), _side(there[name])
+    both, differences = list[str](), []
+    for name in OPTIONS:
+        if name not in here or name not in there:
+            continue
+        mine, others = here[name], there[name]
+        bare = (_by_its_values(mine), _by_its_values(others))
+        if _depth(mine, before) == _depth(others, after):
+            bare = (mine, others)
+        if bare[0] is None or bare[1] is None:
+            continue
+        both.append(name)
+        one, other = _side(bare[0]), _side(bare[1])
         # What was left open differs from nothing.
         decided = Outcome.INCONCLUSIVE not in (one.verdict, other.verdict)
         if decided and (one.verdict, one.fails) != (other.verdict, other.fails):
             differences.append(Difference(name, one, other))
     texts = dict.fromkeys(text for name in both for text in _other_texts(here[name], there[name]))
-    return Neighbours(before, after, part, both, tuple(differences), tuple(texts))
+    return Neighbours(before, after, part, tuple(both), tuple(differences), tuple(texts))
+
+
+def _depth(one: Row, row: AtlasRow) -> tuple[object, ...]:
+    """Return what was looked for beside an option's experiment, and may have decided on it."""
+    stages = tuple(stage.stage for survival in one.survivals for stage in survival.stages)
+    return bool(row.table.interactions), stages, bool(one.states), bool(one.liftings)
+
+
+def _by_its_values(one: Row) -> Row | None:
+    """Return an option as its experiment alone shows it, None where that cannot be told any more.
+
+    What another row did not look for is no difference between their hosts.
+    """
+    verdict = one.verdict
+    if verdict.undone_by or any(lifting.fails for lifting in one.liftings):
+        possible = bases(verdict) if verdict.values else set()
+        if len(possible) != 1:
+            return None
+        reason = verdict.reason.rpartition("before that: ")[2]
+        verdict = verdict.model_copy(
+            update={"verdict": possible.pop(), "undone_by": (), "reason": reason}
+        )
+    return Row(verdict=verdict)
 
 
 def _other_texts(here: Row, there: Row) -> Iterator[OtherText]:

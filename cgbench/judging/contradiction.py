@@ -137,13 +137,13 @@ def _of_decision(row: Row, table: TruthTable) -> Iterator[str]:
         if not tried and one.verdict not in (Outcome.UNSUPPORTED, Outcome.INCONCLUSIVE):
             yield f"it is {one.verdict}, and nothing was tried"
         return
-    possible = {final for base in _bases(one) for final in [_final(row, base, table)]}
+    possible = {final for base in bases(one) for final in [_final(row, base, table)]}
     if one.verdict not in possible:
         words = " or ".join(sorted(possible))
         yield f"it is {one.verdict}, and by its values it is {words}"
 
 
-def _bases(one: Verdict) -> set[Outcome]:
+def bases(one: Verdict) -> set[Outcome]:
     """Return to which verdicts the values alone may lead, by what the table does not keep."""
     judged = [_stored(one, value) for value in one.values]
     all_due = [replace(value, due=True) for value in judged]

@@ -97,6 +97,41 @@ def test_a_text_of_a_value_that_was_left_open_differs_from_nothing() -> None:
     assert [one.after for one in told.texts] == [None]
 
 
+def undone(name: str, *, deep: bool, values: bool = True, **host: Any) -> AtlasRow:
+    """Return a row whose one value held, until another option undid it."""
+    made = row(name, {"cpu-quota": Outcome.EFFECTIVE}, **host)
+    (one,) = made.table.rows
+    verdict = one.verdict.model_copy(
+        update={
+            "verdict": Outcome.REVERTED, "undone_by": ("--cpus 1: cpu.max",),
+            "reason": f"took hold, and was undone; before that: {one.verdict.reason}",
+            **({} if values else {"values": ()}),
+        }
+    )  # fmt: skip
+    update = {
+        "rows": (one.model_copy(update={"verdict": verdict}),),
+        "interactions": (object(),) if deep else (),
+    }
+    return made.model_copy(update={"table": made.table.model_copy(update=update)})
+
+
+def test_what_one_row_did_not_look_for_is_no_difference_between_hosts() -> None:
+    shallow = row("a", {"cpu-quota": Outcome.EFFECTIVE})
+    (pair,) = neighbours([shallow, undone("b", deep=True, kernel="6.12")])
+    assert (pair.compared, pair.differences) == (("cpu-quota",), ())
+    wrong = row("a", {"cpu-quota": Outcome.WRONG})
+    (pair,) = neighbours([wrong, undone("b", deep=True, kernel="6.12")])
+    (found,) = pair.differences
+    assert (found.before.verdict, found.after.verdict) == (Outcome.WRONG, Outcome.EFFECTIVE)
+    assert "before that" not in found.after.reason
+    # Where both looked, it is one.
+    (pair,) = neighbours([shallow, undone("b", deep=False, kernel="6.12")])
+    assert [one.after.verdict for one in pair.differences] == [Outcome.REVERTED]
+    # And where it cannot be told any more what the values showed, nothing is.
+    (pair,) = neighbours([shallow, undone("b", deep=True, values=False, kernel="6.12")])
+    assert (pair.compared, pair.differences) == ((), ())
+
+
 def test_pairs_come_in_the_order_of_the_key() -> None:
     rows = [row("a"), row("b", io_control="none"), row("c", kernel="6.18"), row("d", cgroup="v2")]
     assert [pair.part for pair in neighbours(rows)] == ["kernel", "layout", "io_control"]
