@@ -175,6 +175,7 @@ class AtlasPage:
             "tones": {outcome.value: tone(outcome) for outcome in Outcome},
             "fails": [outcome.value for outcome in NOT_IN_FORCE],
             "metrics": {name: one.label for name, one in METRICS.items()},
+            "remarks": {"emulated": _NO_TIMES, "alone": _NOT_LOOKED_FOR},
         }}  # fmt: skip
 
 
@@ -240,8 +241,14 @@ def _column(row: AtlasRow, other_rules: Sequence[str]) -> Column:
     )  # fmt: skip
 
 
+_NO_TIMES = "Its CPU is emulated, so no times are shown."
+_NOT_LOOKED_FOR = "Whether updates of other options undo a value was not looked for."
+
+
 def _remark(table: TruthTable) -> str | None:
-    return "Its CPU is emulated, so no times are shown." if table.host.emulated else None
+    emulated = _NO_TIMES if table.host.emulated else ""
+    alone = "" if table.interactions else _NOT_LOOKED_FOR
+    return " ".join(filter(None, (emulated, alone))) or None
 
 
 def _day(started: str) -> str:

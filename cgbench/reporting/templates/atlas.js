@@ -198,7 +198,8 @@
       if (emulated) delete one.time_to_effect_ms;
       cells[found.option] = one;
     }
-    return { host: table.host, started: String(table.started), emulated, cells };
+    const alone = !(table.interactions || []).length;
+    return { host: table.host, started: String(table.started), emulated, alone, cells };
   }
   function show(text, name) {
     complaint.hidden = true;
@@ -215,7 +216,7 @@
     const line = `kernel ${host.kernel}, cgroup ${host.cgroup}, ${host.cgroup_driver} driver, ` +
       `${host.engine || "docker"} ${host.docker}, ${host.runtime || "runc"} ${host.runc}`;
     atlas.columns[id] = { title: host.hostname, line, measured: found.started.slice(0, 10), packages: [],
-      remark: found.emulated ? "Its CPU is emulated, so no times are shown." : null };
+      remark: [found.emulated && atlas.remarks.emulated, found.alone && atlas.remarks.alone].filter(Boolean).join(" ") || null };
     atlas.cells[id] = found.cells;
     matrix.tHead.rows[0].cells[0].after(element("th", { scope: "col", "data-column": id, class: "yours", title: line },
       element("span", { class: "mine" }, "your host"), ` ${host.hostname}`));

@@ -93,7 +93,17 @@ def test_emulated_hosts_show_no_times_and_no_host_its_container(page: AtlasPage)
 
 def test_a_row_of_other_rules_is_remarked_on() -> None:
     found = atlas_page([row("a")], other_rules=["a"])
-    assert found.columns[0].remark == "It was judged by other rules than this cgbench has."
+    remark = found.columns[0].remark or ""
+    assert remark.endswith("It was judged by other rules than this cgbench has.")
+
+
+def test_a_row_that_was_not_looked_at_as_closely_is_remarked_on() -> None:
+    shallow = row("a")
+    table = shallow.table.model_copy(update={"interactions": (object(),)})
+    deep = shallow.model_copy(update={"name": "b", "table": table})
+    found = atlas_page([shallow, deep])
+    assert "was not looked for" in (found.columns[0].remark or "")
+    assert found.columns[1].remark is None
 
 
 def test_texts_that_a_reader_would_not_see_are_made_visible() -> None:
