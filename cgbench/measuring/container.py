@@ -236,11 +236,16 @@ def release(running: Sequence[Running]) -> None:
             container.probe.release()
 
 
+def _changed(role: str, plan: TrialPlan) -> list[str]:
+    """Return the options of a container that a trial changes."""
+    return [name for step in plan.steps if step.role == role for name in step.settings]
+
+
 def targets(container: Running, plan: TrialPlan) -> Iterator[Target]:
     """Yield the files to sample: counters, the options under change, and the slow ones."""
     role, cgroup = container.spec.role, container.cgroup
     seen: set[Path] = set()
-    changed = [name for step in plan.steps if step.role == role for name in step.settings]
+    changed = _changed(role, plan)
     controllers = {option(name).controller for name in changed}
     for path in interface_paths(cgroup, dict.fromkeys(changed, 0)):
         seen.add(path)
@@ -271,12 +276,13 @@ def _seen_running(container: Running) -> bool:
     return container.workload.probe == "spin" and not counted
 
 
-def describe(container: Running) -> ContainerRecord:
+def describe(container: Running, plan: TrialPlan) -> ContainerRecord:
     """Return what the trial's record says of a container."""
     more = {}
     if _seen_running(container):
         more[counters.RUNNING_ON] = Source(column=counters.RUNNING_ON_COLUMN, scale=1)
-    if (nodes := container.cgroup.node_stat()) is not None:
+    moves = "cpuset-mems" in _changed(container.spec.role, plan)
+    if moves and (nodes := container.cgroup.node_stat()) is not None:
         more[counters.ANON_PER_NODE] = Source(column=counters.ANON_PER_NODE_COLUMN, scale=nodes[1])
     task = None if container.probe is None else container.probe.task
     asks = task if task is not None and task.kind == "request" else None

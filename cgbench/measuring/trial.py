@@ -211,7 +211,7 @@ def _measure_in(stack: ExitStack, course: _Course, folder: Path) -> None:
     if not ending:
         await_probes(site.engine, running)
     progress.targets = [target for container in running for target in targets(container, plan)]
-    progress.containers = [describe(container) for container in running]
+    progress.containers = [describe(container, plan) for container in running]
     sampler = Sampler(
         progress.targets, experiment.sampling, folder / "spool", birth.deadline_s,
         forgiving=ending,

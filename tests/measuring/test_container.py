@@ -241,26 +241,25 @@ def test_a_container_with_a_device_is_counted_by_what_that_device_did(
     (tmp_path / "pids.current").write_text("1\n")
     with living("worker", cgroup=tmp_path) as (one, _process):
         one.device = device
-        sources = container.describe(one).sources
+        sources = container.describe(one, plan()).sources
     assert sources["io_bytes"].column == column
     assert sources["tasks"].column == "pids.current"
 
 
 NODES = Source(column="memory.numa_stat:anon.N*", scale=1)
+MOVED = {"option": "cpuset-mems", "settings": {"cpuset-mems": "1"}}
+MOVING = plan().model_copy(update={"steps": (plan().steps[0].model_copy(update=MOVED),)})
 
 
 def test_where_memory_lies_is_read_where_its_nodes_are_changed(tmp_path: Path) -> None:
-    moved = plan().steps[0].model_copy(
-        update={"option": "cpuset-mems", "settings": {"cpuset-mems": "1"}}
-    )  # fmt: skip
-    moving = plan().model_copy(update={"steps": (moved,)})
     with living("worker", cgroup=tmp_path) as (one, _process):
         # A kernel without memory nodes has no such file.
-        assert "anon_per_node_bytes" not in container.describe(one).sources
+        assert "anon_per_node_bytes" not in container.describe(one, MOVING).sources
         (tmp_path / "memory.numa_stat").write_text("anon N0=4096 N1=0\n")
-        assert container.describe(one).sources["anon_per_node_bytes"] == NODES
+        assert container.describe(one, MOVING).sources["anon_per_node_bytes"] == NODES
+        assert "anon_per_node_bytes" not in container.describe(one, plan()).sources
         paths = [
-            [one.path.name for one in container.targets(one, each)] for each in (moving, plan())
+            [one.path.name for one in container.targets(one, each)] for each in (MOVING, plan())
         ]
     assert [found.count("memory.numa_stat") for found in paths] == [1, 0]
 
@@ -269,7 +268,7 @@ def test_v1_counts_the_pages_on_a_node(tmp_path: Path) -> None:
     (tmp_path / "memory.numa_stat").write_text("anon=1 N0=1\n")
     with living("worker") as (one, _process):
         one.cgroup = Cgroup({"memory": tmp_path}, None)
-        found = container.describe(one).sources["anon_per_node_bytes"]
+        found = container.describe(one, MOVING).sources["anon_per_node_bytes"]
     assert found == NODES.model_copy(update={"scale": os.sysconf("SC_PAGE_SIZE")})
 
 
@@ -278,7 +277,7 @@ def test_a_prober_is_recorded_with_its_pace_and_timeout_and_others_with_none() -
     for task in (asks, Task("wake"), None):
         made = None if task is None else MadeUpProbe(0, task=task)
         with living(probe=made) as (one, _process):
-            found = container.describe(one)
+            found = container.describe(one, plan())
         assert found.probe == (None if task is None else task.kind)
         own = (2_000_000, 700_000_000) if task is asks else (None, None)
         assert (found.pace_ns, found.timeout_ns) == own
