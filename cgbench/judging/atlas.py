@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cgbench.judging.contradiction import Contradiction, bases, contradictions
+from cgbench.judging.lifted import OF_THE_VALUES
+from cgbench.judging.undone import BEFORE_THAT
 from cgbench.records import rules
 from cgbench.records.atlas import AtlasRow
 from cgbench.records.host_key import PARTS, age
@@ -118,7 +120,7 @@ def _by_its_values(one: Row) -> Row | None:
         possible = bases(verdict) if verdict.values else set()
         if len(possible) != 1:
             return None
-        reason = verdict.reason.rpartition("before that: ")[2]
+        reason = verdict.reason.rpartition(BEFORE_THAT)[2].rpartition(OF_THE_VALUES)[2]
         verdict = verdict.model_copy(
             update={"verdict": possible.pop(), "undone_by": (), "reason": reason}
         )

@@ -8,6 +8,9 @@ from cgbench.records.truth import Row
 from cgbench.records.verdict import NOT_IN_FORCE, Outcome
 from cgbench.wording import count
 
+OF_THE_VALUES = "of the values themselves: "
+"""What stands in a reason before the one that the values gave."""
+
 
 def by_liftings(row: Row) -> Row:
     """Return a row with its verdict wrong where a limit stays that Docker says it lifted."""
@@ -16,7 +19,7 @@ def by_liftings(row: Row) -> Row:
     if not found or one.verdict in NOT_IN_FORCE:
         return row
     more = f" (and so in {count(len(found) - 1, 'other case')})" if len(found) > 1 else ""
-    reason = f"{stays(found[0])}{more}; of the values themselves: {one.reason}"
+    reason = f"{stays(found[0])}{more}; {OF_THE_VALUES}{one.reason}"
     update = {
         "verdict": Outcome.WRONG,
         "reason": reason,

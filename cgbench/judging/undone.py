@@ -15,6 +15,9 @@ from cgbench.records.verdict import Outcome, Verdict
 from cgbench.spec.options import OPTIONS
 from cgbench.wording import count
 
+BEFORE_THAT = "before that: "
+"""What stands in a reason before the one that the values gave."""
+
 _HELD = (Outcome.EFFECTIVE, Outcome.IMPRECISE, Outcome.PARTIAL, Outcome.INCONCLUSIVE,
          Outcome.UNSUPPORTED)  # fmt: skip
 """Verdicts that something else can undo; of all others nothing was in force as asked."""
@@ -104,7 +107,7 @@ def _reverted(one: Verdict, found: Sequence[str]) -> Verdict:
     more = f" (and by {count(len(found) - 1, 'other')})" if len(found) > 1 else ""
     reason = (
         f"took hold, and was undone by {found[0]}{more}, while Docker still declares it; "
-        f"before that: {one.reason}"
+        f"{BEFORE_THAT}{one.reason}"
     )
     return one.model_copy(
         update={

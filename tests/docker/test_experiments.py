@@ -163,7 +163,7 @@ def test_no_cpu_time_is_used_off_the_set(run: Run) -> None:
 
 
 @experiment("cpuset-mems")
-def test_memory_follows_the_node_list_where_there_is_another_node(run: Run) -> None:
+def test_where_memory_lies_is_told_where_there_is_another_node(run: Run) -> None:
     phases = run.trials[0].phases
     found = verdict.judge(run, "cpuset-mems")
     if run.record.host.memory_nodes == 1:

@@ -21,6 +21,7 @@ from cgbench.spec.band import Tolerance
 from cgbench.spec.conversions import bandwidth
 from cgbench.spec.metrics import METRICS
 from cgbench.spec.option import Settings
+from cgbench.spec.precondition import Precondition
 from cgbench.units import NS_PER_MS, NS_PER_S
 from tests.made import drawn_counts, records, run_builder
 from tests.made.run_builder import MadeUp, obedient
@@ -356,6 +357,43 @@ def test_another_metric_is_judged_where_the_first_was_not_counted(tmp_path: Path
     directory.write_run(record.model_copy(update={"experiment": shaped}))
     found = verdict.judge(load(directory), "cpu-quota")
     assert {point.metric for point in found.experienced} == {"cpus_used"}
+
+
+@pytest.mark.parametrize(
+    ("met", "outcome", "words"),
+    [
+        (False, Outcome.UNSUPPORTED, "this host lacks two-nodes"),
+        (True, Outcome.INCONCLUSIVE, "there is no reading of the workload"),
+    ],
+)
+def test_a_figure_is_waited_for_only_where_the_host_can_give_it(
+    tmp_path: Path, met: bool, outcome: Outcome, words: str
+) -> None:
+    """Of the CPUs of a set nothing is known without a list of them, and a set is declared."""
+    directory = run_builder.build(tmp_path)
+    record = directory.run()
+    assert record.experiment.verify is not None
+    needy = record.experiment.verify.model_copy(
+        update={"metric": "off_mask_cpu_ms", "needs": (Precondition.TWO_NODES,)}
+    )
+    containers = tuple(
+        one.model_copy(update={"options": {**one.options, "cpuset-cpus": "0"}})
+        for one in record.experiment.containers
+    )
+    shaped = record.experiment.model_copy(update={"verify": needy, "containers": containers})
+    update = {"experiment": shaped, "preconditions": {"two-nodes": met}}
+    directory.write_run(record.model_copy(update=update))
+    for_all = directory.trials()
+    (directory.path / "trials.jsonl").unlink()
+    for trial in for_all:
+        phases = tuple(
+            one.model_copy(update={"settings": {**one.settings, "cpuset-cpus": "0"}})
+            for one in trial.phases
+        )
+        directory.append_trial(trial.model_copy(update={"phases": phases}))
+    found = verdict.judge(load(directory), "cpu-quota")
+    assert found.verdict is outcome
+    assert words in found.reason
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,17 @@ def test_sizes_durations_and_preconditions_are_read() -> None:
     assert mine.requires == (Precondition.TWO_CPUS,)
 
 
+def test_steps_for_which_a_host_lacks_something_are_left_out_and_all_of_them_is_an_error() -> None:
+    found = experiment_file.load("cpuset-mems")
+    first, second = found.steps
+    assert (first.needs, second.needs) == ((), (Precondition.TWO_NODES,))
+    assert found.on({"two-nodes": True}) == found
+    assert found.on({"two-nodes": False}).steps == found.on({}).steps == (first,)
+    alone = found.model_copy(update={"steps": (second,)})
+    with pytest.raises(ExperimentError, match="lacks what each of them needs: two-nodes"):
+        alone.on({"two-nodes": False})
+
+
 @given(st.integers(50_000_000, LONGEST_HOLD))
 @relaxed
 def test_an_experiment_survives_being_stored_to_the_nanosecond(hold_ns: int) -> None:

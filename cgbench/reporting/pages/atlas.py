@@ -31,6 +31,9 @@ _POINT = (
     "tolerance_above", "within",
 )  # fmt: skip
 
+_NO_TIMES = "Its CPU is emulated, so no times are shown."
+_NOT_LOOKED_FOR = "Whether updates of other options undo a value was not looked for."
+
 
 @dataclass(frozen=True)
 class Column:
@@ -239,10 +242,6 @@ def _column(row: AtlasRow, other_rules: Sequence[str]) -> Column:
         measured=row.measured.isoformat(), yours=False, remark=remark or None,
         packages=row.packages,
     )  # fmt: skip
-
-
-_NO_TIMES = "Its CPU is emulated, so no times are shown."
-_NOT_LOOKED_FOR = "Whether updates of other options undo a value was not looked for."
 
 
 def _remark(table: TruthTable) -> str | None:
