@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.lab import host as hosts
+from tests.lab import qemu
 from tests.lab.host import DEFAULT, LabError, LabHost
 
 HERE = Path(__file__).parent
@@ -35,9 +36,7 @@ _COUNTED_TIMES = 5
 """How many times as long both may take where the clock counts instructions."""
 
 _KEPT_LINES = 25
-_DISKS = ("scratch.img", "swap.img", "carried.img")
 _SCRATCH_BYTES = 4 * 2**30
-_SCRATCH_BYTES_PER_S = 8_000_000
 _SWAP_BYTES = 2 * 2**30
 
 
@@ -81,17 +80,6 @@ def built(host: LabHost) -> Path:
     return folder
 
 
-def counted() -> bool:
-    """Say whether the guest's clock is to count instructions: then the host cannot disturb it.
-
-    Raises LabError when $LAB_CLOCK names no clock.
-    """
-    name = os.environ.get("LAB_CLOCK", "host")
-    if name not in ("host", "instructions"):
-        raise LabError(f"LAB_CLOCK is {name!r}; it is host (the default) or instructions")
-    return name == "instructions"
-
-
 @dataclass(frozen=True)
 class Machine:
     """One machine: `disk` is what `build_disk` left, `state` what this boot needs and writes."""
@@ -103,7 +91,7 @@ class Machine:
     @property
     def console(self) -> Path:
         """What the guest's kernel and systemd printed."""
-        return self.state / "console.log"
+        return self.state / qemu.CONSOLE
 
     def pid(self) -> int | None:
         """Return the process of this machine's QEMU, None if it does not run.
@@ -111,11 +99,11 @@ class Machine:
         A pid that now belongs to another program is not taken for it.
         """
         try:
-            pid = int((self.state / "qemu.pid").read_text())
+            pid = int((self.state / qemu.PID).read_text())
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except (OSError, ValueError):
             return None
-        return pid if os.fsencode(self.state / "qemu.pid") in command else None
+        return pid if os.fsencode(self.state / qemu.PID) in command else None
 
     def ssh(
         self, command: str, timeout_s: float, *, shown: bool = False
@@ -159,7 +147,7 @@ class Machine:
         """
         if self.pid() is not None:
             raise LabError(f"it runs already (process {self.pid()}); make lab-stop ends it")
-        times = _COUNTED_TIMES if counted() else 1
+        times = _COUNTED_TIMES if qemu.counted() else 1
         self._prepare(cargo)
         began = time.monotonic()
         errors = self.state / "qemu.log"
@@ -202,7 +190,7 @@ class Machine:
             finally:
                 os.close(descriptor)
         if keep_logs:
-            for name in ("overlay.qcow2", "qemu.pid", *_DISKS):
+            for name in (qemu.OVERLAY, qemu.PID, *qemu.DISKS):
                 (self.state / name).unlink(missing_ok=True)
         else:
             shutil.rmtree(self.state, ignore_errors=True)
@@ -211,10 +199,10 @@ class Machine:
     def _prepare(self, cargo: Path) -> None:
         shutil.rmtree(self.state, ignore_errors=True)
         self.state.mkdir(parents=True)
-        overlay = self.state / "overlay.qcow2"
+        overlay = self.state / qemu.OVERLAY
         _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw",
              "-b", self.disk / "disk.img", overlay)  # fmt: skip
-        scratch, swap, carried = (self.state / name for name in _DISKS)
+        scratch, swap, carried = (self.state / name for name in qemu.DISKS)
         for path, size in ((scratch, _SCRATCH_BYTES), (swap, _SWAP_BYTES)):
             with path.open("wb") as file:
                 file.truncate(size)
@@ -232,37 +220,7 @@ class Machine:
             (self.state / "port").write_text(str(probe.getsockname()[1]))
 
     def _qemu(self) -> Sequence[str | Path]:
-        drives = []
-        for path, kind in (
-            (self.state / "overlay.qcow2", "qcow2"),
-            *((self.state / name, "raw") for name in _DISKS),
-        ):
-            # Nothing here is kept, so that nothing needs to be safe from a power cut.
-            drive = f"file={path},format={kind},if=virtio,cache=unsafe"
-            if path.name == "scratch.img":
-                # Else the emulated CPU would be slower than the disk, and nothing to share out: at
-                # 40 MB/s two readers of equal weight got 1 : 4, at 16 MB/s 1 : 1.7 to 1 : 1.
-                drive += f",throttling.bps-read={_SCRATCH_BYTES_PER_S}"
-            drives += ["-drive", drive]
-        clock = (
-            # 8 ns an instruction, and idle time is skipped. Both CPUs share one host thread.
-            ["-accel", "tcg,thread=single", "-icount", "shift=3,sleep=off"]
-            if counted()
-            else ["-accel", "tcg,thread=multi"]
-        )
-        return [
-            "qemu-system-x86_64", "-name", "cgbench-lab", "-nodefaults", "-no-user-config",
-            "-machine", "q35", *clock, "-cpu", "max",
-            *self.host.nodes_given, "-display", "none", "-serial", f"file:{self.console}",
-            "-monitor", f"unix:{self.state / 'monitor'},server,nowait",
-            "-kernel", self.disk / "vmlinuz", "-initrd", self.disk / "initrd.img",
-            "-append", self.host.parameters,
-            "-no-reboot", "-device", "virtio-rng-pci",
-            # restrict: the guest reaches nothing, and is reached at one port of loopback alone.
-            "-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self._port()}-:22",
-            "-device", "virtio-net-pci,netdev=net", *drives,
-            "-daemonize", "-pidfile", self.state / "qemu.pid",
-        ]  # fmt: skip
+        return qemu.command(self.host, self.disk, self.state, self._port())
 
     def _await(self, deadline: float) -> None:
         """Wait until ssh and then Docker answer in the guest."""
@@ -321,6 +279,7 @@ def machine() -> Machine:
 
 def booted(name: str = DEFAULT) -> Machine:
     """Boot the host called `name`, with its disk built and what it needs packed before."""
+    qemu.require()
     host = hosts.load(name)
     running = machine().pid()
     if running is not None:
@@ -334,6 +293,7 @@ def booted(name: str = DEFAULT) -> Machine:
 
 def beside(host: LabHost) -> Machine:
     """Boot a host beside others, in a folder of its own; whoever boots it has to stop it."""
+    qemu.require()
     found = Machine(built(host), cache() / f"beside-{host.name}", host)
     found.start(packed(host))
     return found
@@ -355,12 +315,9 @@ def packed(host: LabHost) -> Path:
 
 
 def _run(*command: str | Path) -> None:
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=120,
-                       env={**os.environ, "PATH": path})  # fmt: skip
-    except FileNotFoundError:
-        raise LabError(f"{command[0]} is not installed: .ci/setup lab installs it") from None
+                       env={**os.environ, "PATH": qemu.path()})  # fmt: skip
     except subprocess.CalledProcessError as error:
         raise LabError(f"{command[0]} failed: {error.stderr.strip()}") from None
 

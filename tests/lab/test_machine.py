@@ -51,30 +51,6 @@ def test_a_pid_that_belongs_to_another_program_is_left_alone(stopped: Machine) -
     assert not stopped.state.exists()
 
 
-@pytest.mark.parametrize(
-    ("clock", "options"),
-    [
-        ("host", ["-accel", "tcg,thread=multi"]),
-        ("instructions", ["-accel", "tcg,thread=single", "-icount", "shift=3,sleep=off"]),
-    ],
-)
-def test_the_clock_is_the_hosts_or_counts_instructions(
-    stopped: Machine, clock: str, options: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (stopped.state / "port").write_text("1")
-    monkeypatch.setenv("LAB_CLOCK", clock)
-    command = [str(word) for word in stopped._qemu()]
-    begin = command.index("-accel")
-    assert command[begin : begin + len(options)] == options
-    assert ("-icount" in command) is (clock == "instructions")
-
-
-def test_a_clock_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LAB_CLOCK", "sun")
-    with pytest.raises(LabError, match="LAB_CLOCK is 'sun'"):
-        lab.counted()
-
-
 def test_a_lab_that_does_not_run_is_named_with_the_way_to_boot_it(stopped: Machine) -> None:
     with pytest.raises(LabError, match="not running; make lab boots it"):
         stopped.ssh("true", 1.0)
@@ -125,15 +101,6 @@ def test_a_boot_that_fails_says_how_far_it_came(
     assert told in str(caught.value)
     for line in console.splitlines():
         assert line in str(caught.value)
-
-
-def test_a_host_is_booted_with_its_own_parameters(stopped: Machine) -> None:
-    (stopped.state / "port").write_text("1")
-    old = Machine(stopped.disk, stopped.state, hosts.load("bookworm-v1"))
-    command = [str(word) for word in old._qemu()]
-    said = command[command.index("-append") + 1].split()
-    assert said[0] == "root=/dev/vda"
-    assert "systemd.unified_cgroup_hierarchy=0" in said[1:]
 
 
 def test_the_machine_that_was_booted_is_known_by_its_host(

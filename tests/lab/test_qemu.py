@@ -1,0 +1,66 @@
+"""QEMU's command line, and the programs without which no guest is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.lab import host as hosts
+from tests.lab import machine as lab
+from tests.lab import qemu
+from tests.lab.host import DEFAULT, LabError
+
+
+def command_of(name: str) -> list[str]:
+    return [str(word) for word in qemu.command(hosts.load(name), Path("/d"), Path("/s"), "1")]
+
+
+@pytest.mark.parametrize(
+    ("clock", "options"),
+    [
+        ("host", ["-accel", "tcg,thread=multi"]),
+        ("instructions", ["-accel", "tcg,thread=single", "-icount", "shift=3,sleep=off"]),
+    ],
+)
+def test_the_clock_is_the_hosts_or_counts_instructions(
+    clock: str, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_CLOCK", clock)
+    command = command_of(DEFAULT)
+    begin = command.index("-accel")
+    assert command[begin : begin + len(options)] == options
+    assert ("-icount" in command) is (clock == "instructions")
+
+
+def test_a_clock_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_CLOCK", "sun")
+    with pytest.raises(LabError, match="LAB_CLOCK is 'sun'"):
+        qemu.counted()
+
+
+def test_a_host_is_booted_with_its_own_parameters() -> None:
+    command = command_of("bookworm-v1")
+    said = command[command.index("-append") + 1].split()
+    assert said[0] == "root=/dev/vda"
+    assert "systemd.unified_cgroup_hierarchy=0" in said[1:]
+
+
+def test_only_the_scratch_device_is_slowed() -> None:
+    drives = [word for word in command_of(DEFAULT) if word.startswith("file=")]
+    slowed = [drive for drive in drives if "throttling" in drive]
+    assert len(drives) == 4
+    assert [drive.split(",")[0] for drive in slowed] == [f"file=/s/{qemu.SCRATCH}"]
+
+
+@pytest.mark.parametrize("boot", [lab.booted, lambda name: lab.beside(hosts.load(name))])
+def test_what_is_not_installed_is_said_before_a_disk_is_built(
+    boot: Callable[[str], object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Met on a new machine: a disk was built for two minutes before qemu-img was asked for."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(qemu, "path", lambda: str(tmp_path))
+    with pytest.raises(LabError, match=r"not installed: qemu-system-x86_64, .*; \.ci/setup lab"):
+        boot(DEFAULT)
+    assert not lab.cache().exists()
