@@ -2,8 +2,9 @@
 
 Each row is a file of its own, so that one that is cut off loses no other. A row that was measured
 by today's rules, and as fully as is asked for, is left as it is. `here` is this host. Some updates
-are made by hand in each guest as well. With `--jobs 2` two guests run at once: their clocks count
-instructions, so that nothing on this host disturbs them. What each prints is then kept in a file.
+are made by hand in each guest as well. Guests' clocks count instructions unless $LAB_CLOCK names
+another: nothing on this host disturbs them, and `--jobs 2` runs two at once. What each prints is
+then kept in a file.
 Exit status 1 if a row could not be measured, or if `cat` disagrees with it.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -220,6 +222,7 @@ def main() -> int:
     parser.add_argument("--beside", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     heed()
+    os.environ.setdefault("LAB_CLOCK", "instructions")
     # Else a guest would outlive what measures it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     names = given.rows or [HERE, *hosts.names()]

@@ -21,7 +21,7 @@ def command_of(name: str) -> list[str]:
     ("clock", "options"),
     [
         ("host", ["-accel", "tcg,thread=multi"]),
-        ("instructions", ["-accel", "tcg,thread=single", "-icount", "shift=3,sleep=off"]),
+        ("instructions", ["-accel", "tcg,thread=single", "-icount", "shift=2,sleep=off"]),
     ],
 )
 def test_the_clock_is_the_hosts_or_counts_instructions(
@@ -52,6 +52,34 @@ def test_only_the_scratch_device_is_slowed() -> None:
     slowed = [drive for drive in drives if "throttling" in drive]
     assert len(drives) == 4
     assert [drive.split(",")[0] for drive in slowed] == [f"file=/s/{qemu.SCRATCH}"]
+
+
+def test_a_qemu_that_lets_a_cpu_starve_is_refused_where_the_clock_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in qemu._PROGRAMS:
+        (tmp_path / name).write_text("#!/bin/sh\necho 'QEMU emulator version 7.2.22 (Debian)'\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setenv("LAB_CLOCK", "host")
+    qemu.require()
+    monkeypatch.setenv("LAB_CLOCK", "instructions")
+    with pytest.raises(LabError, match=r"QEMU 7\.2\.22 lets a CPU starve .* 8\.1 does not"):
+        qemu.require()
+    (tmp_path / "qemu-system-x86_64").write_text("#!/bin/sh\necho 'QEMU emulator version 10.0.2'\n")
+    qemu.require()
+
+
+def test_a_qemu_that_names_no_version_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in qemu._PROGRAMS:
+        (tmp_path / name).write_text("#!/bin/sh\necho odd\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setenv("LAB_CLOCK", "instructions")
+    with pytest.raises(LabError, match="--version says 'odd'"):
+        qemu.require()
 
 
 @pytest.mark.parametrize("boot", [lab.booted, lambda name: lab.beside(hosts.load(name))])
