@@ -42,6 +42,7 @@ class Service:
     wait: Callable[[], None] = lambda: None
     asked: list[bytes] = field(default_factory=list)
     accepted: list[socket.socket] = field(default_factory=list)
+    accepting: threading.Thread | None = None
 
     @property
     def port(self) -> int:
@@ -54,12 +55,16 @@ class Service:
     def listen(self) -> None:
         """Accept connections from now on, each in a thread of its own."""
         self.listener.listen(128)
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self._accept, daemon=True)
+        self.accepting.start()
 
     def refuse(self) -> None:
         """Let no new connection in, and close those that there are."""
         # It wakes the thread that accepts; to close it would not.
         self.listener.shutdown(socket.SHUT_RDWR)
+        if self.accepting is not None:
+            # Else a connection that it has just accepted would be answered on and on.
+            self.accepting.join()
         self.listener.close()
         for one in self.accepted:
             with contextlib.suppress(OSError):
