@@ -54,30 +54,34 @@ def test_only_the_scratch_device_is_slowed() -> None:
     assert [drive.split(",")[0] for drive in slowed] == [f"file=/s/{qemu.SCRATCH}"]
 
 
-def test_a_qemu_that_lets_a_cpu_starve_is_refused_where_the_clock_counts(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name in qemu._PROGRAMS:
-        (tmp_path / name).write_text("#!/bin/sh\necho 'QEMU emulator version 7.2.22 (Debian)'\n")
-        (tmp_path / name).chmod(0o755)
+@pytest.fixture
+def says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
+    """Have every program be there, and say this of its version."""
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    monkeypatch.setenv("LAB_CLOCK", "host")
-    qemu.require()
     monkeypatch.setenv("LAB_CLOCK", "instructions")
+
+    def write(text: str) -> None:
+        for name in qemu._PROGRAMS:
+            (tmp_path / name).write_text(f"#!/bin/sh\necho '{text}'\n")
+            (tmp_path / name).chmod(0o755)
+
+    return write
+
+
+def test_a_qemu_that_lets_a_cpu_starve_is_refused_where_the_clock_counts(
+    says: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says("QEMU emulator version 10.0.2")
+    qemu.require()
+    says("QEMU emulator version 7.2.22 (Debian)")
     with pytest.raises(LabError, match=r"QEMU 7\.2\.22 lets a CPU starve .* 8\.1 does not"):
         qemu.require()
-    (tmp_path / "qemu-system-x86_64").write_text("#!/bin/sh\necho 'QEMU emulator version 10.0.2'\n")
+    monkeypatch.setenv("LAB_CLOCK", "host")
     qemu.require()
 
 
-def test_a_qemu_that_names_no_version_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for name in qemu._PROGRAMS:
-        (tmp_path / name).write_text("#!/bin/sh\necho odd\n")
-        (tmp_path / name).chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    monkeypatch.setenv("LAB_CLOCK", "instructions")
+def test_a_qemu_that_names_no_version_is_refused(says: Callable[[str], None]) -> None:
+    says("odd")
     with pytest.raises(LabError, match="--version says 'odd'"):
         qemu.require()
 
