@@ -34,10 +34,11 @@ def supply() -> Iterator[Supply]:
         yield supply
 
 
-def containers(site: Site) -> list[str]:
-    """Return the ids of all containers of a run, as `docker ps` lists them."""
+def containers(site: Site, *also: str) -> list[str]:
+    """Return the ids of all containers of a run, or of those of them that `docker ps` filters."""
+    filters = [part for each in (f"label={LABEL}={site.run}", *also) for part in ("-f", each)]
     done = subprocess.run(
-        ["docker", "ps", "-aq", "--no-trunc", "--filter", f"label={LABEL}={site.run}"],
+        ["docker", "ps", "-aq", "--no-trunc", *filters],
         check=True, capture_output=True, text=True,
     )  # fmt: skip
     return done.stdout.split()
