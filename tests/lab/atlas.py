@@ -11,7 +11,6 @@ Exit status 1 if a row could not be measured, or if `cat` disagrees with it.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import signal
@@ -121,16 +120,8 @@ def measured(name: str, *, quick: bool) -> Measured:
 
 
 def one_of_several(name: str, *, quick: bool) -> Measured:
-    """Measure a host of the lab while others do. They boot one after another: what each is to get
-    is packed in one place.
-    """
-
-    def boot(name: str) -> Machine:
-        with (cache() / "booting").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            return beside(hosts.load(name))
-
-    return on_lab_host(name, quick=quick, boot=boot)
+    """Measure a host of the lab while others are."""
+    return on_lab_host(name, quick=quick, boot=lambda name: beside(hosts.load(name)))
 
 
 def together(names: Sequence[str], folder: Path, *, quick: bool, jobs: int) -> list[str]:

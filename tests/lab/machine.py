@@ -7,6 +7,7 @@ it executed.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import select
@@ -140,15 +141,38 @@ class Machine:
         except subprocess.SubprocessError as error:
             raise LabError(f"{source} could not be copied out of the lab: {error}") from None
 
-    def start(self, cargo: Path) -> None:
-        """Boot it with the files in the directory `cargo` under /carried, and load the image.
+    def prepare(self, cargo: Path) -> None:
+        """Make what it boots from; the files in the directory `cargo` are under /carried there."""
+        if self.pid() is not None:
+            raise LabError(f"it runs already (process {self.pid()}); make lab-stop ends it")
+        shutil.rmtree(self.state, ignore_errors=True)
+        self.state.mkdir(parents=True)
+        overlay = self.state / qemu.OVERLAY
+        _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw",
+             "-b", self.disk / "disk.img", overlay)  # fmt: skip
+        scratch, swap, carried = (self.state / name for name in qemu.DISKS)
+        for path, size in ((scratch, _SCRATCH_BYTES), (swap, _SWAP_BYTES)):
+            with path.open("wb") as file:
+                file.truncate(size)
+        _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1", scratch)
+        swap.chmod(0o600)
+        _run("mkswap", swap)
+        used = sum(path.stat().st_size for path in cargo.rglob("*") if path.is_file())
+        with carried.open("wb") as file:
+            file.truncate(2 * used + 256 * 2**20)
+        _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1", "-d", cargo, carried)
+        (self.state / "host").write_text(self.host.name)
+        (self.state / "disk").write_text(str(self.disk))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            (self.state / "port").write_text(str(probe.getsockname()[1]))
+
+    def boot(self) -> None:
+        """Boot what was prepared, and load the image.
 
         Raises LabError, with the console's last lines, when Docker does not answer in time.
         """
-        if self.pid() is not None:
-            raise LabError(f"it runs already (process {self.pid()}); make lab-stop ends it")
         times = _COUNTED_TIMES if qemu.counted() else 1
-        self._prepare(cargo)
         began = time.monotonic()
         errors = self.state / "qemu.log"
         with errors.open("wb") as log:
@@ -195,29 +219,6 @@ class Machine:
         else:
             shutil.rmtree(self.state, ignore_errors=True)
         return pid is not None
-
-    def _prepare(self, cargo: Path) -> None:
-        shutil.rmtree(self.state, ignore_errors=True)
-        self.state.mkdir(parents=True)
-        overlay = self.state / qemu.OVERLAY
-        _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw",
-             "-b", self.disk / "disk.img", overlay)  # fmt: skip
-        scratch, swap, carried = (self.state / name for name in qemu.DISKS)
-        for path, size in ((scratch, _SCRATCH_BYTES), (swap, _SWAP_BYTES)):
-            with path.open("wb") as file:
-                file.truncate(size)
-        _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1", scratch)
-        swap.chmod(0o600)
-        _run("mkswap", swap)
-        used = sum(path.stat().st_size for path in cargo.rglob("*") if path.is_file())
-        with carried.open("wb") as file:
-            file.truncate(2 * used + 256 * 2**20)
-        _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1", "-d", cargo, carried)
-        (self.state / "host").write_text(self.host.name)
-        (self.state / "disk").write_text(str(self.disk))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            (self.state / "port").write_text(str(probe.getsockname()[1]))
 
     def _qemu(self) -> Sequence[str | Path]:
         return qemu.command(self.host, self.disk, self.state, self._port())
@@ -287,15 +288,21 @@ def booted(name: str = DEFAULT) -> Machine:
     # What cannot be had is said before a disk is built.
     cargo = packed(host)
     found = Machine(built(host), cache() / "running", host)
-    found.start(cargo)
+    found.prepare(cargo)
+    found.boot()
     return found
 
 
 def beside(host: LabHost) -> Machine:
     """Boot a host beside others, in a folder of its own; whoever boots it has to stop it."""
     qemu.require()
-    found = Machine(built(host), cache() / f"beside-{host.name}", host)
-    found.start(packed(host))
+    cache().mkdir(parents=True, exist_ok=True)
+    # Disks, and what each guest is to get, are made in one place.
+    with (cache() / "making").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        found = Machine(built(host), cache() / f"beside-{host.name}", host)
+        found.prepare(packed(host))
+    found.boot()
     return found
 
 

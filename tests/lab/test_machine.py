@@ -57,29 +57,37 @@ def test_a_lab_that_does_not_run_is_named_with_the_way_to_boot_it(stopped: Machi
 
 
 def test_a_qemu_that_cannot_start_says_why_at_once(
-    stopped: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stopped: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Machine, "_prepare", lambda *_: stopped.state.mkdir(exist_ok=True))
     monkeypatch.setattr(
         Machine, "_qemu", lambda _: ["sh", "-c", "echo no such machine >&2; exit 1"]
     )
     with pytest.raises(LabError, match="QEMU did not start: no such machine"):
-        stopped.start(tmp_path)
+        stopped.boot()
+
+
+def test_the_disks_of_a_machine_that_runs_are_left_alone(
+    stopped: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (stopped.state / "overlay.qcow2").write_text("in use")
+    monkeypatch.setattr(Machine, "pid", lambda _: 7)
+    with pytest.raises(LabError, match=r"runs already \(process 7\); make lab-stop ends it"):
+        stopped.prepare(tmp_path)
+    assert (stopped.state / "overlay.qcow2").read_text() == "in use"
 
 
 def test_a_boot_that_is_interrupted_leaves_no_qemu(
-    stopped: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stopped: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ended(_self: Machine, _deadline: float) -> None:
         raise SystemExit(143)
 
     ends: list[bool] = []
-    monkeypatch.setattr(Machine, "_prepare", lambda *_: stopped.state.mkdir(exist_ok=True))
     monkeypatch.setattr(Machine, "_qemu", lambda _: ["true"])
     monkeypatch.setattr(Machine, "_await", ended)
     monkeypatch.setattr(Machine, "stop", lambda _, keep_logs: ends.append(keep_logs))
     with pytest.raises(SystemExit):
-        stopped.start(tmp_path)
+        stopped.boot()
     assert ends == [True]
 
 
