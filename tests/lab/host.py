@@ -71,6 +71,14 @@ class LabHost(Model):
         return " ".join((*BOOT, *self.boot, *(("maxcpus=1",) if self.late_cpu else ())))
 
     @property
+    def unchanged(self) -> LabHost:
+        """The host whose disk it shares, with nothing done to it at boot."""
+        return LabHost(
+            name=self.name, title=self.title, suite=self.suite, python=self.python,
+            engine=self.engine,
+        )  # fmt: skip
+
+    @property
     def nodes_given(self) -> tuple[str, ...]:
         """What gives QEMU the guest's CPUs and memory, and each node a socket and half of that."""
         found = ["-smp", f"2,sockets={self.nodes}", "-m", str(MEMORY_MIB)]

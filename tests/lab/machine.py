@@ -8,7 +8,6 @@ it executed.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import select
 import shlex
@@ -18,20 +17,22 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.lab import disks, qemu
 from tests.lab import host as hosts
-from tests.lab import qemu
+from tests.lab.disks import cache
 from tests.lab.host import DEFAULT, LabError, LabHost
-
-HERE = Path(__file__).parent
 
 BOOT_TIMEOUT_S = 170.0
 """A boot takes 25 to 60 s where KVM cannot be used; later than this it has failed."""
 
-_BUILD_TIMEOUT_S = _LOAD_TIMEOUT_S = 900.0
+_LOAD_TIMEOUT_S = 900.0
+_POWEROFF_TIMEOUT_S = 180.0
+_ANSWER_TIMEOUT_S = 30.0
 _SETUP_TIMEOUT_S = 120.0
 _COUNTED_TIMES = 5
 """How many times as long both may take where the clock counts instructions."""
@@ -41,53 +42,17 @@ _SCRATCH_BYTES = 4 * 2**30
 _SWAP_BYTES = 2 * 2**30
 
 
-def cache() -> Path:
-    """Return where disks are kept between boots, outside any checkout."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "cgbench" / "lab"
-
-
-def build_inputs() -> list[Path]:
-    """Return the files that decide what is on the disk."""
-    fixed = [HERE / "build_disk", HERE / "mirror"]
-    return sorted(path for path in (*fixed, *(HERE / "guest").rglob("*")) if path.is_file())
-
-
-def digest(host: LabHost) -> str:
-    """Return the name of the disk that the build inputs give for a host."""
-    mirror = os.environ.get("LAB_MIRROR", "")
-    total = hashlib.sha256(f"{host.suite}\0{host.engine}\0{mirror}".encode())
-    for path in build_inputs():
-        total.update(f"{path.relative_to(HERE)}\0".encode() + path.read_bytes())
-    return total.hexdigest()[:16]
-
-
-def built(host: LabHost) -> Path:
-    """Return the directory of a host's disk, which is made now unless it is there.
-
-    Raises LabError when it cannot be made.
-    """
-    folder = cache() / digest(host)
-    if (folder / "disk.img").exists():
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        subprocess.run(
-            [HERE / "build_disk", folder, host.suite, host.engine],
-            check=True, timeout=_BUILD_TIMEOUT_S,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError) as error:
-        raise LabError(f"the disk could not be made: {error}") from None
-    return folder
-
-
 @dataclass(frozen=True)
 class Machine:
-    """One machine: `disk` is what `build_disk` left, `state` what this boot needs and writes."""
+    """One machine: `disk` is what `build_disk` left, `state` what this boot needs and writes.
+
+    Whether its clock counts instructions says $LAB_CLOCK.
+    """
 
     disk: Path
     state: Path
     host: LabHost
+    counted: bool = field(default_factory=qemu.counted)
 
     @property
     def console(self) -> Path:
@@ -141,15 +106,18 @@ class Machine:
         except subprocess.SubprocessError as error:
             raise LabError(f"{source} could not be copied out of the lab: {error}") from None
 
-    def prepare(self, cargo: Path) -> None:
-        """Make what it boots from; the files in the directory `cargo` are under /carried there."""
+    def prepare(self, cargo: Path, layer: Path | None = None) -> None:
+        """Make what it boots from: an overlay of its disk, or of a `layer` that lies over that.
+
+        The files in the directory `cargo` are under /carried there.
+        """
         if self.pid() is not None:
             raise LabError(f"it runs already (process {self.pid()}); make lab-stop ends it")
         shutil.rmtree(self.state, ignore_errors=True)
         self.state.mkdir(parents=True)
-        overlay = self.state / qemu.OVERLAY
-        _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw",
-             "-b", self.disk / "disk.img", overlay)  # fmt: skip
+        kind, below = ("raw", self.disk / "disk.img") if layer is None else ("qcow2", layer)
+        _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", kind, "-b", below,
+             self.state / qemu.OVERLAY)  # fmt: skip
         scratch, swap, carried = (self.state / name for name in qemu.DISKS)
         for path, size in ((scratch, _SCRATCH_BYTES), (swap, _SWAP_BYTES)):
             with path.open("wb") as file:
@@ -168,11 +136,11 @@ class Machine:
             (self.state / "port").write_text(str(probe.getsockname()[1]))
 
     def boot(self) -> None:
-        """Boot what was prepared, and load the image.
+        """Boot what was prepared, until Docker answers as the host has it.
 
-        Raises LabError, with the console's last lines, when Docker does not answer in time.
+        Raises LabError, with the console's last lines, when it does not in time.
         """
-        times = _COUNTED_TIMES if qemu.counted() else 1
+        times = _COUNTED_TIMES if self.counted else 1
         began = time.monotonic()
         errors = self.state / "qemu.log"
         with errors.open("wb") as log:
@@ -184,13 +152,30 @@ class Machine:
                 )  # fmt: skip
             except (OSError, subprocess.SubprocessError):
                 raise LabError(f"QEMU did not start: {errors.read_text().strip()}") from None
-        try:
+        with self._ended_on_failure():
             self._await(began + times * BOOT_TIMEOUT_S)
             for command in self.host.commands:
                 self.read(command, times * _SETUP_TIMEOUT_S)
             if self.host.is_changed:
                 self._await(time.monotonic() + times * BOOT_TIMEOUT_S)
-            self.read("docker load --quiet --input /carried/image.tar", times * _LOAD_TIMEOUT_S)
+
+    def keep(self, layer: Path) -> None:
+        """Load the image, switch it off, and keep what it wrote as `layer` over its disk."""
+        with self._ended_on_failure():
+            self.read(f"docker load --quiet --input /carried/{disks.IMAGE}", _LOAD_TIMEOUT_S)
+            # The login ends before it can say how that went.
+            self.ssh("systemctl poweroff", _ANSWER_TIMEOUT_S)
+            limit = time.monotonic() + _POWEROFF_TIMEOUT_S
+            while self.pid() is not None:
+                if time.monotonic() > limit:
+                    raise LabError(f"it was not switched off in time. {self.last_words()}")
+                time.sleep(0.5)
+            (self.state / qemu.OVERLAY).rename(layer)
+
+    @contextmanager
+    def _ended_on_failure(self) -> Iterator[None]:
+        try:
+            yield
         except BaseException:
             # Also of an interrupt: QEMU is nobody's child.
             self.stop(keep_logs=True)
@@ -221,16 +206,21 @@ class Machine:
         return pid is not None
 
     def _qemu(self) -> Sequence[str | Path]:
-        return qemu.command(self.host, self.disk, self.state, self._port())
+        return qemu.command(self.host, self.disk, self.state, self._port(), counted=self.counted)
 
     def _await(self, deadline: float) -> None:
         """Wait until ssh and then Docker answer in the guest."""
         step = "no login by ssh"
+        limit_s = _ANSWER_TIMEOUT_S * (_COUNTED_TIMES if self.counted else 1)
         while time.monotonic() < deadline:
             if self.pid() is None:
                 raise LabError(f"QEMU ended ({step} yet). {self.last_words()}")
+            # A login that is cut off costs the guest as much as one that is not.
+            if not self._greets():
+                time.sleep(1.0)
+                continue
             try:
-                done = self.ssh("docker version --format '{{.Server.Version}}'", 20.0)
+                done = self.ssh("docker version --format '{{.Server.Version}}'", limit_s)
             except LabError:
                 continue
             if done.returncode == 0:
@@ -240,6 +230,14 @@ class Machine:
                 step = f"ssh answers, Docker does not: {done.stderr.strip()}"
             time.sleep(1.0)
         raise LabError(f"not up in time: {step}. {self.last_words()}")
+
+    def _greets(self) -> bool:
+        """Say whether its server of ssh names itself to whoever connects."""
+        try:
+            with socket.create_connection(("127.0.0.1", int(self._port())), 5.0) as connection:
+                return connection.recv(4) == b"SSH-"
+        except OSError:
+            return False
 
     def last_words(self) -> str:
         """Return what the guest printed last."""
@@ -264,7 +262,9 @@ class Machine:
         options = (
             "BatchMode=yes", "IdentitiesOnly=yes", "StrictHostKeyChecking=yes",
             f"UserKnownHostsFile={self.disk / 'host_key'}", "HostKeyAlias=cgbench-lab",
-            "ConnectTimeout=10", "ServerAliveInterval=15", "LogLevel=ERROR",
+            "ConnectTimeout=60", "ServerAliveInterval=15", "LogLevel=ERROR",
+            # One login for all that is asked: in the guest it takes seconds of its CPU.
+            "ControlMaster=auto", "ControlPersist=yes", f"ControlPath={self.state / 'ssh'}",
         )  # fmt: skip
         return [program, "-F", "none", "-i", str(self.disk / "key"),
                 *(word for option in options for word in ("-o", option))]  # fmt: skip
@@ -275,7 +275,9 @@ def machine() -> Machine:
     state = cache() / "running"
     named, disk = state / "host", state / "disk"
     host = hosts.load(named.read_text() if named.exists() else DEFAULT)
-    return Machine(Path(disk.read_text()) if disk.exists() else cache() / digest(host), state, host)
+    return Machine(
+        Path(disk.read_text()) if disk.exists() else disks.cache() / disks.digest(host), state, host
+    )
 
 
 def booted(name: str = DEFAULT) -> Machine:
@@ -285,40 +287,43 @@ def booted(name: str = DEFAULT) -> Machine:
     running = machine().pid()
     if running is not None:
         raise LabError(f"a lab runs already (process {running}); make lab-stop ends it")
-    # What cannot be had is said before a disk is built.
-    cargo = packed(host)
-    found = Machine(built(host), cache() / "running", host)
-    found.prepare(cargo)
-    found.boot()
-    return found
+    return _booted(host, cache() / "running")
 
 
 def beside(host: LabHost) -> Machine:
     """Boot a host beside others, in a folder of its own; whoever boots it has to stop it."""
     qemu.require()
+    return _booted(host, cache() / f"beside-{host.name}")
+
+
+def _booted(host: LabHost, state: Path) -> Machine:
     cache().mkdir(parents=True, exist_ok=True)
     # Disks, and what each guest is to get, are made in one place.
     with (cache() / "making").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        found = Machine(built(host), cache() / f"beside-{host.name}", host)
-        found.prepare(packed(host))
+        # What cannot be had is said before a disk is built.
+        cargo = disks.packed(host)
+        found = Machine(disks.built(host), state, host)
+        found.prepare(cargo, _stocked(host, found.disk, cargo))
     found.boot()
     return found
 
 
-def packed(host: LabHost) -> Path:
-    """Return the directory of what the guest is to get, brought up to date now."""
-    cargo = cache() / f"cargo-{host.python}"
-    pinned = cargo / "pinned"
-    try:
-        subprocess.run([HERE / "pack", cargo, host.python], check=True, timeout=_BUILD_TIMEOUT_S)
-        shutil.rmtree(pinned, ignore_errors=True)
-        for pin in host.pins:
-            command = (str(HERE / "fetch_packages"), str(pinned), pin.suite, pin.wanted)
-            subprocess.run(command, check=True, timeout=_BUILD_TIMEOUT_S)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise LabError(f"what {host.name} needs could not be packed: {error}") from None
-    return cargo
+def _stocked(host: LabHost, disk: Path, cargo: Path) -> Path:
+    """Return the layer over a disk that holds the workload image, which is made now if it is not
+    there: in a guest that is changed in nothing, and whose clock is the host's.
+    """
+    layer = disks.stocked(disk, cargo)
+    if not layer.exists():
+        print("==> lab: a guest loads the workload image, once", file=sys.stderr, flush=True)
+        for other in disk.glob(f"{disks.STOCKED}*"):
+            other.unlink()
+        found = Machine(disk, cache() / "stocking", host.unchanged, counted=False)
+        found.prepare(cargo)
+        found.boot()
+        found.keep(layer)
+        found.stop()
+    return layer
 
 
 def _run(*command: str | Path) -> None:

@@ -60,10 +60,15 @@ def counted() -> bool:
     return name == "instructions"
 
 
-def command(host: LabHost, disk: Path, state: Path, port: str) -> Sequence[str | Path]:
-    """Return what boots `host` from the directories `disk` and `state`, with ssh at `port`."""
+def command(
+    host: LabHost, disk: Path, state: Path, port: str, *, counted: bool
+) -> Sequence[str | Path]:
+    """Return what boots `host` from the directories `disk` and `state`, with ssh at `port`.
+
+    Its clock counts instructions where `counted`.
+    """
     clock = ["-accel", "tcg,thread=multi"]
-    if counted():
+    if counted:
         # 4 ns an instruction, and idle time is skipped. Both CPUs share one host thread, and take
         # turns at each timer: a filter that has one every ms keeps what wakes up beside a busy CPU
         # from waiting longer.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab import disks
 from tests.lab import host as hosts
 from tests.lab import machine as lab
 from tests.lab.host import DEFAULT, LabError
@@ -17,25 +18,6 @@ from tests.lab.machine import Machine
 def stopped(tmp_path: Path) -> Machine:
     (tmp_path / "state").mkdir()
     return Machine(tmp_path / "disk", tmp_path / "state", hosts.load(DEFAULT))
-
-
-def test_the_disk_is_named_after_what_it_is_built_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LAB_MIRROR", raising=False)
-    host = hosts.load("trixie")
-    name = lab.digest(host)
-    assert lab.digest(host) == lab.digest(hosts.load("trixie-runc")) == name
-    assert lab.digest(hosts.load("bookworm")) != name
-    assert lab.digest(hosts.load("trixie-podman")) != name
-    monkeypatch.setenv("LAB_MIRROR", "http://mirror.invalid/debian")
-    assert lab.digest(host) != name
-    assert "build_disk" in {path.name for path in lab.build_inputs()}
-
-
-def test_the_cache_is_where_the_user_keeps_caches(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert lab.cache() == tmp_path / "cgbench" / "lab"
 
 
 @pytest.mark.parametrize("text", ["", "no number", str(2**22 + 1)])
@@ -116,7 +98,7 @@ def test_the_machine_that_was_booted_is_known_by_its_host(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert lab.machine().host.name == DEFAULT
-    running = lab.cache() / "running"
+    running = disks.cache() / "running"
     running.mkdir(parents=True)
     (running / "host").write_text("bookworm")
     (running / "disk").write_text("/disk")

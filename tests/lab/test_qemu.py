@@ -7,31 +7,29 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab import disks, qemu
 from tests.lab import host as hosts
 from tests.lab import machine as lab
-from tests.lab import qemu
 from tests.lab.host import DEFAULT, LabError
 
 
-def command_of(name: str) -> list[str]:
-    return [str(word) for word in qemu.command(hosts.load(name), Path("/d"), Path("/s"), "1")]
+def command_of(name: str, *, counted: bool = False) -> list[str]:
+    command = qemu.command(hosts.load(name), Path("/d"), Path("/s"), "1", counted=counted)
+    return [str(word) for word in command]
 
 
 @pytest.mark.parametrize(
-    ("clock", "options"),
+    ("counted", "options"),
     [
-        ("host", ["-accel", "tcg,thread=multi"]),
-        ("instructions", ["-accel", "tcg,thread=single", "-icount", "shift=2,sleep=off"]),
+        (False, ["-accel", "tcg,thread=multi"]),
+        (True, ["-accel", "tcg,thread=single", "-icount", "shift=2,sleep=off"]),
     ],
 )
-def test_the_clock_is_the_hosts_or_counts_instructions(
-    clock: str, options: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("LAB_CLOCK", clock)
-    command = command_of(DEFAULT)
+def test_the_clock_is_the_hosts_or_counts_instructions(counted: bool, options: list[str]) -> None:
+    command = command_of(DEFAULT, counted=counted)
     begin = command.index("-accel")
     assert command[begin : begin + len(options)] == options
-    assert ("-icount" in command) is (clock == "instructions")
+    assert ("-icount" in command) is counted
 
 
 def test_a_clock_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,4 +93,4 @@ def test_what_is_not_installed_is_said_before_a_disk_is_built(
     monkeypatch.setattr(qemu, "path", lambda: str(tmp_path))
     with pytest.raises(LabError, match=r"not installed: qemu-system-x86_64, .*; \.ci/setup lab"):
         boot(DEFAULT)
-    assert not lab.cache().exists()
+    assert not disks.cache().exists()
