@@ -81,18 +81,18 @@ audit-deps: ## Ask whether a locked package has a known vulnerability
 
 lab: ## Boot a machine with cgroup v2 (needs root), 4 minutes at first: HOST=bookworm
 	@.ci/setup lab
-	$(BIN)/python -m tests.lab.machine start $(HOST)
+	$(BIN)/python -m tests.lab start $(HOST)
 
 lab-list: ## Name the machines that it can boot
 	@.ci/setup test
-	$(BIN)/python -m tests.lab.machine list
+	$(BIN)/python -m tests.lab list
 
 atlas: ## Measure what each limit does on many hosts: ROWS="trixie here" ARGS=--quick
 	@.ci/setup lab
 	$(BIN)/python -m tests.lab.atlas $(ROWS) $(ARGS)
 
 lab-stop: ## End that machine
-	$(BIN)/python -m tests.lab.machine stop
+	$(BIN)/python -m tests.lab stop
 
 test-v2: ## Measure cgroup v2 in that machine, against `cat` there; some 50 minutes
 	@.ci/setup lab

@@ -28,8 +28,9 @@ from cgbench.records import atlas, rules, truth
 from tests.lab import by_hand
 from tests.lab import host as hosts
 from tests.lab.disks import cache
+from tests.lab.guests import beside, booted
 from tests.lab.host import LabError
-from tests.lab.machine import Machine, beside, booted
+from tests.lab.machine import Machine
 from tests.made.heeded_signals import heed
 
 HERE = "here"

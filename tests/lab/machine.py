@@ -1,21 +1,17 @@
 """The lab's machine: QEMU booted from an untouched disk, reached over the loopback interface.
 
-`python3 -m tests.lab.machine start [HOST]|list|stop|status|ssh COMMAND`. Every boot writes to an
-overlay of its own, which `stop` removes. With $LAB_CLOCK=instructions the guest's clock counts what
-it executed.
+Every boot writes to an overlay of its own, which `stop` removes.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
+import secrets
 import select
-import shlex
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,9 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.lab import disks, qemu
-from tests.lab import host as hosts
-from tests.lab.disks import cache
-from tests.lab.host import DEFAULT, LabError, LabHost
+from tests.lab.host import LabError, LabHost
 
 BOOT_TIMEOUT_S = 170.0
 """A boot takes 25 to 60 s where KVM cannot be used; later than this it has failed."""
@@ -40,6 +34,9 @@ _COUNTED_TIMES = 5
 _KEPT_LINES = 25
 _SCRATCH_BYTES = 4 * 2**30
 _SWAP_BYTES = 2 * 2**30
+# The same for every guest: one that goes on from another's memory has to find what that had.
+_CARRIED_BYTES = 4 * 2**30
+_MKFS = ("-q", "-F", "-E", "lazy_itable_init=1")
 
 
 @dataclass(frozen=True)
@@ -106,58 +103,73 @@ class Machine:
         except subprocess.SubprocessError as error:
             raise LabError(f"{source} could not be copied out of the lab: {error}") from None
 
-    def prepare(self, cargo: Path, layer: Path | None = None) -> None:
+    def prepare(self, cargo: Path, layer: Path | None = None, saved: Path | None = None) -> None:
         """Make what it boots from: an overlay of its disk, or of a `layer` that lies over that.
 
-        The files in the directory `cargo` are under /carried there.
+        With the directory `saved`, of its disks as another guest left them. The files in the
+        directory `cargo` are under /carried there.
         """
         if self.pid() is not None:
             raise LabError(f"it runs already (process {self.pid()}); make lab-stop ends it")
         shutil.rmtree(self.state, ignore_errors=True)
         self.state.mkdir(parents=True)
+        if saved is not None:
+            layer = saved / qemu.OVERLAY
+            for name in (qemu.SCRATCH, qemu.SWAP, qemu.CONSOLE):
+                qemu.run("cp", "--sparse=always", saved / name, self.state / name)
         kind, below = ("raw", self.disk / "disk.img") if layer is None else ("qcow2", layer)
-        _run("qemu-img", "create", "-q", "-f", "qcow2", "-F", kind, "-b", below,
-             self.state / qemu.OVERLAY)  # fmt: skip
-        scratch, swap, carried = (self.state / name for name in qemu.DISKS)
-        for path, size in ((scratch, _SCRATCH_BYTES), (swap, _SWAP_BYTES)):
-            with path.open("wb") as file:
-                file.truncate(size)
-        _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1", scratch)
-        swap.chmod(0o600)
-        _run("mkswap", swap)
-        used = sum(path.stat().st_size for path in cargo.rglob("*") if path.is_file())
-        with carried.open("wb") as file:
-            file.truncate(2 * used + 256 * 2**20)
-        _run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=1", "-d", cargo, carried)
+        qemu.run("qemu-img", "create", "-q", "-f", "qcow2", "-F", kind, "-b", below,
+                 self.state / qemu.OVERLAY)  # fmt: skip
+        if saved is None:
+            self._fresh(qemu.SCRATCH, _SCRATCH_BYTES, "mkfs.ext4", *_MKFS)
+            self._fresh(qemu.SWAP, _SWAP_BYTES, "mkswap")
+        self._fresh(qemu.CARRIED, _CARRIED_BYTES, "mkfs.ext4", *_MKFS, "-d", cargo)
         (self.state / "host").write_text(self.host.name)
         (self.state / "disk").write_text(str(self.disk))
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             (self.state / "port").write_text(str(probe.getsockname()[1]))
 
-    def boot(self) -> None:
-        """Boot what was prepared, until Docker answers as the host has it.
+    def _fresh(self, name: str, size: int, *command: str | Path) -> None:
+        path = self.state / name
+        with path.open("wb") as file:
+            file.truncate(size)
+        path.chmod(0o600)
+        qemu.run(*command, path)
+
+    def boot(self, memory: Path | None = None) -> None:
+        """Boot what was prepared, or go on from a file of `memory`, until Docker answers.
 
         Raises LabError, with the console's last lines, when it does not in time.
         """
-        times = _COUNTED_TIMES if self.counted else 1
         began = time.monotonic()
         errors = self.state / "qemu.log"
+        command = [*self._qemu(), *(["-incoming", f"file:{memory}"] if memory else [])]
         with errors.open("wb") as log:
             try:
                 # Its own session and no descriptor of ours: it outlives this process by design.
                 subprocess.run(
-                    self._qemu(), check=True, timeout=30, stdin=subprocess.DEVNULL, stdout=log,
+                    command, check=True, timeout=30, stdin=subprocess.DEVNULL, stdout=log,
                     stderr=log, start_new_session=True,
                 )  # fmt: skip
             except (OSError, subprocess.SubprocessError):
                 raise LabError(f"QEMU did not start: {errors.read_text().strip()}") from None
         with self._ended_on_failure():
-            self._await(began + times * BOOT_TIMEOUT_S)
+            self._await(began + self._times * BOOT_TIMEOUT_S)
+            if memory is not None:
+                # It has the memory of another guest: of its day, and of what is random there.
+                self.read(
+                    f"mount /carried; date -s @{time.time():.0f}; "
+                    f"echo {secrets.token_hex(32)} >/dev/urandom", self._times * _ANSWER_TIMEOUT_S,
+                )  # fmt: skip
+
+    def set_up(self) -> None:
+        """Make it what its host is beyond a boot. Raises LabError when that fails."""
+        with self._ended_on_failure():
             for command in self.host.commands:
-                self.read(command, times * _SETUP_TIMEOUT_S)
+                self.read(command, self._times * _SETUP_TIMEOUT_S)
             if self.host.is_changed:
-                self._await(time.monotonic() + times * BOOT_TIMEOUT_S)
+                self._await(time.monotonic() + self._times * BOOT_TIMEOUT_S)
 
     def keep(self, layer: Path) -> None:
         """Load the image, switch it off, and keep what it wrote as `layer` over its disk."""
@@ -172,6 +184,23 @@ class Machine:
                 time.sleep(0.5)
             (self.state / qemu.OVERLAY).rename(layer)
 
+    def save(self, into: Path) -> None:
+        """Keep its memory and its disks in the directory `into`, and end it."""
+        with self._ended_on_failure():
+            # Each guest gets files of its own there.
+            self.read("umount /carried && blockdev --flushbufs /dev/vdd && sync",
+                      self._times * _ANSWER_TIMEOUT_S)  # fmt: skip
+            qemu.write_memory(self.state, into / qemu.MEMORY)
+            self.stop(keep_logs=True, keep_disks=True)
+            for name in (qemu.OVERLAY, qemu.SCRATCH, qemu.SWAP, qemu.CONSOLE):
+                (self.state / name).rename(into / name)
+        shutil.rmtree(self.state)
+
+    @property
+    def _times(self) -> int:
+        """How many times as long everything may take."""
+        return _COUNTED_TIMES if self.counted else 1
+
     @contextmanager
     def _ended_on_failure(self) -> Iterator[None]:
         try:
@@ -181,7 +210,7 @@ class Machine:
             self.stop(keep_logs=True)
             raise
 
-    def stop(self, *, keep_logs: bool = False) -> bool:
+    def stop(self, *, keep_logs: bool = False, keep_disks: bool = False) -> bool:
         """End the machine, wait until it has gone, remove its disks; say whether it ran.
 
         It is not shut down: nothing on the overlay is needed again.
@@ -199,7 +228,7 @@ class Machine:
             finally:
                 os.close(descriptor)
         if keep_logs:
-            for name in (qemu.OVERLAY, qemu.PID, *qemu.DISKS):
+            for name in () if keep_disks else (qemu.OVERLAY, qemu.PID, *qemu.DISKS):
                 (self.state / name).unlink(missing_ok=True)
         else:
             shutil.rmtree(self.state, ignore_errors=True)
@@ -211,7 +240,7 @@ class Machine:
     def _await(self, deadline: float) -> None:
         """Wait until ssh and then Docker answer in the guest."""
         step = "no login by ssh"
-        limit_s = _ANSWER_TIMEOUT_S * (_COUNTED_TIMES if self.counted else 1)
+        limit_s = self._times * _ANSWER_TIMEOUT_S
         while time.monotonic() < deadline:
             if self.pid() is None:
                 raise LabError(f"QEMU ended ({step} yet). {self.last_words()}")
@@ -270,100 +299,5 @@ class Machine:
                 *(word for option in options for word in ("-o", option))]  # fmt: skip
 
 
-def machine() -> Machine:
-    """Return this user's one machine, as it was booted; the default host where none was."""
-    state = cache() / "running"
-    named, disk = state / "host", state / "disk"
-    host = hosts.load(named.read_text() if named.exists() else DEFAULT)
-    return Machine(
-        Path(disk.read_text()) if disk.exists() else disks.cache() / disks.digest(host), state, host
-    )
-
-
-def booted(name: str = DEFAULT) -> Machine:
-    """Boot the host called `name`, with its disk built and what it needs packed before."""
-    qemu.require()
-    host = hosts.load(name)
-    running = machine().pid()
-    if running is not None:
-        raise LabError(f"a lab runs already (process {running}); make lab-stop ends it")
-    return _booted(host, cache() / "running")
-
-
-def beside(host: LabHost) -> Machine:
-    """Boot a host beside others, in a folder of its own; whoever boots it has to stop it."""
-    qemu.require()
-    return _booted(host, cache() / f"beside-{host.name}")
-
-
-def _booted(host: LabHost, state: Path) -> Machine:
-    cache().mkdir(parents=True, exist_ok=True)
-    # Disks, and what each guest is to get, are made in one place.
-    with (cache() / "making").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        # What cannot be had is said before a disk is built.
-        cargo = disks.packed(host)
-        found = Machine(disks.built(host), state, host)
-        found.prepare(cargo, _stocked(host, found.disk, cargo))
-    found.boot()
-    return found
-
-
-def _stocked(host: LabHost, disk: Path, cargo: Path) -> Path:
-    """Return the layer over a disk that holds the workload image, which is made now if it is not
-    there: in a guest that is changed in nothing, and whose clock is the host's.
-    """
-    layer = disks.stocked(disk, cargo)
-    if not layer.exists():
-        print("==> lab: a guest loads the workload image, once", file=sys.stderr, flush=True)
-        for other in disk.glob(f"{disks.STOCKED}*"):
-            other.unlink()
-        found = Machine(disk, cache() / "stocking", host.unchanged, counted=False)
-        found.prepare(cargo)
-        found.boot()
-        found.keep(layer)
-        found.stop()
-    return layer
-
-
-def _run(*command: str | Path) -> None:
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=120,
-                       env={**os.environ, "PATH": qemu.path()})  # fmt: skip
-    except subprocess.CalledProcessError as error:
-        raise LabError(f"{command[0]} failed: {error.stderr.strip()}") from None
-
-
 def _ended(descriptor: int, wait_s: float) -> bool:
     return bool(select.select([descriptor], [], [], wait_s)[0])
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Do what the command line asks for and return the exit status."""
-    match list(arguments):
-        case ["start", *names] if len(names) < 2:
-            booted(*names)
-            print("the lab is up; try: python3 -m tests.lab.machine ssh cgbench doctor")
-        case ["list"]:
-            for name in hosts.names():
-                print(f"{name:18} {hosts.load(name).title}")
-        case ["stop"]:
-            print("the lab has ended" if machine().stop() else "no lab was running")
-        case ["status"]:
-            pid = machine().pid()
-            print("no lab is running" if pid is None else f"the lab runs as process {pid}")
-            return 0 if pid is not None else 1
-        case ["ssh", *words] if words:
-            command = words[0] if len(words) == 1 else shlex.join(words)
-            return machine().ssh(command, 3600.0, shown=True).returncode
-        case _:
-            print(__doc__, file=sys.stderr)
-            return 2
-    return 0
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except LabError as error:
-        sys.exit(f"lab: {error}")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from tests.lab.host import LabError, LabHost
 
-OVERLAY, PID, CONSOLE = "overlay.qcow2", "qemu.pid", "console.log"
+OVERLAY, PID, CONSOLE, MEMORY = "overlay.qcow2", "qemu.pid", "console.log", "memory"
 SCRATCH, SWAP, CARRIED = "scratch.img", "swap.img", "carried.img"
 DISKS = (SCRATCH, SWAP, CARRIED)
 _PROGRAMS = ("qemu-system-x86_64", "qemu-img", "mkfs.ext4", "mkswap")
@@ -19,6 +23,8 @@ _FAIR = (8, 1)
 """Since then a CPU beside a busy one gets its part of a counted clock. Before, it starved: the
 sampler took 44 % of a CPU for what takes 12 %."""
 _TURN_US = 1000
+_MONITOR = "monitor"
+_SAVE_TIMEOUT_S = 120.0
 _SCRATCH_BYTES_PER_S = 8_000_000
 
 
@@ -32,14 +38,74 @@ def require() -> None:
     missing = [name for name in _PROGRAMS if shutil.which(name, path=path()) is None]
     if missing:
         raise LabError(f"not installed: {', '.join(missing)}; .ci/setup lab installs what it takes")
-    if counted() and _version() < _FAIR:
+    if counted() and version() < _FAIR:
         raise LabError(
-            f"QEMU {'.'.join(map(str, _version()))} lets a CPU starve where the clock counts "
+            f"QEMU {'.'.join(map(str, version()))} lets a CPU starve where the clock counts "
             "instructions; 8.1 does not: .ci/setup lab installs it on Debian 12"
         )
 
 
-def _version() -> tuple[int, ...]:
+def run(*command: str | Path) -> None:
+    """Run a program, one of root's own if need be. Raises LabError with what it says."""
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=120,
+                       env={**os.environ, "PATH": path()})  # fmt: skip
+    except subprocess.CalledProcessError as error:
+        raise LabError(f"{command[0]} failed: {error.stderr.strip()}") from None
+
+
+def write_memory(state: Path, into: Path) -> None:
+    """Have the QEMU of `state` stop its guest and write the memory to a file.
+
+    Raises LabError when it does not.
+    """
+    with Monitor(state / _MONITOR) as monitor:
+        monitor.ask("migrate", uri=f"file:{into}")
+        limit = time.monotonic() + _SAVE_TIMEOUT_S
+        while (status := monitor.ask("query-migrate").get("status")) != "completed":
+            if status in ("failed", "cancelled") or time.monotonic() > limit:
+                raise LabError(f"the guest's memory could not be saved: {status}")
+            time.sleep(0.2)
+
+
+class Monitor:
+    """QEMU's own interface to control it, QMP: one command after another."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(_SAVE_TIMEOUT_S)
+        self._socket.connect(str(path))
+        self._lines = self._socket.makefile("rb")
+        self._lines.readline()
+        self.ask("qmp_capabilities")
+
+    def __enter__(self) -> Monitor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.close()
+        self._socket.close()
+
+    def ask(self, command: str, **arguments: object) -> dict[str, Any]:
+        """Return what a command gives back. Raises LabError when it is refused."""
+        request = {"execute": command, "arguments": arguments}
+        try:
+            self._socket.sendall(json.dumps(request).encode() + b"\n")
+            for line in self._lines:
+                answer = json.loads(line)
+                if "error" in answer:
+                    raise LabError(f"QEMU refused {command}: {answer['error']['desc']}")
+                # Events come in between.
+                if "return" in answer:
+                    found: dict[str, Any] = answer["return"]
+                    return found
+        except OSError as error:
+            raise LabError(f"QEMU did not answer {command}: {error}") from None
+        raise LabError(f"QEMU ended before it answered {command}")
+
+
+def version() -> tuple[int, ...]:
+    """Return QEMU's version. Raises LabError when it does not say one."""
     done = subprocess.run(
         ["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=True, timeout=30
     )
@@ -77,8 +143,10 @@ def command(
     return [
         "qemu-system-x86_64", "-name", "cgbench-lab", "-nodefaults", "-no-user-config",
         "-machine", "q35", *clock, "-cpu", "max",
-        *host.nodes_given, "-display", "none", "-serial", f"file:{state / CONSOLE}",
-        "-monitor", f"unix:{state / 'monitor'},server,nowait",
+        *host.nodes_given, "-display", "none",
+        "-chardev", f"file,id=console,path={state / CONSOLE},append=on",
+        "-serial", "chardev:console",
+        "-qmp", f"unix:{state / _MONITOR},server=on,wait=off",
         "-kernel", disk / "vmlinuz", "-initrd", disk / "initrd.img",
         "-append", host.parameters,
         "-no-reboot", "-device", "virtio-rng-pci",

@@ -17,7 +17,8 @@ from cgbench.records.fleet import FleetFolder, find
 from cgbench.records.verdict import Outcome
 from cgbench.spec import workload
 from tests.lab import host as hosts
-from tests.lab.machine import Machine, beside
+from tests.lab.guests import beside
+from tests.lab.machine import Machine
 from tests.made import command, ssh
 
 # Two boots, their disks, and an emulated CPU that measures.

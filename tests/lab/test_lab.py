@@ -19,7 +19,8 @@ from cgbench.reporting.render import write_truth
 from cgbench.spec.options import OPTIONS
 from tests.lab import by_hand
 from tests.lab.by_hand import Reading
-from tests.lab.machine import Machine, booted
+from tests.lab.guests import booted
+from tests.lab.machine import Machine
 
 # The build of the disk, the boot or a whole table, with room for a slow machine that others use.
 _LONG_S = 3600

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import disks
 from tests.lab import host as hosts
-from tests.lab import machine as lab
 from tests.lab.host import DEFAULT, LabError
 from tests.lab.machine import Machine
 
@@ -91,27 +89,3 @@ def test_a_boot_that_fails_says_how_far_it_came(
     assert told in str(caught.value)
     for line in console.splitlines():
         assert line in str(caught.value)
-
-
-def test_the_machine_that_was_booted_is_known_by_its_host(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert lab.machine().host.name == DEFAULT
-    running = disks.cache() / "running"
-    running.mkdir(parents=True)
-    (running / "host").write_text("bookworm")
-    (running / "disk").write_text("/disk")
-    assert (lab.machine().host.name, lab.machine().disk) == ("bookworm", Path("/disk"))
-
-
-def test_the_hosts_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert lab.main(["list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == hosts.names()
-    assert lines[0].startswith("trixie ")
-
-
-def test_the_command_line_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    assert lab.main(["dance"]) == 2
-    assert "start [HOST]|list|stop|status" in capsys.readouterr().err

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.lab import disks, qemu
+from tests.lab import disks, guests, qemu
 from tests.lab import host as hosts
-from tests.lab import machine as lab
 from tests.lab.host import DEFAULT, LabError
 
 
@@ -84,7 +87,7 @@ def test_a_qemu_that_names_no_version_is_refused(says: Callable[[str], None]) ->
         qemu.require()
 
 
-@pytest.mark.parametrize("boot", [lab.booted, lambda name: lab.beside(hosts.load(name))])
+@pytest.mark.parametrize("boot", [guests.booted, lambda name: guests.beside(hosts.load(name))])
 def test_what_is_not_installed_is_said_before_a_disk_is_built(
     boot: Callable[[str], object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -94,3 +97,59 @@ def test_what_is_not_installed_is_said_before_a_disk_is_built(
     with pytest.raises(LabError, match=r"not installed: qemu-system-x86_64, .*; \.ci/setup lab"):
         boot(DEFAULT)
     assert not disks.cache().exists()
+
+
+@contextmanager
+def answering(path: Path, *answers: list[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
+    """A QEMU that says these lines, one list a command; yields what it was asked."""
+    asked: list[dict[str, object]] = []
+
+    def serve(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, connection.makefile("rwb") as file:
+            file.write(b'{"QMP": {}}\n')
+            file.flush()
+            for answer in answers:
+                asked.append(json.loads(file.readline()))
+                file.writelines(json.dumps(one).encode() + b"\n" for one in answer)
+                file.flush()
+
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        yield asked
+        thread.join(10)
+
+
+def test_the_monitor_passes_over_events(tmp_path: Path) -> None:
+    status: list[dict[str, object]] = [
+        {"event": "STOP"}, {"return": {"status": "completed"}},
+    ]  # fmt: skip
+    with (
+        answering(tmp_path / "m", [{"return": {}}], status) as asked,
+        qemu.Monitor(tmp_path / "m") as monitor,
+    ):
+        assert monitor.ask("query-migrate") == {"status": "completed"}
+    assert [one["execute"] for one in asked] == ["qmp_capabilities", "query-migrate"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ([{"return": {}}, {"error": {"desc": "no room"}}], "QEMU refused migrate: no room"),
+        ([{"return": {}}, {"return": {}}, {"return": {"status": "failed"}}], "saved: failed"),
+        ([{"return": {}}], "QEMU (ended before it|did not) answer(ed)? migrate"),
+    ],
+)
+def test_a_memory_that_is_not_saved_says_why(
+    tmp_path: Path, answers: list[dict[str, object]], told: str
+) -> None:
+    with (
+        answering(tmp_path / "monitor", *([answer] for answer in answers)) as asked,
+        pytest.raises(LabError, match=told),
+    ):
+        qemu.write_memory(tmp_path, tmp_path / "memory")
+    if len(asked) > 1:
+        assert asked[1]["arguments"] == {"uri": f"file:{tmp_path}/memory"}

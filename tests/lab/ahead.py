@@ -1,0 +1,63 @@
+"""What is done once, ahead of boots that all go on from it: the image is loaded, a guest booted."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+from pathlib import Path
+
+from tests.lab import disks, qemu
+from tests.lab.disks import cache
+from tests.lab.host import LabHost
+from tests.lab.machine import Machine
+
+_BOOTED = "booted-"
+
+
+def stocked(host: LabHost, disk: Path, cargo: Path) -> Path:
+    """Return the layer over a disk that holds the workload image, which is made now if it is not
+    there: in a guest that is changed in nothing, and whose clock is the host's.
+    """
+    layer = disks.stocked(disk, cargo)
+    if not layer.exists():
+        _say("a guest loads the workload image, once")
+        for other in disk.glob(f"{disks.STOCKED}*"):
+            other.unlink()
+        for other in disk.glob(f"{_BOOTED}*"):
+            shutil.rmtree(other)
+        found = Machine(disk, cache() / "ahead", host.unchanged, counted=False)
+        found.prepare(cargo)
+        found.boot()
+        found.keep(layer)
+        found.stop()
+    return layer
+
+
+def booted(host: LabHost, disk: Path, cargo: Path, layer: Path) -> Path:
+    """Return the directory of a guest that has booted on a layer, which is made now if it is not
+    there. Hosts share it that boot alike; its clock counts instructions.
+    """
+    saved = disk / f"{_BOOTED}{_digest(host, disk, layer)}"
+    if not saved.exists():
+        _say("a guest boots, once; its memory is kept")
+        found = Machine(disk, cache() / "ahead", host, counted=True)
+        found.prepare(cargo, layer)
+        found.boot()
+        part = saved.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        found.save(part)
+        part.rename(saved)
+    return saved
+
+
+def _digest(host: LabHost, disk: Path, layer: Path) -> str:
+    """Return what a guest's memory depends on, in short: only the same QEMU can go on from it."""
+    command = qemu.command(host, disk, Path("state"), "0", counted=True)
+    said = "\0".join(map(str, (*command, layer.name, *qemu.version())))
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def _say(text: str) -> None:
+    print(f"==> lab: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,54 @@
+"""The guests of the lab: this user's one, and those that run beside one another."""
+
+from __future__ import annotations
+
+import fcntl
+from pathlib import Path
+
+from tests.lab import ahead, disks, qemu
+from tests.lab import host as hosts
+from tests.lab.disks import cache
+from tests.lab.host import DEFAULT, LabError, LabHost
+from tests.lab.machine import Machine
+
+
+def machine() -> Machine:
+    """Return this user's one machine, as it was booted; the default host where none was."""
+    state = cache() / "running"
+    named, disk = state / "host", state / "disk"
+    host = hosts.load(named.read_text() if named.exists() else DEFAULT)
+    return Machine(
+        Path(disk.read_text()) if disk.exists() else cache() / disks.digest(host), state, host
+    )
+
+
+def booted(name: str = DEFAULT) -> Machine:
+    """Boot the host called `name`, with its disk built and what it needs packed before."""
+    qemu.require()
+    host = hosts.load(name)
+    running = machine().pid()
+    if running is not None:
+        raise LabError(f"a lab runs already (process {running}); make lab-stop ends it")
+    return _booted(host, cache() / "running")
+
+
+def beside(host: LabHost) -> Machine:
+    """Boot a host beside others, in a folder of its own; whoever boots it has to stop it."""
+    qemu.require()
+    return _booted(host, cache() / f"beside-{host.name}")
+
+
+def _booted(host: LabHost, state: Path) -> Machine:
+    cache().mkdir(parents=True, exist_ok=True)
+    # Disks, and what each guest is to get, are made in one place.
+    with (cache() / "making").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        # What cannot be had is said before a disk is built.
+        cargo = disks.packed(host)
+        found = Machine(disks.built(host), state, host)
+        layer = ahead.stocked(host, found.disk, cargo)
+        saved = ahead.booted(host, found.disk, cargo, layer) if found.counted else None
+        found.prepare(cargo, layer, saved)
+    found.boot(saved / qemu.MEMORY if saved else None)
+    found.set_up()
+    return found
