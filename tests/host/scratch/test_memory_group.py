@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ MIB = 2**20
 def powers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let anyone make cgroups, wait for nothing, and find no systemd."""
     monkeypatch.setattr(commands, "require_root", lambda: None)
-    monkeypatch.setattr(commands, "until", lambda condition: condition())
+    monkeypatch.setattr(commands, "until", lambda condition, _timeout_s=0.0: condition())
     monkeypatch.setattr(programs, "find", lambda name: None)
 
 
@@ -245,6 +246,27 @@ def test_a_group_with_a_process_in_it_stays_and_is_told(
     procs.write_text("")
     (left,) = memory_group.leftovers(tree.root)
     left.give_back()
+    assert not procs.exists()
+
+
+def test_a_group_is_waited_for_in_which_an_engine_still_tidies_up(
+    tree: HostTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Met with Podman on an emulated CPU: its cleanup went on after the container was gone."""
+    like_a_kernel(monkeypatch, V1_FILES)
+    procs = tree.root / "sys/fs/cgroup/memory/cgbench-x/cgroup.procs"
+    asked: list[float] = []
+
+    def until(condition: Callable[[], bool], timeout_s: float = 2.0) -> bool:
+        asked.append(timeout_s)
+        assert asked[1:] or not condition()
+        procs.write_text("")
+        return condition()
+
+    monkeypatch.setattr(commands, "until", until)
+    with memory_group.memory_group("x", MIB, "cgroupfs", tree.root):
+        procs.write_text("17\n")
+    assert asked == [20.0, 2.0]
     assert not procs.exists()
 
 
