@@ -15,8 +15,21 @@ from tests.lab.machine import Machine
 def machine() -> Machine:
     """Return this user's one machine, as it was booted; the default host where none was."""
     state = cache() / "running"
-    named, disk = state / "host", state / "disk"
-    host = hosts.load(named.read_text() if named.exists() else DEFAULT)
+    named = state / "host"
+    return _at(state, hosts.load(named.read_text() if named.exists() else DEFAULT))
+
+
+def left(host: LabHost) -> Machine:
+    """Return the machine of a host that `beside` booted, whatever has become of it."""
+    return _at(_state(host), host)
+
+
+def _state(host: LabHost) -> Path:
+    return cache() / f"beside-{host.name}"
+
+
+def _at(state: Path, host: LabHost) -> Machine:
+    disk = state / "disk"
     return Machine(
         Path(disk.read_text()) if disk.exists() else cache() / disks.digest(host), state, host
     )
@@ -35,7 +48,7 @@ def booted(name: str = DEFAULT) -> Machine:
 def beside(host: LabHost) -> Machine:
     """Boot a host beside others, in a folder of its own; whoever boots it has to stop it."""
     qemu.require()
-    return _booted(host, cache() / f"beside-{host.name}")
+    return _booted(host, _state(host))
 
 
 def _booted(host: LabHost, state: Path) -> Machine:

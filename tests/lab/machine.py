@@ -126,6 +126,9 @@ class Machine:
         self._fresh(qemu.CARRIED, _CARRIED_BYTES, "mkfs.ext4", *_MKFS, "-d", cargo)
         (self.state / "host").write_text(self.host.name)
         (self.state / "disk").write_text(str(self.disk))
+        self._take_port()
+
+    def _take_port(self) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             (self.state / "port").write_text(str(probe.getsockname()[1]))
@@ -143,6 +146,43 @@ class Machine:
         Raises LabError, with the console's last lines, when it does not in time.
         """
         began = time.monotonic()
+        self._start(memory)
+        with self._ended_on_failure():
+            self._await(began + self._times * BOOT_TIMEOUT_S)
+            if memory is not None:
+                # It has the memory of another guest: of its day, and of what is random there.
+                self.read(
+                    f"mount /carried; date -s @{time.time():.0f}; "
+                    f"echo {secrets.token_hex(32)} >/dev/urandom", self._times * _ANSWER_TIMEOUT_S,
+                )  # fmt: skip
+
+    def suspend(self) -> None:
+        """Stop it where it is and keep its memory with its disks: `resume` goes on from there."""
+        with self._ended_on_failure():
+            part = self.state / f"{qemu.MEMORY}.part"
+            qemu.write_memory(self.state, part)
+            self.stop(keep_logs=True, keep_disks=True)
+            part.rename(self.state / qemu.MEMORY)
+
+    @property
+    def suspended(self) -> bool:
+        """Whether it can go on from where it was stopped."""
+        return self.pid() is None and (self.state / qemu.MEMORY).exists()
+
+    def resume(self) -> None:
+        """Go on from where it was suspended; its clock knows nothing of the pause.
+
+        Raises LabError when it does not. It is left as it is then, and when this is interrupted.
+        """
+        memory = self.state / qemu.MEMORY
+        began = time.monotonic()
+        self._take_port()
+        self._start(memory)
+        # QEMU has it open. From now on the disks say something else.
+        memory.unlink()
+        self._await(began + self._times * BOOT_TIMEOUT_S)
+
+    def _start(self, memory: Path | None) -> None:
         errors = self.state / "qemu.log"
         command = [*self._qemu(), *(["-incoming", f"file:{memory}"] if memory else [])]
         with errors.open("wb") as log:
@@ -154,14 +194,6 @@ class Machine:
                 )  # fmt: skip
             except (OSError, subprocess.SubprocessError):
                 raise LabError(f"QEMU did not start: {errors.read_text().strip()}") from None
-        with self._ended_on_failure():
-            self._await(began + self._times * BOOT_TIMEOUT_S)
-            if memory is not None:
-                # It has the memory of another guest: of its day, and of what is random there.
-                self.read(
-                    f"mount /carried; date -s @{time.time():.0f}; "
-                    f"echo {secrets.token_hex(32)} >/dev/urandom", self._times * _ANSWER_TIMEOUT_S,
-                )  # fmt: skip
 
     def set_up(self) -> None:
         """Make it what its host is beyond a boot. Raises LabError when that fails."""
@@ -228,7 +260,9 @@ class Machine:
             finally:
                 os.close(descriptor)
         if keep_logs:
-            for name in () if keep_disks else (qemu.OVERLAY, qemu.PID, *qemu.DISKS):
+            for name in () if keep_disks else (
+                qemu.OVERLAY, qemu.PID, qemu.MEMORY, *qemu.DISKS
+            ):  # fmt: skip
                 (self.state / name).unlink(missing_ok=True)
         else:
             shutil.rmtree(self.state, ignore_errors=True)

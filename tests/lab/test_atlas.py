@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from cgbench.records import atlas as records
 from cgbench.records.verdict import Outcome
-from tests.lab import atlas, by_hand
-from tests.lab import host as hosts
-from tests.lab.atlas import Measured
+from tests.lab import atlas
+from tests.lab.guest_row import Measured
 from tests.lab.host import LabError
-from tests.lab.machine import Machine
 from tests.made import atlas_rows
 
 TABLE = json.dumps(atlas_rows.table({"cpus": Outcome.EFFECTIVE}).to_json())
@@ -63,61 +60,6 @@ def test_a_row_that_a_shell_disagrees_with_is_told_and_fails(
     failed = atlas.rows(["trixie"], tmp_path, quick=True, measure=lambda *_, **__: found)
     assert failed == ["trixie"]
     assert "trixie: a shell disagrees: --cpus 0.5: effective" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("name", "quick", "words"),
-    [
-        ("trixie", True, "verify --quick --no-report"),
-        ("trixie", False, "verify --interactions --disturb-daemon --no-report"),
-        # There is no daemon to restart.
-        ("trixie-podman", False, "verify --interactions --no-report"),
-    ],
-)
-def test_a_host_is_asked_for_all_that_it_can_show(
-    name: str, quick: bool, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[str] = []
-
-    def ssh(_self: Machine, command: str, *_: object, **__: object) -> object:
-        asked.append(command)
-        return subprocess.CompletedProcess(command, 4, "", "")
-
-    monkeypatch.setattr(Machine, "ssh", ssh)
-    monkeypatch.setattr(Machine, "pid", lambda _: 1)
-    machine = Machine(tmp_path, tmp_path, hosts.load(name))
-    with pytest.raises(LabError, match="ended with 4"):
-        atlas.in_guest(machine, quick=quick)
-    assert words in asked[0]
-
-
-def test_a_row_is_of_the_day_that_it_was_measured_on_whatever_the_guest_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        Machine, "ssh", lambda _, command, *__, **___: subprocess.CompletedProcess(command, 0)
-    )
-    said = json.dumps(json.loads(TABLE) | {"started": "2031-01-01T00:00:00+00:00"})
-    monkeypatch.setattr(Machine, "read", lambda _, command: said if "truth" in command else "")
-    monkeypatch.setattr(Machine, "pid", lambda _: 1)
-    monkeypatch.setattr(by_hand, "disagreements", lambda *_: [])
-    found = atlas.in_guest(Machine(tmp_path, tmp_path, hosts.load("trixie")), quick=True)
-    started = datetime.fromisoformat(json.loads(found.table)["started"])
-    assert abs((datetime.now(UTC) - started).total_seconds()) < 3600
-
-
-def test_a_guest_that_ends_while_it_is_measured_is_told_with_what_it_said_last(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    machine = Machine(tmp_path, tmp_path, hosts.load("trixie"))
-    machine.console.write_text("systemd[1]: up\nKernel panic - not syncing\n")
-    closed = subprocess.CompletedProcess("ssh", 255, "", "closed by remote host")
-    monkeypatch.setattr(Machine, "ssh", lambda *_, **__: closed)
-    with pytest.raises(LabError, match=r"(?s)the guest ended meanwhile.*Kernel panic") as caught:
-        atlas.on_lab_host("trixie", quick=True, boot=lambda _name: machine)
-    assert "systemd was started" in str(caught.value)
-    # What it printed stays where it failed.
-    assert machine.console.exists()
 
 
 def test_rows_that_are_measured_at_once_each_say_whether_they_came(
