@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import sys
 from pathlib import Path
@@ -38,7 +37,7 @@ def booted(host: LabHost, disk: Path, cargo: Path, layer: Path) -> Path:
     """Return the directory of a guest that has booted on a layer, which is made now if it is not
     there. Hosts share it that boot alike; its clock counts instructions.
     """
-    saved = disk / f"{_BOOTED}{_digest(host, disk, layer)}"
+    saved = disk / f"{_BOOTED}{qemu.digest(host, disk, counted=True)}-{layer.stem}"
     if not saved.exists():
         _say("a guest boots, once; its memory is kept")
         found = Machine(disk, cache() / "ahead", host, counted=True)
@@ -50,13 +49,6 @@ def booted(host: LabHost, disk: Path, cargo: Path, layer: Path) -> Path:
         found.save(part)
         part.rename(saved)
     return saved
-
-
-def _digest(host: LabHost, disk: Path, layer: Path) -> str:
-    """Return what a guest's memory depends on, in short: only the same QEMU can go on from it."""
-    command = qemu.command(host, disk, Path("state"), "0", counted=True)
-    said = "\0".join(map(str, (*command, layer.name, *qemu.version())))
-    return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
 def _say(text: str) -> None:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from cgbench.records import rules, truth
 from cgbench.spec.model import Model
-from tests.lab import by_hand, disks
+from tests.lab import by_hand, disks, qemu
 from tests.lab import host as hosts
 from tests.lab.guests import beside, left
 from tests.lab.host import LabError, LabHost
@@ -46,20 +46,25 @@ class Measured:
 
 
 class Begun(Model):
-    """A host on a disk that is measured since `at`, by `rules`, the verdicts alone if `quick`."""
+    """A host on a disk that is measured since `at`, by `rules`, the verdicts alone if `quick`.
+
+    `qemu` is what its memory depends on.
+    """
 
     at: str
     host: LabHost
     disk: str
+    qemu: str
     quick: bool
     rules: str
 
     @classmethod
-    def now(cls, host: LabHost, *, quick: bool) -> Begun:
+    def now(cls, machine: Machine, *, quick: bool) -> Begun:
         """Return what is asked for when it begins now."""
         return cls(
-            at=datetime.now(UTC).isoformat(timespec="seconds"), host=host,
-            disk=disks.digest(host), quick=quick, rules=rules.digest(),
+            at=datetime.now(UTC).isoformat(timespec="seconds"), host=machine.host,
+            disk=disks.digest(machine.host), quick=quick, rules=rules.digest(),
+            qemu=qemu.digest(machine.host, machine.disk, counted=machine.counted),
         )  # fmt: skip
 
     def serves(self, asked: Begun) -> bool:
@@ -73,8 +78,9 @@ def measured(name: str, *, quick: bool, boot: Callable[[LabHost], Machine] = bes
     Raises LabError, with the console's text left where it failed. The guest is suspended where
     this process is ended meanwhile.
     """
-    asked = Begun.now(hosts.load(name), quick=quick)
-    machine = left(asked.host)
+    qemu.require()
+    machine = left(hosts.load(name))
+    asked = Begun.now(machine, quick=quick)
     if not _goes_on(machine, asked):
         machine.stop()
         machine = boot(asked.host)

@@ -80,6 +80,8 @@ class Guest:
 def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Guest]:
     def make(name: str = "trixie") -> Guest:
         guest = Guest(tmp_path, name)
+        monkeypatch.setattr(qemu, "require", lambda: None)
+        monkeypatch.setattr(qemu, "version", lambda: (10, 0, 2))
         monkeypatch.setattr(guest_row, "left", lambda _host: guest.machine)
         for method in ("ssh", "read", "suspend", "resume", "stop"):
             monkeypatch.setattr(Machine, method, guest.told(method))
@@ -140,14 +142,15 @@ def test_a_row_goes_on_in_the_guest_in_which_it_was_left(made: Callable[..., Gue
 def test_a_guest_that_still_measures_is_only_waited_for(made: Callable[..., Guest]) -> None:
     guest = made()
     guest.runs = True
-    asked = Begun.now(guest.machine.host, quick=True)
+    asked = Begun.now(guest.machine, quick=True)
     (guest.machine.state / "row.json").write_text(asked.model_dump_json())
     guest.measured()
     assert guest.done == ["stop"]
 
 
 @pytest.mark.parametrize(
-    "change", [{"quick": False}, {"rules": "others"}, {"disk": "others"}, {"host": None}]
+    "change",
+    [{"quick": False}, {"rules": "others"}, {"disk": "others"}, {"qemu": "others"}, {"host": None}],
 )
 def test_a_row_that_was_begun_otherwise_is_begun_anew(
     made: Callable[..., Guest], change: dict[str, object], capsys: pytest.CaptureFixture[str]
@@ -156,7 +159,7 @@ def test_a_row_that_was_begun_otherwise_is_begun_anew(
     host = guest.machine.host
     if "host" in change:
         change = {"host": host.model_copy(update={"nodes": 2})}
-    begun = Begun.now(host, quick=True).model_copy(update=change)
+    begun = Begun.now(guest.machine, quick=True).model_copy(update=change)
     (guest.machine.state / "row.json").write_text(begun.model_dump_json())
     guest.suspend()
     guest.measured()
@@ -171,7 +174,7 @@ def test_a_note_that_is_damaged_or_without_a_guest_is_begun_anew(
     (guest.machine.state / "row.json").write_text("{")
     guest.runs = True
     guest.measured()
-    asked = Begun.now(guest.machine.host, quick=True)
+    asked = Begun.now(guest.machine, quick=True)
     (guest.machine.state / "row.json").write_text(asked.model_dump_json())
     guest.measured()
     assert guest.done == ["stop", "boot", "stop"] * 2
