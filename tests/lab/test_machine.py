@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.lab import host as hosts
+from tests.lab import qemu
 from tests.lab.host import DEFAULT, LabError
 from tests.lab.machine import Machine
 
@@ -69,6 +72,88 @@ def test_a_boot_that_is_interrupted_leaves_no_qemu(
     with pytest.raises(SystemExit):
         stopped.boot()
     assert ends == [True]
+
+
+QEMU = """#!/bin/sh
+state=$1
+shift
+echo "$@" >"$state/arguments"
+"$PYTHON" -c 'import time; time.sleep(60)' "$state/qemu.pid" >/dev/null 2>&1 &
+echo $! >"$state/qemu.pid"
+"""
+
+
+@pytest.fixture
+def running(stopped: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    """A machine with a process in QEMU's place, which saves its memory when it is told to."""
+    script = tmp_path / "qemu"
+    script.write_text(QEMU)
+    script.chmod(0o700)
+    monkeypatch.setenv("PYTHON", sys.executable)
+    monkeypatch.setattr(Machine, "_qemu", lambda one: [str(script), str(one.state)])
+    monkeypatch.setattr(Machine, "_await", lambda *_: None)
+    monkeypatch.setattr(Machine, "read", lambda *_: "")
+    monkeypatch.setattr(qemu, "write_memory", lambda _, into: into.write_text("memory"))
+    for name in (qemu.OVERLAY, *qemu.DISKS):
+        (stopped.state / name).write_text(name)
+    stopped.boot()
+    yield stopped
+    stopped.stop()
+
+
+def test_a_guest_that_is_suspended_goes_on_with_its_disks_at_another_port(running: Machine) -> None:
+    running.suspend()
+    assert running.pid() is None
+    assert running.suspended
+    running.resume()
+    assert running.pid() is not None
+    memory = running.state / qemu.MEMORY
+    assert (running.state / "arguments").read_text() == f"-incoming file:{memory}\n"
+    assert (running.state / qemu.OVERLAY).read_text() == qemu.OVERLAY
+    assert int((running.state / "port").read_text()) > 0
+    # Its disks say something else by now.
+    assert not memory.exists()
+    assert not running.suspended
+
+
+def test_a_memory_that_cannot_be_saved_ends_the_guest_and_is_not_gone_on_with(
+    running: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_state: Path, into: Path) -> None:
+        into.write_text("mem")
+        raise LabError("no room")
+
+    monkeypatch.setattr(qemu, "write_memory", full)
+    with pytest.raises(LabError, match="no room"):
+        running.suspend()
+    assert running.pid() is None
+    assert not running.suspended
+    assert not (running.state / qemu.OVERLAY).exists()
+
+
+def test_what_is_kept_of_a_guest_that_booted_are_its_memory_and_disks(
+    running: Machine, tmp_path: Path
+) -> None:
+    into = tmp_path / "saved"
+    into.mkdir()
+    running.console.write_text("systemd[1]: up\n")
+    running.save(into)
+    kept = {qemu.MEMORY, qemu.OVERLAY, qemu.SCRATCH, qemu.SWAP, qemu.CONSOLE}
+    assert {path.name for path in into.iterdir()} == kept
+    assert not running.state.exists()
+
+
+def test_a_guest_that_goes_on_from_anothers_memory_gets_its_own_day_and_randomness(
+    running: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running.stop(keep_logs=True, keep_disks=True)
+    told: list[str] = []
+    monkeypatch.setattr(Machine, "read", lambda _, command, *__: told.append(command))
+    running.boot(Path("/saved/memory"))
+    assert (running.state / "arguments").read_text() == "-incoming file:/saved/memory\n"
+    assert len(told) == 1
+    for word in ("mount /carried", "date -s @", "/dev/urandom"):
+        assert word in told[0]
 
 
 @pytest.mark.parametrize(
