@@ -74,12 +74,18 @@ def test_a_boot_that_is_interrupted_leaves_no_qemu(
     assert ends == [True]
 
 
+# What names itself in the file is no shell any more: its command line is its own.
 QEMU = """#!/bin/sh
 state=$1
 shift
 echo "$@" >"$state/arguments"
-"$PYTHON" -c 'import time; time.sleep(60)' "$state/qemu.pid" >/dev/null 2>&1 &
-echo $! >"$state/qemu.pid"
+rm -f "$state/qemu.pid"
+"$PYTHON" -c '
+import os, pathlib, sys, time
+pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))
+time.sleep(60)
+' "$state/qemu.pid" >/dev/null 2>&1 &
+while ! [ -s "$state/qemu.pid" ]; do sleep 0.05; done
 """
 
 
