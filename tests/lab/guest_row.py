@@ -84,7 +84,8 @@ def measured(name: str, *, quick: bool, boot: Callable[[LabHost], Machine] = bes
     if not _goes_on(machine, asked):
         machine.stop()
         machine = boot(asked.host)
-        _begin(machine, asked)
+        # The disk may be another now.
+        _begin(machine, Begun.now(machine, quick=quick))
     try:
         if machine.suspended:
             machine.resume()
