@@ -135,12 +135,14 @@ class Situation:
     def _kept(self, load: Load) -> float | None:
         """Return the memory that a container keeps while its rivals want it, None if they do not.
 
-        What it holds beyond its reservation moves between them from moment to moment.
+        What it holds beyond its reservation moves between them from moment to moment. A
+        reservation above its own limit protects no more than the limit lets it have.
         """
         reserved = in_bytes(load.settings.get("memory-reservation"))
         if self.group is None or not load.grouped or reserved is None:
             return None
-        return float(min(reserved, load.size))
+        limit = in_bytes(load.settings.get("memory"))
+        return float(min(reserved, load.size, self.group, reserved if limit is None else limit))
 
     def _io_share_pct(self, role: str) -> float | None:
         weights = {

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cgbench.judging.expectation import Load, Situation, Work
-from cgbench.spec.option import Settings
+from cgbench.spec.option import Settings, Value
 
 
 def situation(cpus: int = 2, **loads: tuple[Settings, int | None]) -> Situation:
@@ -139,15 +139,21 @@ def test_io_is_shared_by_weight_where_one_is_declared() -> None:
 
 
 def test_a_reservation_is_kept_and_no_more_of_what_rivals_want() -> None:
-    def kept(reservation: str) -> float | None:
+    def kept(reservation: str, **more: Value) -> float | None:
         loads = {
-            "a": Load({"memory-reservation": reservation}, None, size=112 << 20, grouped=True),
+            "a": Load(
+                {"memory-reservation": reservation, **more}, None, size=112 << 20, grouped=True
+            ),
             "b": Load({}, None, size=112 << 20, grouped=True),
         }
-        return Situation(loads, (0, 1), group=128 << 20).expected("memory_kept_bytes", "a")
+        return Situation(loads, (0, 1), group=96 << 20).expected("memory_kept_bytes", "a")
 
     assert kept("16m") == 16 << 20
     assert kept("80m") == 80 << 20
+    assert kept("104m") == 96 << 20
+    assert kept("80m", memory="64m") == 64 << 20
+    assert kept("80m", memory="88m") == 80 << 20
+    assert kept("80m", memory=-1) == 80 << 20
     assert load({"memory-reservation": "80m"}, size=1).expected("memory_kept_bytes", "a") is None
 
 
