@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.lab import disks, qemu
+from tests.lab import host as hosts
 from tests.lab.disks import cache
 from tests.lab.host import LabHost
 from tests.lab.machine import Machine
@@ -37,8 +38,12 @@ def booted(host: LabHost, disk: Path, cargo: Path, layer: Path) -> Path:
     """Return the directory of a guest that has booted on a layer, which is made now if it is not
     there. Hosts share it that boot alike; its clock counts instructions.
     """
-    saved = disk / f"{_BOOTED}{qemu.digest(host, disk, counted=True)}-{layer.stem}"
+    saved = _saved(host, disk, layer)
     if not saved.exists():
+        # What no host goes on from any more: of another QEMU, or another command line.
+        wanted = {_saved(one, disk, layer) for one in map(hosts.load, hosts.names())} | {saved}
+        for other in set(disk.glob(f"{_BOOTED}*")) - wanted:
+            shutil.rmtree(other)
         _say("a guest boots, once; its memory is kept")
         found = Machine(disk, cache() / "ahead", host, counted=True)
         found.prepare(cargo, layer)
@@ -49,6 +54,10 @@ def booted(host: LabHost, disk: Path, cargo: Path, layer: Path) -> Path:
         found.save(part)
         part.rename(saved)
     return saved
+
+
+def _saved(host: LabHost, disk: Path, layer: Path) -> Path:
+    return disk / f"{_BOOTED}{qemu.digest(host, disk, counted=True)}-{layer.stem}"
 
 
 def _say(text: str) -> None:

@@ -19,7 +19,7 @@ from cgbench.records import rules, truth
 from cgbench.spec.model import Model
 from tests.lab import by_hand, disks, qemu
 from tests.lab import host as hosts
-from tests.lab.guests import beside, left
+from tests.lab.guests import beside, claimed, left
 from tests.lab.host import LabError, LabHost
 from tests.lab.machine import Machine
 
@@ -79,11 +79,17 @@ def measured(name: str, *, quick: bool, boot: Callable[[LabHost], Machine] = bes
     this process is ended meanwhile.
     """
     qemu.require()
-    machine = left(hosts.load(name))
+    host = hosts.load(name)
+    with claimed(host):
+        return _measured(host, quick=quick, boot=boot)
+
+
+def _measured(host: LabHost, *, quick: bool, boot: Callable[[LabHost], Machine]) -> Measured:
+    machine = left(host)
     asked = Begun.now(machine, quick=quick)
     if not _goes_on(machine, asked):
         machine.stop()
-        machine = boot(asked.host)
+        machine = boot(host)
         # The disk may be another now.
         _begin(machine, Begun.now(machine, quick=quick))
     try:
@@ -92,7 +98,7 @@ def measured(name: str, *, quick: bool, boot: Callable[[LabHost], Machine] = bes
         found = _finished(machine)
     except (KeyboardInterrupt, SystemExit):
         machine.suspend()
-        print(f"{name}: suspended; it goes on when it is asked for again", flush=True)
+        print(f"{host.name}: suspended; it goes on when it is asked for again", flush=True)
         raise
     except BaseException:
         machine.stop(keep_logs=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.lab import ahead, disks, qemu
@@ -22,6 +24,20 @@ def machine() -> Machine:
 def left(host: LabHost) -> Machine:
     """Return the machine of a host that `beside` booted, whatever has become of it."""
     return _at(_state(host), host)
+
+
+@contextmanager
+def claimed(host: LabHost) -> Iterator[None]:
+    """Have the machine of a host that `beside` boots to oneself; LabError if another has it."""
+    cache().mkdir(parents=True, exist_ok=True)
+    with _state(host).with_suffix(".claimed").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabError(
+                "another process measures it: wait for that one, or end it to suspend the guest"
+            ) from None
+        yield
 
 
 def _state(host: LabHost) -> Path:

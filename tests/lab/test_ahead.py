@@ -100,12 +100,15 @@ def test_hosts_that_boot_alike_go_on_from_one_memory(
     assert len(guests.done) == 2
 
 
-def test_another_qemu_boots_a_guest_of_its_own(
+def test_another_qemu_boots_a_guest_of_its_own_in_place_of_those_before(
     guests: Guests, booted: Callable[[LabHost], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saved = booted(TRIXIE)
+    saved, other = booted(TRIXIE), booted(hosts.load("trixie-nodes"))
+    assert saved.exists()
     monkeypatch.setattr(qemu, "version", lambda: (10, 1, 0))
-    assert booted(TRIXIE) != saved
+    anew = booted(TRIXIE)
+    assert anew.exists()
+    assert not any(one.exists() for one in (saved, other))
 
 
 def test_a_memory_that_was_not_saved_is_not_taken_for_one(
