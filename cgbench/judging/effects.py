@@ -81,7 +81,7 @@ def effects(run: Run, option: str) -> dict[str, list[Effect]]:
                 effect = _unknown(metric, phase.change.error, Felt.NOT_SHOWN)
             else:
                 first = (trial, before) if before is not None else alone
-                then = f"--{phase.option} {phase.change.requested}"
+                then = _typed(phase)
                 effect = judged(
                     Around(
                         metric, then,
@@ -179,6 +179,13 @@ def _pairs(trial: TrialRecord, option: str) -> Iterator[tuple[Phase | None, Phas
             before = None if phase.prepares or phase.change.error is not None else phase
         elif not phase.prepares:
             yield before, phase
+
+
+def _typed(phase: Phase) -> str:
+    """Return an update with all that was sent in it, the option that it is of first."""
+    sent = phase.change.settings
+    others = (f"--{name} {value}" for name, value in sent.items() if name != phase.option)
+    return " ".join([f"--{phase.option} {phase.change.requested}", *others])
 
 
 def _alone(run: Run, option: str) -> tuple[TrialRecord, Phase] | None:

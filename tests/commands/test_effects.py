@@ -173,7 +173,7 @@ def test_a_limit_on_tasks_is_felt_as_before_while_others_are_updated(session: Se
     found = effects.watched(
         table(
             Outcome.EFFECTIVE,
-            pair("pids-limit", "cpu-shares"), pair("pids-limit", "memory-reservation"),
+            pair("pids-limit", "cpu-shares"), pair("pids-limit", "memory-swap"),
         ),
         session,
     )  # fmt: skip
@@ -184,6 +184,10 @@ def test_a_limit_on_tasks_is_felt_as_before_while_others_are_updated(session: Se
         assert (one.effect.before, one.effect.after, one.effect.expected) == (64, 64, 64)
         assert one.effect.evidence is not None
         assert (session.results / "effect-of-pids-limit" / one.effect.evidence).is_dir()
+    # A limit on swap needs one on memory, which is sent with it.
+    reasons = [one.effect.reason for one in found.interactions if one.effect is not None]
+    assert "after --cpu-shares 2048 tasks_max" in reasons[0]
+    assert "after --memory-swap 448m --memory 64m tasks_max" in reasons[1]
 
 
 @pytest.mark.docker
