@@ -80,6 +80,8 @@ class Guest:
 def made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Guest]:
     def make(name: str = "trixie") -> Guest:
         guest = Guest(tmp_path, name)
+        # Where a host is claimed.
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         monkeypatch.setattr(qemu, "require", lambda: None)
         monkeypatch.setattr(qemu, "version", lambda: (10, 0, 2))
         monkeypatch.setattr(guest_row, "left", lambda _host: guest.machine)
