@@ -94,7 +94,7 @@ atlas: ## Measure what each limit does on many hosts: ROWS="trixie here" ARGS=--
 lab-stop: ## End that machine
 	$(BIN)/python -m tests.lab stop
 
-test-v2: ## Measure cgroup v2 in that machine, against `cat` there; some 50 minutes
+test-v2: ## Measure cgroup v2 in that machine, against `cat` there; some 30 minutes
 	@.ci/setup lab
 	$(BIN)/pytest -m 'lab and not fleet' tests/lab $(ARGS)
 
