@@ -97,9 +97,7 @@ def _measured(lab: Machine, experiment: str) -> run_directory.RunDirectory:
     place = FOLDER / experiment
     # One of an earlier call would be taken for this one.
     shutil.rmtree(place, ignore_errors=True)
-    # Its sweep goes up and down: each value is held twice in one trial.
-    once = "--quick --trials 1 --no-report --results /root/measured"
-    lab.read(f"cgbench run {experiment} {once}", _LONG_S)
+    lab.read(f"cgbench run {experiment} --quick --no-report --results /root/measured", _LONG_S)
     lab.fetch(f"/root/measured/{experiment}", place)
     (found,) = results.runs(place)
     return found
@@ -139,7 +137,7 @@ def test_measuring_does_without_the_packages_that_only_judging_needs(lab: Machin
 def test_every_point_of_the_quota_sweep_holds_within_3_percent(
     sweep: run_directory.RunDirectory,
 ) -> None:
-    assert [trial.status for trial in sweep.trials()] == ["ok"]
+    assert [trial.status for trial in sweep.trials()] == ["ok", "ok"]
     points = [one for one in load(sweep).summary if one.metric == "cpus_used"]
     assert sorted(int(one.key.requested) for one in points) == [
         10_000, 25_000, 50_000, 75_000, 100_000, 150_000
