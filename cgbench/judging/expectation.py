@@ -136,13 +136,15 @@ class Situation:
         """Return the memory that a container keeps while its rivals want it, None if they do not.
 
         What it holds beyond its reservation moves between them from moment to moment. A
-        reservation above its own limit protects no more than the limit lets it have.
+        reservation above its own limit protects no more than the limit lets it have; what becomes
+        of one of all that the group may hold is not known.
         """
         reserved = in_bytes(load.settings.get("memory-reservation"))
         if self.group is None or not load.grouped or reserved is None:
             return None
         limit = in_bytes(load.settings.get("memory"))
-        return float(min(reserved, load.size, self.group, reserved if limit is None else limit))
+        kept = min(reserved, load.size, reserved if limit is None else limit)
+        return float(kept) if kept < self.group else None
 
     def _io_share_pct(self, role: str) -> float | None:
         weights = {

@@ -150,7 +150,8 @@ def test_a_reservation_is_kept_and_no_more_of_what_rivals_want() -> None:
 
     assert kept("16m") == 16 << 20
     assert kept("80m") == 80 << 20
-    assert kept("104m") == 96 << 20
+    assert kept("95m") == 95 << 20
+    assert kept("104m") is None
     assert kept("80m", memory="64m") == 64 << 20
     assert kept("80m", memory="88m") == 80 << 20
     assert kept("80m", memory=-1) == 80 << 20
