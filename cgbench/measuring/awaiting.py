@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -26,7 +26,13 @@ from cgbench.spec.schedule import PlannedStep
 from cgbench.units import NS_PER_MS, NS_PER_S
 
 PATIENCE_NS = 20 * NS_PER_S
-"""For how long the phases of one trial are held on, all together."""
+"""For how long the phases of one trial are held on, all together, where something grows."""
+
+RESTARTS_PATIENCE_NS, QUIET_NS = 90 * NS_PER_S, 30 * NS_PER_S
+"""For how long where a policy is to start containers again, and while none ends or starts.
+
+An engine that runs programs for each end and start takes a hundred times what Docker does.
+"""
 
 STILL_NS = 3 * NS_PER_S
 """What has not grown for so long has come to stand: it is not slow."""
@@ -46,7 +52,12 @@ def patience_s(experiment: Experiment) -> int:
     awaited = any(
         name in REACHED for option in options for name in judged.candidates(experiment, option)
     )
-    return PATIENCE_NS // NS_PER_S if awaited else 0
+    return _patience_ns(experiment) // NS_PER_S if awaited else 0
+
+
+def _patience_ns(experiment: Experiment) -> int:
+    """Return for how long the phases of a trial may be held on."""
+    return RESTARTS_PATIENCE_NS if experiment.option == "restart" else PATIENCE_NS
 
 
 class Patience:
@@ -55,7 +66,7 @@ class Patience:
     def __init__(self, experiment: Experiment, events: EventStream) -> None:
         self._experiment = experiment
         self._events = events
-        self._left_ns = PATIENCE_NS
+        self._left_ns = _patience_ns(experiment)
         self._let_in: dict[str, int] = {}
         self._came: dict[str, _Goal] = {}
 
@@ -89,7 +100,8 @@ class Patience:
         ending, state = None, gauge.state(begin_ns)
         while state == "coming" and ending is None:
             now_ns = time.monotonic_ns()
-            if now_ns - begin_ns >= self._left_ns:
+            quiet_ns = now_ns - max(begin_ns, gauge.moved_ns())
+            if now_ns - begin_ns >= self._left_ns or quiet_ns >= QUIET_NS:
                 break
             ending = look.hold_until(now_ns + _LOOK_EVERY_NS, may_end=step.may_end)
             # One that was allowed to grow until it was ended has come to its limit.
@@ -146,6 +158,10 @@ class _Growth:
             return "came"
         return "standing" if now_ns - self._grown_ns >= STILL_NS else "coming"
 
+    def moved_ns(self) -> int:
+        """Return when it grew last, as far as that was looked at."""
+        return self._grown_ns
+
 
 def reading(metric: str, values: Mapping[str, int]) -> float | None:
     """Return what a metric is by the present values of a container's counters."""
@@ -169,18 +185,28 @@ class _Restarts:
 
     def state(self, now_ns: int) -> AwaitedState:
         """Say whether as many came as should, and after the last end no other one is due."""
-        events = [one for one in self._stream.so_far() if one.container_id == self._container_id]
-        return restarts(events, self._goal.comes_to, self._since_ns, now_ns)
+        return restarts(self._lives(), self._goal.comes_to, self._since_ns, now_ns)
+
+    def moved_ns(self) -> int:
+        """Return when the container began or ended last; 0 where it never did."""
+        return max((one.t_ns for one in self._lives()), default=0)
+
+    def _lives(self) -> list[Event]:
+        """Return when it began and ended, as it came by now."""
+        return [
+            one
+            for one in self._stream.so_far()
+            if one.container_id == self._container_id and one.action in ("start", "die")
+        ]
 
 
 def restarts(
-    events: Iterable[Event], comes_to: float, since_ns: int, now_ns: int
+    seen: Sequence[Event], comes_to: float, since_ns: int, now_ns: int
 ) -> AwaitedState:  # fmt: skip
-    """Say whether all restarts have come that should, and no other one is due.
+    """Say whether all restarts have come that should, by the starts and ends so far; no other due.
 
     One is due until twice the longest pause so far has passed since the last end.
     """
-    seen = [one for one in events if one.action in ("start", "die")]
     pauses = [
         (after.t_ns, after.t_ns - before.t_ns)
         for before, after in pairwise(seen)

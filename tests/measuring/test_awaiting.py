@@ -138,12 +138,61 @@ def test_patience_has_an_end_for_what_does_not_come(
     group: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(awaiting, "PATIENCE_NS", 200 * MS)
+    monkeypatch.setattr(awaiting, "QUIET_NS", 200 * MS)
     with living(cgroup=group) as (container, _process):
         for step in (planned("pids-limit", "24"), planned("restart", "on-failure:2")):
             found = hold_on(container, step)
             assert found is not None
             assert found.state == "coming"
             assert 200 * MS <= found.held_on_ns < 5 * NS_PER_S
+
+
+class Living(Told):
+    """Of a container that ends and is started again every 100 ms, up to so many times."""
+
+    def __init__(self, container: Running, times: int) -> None:
+        super().__init__()
+        self._id, self._times = container.container_id, times
+        self._begun_ns = time.monotonic_ns()
+
+    def so_far(self) -> tuple[Event, ...]:
+        lives = min(2 * self._times, (time.monotonic_ns() - self._begun_ns) // (50 * MS))
+        return tuple(
+            Event(self._id, self._begun_ns + one * 50 * MS, ("start", "die")[one % 2], None)
+            for one in range(lives)
+        )
+
+
+def test_restarts_are_waited_for_while_the_container_goes_on_ending_and_starting(
+    group: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(awaiting, "QUIET_NS", 2 * NS_PER_S)
+    with living(cgroup=group) as (container, _process):
+        found = hold_on(container, planned("restart", "on-failure:2"), Living(container, 3))
+    assert found is not None
+    assert (found.metric, found.state) == ("restarts", "came")
+
+
+def test_restarts_that_stay_away_are_not_waited_for_as_long_as_others_go_on(
+    group: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(awaiting, "QUIET_NS", 600 * MS)
+    with living(cgroup=group) as (container, _process):
+        found = hold_on(container, planned("restart", "on-failure:2"), Living(container, 2))
+    assert found is not None
+    assert found.state == "coming"
+    assert 600 * MS <= found.held_on_ns < 60 * NS_PER_S
+
+
+def test_restarts_that_never_end_are_waited_for_up_to_a_bound(
+    group: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(awaiting, "RESTARTS_PATIENCE_NS", 400 * MS)
+    with living(cgroup=group) as (container, _process):
+        found = hold_on(container, planned("restart", "on-failure:2"), Living(container, 2))
+    assert found is not None
+    assert found.state == "coming"
+    assert 400 * MS <= found.held_on_ns < awaiting.QUIET_NS
 
 
 def test_what_came_once_is_not_waited_for_when_the_same_limit_is_set_again(group: Path) -> None:
@@ -191,7 +240,7 @@ def test_nothing_comes_of_a_change_that_was_refused(group: Path) -> None:
 
 
 def test_only_trials_in_which_something_comes_in_time_may_take_longer() -> None:
-    assert awaiting.patience_s(FORKS) == awaiting.patience_s(ENDS) == 20
+    assert (awaiting.patience_s(FORKS), awaiting.patience_s(ENDS)) == (20, 90)
     assert awaiting.patience_s(experiment_file.load("cpu-quota-sweep")) == 0
 
 

@@ -36,20 +36,23 @@ def matrix(options: Iterable[Option], supply: Supply) -> tuple[Interaction, ...]
     for one in every:
         supply.progress(f"{one.flag} alone")
         alone[one.name] = _alone(one, supply)
+    control = {one.name: comeback.alone(one, supply) for one in every if one.name == "restart"}
     return tuple(
-        _confirmed(first, second, supply, alone[second.name])
+        _confirmed(first, second, supply, alone[second.name], control.get(first.name))
         for first in every
         for second in every
         if first is not second
     )
 
 
-def _confirmed(a: Option, b: Option, supply: Supply, b_alone: Answer) -> Interaction:
+def _confirmed(
+    a: Option, b: Option, supply: Supply, b_alone: Answer, control: comeback.Return | None
+) -> Interaction:
     """Measure a pair, and once more what is undone: somebody else may have written just then."""
-    found = pair(a, b, supply, b_alone)
+    found = pair(a, b, supply, b_alone, control)
     if found.undone is None:
         return found
-    again = pair(a, b, supply, b_alone)
+    again = pair(a, b, supply, b_alone, control)
     if again.undone is not None:
         return again
     said = "; ".join(filter(None, (found.message, "not seen when it was tried again")))
@@ -62,13 +65,23 @@ def _alone(one: Option, supply: Supply) -> Answer:
         return supply.site.engine.update_raw(idle.container_id, body)
 
 
-def pair(a: Option, b: Option, supply: Supply, b_alone: Answer | None = None) -> Interaction:
+def pair(
+    a: Option,
+    b: Option,
+    supply: Supply,
+    b_alone: Answer | None = None,
+    control: comeback.Return | None = None,
+) -> Interaction:
     """Set `a`, then `b`, and read everything back.
 
     `b_alone` is the daemon's answer to `b` on a container without `a`; it is asked if not given.
+    `control` is what became of a container with the policy `a` that was killed without `b`; that is
+    tried if not given.
     """
     if b_alone is None:
         b_alone = _alone(b, supply)
+    if a.name == "restart" and control is None:
+        control = comeback.alone(a, supply)
     engine = supply.site.engine
     supply.progress(f"{a.flag} {a.example}, then {b.flag} {b.other}")
     with supply.fresh() as idle:
@@ -98,10 +111,11 @@ def pair(a: Option, b: Option, supply: Supply, b_alone: Answer | None = None) ->
         found = _interaction(first, b, outcome, words(b_answer))
         changes = first.limits.differences(second.limits)
         is_a = _belonging(a, traces, idle)
+        effect = comeback.after(b, idle, supply, control) if a.name == "restart" else None
         return found.model_copy(
             update={
                 "undone": gone if declared else None,
-                "effect": comeback.after(b, idle, supply) if a.name == "restart" else None,
+                "effect": effect,
                 "a_changes": tuple(each for each in changes if (each.layer, each.where) in is_a),
                 "b_changes": tuple(
                     each for each in changes if (each.layer, each.where) not in is_a

@@ -229,9 +229,12 @@ def test_a_container_that_is_to_come_back_does_so_after_another_update(supply: S
 def test_a_container_that_is_not_to_come_back_is_seen_to_stay_away(supply: Supply) -> None:
     # A policy that starts nothing again stands in for one that was undone.
     undone = dataclasses.replace(option("restart"), example="no")
+    control = comeback.alone(option("restart"), supply)
+    assert control is not None
+    assert control.after_ns is not None, "one that is to come back does"
     with supply.fresh() as idle:
         supply.site.engine.update_raw(idle.container_id, update_body({"restart": undone.example}))
-        found = comeback.after(option("cpu-shares"), idle, supply)
+        found = comeback.after(option("cpu-shares"), idle, supply, control)
     assert found.felt is Felt.DISTURBED
     assert found.after == 0.0
     assert "it was not started again" in found.reason
