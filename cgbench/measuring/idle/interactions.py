@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from cgbench.engine.connection import Answer
 from cgbench.measuring.idle import comeback
 from cgbench.measuring.idle.containers import Idle, Limits, Supply, words
-from cgbench.records.idle_findings import Difference, Interaction, Meeting
+from cgbench.records.idle_findings import Difference, Felt, Interaction, Meeting
 from cgbench.spec.option import Interface, Option, Settings
 from cgbench.spec.options import update_body
+
+_ONCE = "not seen when it was tried again"
 
 Files = Callable[[Option], tuple[Interface, ...]]
 """Gives the interface files of an option on the kernel at hand, its own first."""
@@ -38,25 +40,39 @@ def matrix(options: Iterable[Option], supply: Supply) -> tuple[Interaction, ...]
         alone[one.name] = _alone(one, supply)
     control = {one.name: comeback.alone(one, supply) for one in every if one.name == "restart"}
     return tuple(
-        _confirmed(first, second, supply, alone[second.name], control.get(first.name))
+        _measured(first, second, supply, alone[second.name], control.get(first.name))
         for first in every
         for second in every
         if first is not second
     )
 
 
-def _confirmed(
+def _measured(
     a: Option, b: Option, supply: Supply, b_alone: Answer, control: comeback.Return | None
 ) -> Interaction:
     """Measure a pair, and once more what is undone: somebody else may have written just then."""
     found = pair(a, b, supply, b_alone, control)
-    if found.undone is None:
+    if found.undone is None and not _lost(found):
         return found
-    again = pair(a, b, supply, b_alone, control)
-    if again.undone is not None:
-        return again
-    said = "; ".join(filter(None, (found.message, "not seen when it was tried again")))
-    return found.model_copy(update={"undone": None, "message": said})
+    return confirmed(found, pair(a, b, supply, b_alone, control))
+
+
+def confirmed(found: Interaction, again: Interaction) -> Interaction:
+    """Return a pair with what is undone only if it was seen `again`. A pure function."""
+    parts: dict[str, object] = {}
+    if found.undone is not None and again.undone is None:
+        said = "; ".join(filter(None, (found.message, _ONCE)))
+        parts = {"undone": None, "message": said}
+    effect = found.effect
+    if effect is not None and _lost(found) and not _lost(again):
+        reason = f"{effect.reason}; {_ONCE}"
+        more = {"felt": Felt.INCONCLUSIVE, "reason": reason, "after": None}
+        parts["effect"] = effect.model_copy(update=more)
+    return found.model_copy(update=parts)
+
+
+def _lost(found: Interaction) -> bool:
+    return found.effect is not None and found.effect.felt is Felt.DISTURBED
 
 
 def _alone(one: Option, supply: Supply) -> Answer:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cgbench.measuring.idle import comeback, interactions
 from cgbench.measuring.idle.containers import Limits, Supply
 from cgbench.measuring.idle.interactions import Moment, in_force
-from cgbench.records.idle_findings import Felt, Meeting
+from cgbench.records.idle_findings import Effect, Felt, Interaction, Meeting
 from cgbench.spec.option import Option, Value
 from cgbench.spec.options import OPTIONS, option, update_body
 from tests.made.idle_supply import cat
@@ -136,6 +136,42 @@ def test_a_value_that_comes_late_is_not_undone_by_what_was_set_meanwhile() -> No
         assert gone(1, first, second) is None
     other = moment("pids-limit", {**QUOTA, "pids-limit": 128}, {"cpu.cfs_quota_us": "5000"})
     assert gone(1, first, other) is not None
+
+
+# What is undone is seen twice. Pure
+
+EFFECT = Effect(
+    felt=Felt.DISTURBED, reason="killed after --cpus 0.75, it was not started again",
+    metric="restarts", unit="restarts", after=0.0, expected_before=1.0, expected=1.0, tolerance=0.0,
+)  # fmt: skip
+PAIR = Interaction(
+    a="restart", b="cpus", a_value="on-failure:3", b_value="0.75", outcome=Meeting.DISTURBED,
+    message="", a_changes=(), b_changes=(), undone="a went from 1 to 2", effect=EFFECT,
+)  # fmt: skip
+KEPT = EFFECT.model_copy(update={"felt": Felt.KEPT, "after": 1.0})
+
+
+def test_what_was_undone_twice_is_undone() -> None:
+    assert interactions.confirmed(PAIR, PAIR) == PAIR
+
+
+def test_a_value_that_was_undone_once_only_is_not_undone() -> None:
+    found = interactions.confirmed(PAIR, PAIR.model_copy(update={"undone": None}))
+    assert (found.undone, found.message) == (None, "not seen when it was tried again")
+    assert found.effect == EFFECT
+
+
+def test_an_effect_that_was_lost_once_only_is_left_open() -> None:
+    found = interactions.confirmed(PAIR, PAIR.model_copy(update={"effect": KEPT}))
+    assert found.undone == PAIR.undone
+    assert found.effect is not None
+    assert (found.effect.felt, found.effect.after) == (Felt.INCONCLUSIVE, None)
+    assert found.effect.reason == f"{EFFECT.reason}; not seen when it was tried again"
+
+
+def test_what_is_seen_the_second_time_only_is_not_undone_either() -> None:
+    first = PAIR.model_copy(update={"undone": None, "effect": KEPT})
+    assert interactions.confirmed(first, PAIR) == first
 
 
 # Real containers
