@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 import subprocess
+import sys
 import textwrap
 from pathlib import Path
 
@@ -60,3 +61,15 @@ def test_what_a_script_imports_is_there(path: Path) -> None:
                 for name in node.names:
                     if not hasattr(module, name.name):
                         importlib.import_module(f"{node.module}.{name.name}")
+
+
+def test_an_image_that_docker_does_not_give_is_one_line(tmp_path: Path) -> None:
+    (fetches,) = (text for text in code(HERE / "pack") if "get_image" in text)
+    done = subprocess.run(
+        [sys.executable, "-", "cgbench/workload:none"],
+        input=fetches, capture_output=True, text=True, check=False,
+        env={"DOCKER_HOST": f"unix://{tmp_path}/no.sock"},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("pack: Docker did not give the image cgbench/workload:none")
+    assert done.stderr.count("\n") == 1
