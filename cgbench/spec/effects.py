@@ -51,6 +51,8 @@ _MIB = 2**20
 _BIRTH: Settings = {"pids-limit": 64}
 _CACHE = {"workload": "cache", "size": 112 * _MIB, "group": True}
 _BANDWIDTH = (Precondition.CPU_BANDWIDTH,)
+# As in blkio-weight-contention: no favour, no share given up, and turns of 1 MiB.
+_BFQ = {"low_latency": 0, "strict_guarantees": 1, "max_budget": 2048, "timeout_sync": 1000}
 
 SHOWN: Mapping[str, Shown] = {
     "cpus": Shown({"cpus": "0.5"}, (_spins(2),), _BIRTH, _BANDWIDTH),
@@ -129,7 +131,7 @@ def experiment(option: str, walks: Iterable[Sequence[Option]]) -> Experiment:
         containers=shown.containers,
         group=shown.group,
         device=shown.device,
-        scheduler_attributes={"low_latency": 0, "strict_guarantees": 1} if shown.device else {},
+        scheduler_attributes=_BFQ if shown.device else {},
         swap=shown.swap,
         steps=tuple(step for walk in _lives(shown, walks) for step in _steps(shown, walk)),
     )

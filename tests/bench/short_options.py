@@ -166,7 +166,10 @@ _WEIGHT = """
 requires = ["bfq"]
 device = "512m"
 scheduler = "bfq"
-scheduler_attributes = { low_latency = 0, strict_guarantees = 1 }
+scheduler_attributes.low_latency = 0
+scheduler_attributes.strict_guarantees = 1
+scheduler_attributes.max_budget = 2048
+scheduler_attributes.timeout_sync = 1000
 
 [[containers]]
 role = "heavy"
