@@ -14,7 +14,6 @@ from pathlib import Path
 
 from cgbench.engine.container_spec import PROBE_PATH, SCRATCH_PATH, SHARED_PATH, ContainerSpec
 from cgbench.engine.engine import Engine
-from cgbench.engine.streams import StatsStream
 from cgbench.errors import CgroupError, TrialError
 from cgbench.host import cgroups, confines, counts, procfs
 from cgbench.host.scratch import ownership
@@ -88,7 +87,6 @@ class Running:
     pidfd: int
     cgroup: cgroups.Cgroup
     probe: ProbeFile | None
-    stats: StatsStream
     settings: dict[str, Value]
     last: Counted | None = None
     home: Mapping[str, str] = field(default_factory=dict)
@@ -143,11 +141,9 @@ def start(
     with undisturbed():
         container_id = stack.enter_context(engine.container(wanted))
     pidfd, cgroup, home = held(stack, spec.role, container_id, engine, birth)
-    stats = engine.stats(container_id)
     device = None if wanted.device is None or birth.device is None else birth.device.number
     return Running(
-        spec, workload, container_id, pidfd, cgroup, probe, stats, settings, home=home,
-        device=device,
+        spec, workload, container_id, pidfd, cgroup, probe, settings, home=home, device=device,
     )  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def start(stage: Stage, spec: Container, own: Spec) -> Program:
     pidfd, cgroup, home = held(stage.stack, spec.role, container_id, engine, birth)
     running = Running(
         spec, own.workload(spec.workload), container_id, pidfd, cgroup, None,
-        engine.stats(container_id), settings, home=home, warm=warm,
+        settings, home=home, warm=warm,
     )  # fmt: skip
     if own.port is not None:
         _await_listening(running, own.port, own.ready_within, engine, birth.proc)
@@ -215,8 +215,7 @@ def _started(
         container_id = stack.enter_context(engine.container(wanted))
     pidfd, cgroup, home = held(stack, spec.role, container_id, engine, stage.birth)
     return Running(
-        spec, workload, container_id, pidfd, cgroup, None, engine.stats(container_id),
-        dict(spec.options), home=home,
+        spec, workload, container_id, pidfd, cgroup, None, dict(spec.options), home=home,
     )  # fmt: skip
 
 

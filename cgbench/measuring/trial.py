@@ -204,11 +204,15 @@ def _measure_in(stack: ExitStack, course: _Course, folder: Path) -> None:
     # All at once, before one is removed after the other: a hog that still runs can keep its
     # rival waiting for the disk, and a process that waits for the disk cannot die.
     stack.callback(kill, running)
-    progress.streams = {container.spec.role: container.stats for container in running}
     # Where a restart policy is measured, containers are meant to end, on a slow host even
     # before their sampling begins.
     ending = experiment.option == "restart"
     if not ending:
+        # Podman's stream goes on with the policy that it found, and where it is the first to see
+        # the end of its container, that one decides: whoever watches undoes the update.
+        progress.streams = {
+            container.spec.role: site.engine.stats(container.container_id) for container in running
+        }
         await_probes(site.engine, running)
     progress.targets = [target for container in running for target in targets(container, plan)]
     progress.containers = [describe(container, plan) for container in running]

@@ -247,6 +247,11 @@ def test_restarts_are_counted_and_their_pauses_grow(run: Run) -> None:
     assert min(values(run, "backoff_ms")) > 90
     found = verdict.judge(run, "restart")
     assert found.verdict is Outcome.EFFECTIVE, found.reason
+    # Whoever follows `docker stats` meanwhile can keep Podman from starting a container again.
+    for trial in run.trials:
+        with run.directory.tables(trial.number) as tables:
+            assert {one.role for one in trial.containers} == {"fails", "succeeds"}
+            assert all(not tables.docker_stats(one.role)["t_ns"].size for one in trial.containers)
 
 
 @experiment("update-storm")

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import cast
 
 from cgbench.engine.facts import State
-from cgbench.engine.streams import StatsStream
 from cgbench.errors import EngineError
 from cgbench.host.cgroups import Cgroup
 from cgbench.measuring.container import Running
@@ -88,7 +87,6 @@ def living(
                     pidfd=pidfd,
                     cgroup=Cgroup({}, cgroup),
                     probe=cast(ProbeFile | None, probe),
-                    stats=cast(StatsStream, None),
                     settings={},
                 ),
                 process,

@@ -63,12 +63,13 @@ class Eventless:
     def events(self, run: str) -> Any:
         return SimpleNamespace(finish=lambda: (), broken=self.broken)
 
+    def stats(self, container_id: str) -> Any:
+        return SimpleNamespace(finish=lambda: (), expect_end=lambda: None, broken=None)
+
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Running]:
     with living(cgroup=tmp_path) as (container, _process):
-        stats = SimpleNamespace(finish=lambda: (), expect_end=lambda: None, broken=None)
-        container.stats = cast(Any, stats)
         yield container
 
 
@@ -185,7 +186,6 @@ def test_a_daemon_that_hangs_only_when_all_is_taken_down_is_named_too(
         return [cast(Any, running)]
 
     with living() as (running, _process):
-        running.stats = cast(Any, SimpleNamespace(finish=lambda: (), broken=None))
         monkeypatch.setattr(launch, "start_all", start)
         monkeypatch.setattr(collect, "collect", lambda *_, **__: None)
         monkeypatch.setattr(Silent, "waiting", lambda _self, why: shown.append(why))
