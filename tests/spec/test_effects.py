@@ -94,3 +94,9 @@ def test_values_are_those_of_the_registry_or_of_the_experiments_that_judge() -> 
             if key == option
         }
         assert str(shown.settings[option]) in judged | {str(OPTIONS[option].example)}
+
+
+def test_a_device_is_shared_out_as_in_the_experiment_with_weights() -> None:
+    shown = effects.experiment("blkio-weight", [[OPTIONS["pids-limit"]]])
+    built_in = experiment_file.load("blkio-weight-contention")
+    assert shown.scheduler_attributes == built_in.scheduler_attributes != {}
