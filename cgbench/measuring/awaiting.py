@@ -31,7 +31,7 @@ PATIENCE_NS = 20 * NS_PER_S
 RESTARTS_PATIENCE_NS, QUIET_NS = 90 * NS_PER_S, 30 * NS_PER_S
 """For how long where a policy is to start containers again, and while none ends or starts.
 
-An engine that runs programs for each end and start takes a hundred times what Docker does.
+An engine that runs programs of its own for each end and start takes seconds on a slow host.
 """
 
 STILL_NS = 3 * NS_PER_S

@@ -67,7 +67,7 @@ def judged(seen: Return | None, b: Option, control: Return | None) -> Effect:
         felt, reason, came = Felt.KEPT, f"killed {then}, it ran again within {took:.0f} ms", 1.0
     elif control is None or control.after_ns is None:
         felt, came = Felt.INCONCLUSIVE, None
-        reason = f"killed {then}, it did not run again, and was not seen to with no other update"
+        reason = f"killed {then}, it did not run again, nor was one seen to with no other update"
     elif seen.exited:
         felt, came = Felt.DISTURBED, 0.0
         reason = f"killed {then}, it was not started again"
